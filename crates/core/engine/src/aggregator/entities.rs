@@ -1,0 +1,172 @@
+//! Keys interned once: each instance of a partition gets a small number, so that panes are dense columns.
+
+use super::pane::Pane;
+use super::{Destination, OVERFLOW_INSTANCE};
+use crate::partition::shuffle_partition;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
+use tidegauge_model::{EventTime, SampleBatch, Target};
+
+/// Stands for a row that goes nowhere.
+pub(super) const NO_ENTITY: u32 = u32::MAX;
+
+/// One instance as telemetry names it.
+#[derive(Debug)]
+pub(super) struct Entity {
+    pub(super) workspace: Box<str>,
+    pub(super) agent: Box<str>,
+    pub(super) instance: Box<str>,
+    /// Where its domain lives.
+    partition: u32,
+    seen_at: EventTime,
+}
+
+/// All instances seen, numbered in order of appearance. The numbers never leave the Aggregator.
+#[derive(Debug)]
+pub(super) struct Entities {
+    shuffle_partitions: u32,
+    instances_per_agent: usize,
+    entities: Vec<Entity>,
+    table: HashTable<u32>,
+    /// Instances of each (workspace, agent).
+    agents: BTreeMap<(Box<str>, Box<str>), usize>,
+    /// Entity numbers by (shuffle partition, workspace, agent, instance); stale while shorter than `entities`.
+    order: Vec<u32>,
+}
+
+/// Seeded, not random: a hash reaches no output, and a debugger sees the same table twice.
+fn hash(workspace: &str, agent: &str, instance: &str) -> u64 {
+    let mut hasher = FixedState::with_seed(0x7469_6465).build_hasher();
+    for part in [instance, agent, workspace] {
+        hasher.write(part.as_bytes());
+    }
+    hasher.finish()
+}
+
+impl Entities {
+    pub(super) fn new(shuffle_partitions: u32, instances_per_agent: usize) -> Self {
+        Self {
+            shuffle_partitions,
+            instances_per_agent,
+            entities: Vec::new(),
+            table: HashTable::new(),
+            agents: BTreeMap::new(),
+            order: Vec::new(),
+        }
+    }
+
+    pub(super) fn get(&self, entity: u32) -> &Entity {
+        &self.entities[entity as usize]
+    }
+
+    /// The number of each row's instance; [`NO_ENTITY`] for rows that go nowhere.
+    pub(super) fn intern(&mut self, batch: &SampleBatch, to: &[Destination], overflow: &mut u64) -> Vec<u32> {
+        to.iter()
+            .enumerate()
+            .map(|(row, &destination)| {
+                if destination == Destination::Nowhere {
+                    return NO_ENTITY;
+                }
+                let (workspace, agent) = (batch.workspace.value(row), batch.agent.value(row));
+                let entity = self.entity(workspace, agent, batch.instance.value(row), overflow);
+                let seen_at = &mut self.entities[entity as usize].seen_at;
+                *seen_at = (*seen_at).max(batch.event_time_at(row));
+                entity
+            })
+            .collect()
+    }
+
+    fn entity(&mut self, workspace: &str, agent: &str, instance: &str, overflow: &mut u64) -> u32 {
+        let entities = &self.entities;
+        let is_same = |&number: &u32| {
+            let entity = &entities[number as usize];
+            *entity.instance == *instance && *entity.agent == *agent && *entity.workspace == *workspace
+        };
+        if let Some(&number) = self.table.find(hash(workspace, agent, instance), is_same) {
+            *overflow += u64::from(instance == OVERFLOW_INSTANCE);
+            return number;
+        }
+        let instances = self.agents.entry((workspace.into(), agent.into())).or_insert(0);
+        if *instances >= self.instances_per_agent && instance != OVERFLOW_INSTANCE {
+            return self.entity(workspace, agent, OVERFLOW_INSTANCE, overflow);
+        }
+        *instances += 1;
+        *overflow += u64::from(instance == OVERFLOW_INSTANCE);
+        self.add(workspace, agent, instance)
+    }
+
+    fn add(&mut self, workspace: &str, agent: &str, instance: &str) -> u32 {
+        let target = Target { workspace: workspace.into(), agent: agent.into(), region: None };
+        let partition = shuffle_partition(&target.own_domain(), self.shuffle_partitions);
+        self.entities.push(Entity {
+            workspace: workspace.into(),
+            agent: agent.into(),
+            instance: instance.into(),
+            partition,
+            seen_at: EventTime::MIN,
+        });
+        let number = (self.entities.len() - 1) as u32;
+        let entities = &self.entities;
+        self.table.insert_unique(hash(workspace, agent, instance), number, |&other| {
+            let entity = &entities[other as usize];
+            hash(&entity.workspace, &entity.agent, &entity.instance)
+        });
+        number
+    }
+
+    /// Groups of a pane by shuffle partition, each sorted by (workspace, agent, instance). `entities[group]` is the
+    /// group's instance.
+    pub(super) fn sorted_by_partition(&mut self, entities: &[u32]) -> Vec<(u32, Vec<usize>)> {
+        if self.order.len() < self.entities.len() {
+            self.order = (0..self.entities.len() as u32).collect();
+            let key = |entity: &Entity| (entity.partition, entity.workspace.clone(), entity.agent.clone());
+            // Sorted once per new instance, not once per pane: strings are compared rarely.
+            self.order.sort_by_cached_key(|&number| {
+                let entity = &self.entities[number as usize];
+                (key(entity), entity.instance.clone())
+            });
+        }
+        let mut group_of = vec![usize::MAX; self.entities.len()];
+        for (group, &entity) in entities.iter().enumerate() {
+            group_of[entity as usize] = group;
+        }
+        let mut partitions: Vec<(u32, Vec<usize>)> = Vec::new();
+        for &number in &self.order {
+            let (group, partition) = (group_of[number as usize], self.entities[number as usize].partition);
+            if group == usize::MAX {
+                continue;
+            }
+            match partitions.last_mut() {
+                Some((last, groups)) if *last == partition => groups.push(group),
+                _ => partitions.push((partition, vec![group])),
+            }
+        }
+        partitions
+    }
+
+    /// Forgets instances without a row since `horizon`, once they are the greater part, and renumbers the rest.
+    pub(super) fn forget_before(&mut self, horizon: EventTime, panes: [&mut BTreeMap<EventTime, Pane>; 2]) {
+        let kept = self.entities.iter().filter(|entity| entity.seen_at >= horizon).count();
+        if kept * 2 > self.entities.len() {
+            return;
+        }
+        let old = std::mem::take(&mut self.entities);
+        *self = Self::new(self.shuffle_partitions, self.instances_per_agent);
+        let mut renumbered = vec![NO_ENTITY; old.len()];
+        let in_panes: std::collections::BTreeSet<u32> =
+            panes.iter().flat_map(|panes| panes.values()).flat_map(|pane| pane.entities().iter().copied()).collect();
+        for (number, entity) in old.into_iter().enumerate() {
+            if entity.seen_at >= horizon || in_panes.contains(&(number as u32)) {
+                *self.agents.entry((entity.workspace.clone(), entity.agent.clone())).or_insert(0) += 1;
+                let new = self.add(&entity.workspace, &entity.agent, &entity.instance);
+                self.entities[new as usize].seen_at = entity.seen_at;
+                renumbered[number] = new;
+            }
+        }
+        for pane in panes.into_iter().flat_map(BTreeMap::values_mut) {
+            pane.renumber(&renumbered);
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The Decider: partial panes of one shuffle partition to closed windows, decisions and alerts.
+//!
+//! ```text
+//!  partials ─► pending, by (pane, source, sequence) ─► pane closes on the least watermark
+//!                                                        │ merge: instance cells, agent cell
+//!                                                        ▼
+//!                        windows that end there ─► summaries ─► policies, alert rules
+//! ```
+//!
+//! - **D1** A pane closes when every counted source has passed it, and partials merge in (source, sequence, chunk)
+//!   order: the order of the journal between sources does not matter (E2).
+//! - **D2** Every window that holds a row is emitted, once, when the pane at its end closes (E3).
+//! - **D3** A correction counts in every window not yet emitted; one that no window can use any more is reported.
+//! - **D4** Rows in partials = rows in closed panes + rows pending + rows in reported late partials.
+//! - **D5** A window is built from its own cells, oldest first: nothing depends on what was before it.
+
+mod cell;
+mod control;
+mod instance;
+mod resume;
+mod summary;
+
+pub use control::Control;
+pub use resume::DeciderResumePoint;
+
+use crate::journal::{JournalRecord, Partial, PartialRows};
+use cell::{Cell, Cells, MetricNumbers};
+use instance::Instance;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegauge_model::{AlertTransition, Decision, EventTime, InstanceId, Target, TimeRange, WindowSpec, WindowSummary};
+use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
+
+/// An agent without a row for this long (event time) is no longer evaluated.
+const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+
+/// Windows of one width and slide, and what they are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WindowRule {
+    /// Width and slide, whole numbers of panes.
+    pub spec: WindowSpec,
+    /// Emit one per agent.
+    pub agent: bool,
+    /// Emit one per instance.
+    pub instance: bool,
+}
+
+/// What a Decider needs to know.
+#[derive(Clone, Debug)]
+pub struct DeciderConfig {
+    /// Telemetry topics: nothing closes before every partition of each has spoken.
+    pub topics: Vec<Arc<str>>,
+    /// When a source stops counting.
+    pub rules: SourceRules,
+    /// Width of a pane.
+    pub pane: Duration,
+    /// Windows to build.
+    pub windows: Vec<WindowRule>,
+}
+
+/// What happens to a Decider: the next record of its journal partition.
+#[derive(Debug)]
+pub struct DeciderInput {
+    /// The record.
+    pub record: JournalRecord,
+    /// Where it stood.
+    pub offset: i64,
+    /// When the broker stored it (`LogAppendTime`): the only clock.
+    pub log_time: EventTime,
+}
+
+/// What a Decider publishes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DeciderOutput {
+    /// A closed window.
+    Window(Box<WindowSummary>),
+    /// A decision, or a hold that says something new.
+    Decision(Box<Decision>),
+    /// An alert changed its state.
+    Alert(Box<AlertTransition>),
+    /// Rows that came too late for every window: for the late topic.
+    Late(LatePartial),
+}
+
+/// Summary of a partial that no window can use any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatePartial {
+    /// Who sent it.
+    pub source: SourceId,
+    /// Start of its pane.
+    pub pane: EventTime,
+    /// Telemetry offsets behind it: least and greatest.
+    pub offsets: (i64, i64),
+    /// Rows of telemetry in it.
+    pub samples: u64,
+}
+
+/// Rows and records counted by where they went (D4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeciderCounts {
+    /// Rows that came in partials.
+    pub samples: u64,
+    /// Rows merged into closed panes.
+    pub merged: u64,
+    /// Rows reported as late partials.
+    pub too_late: u64,
+    /// Rows skipped because an earlier life had closed their pane beyond use.
+    pub replayed: u64,
+    /// Windows emitted.
+    pub windows: u64,
+    /// Decisions emitted.
+    pub decisions: u64,
+    /// Alert transitions emitted.
+    pub alerts: u64,
+}
+
+/// State machine of the second stage, one per shuffle partition.
+#[derive(Debug)]
+pub struct Decider {
+    config: DeciderConfig,
+    control: Control,
+    sources: Sources,
+    metrics: MetricNumbers,
+    /// Partials of panes that have not closed.
+    pending: BTreeMap<EventTime, BTreeMap<PartialKey, PartialRows>>,
+    /// Least journal offset behind each pane that a window may still need.
+    needed: BTreeMap<EventTime, i64>,
+    agents: BTreeMap<Target, Agent>,
+    /// End of the last closed pane.
+    closed_through: Option<EventTime>,
+    /// An earlier life has emitted what ends at or before this.
+    emitted_through: Option<EventTime>,
+    counts: DeciderCounts,
+}
+
+/// Source, sequence, chunk: the order in which partials of a pane merge.
+type PartialKey = (SourceId, u32, u32);
+
+#[derive(Debug, Default)]
+struct Agent {
+    cells: Cells,
+    instances: BTreeMap<InstanceId, Instance>,
+    last_at: Option<EventTime>,
+}
+
+impl Decider {
+    /// Starts with nothing known.
+    #[must_use]
+    pub fn new(config: DeciderConfig, control: Control) -> Self {
+        Self::resumed(config, control, None)
+    }
+
+    /// Starts where an earlier life ended: reads again from [`DeciderResumePoint::replay_from`] and emits nothing
+    /// twice. Control state starts anew.
+    #[must_use]
+    pub fn resumed(config: DeciderConfig, control: Control, point: Option<DeciderResumePoint>) -> Self {
+        Self {
+            sources: Sources::new(config.topics.iter().cloned(), config.rules),
+            control,
+            metrics: MetricNumbers::default(),
+            pending: BTreeMap::new(),
+            needed: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            closed_through: None,
+            emitted_through: point.map(|point| point.closed_through),
+            counts: DeciderCounts::default(),
+            config,
+        }
+    }
+
+    /// Takes the next record of the journal and returns what it leads to, in order (E5).
+    pub fn step(&mut self, input: DeciderInput) -> Vec<DeciderOutput> {
+        let mut out = Vec::new();
+        let DeciderInput { record, offset, log_time } = input;
+        if let Some(partial) = record.partial {
+            self.take_partial(&record.source, partial, offset, &mut out);
+        }
+        match record.mark {
+            Some(mark) => self.sources.mark(&record.source, record.partitions, mark, log_time),
+            None => self.sources.advance(log_time),
+        }
+        self.close_panes(&mut out);
+        out
+    }
+
+    fn take_partial(&mut self, source: &SourceId, partial: Partial, offset: i64, out: &mut Vec<DeciderOutput>) {
+        self.counts.samples += partial.samples;
+        let pane = partial.pane;
+        if self.closed_through.is_none_or(|closed| pane >= closed) {
+            self.needed.entry(pane).or_insert(offset);
+            let key = (source.clone(), partial.sequence, partial.chunk);
+            if let Some(before) = self.pending.entry(pane).or_default().insert(key, partial.rows) {
+                // At least once: the same chunk again, after a restart. It replaces itself.
+                self.counts.replayed += before.samples();
+            }
+        } else if self.is_usable(pane) {
+            self.needed.entry(pane).or_insert(offset);
+            self.counts.merged += partial.samples;
+            let touched = self.merge_rows(pane, &partial.rows);
+            self.settle(pane, touched);
+        } else if self.emitted_through.is_some_and(|emitted| pane < emitted) {
+            self.counts.replayed += partial.samples;
+        } else {
+            self.counts.too_late += partial.samples;
+            let (offsets, samples) = (partial.offsets, partial.samples);
+            out.push(DeciderOutput::Late(LatePartial { source: source.clone(), pane, offsets, samples }));
+        }
+    }
+
+    /// Whether a window that holds this closed pane is still to be emitted (D3).
+    fn is_usable(&self, pane: EventTime) -> bool {
+        let last_end = |rule: &WindowRule| pane.plus(rule.spec.size).floor_to(rule.spec.slide);
+        self.config.windows.iter().any(|rule| Some(last_end(rule)) > self.closed_through)
+    }
+
+    /// Closes pane after pane up to the watermark; a stretch in which nothing can happen is skipped.
+    fn close_panes(&mut self, out: &mut Vec<DeciderOutput>) {
+        let Some(limit) = self.limit() else { return };
+        let first_pending = self.pending.keys().next().copied();
+        let mut closed = *self.closed_through.get_or_insert_with(|| {
+            let floor = limit.floor_to(self.config.pane);
+            first_pending.map_or(floor, |pane| pane.min(floor))
+        });
+        while closed.plus(self.config.pane) <= limit {
+            closed = self.skip_silence(closed, limit);
+            let (pane, end) = (closed, closed.plus(self.config.pane));
+            if end > limit {
+                break;
+            }
+            for (_, rows) in self.pending.remove(&pane).unwrap_or_default() {
+                self.counts.merged += rows.samples();
+                self.merge_rows(pane, &rows);
+            }
+            self.settle(pane, self.agents.keys().cloned().collect());
+            self.close_windows(end, out);
+            self.closed_through = Some(end);
+            self.forget(end);
+            closed = end;
+        }
+        self.closed_through = Some(closed);
+    }
+
+    /// How far panes may close: the watermark, or all that is left once every source has ended.
+    fn limit(&self) -> Option<EventTime> {
+        if !self.sources.all_ended() {
+            return self.sources.watermark();
+        }
+        let last_pane = self.needed.last_key_value().map(|(&pane, _)| pane);
+        let longest = self.longest_window();
+        last_pane.map(|pane| pane.plus(self.config.pane).plus(longest)).max(self.sources.watermark())
+    }
+
+    fn longest_window(&self) -> Duration {
+        self.config.windows.iter().map(|rule| rule.spec.size).max().unwrap_or(self.config.pane)
+    }
+
+    /// With nothing held and nobody to watch, time can jump to the next pane that has rows.
+    fn skip_silence(&self, closed: EventTime, limit: EventTime) -> EventTime {
+        if !self.agents.is_empty() {
+            return closed;
+        }
+        let next = self.pending.keys().next().copied().unwrap_or(EventTime::MAX);
+        closed.max(next.min(limit.floor_to(self.config.pane)))
+    }
+
+    /// Adds rows to the cells of their instances; returns the agents touched.
+    fn merge_rows(&mut self, pane: EventTime, rows: &PartialRows) -> Vec<Target> {
+        let numbers: Vec<u16> = rows.metrics().iter().map(|metric| self.metrics.number(metric)).collect();
+        let reader = rows.reader();
+        let mut touched: Vec<Target> = Vec::new();
+        for at in 0..rows.len() {
+            let row = reader.row(at);
+            let is_same = |t: &Target| t.agent.as_str() == row.agent && t.workspace.as_str() == row.workspace;
+            if !touched.last().is_some_and(is_same) {
+                touched.push(Target { workspace: row.workspace.into(), agent: row.agent.into(), region: None });
+            }
+            let target = touched.last().expect("just pushed");
+            if !self.agents.contains_key(target) {
+                self.agents.insert(target.clone(), Agent::default());
+            }
+            let agent = self.agents.get_mut(target).expect("just inserted");
+            let instance = agent.instances.entry(row.instance.into()).or_default();
+            let stats = reader.stats(at).map(|(place, stats)| (numbers[usize::from(place)], stats));
+            let sketches = reader.sketches(at).map(|(place, bytes)| (numbers[usize::from(place)], bytes));
+            instance.add(pane, &row, Cell::of_row(&row, stats, sketches));
+        }
+        touched
+    }
+
+    /// Ends a pane for these agents: their cells are made anew from their instances' cells.
+    fn settle(&mut self, pane: EventTime, targets: Vec<Target>) {
+        for target in targets {
+            let agent = self.agents.get_mut(&target).expect("a known agent");
+            let cells = agent.instances.values_mut().filter_map(|instance| {
+                instance.settle(pane);
+                instance.cells.at(pane)
+            });
+            if let Some(cell) = Cell::merged(cells) {
+                agent.last_at = agent.last_at.max(Some(cell.last_at));
+                agent.cells.put(pane, cell);
+            }
+        }
+    }
+
+    /// Summaries, decisions and alerts of every window that ends here, agent after agent (E5).
+    fn close_windows(&mut self, end: EventTime, out: &mut Vec<DeciderOutput>) {
+        let emit = self.emitted_through.is_none_or(|emitted| end > emitted);
+        if !emit {
+            return;
+        }
+        let ending: Vec<WindowRule> =
+            self.config.windows.iter().filter(|rule| end.floor_to(rule.spec.slide) == end).copied().collect();
+        let sources_ratio = self.sources.ratio();
+        for (target, agent) in &self.agents {
+            for rule in &ending {
+                let range = TimeRange::ending_at(end, rule.spec.size);
+                let view = summary::View { target, agent, range, slide: rule.spec.slide, metrics: &self.metrics };
+                let windows = view.summaries(sources_ratio);
+                self.counts.windows += windows.emit(rule, out);
+                let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, out);
+                self.counts.decisions += decisions;
+                self.counts.alerts += alerts;
+            }
+        }
+    }
+
+    /// Drops what no window can need any more.
+    fn forget(&mut self, end: EventTime) {
+        let horizon = end.plus(self.config.pane).minus(self.longest_window());
+        self.needed = self.needed.split_off(&horizon);
+        for agent in self.agents.values_mut() {
+            agent.cells.forget_before(horizon);
+            agent.instances.retain(|_, instance| {
+                instance.cells.forget_before(horizon);
+                !(instance.cells.is_empty() && instance.is_gone(end))
+            });
+        }
+        let forgotten = end.minus(FORGET_AFTER);
+        self.agents.retain(|_, agent| !agent.instances.is_empty() || agent.last_at > Some(forgotten));
+    }
+
+    /// How far event time has advanced here.
+    #[must_use]
+    pub fn watermark(&self) -> Option<EventTime> {
+        self.sources.watermark()
+    }
+
+    /// End of the last closed pane.
+    #[must_use]
+    pub fn closed_through(&self) -> Option<EventTime> {
+        self.closed_through
+    }
+
+    /// Every telemetry partition as this Decider knows it.
+    pub fn sources(&self) -> impl Iterator<Item = (&SourceId, Option<EventTime>, Standing)> {
+        self.sources.standings()
+    }
+
+    /// Rows and records by where they went so far.
+    #[must_use]
+    pub fn counts(&self) -> DeciderCounts {
+        self.counts
+    }
+
+    /// Rows and records by where they went since this was last called.
+    pub fn take_counts(&mut self) -> DeciderCounts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Rows in panes that have not closed.
+    #[must_use]
+    pub fn pending_samples(&self) -> u64 {
+        self.pending.values().flat_map(BTreeMap::values).map(PartialRows::samples).sum()
+    }
+
+    /// Where the next life has to start, given that all before `next_offset` was fed to this one and all outputs are
+    /// safe. Keep it in the commit.
+    #[must_use]
+    pub fn resume_point(&self, next_offset: i64) -> DeciderResumePoint {
+        DeciderResumePoint {
+            replay_from: self.needed.values().copied().min().unwrap_or(next_offset),
+            next_offset,
+            closed_through: self.closed_through.max(self.emitted_through).unwrap_or(EventTime::MIN),
+        }
+    }
+}

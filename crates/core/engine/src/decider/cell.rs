@@ -1,0 +1,133 @@
+//! A cell: what is known of one instance, or of one agent, in one pane; and the ring of them.
+
+use crate::journal::PartialRow;
+use std::collections::{BTreeMap, VecDeque};
+use tidegauge_model::{EventTime, Metric, TimeRange};
+use tidegauge_window::{Sketch, Stats};
+
+/// Metrics numbered in order of appearance. The numbers never leave the Decider.
+#[derive(Debug, Default)]
+pub(super) struct MetricNumbers {
+    numbers: BTreeMap<Metric, u16>,
+    metrics: Vec<Metric>,
+}
+
+impl MetricNumbers {
+    pub(super) fn number(&mut self, metric: &Metric) -> u16 {
+        if let Some(&number) = self.numbers.get(metric) {
+            return number;
+        }
+        let number = u16::try_from(self.metrics.len()).expect("fewer than 65,536 metrics: the decoder caps them");
+        self.numbers.insert(metric.clone(), number);
+        self.metrics.push(metric.clone());
+        number
+    }
+
+    pub(super) fn metric(&self, number: u16) -> &Metric {
+        &self.metrics[usize::from(number)]
+    }
+}
+
+/// Samples of one pane, or of several merged.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub(super) samples: u64,
+    pub(super) first_at: EventTime,
+    pub(super) last_at: EventTime,
+    /// By metric number, ascending.
+    pub(super) stats: Vec<(u16, Stats)>,
+    /// By metric number, ascending.
+    pub(super) sketches: Vec<(u16, Sketch)>,
+}
+
+impl Cell {
+    /// From one row of a partial.
+    pub(super) fn of_row<'a>(
+        row: &PartialRow<'_>,
+        stats: impl Iterator<Item = (u16, Stats)>,
+        sketches: impl Iterator<Item = (u16, &'a [u8])>,
+    ) -> Self {
+        let read = |bytes| Sketch::from_bytes(bytes).expect("a sketch that an Aggregator wrote");
+        let mut cell = Self {
+            samples: u64::from(row.samples),
+            first_at: row.at.0,
+            last_at: row.at.1,
+            stats: stats.collect(),
+            sketches: sketches.map(|(metric, bytes)| (metric, read(bytes))).collect(),
+        };
+        cell.stats.sort_unstable_by_key(|&(metric, _)| metric);
+        cell.sketches.sort_unstable_by_key(|&(metric, _)| metric);
+        cell
+    }
+
+    /// All of `cells` as one, merged in their order; `None` of none.
+    pub(super) fn merged<'a>(cells: impl IntoIterator<Item = &'a Cell>) -> Option<Self> {
+        let cells: Vec<&Cell> = cells.into_iter().collect();
+        let (first, rest) = cells.split_first()?;
+        if rest.is_empty() {
+            return Some((*first).clone());
+        }
+        let mut stats: BTreeMap<u16, Stats> = BTreeMap::new();
+        let mut sketches: BTreeMap<u16, Vec<&Sketch>> = BTreeMap::new();
+        for cell in &cells {
+            for (metric, values) in &cell.stats {
+                stats.entry(*metric).or_default().merge(values);
+            }
+            for (metric, sketch) in &cell.sketches {
+                sketches.entry(*metric).or_default().push(sketch);
+            }
+        }
+        Some(Self {
+            samples: cells.iter().map(|cell| cell.samples).sum(),
+            first_at: cells.iter().map(|cell| cell.first_at).min()?,
+            last_at: cells.iter().map(|cell| cell.last_at).max()?,
+            stats: stats.into_iter().collect(),
+            sketches: sketches.into_iter().map(|(metric, parts)| (metric, Sketch::merged(parts))).collect(),
+        })
+    }
+}
+
+/// Cells of successive panes, oldest first; panes without rows have none.
+#[derive(Debug, Default)]
+pub(super) struct Cells(VecDeque<(EventTime, Cell)>);
+
+impl Cells {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn at(&self, pane: EventTime) -> Option<&Cell> {
+        let at = self.0.binary_search_by_key(&pane, |(start, _)| *start).ok()?;
+        Some(&self.0[at].1)
+    }
+
+    /// Replaces the pane's cell.
+    pub(super) fn put(&mut self, pane: EventTime, cell: Cell) {
+        match self.0.binary_search_by_key(&pane, |(start, _)| *start) {
+            Ok(at) => self.0[at].1 = cell,
+            Err(at) => self.0.insert(at, (pane, cell)),
+        }
+    }
+
+    /// Adds to the pane's cell what comes after it.
+    pub(super) fn add(&mut self, pane: EventTime, cell: Cell) {
+        let cell = match self.at(pane) {
+            Some(before) => Cell::merged([before, &cell]).expect("two cells"),
+            None => cell,
+        };
+        self.put(pane, cell);
+    }
+
+    /// The cells of a window as one.
+    pub(super) fn within(&self, range: TimeRange) -> Option<Cell> {
+        let start = self.0.partition_point(|(pane, _)| *pane < range.start);
+        let end = self.0.partition_point(|(pane, _)| *pane < range.end);
+        Cell::merged(self.0.range(start..end).map(|(_, cell)| cell))
+    }
+
+    pub(super) fn forget_before(&mut self, horizon: EventTime) {
+        while self.0.front().is_some_and(|(pane, _)| *pane < horizon) {
+            self.0.pop_front();
+        }
+    }
+}

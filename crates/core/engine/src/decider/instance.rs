@@ -1,0 +1,92 @@
+//! One instance as the Decider knows it: its cells, what it says of itself, and when it should speak again.
+
+use super::cell::{Cell, Cells};
+use crate::journal::PartialRow;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tidegauge_model::{EventTime, InstanceState};
+
+/// The interval of an instance that has not shown one yet.
+const FIRST_INTERVAL: Duration = Duration::from_secs(60);
+/// Gaps of which the interval is the median.
+const GAPS: usize = 8;
+/// Silent for this many intervals, an instance is gone.
+const GONE_AFTER_INTERVALS: u32 = 3;
+
+#[derive(Debug, Default)]
+pub(super) struct Instance {
+    pub(super) cells: Cells,
+    pub(super) state: Option<InstanceState>,
+    pub(super) ready_at: Option<EventTime>,
+    /// Event time of the row that said so.
+    state_at: Option<EventTime>,
+    last_at: Option<EventTime>,
+    gaps: VecDeque<Duration>,
+    /// Pane whose cell has not been looked at for gaps.
+    unsettled: Option<EventTime>,
+}
+
+impl Instance {
+    /// Adds what one source knows of one pane.
+    pub(super) fn add(&mut self, pane: EventTime, row: &PartialRow<'_>, cell: Cell) {
+        if (row.state.is_some() || row.ready_at.is_some()) && Some(row.at.1) >= self.state_at {
+            self.state_at = Some(row.at.1);
+            self.state = row.state.or(self.state);
+            self.ready_at = row.ready_at.or(self.ready_at);
+        }
+        self.cells.add(pane, cell);
+        self.unsettled = Some(pane);
+    }
+
+    /// Learns from the pane's rows of all sources when to expect the next.
+    pub(super) fn settle(&mut self, pane: EventTime) {
+        if self.unsettled.take() != Some(pane) {
+            return;
+        }
+        let Some(cell) = self.cells.at(pane) else { return };
+        let between = self.last_at.map(|last| cell.first_at.since(last));
+        let within = cell.last_at.since(cell.first_at).checked_div(cell.samples.saturating_sub(1) as u32);
+        // Rows sent twice have no gap between them.
+        let gaps: Vec<Duration> = [between, within].into_iter().flatten().filter(|gap| !gap.is_zero()).collect();
+        self.last_at = self.last_at.max(Some(cell.last_at));
+        for gap in gaps {
+            self.gaps.push_back(gap);
+            if self.gaps.len() > GAPS {
+                self.gaps.pop_front();
+            }
+        }
+    }
+
+    /// How often it reports: the median of its last gaps.
+    pub(super) fn interval(&self) -> Duration {
+        let mut gaps: Vec<Duration> = self.gaps.iter().copied().collect();
+        gaps.sort_unstable();
+        gaps.get(gaps.len() / 2).copied().unwrap_or(FIRST_INTERVAL)
+    }
+
+    /// Whether it has been silent for too long at `at`.
+    pub(super) fn is_gone(&self, at: EventTime) -> bool {
+        self.last_at.is_none_or(|last| at.since(last) > self.interval() * GONE_AFTER_INTERVALS)
+    }
+
+    /// Whether it should be heard of at `at`.
+    pub(super) fn is_expected(&self, at: EventTime) -> bool {
+        !self.is_gone(at) && self.state.is_none_or(InstanceState::is_expected_to_report)
+    }
+
+    /// Whether it was heard of in the window that starts at `start`, or recently enough for its interval.
+    pub(super) fn has_reported(&self, start: EventTime, end: EventTime) -> bool {
+        let since = start.min(end.minus(self.interval() + self.interval() / 2));
+        self.last_at >= Some(since)
+    }
+
+    /// Whether it runs at `at`, in any state but stopped and failed.
+    pub(super) fn is_present(&self, at: EventTime) -> bool {
+        !self.is_gone(at) && !matches!(self.state, Some(InstanceState::Stopped | InstanceState::Failed))
+    }
+
+    /// Whether it serves at `at`; no state reported = ready.
+    pub(super) fn is_ready(&self, at: EventTime) -> bool {
+        !self.is_gone(at) && matches!(self.state, None | Some(InstanceState::Ready))
+    }
+}

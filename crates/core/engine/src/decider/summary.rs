@@ -1,0 +1,167 @@
+//! From cells to what a closed window says.
+
+use super::cell::{Cell, MetricNumbers};
+use super::{Agent, DeciderOutput, WindowRule};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tidegauge_model::metric::{self, MetricId};
+use tidegauge_model::{
+    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, Metric, ResourceSaturation, Target,
+    TimeRange, WindowSummary,
+};
+use tidegauge_window::{Sketch, Stats};
+
+/// Resources with the metrics that say how saturated they were.
+const RESOURCES: [(&str, MetricId, MetricId); 5] = [
+    ("cpu", metric::CPU_SATURATED, metric::CPU_WAITING_REPORTED),
+    ("gpu", metric::GPU_SATURATED, metric::GPU_WAITING_REPORTED),
+    ("io", metric::IO_SATURATED, metric::IO_WAITING_REPORTED),
+    ("memory", metric::MEMORY_SATURATED, metric::MEMORY_WAITING_REPORTED),
+    ("network", metric::NETWORK_SATURATED, metric::NETWORK_WAITING_REPORTED),
+];
+
+/// One agent and one window.
+pub(super) struct View<'a> {
+    pub(super) target: &'a Target,
+    pub(super) agent: &'a Agent,
+    pub(super) range: TimeRange,
+    pub(super) slide: Duration,
+    pub(super) metrics: &'a MetricNumbers,
+}
+
+/// The summaries of one agent and window. Without rows `agent` is empty (`samples` 0): policies and alert rules see
+/// silence too, but nothing is emitted for it.
+#[derive(Debug)]
+pub(super) struct ClosedWindows {
+    /// Of the agent.
+    pub(super) agent: WindowSummary,
+    /// Of its instances that have rows, ascending.
+    pub(super) instances: Vec<WindowSummary>,
+}
+
+impl ClosedWindows {
+    /// Publishes what holds rows; returns how many.
+    pub(super) fn emit(&self, rule: &WindowRule, out: &mut Vec<DeciderOutput>) -> u64 {
+        let agent = std::iter::once(&self.agent).filter(|window| rule.agent && window.samples > 0);
+        let instances = self.instances.iter().filter(|_| rule.instance);
+        let before = out.len();
+        out.extend(agent.chain(instances).map(|window| DeciderOutput::Window(Box::new(window.clone()))));
+        (out.len() - before) as u64
+    }
+}
+
+impl View<'_> {
+    pub(super) fn summaries(&self, sources_ratio: f64) -> ClosedWindows {
+        let completeness = self.completeness(sources_ratio);
+        let (end, instances) = (self.range.end, &self.agent.instances);
+        let count = |is: &dyn Fn(&super::Instance) -> bool| instances.values().filter(|each| is(each)).count() as u32;
+        let mut agent = self.summary(None, self.agent.cells.within(self.range), completeness);
+        agent.instances_ready = Some(count(&|instance| instance.is_ready(end)));
+        agent.instances_present = Some(count(&|instance| instance.is_present(end)));
+        let with_rows = instances.iter().filter_map(|(id, instance)| {
+            let cell = instance.cells.within(self.range)?;
+            let mut window = self.summary(Some(id), Some(cell), completeness);
+            (window.state, window.ready_at) = (instance.state, instance.ready_at);
+            Some(window)
+        });
+        ClosedWindows { agent, instances: with_rows.collect() }
+    }
+
+    fn completeness(&self, sources_ratio: f64) -> Completeness {
+        let (start, end) = (self.range.start, self.range.end);
+        let expected: Vec<_> = self.agent.instances.values().filter(|each| each.is_expected(end)).collect();
+        let reported = expected.iter().filter(|each| each.has_reported(start, end)).count();
+        let instances_ratio = if expected.is_empty() { 1.0 } else { reported as f64 / expected.len() as f64 };
+        Completeness {
+            ratio: sources_ratio.min(instances_ratio),
+            sources_ratio,
+            instances_ratio,
+            instances_expected: expected.len() as u32,
+            instances_reported: reported as u32,
+        }
+    }
+
+    fn summary(&self, instance: Option<&InstanceId>, cell: Option<Cell>, completeness: Completeness) -> WindowSummary {
+        let mut window = WindowSummary {
+            target: self.target.clone(),
+            instance: instance.cloned(),
+            range: self.range,
+            slide: self.slide,
+            samples: 0,
+            last_at: EventTime::MIN,
+            state: None,
+            ready_at: None,
+            instances_ready: None,
+            instances_present: None,
+            completeness,
+            gauges: BTreeMap::new(),
+            latencies: BTreeMap::new(),
+            error_rate: None,
+            availability: None,
+            saturation: BTreeMap::new(),
+        };
+        let Some(cell) = cell else { return window };
+        (window.samples, window.last_at) = (cell.samples, cell.last_at);
+        let sketches: BTreeMap<u16, &Sketch> = cell.sketches.iter().map(|(number, sketch)| (*number, sketch)).collect();
+        let mut derived: BTreeMap<MetricId, GaugeSummary> = BTreeMap::new();
+        for (number, stats) in &cell.stats {
+            let (Some(gauge), metric) = (stats.summary(), self.metrics.metric(*number)) else { continue };
+            match (sketches.get(number), metric) {
+                (Some(sketch), _) => {
+                    window.latencies.insert(metric.name().to_owned(), distribution(stats, gauge, sketch));
+                }
+                (None, Metric::BuiltIn(id)) if metric::by_id(*id).is_some_and(|def| def.derived) => {
+                    derived.insert(*id, gauge);
+                }
+                (None, _) => {
+                    window.gauges.insert(metric.name().to_owned(), gauge);
+                }
+            }
+        }
+        window.error_rate = error_rate(&window.gauges);
+        window.availability = window.error_rate.map(|rate| 1.0 - rate);
+        window.saturation = saturation(&derived);
+        window
+    }
+}
+
+/// (server + timeout errors) ÷ requests; absent without requests.
+fn error_rate(gauges: &BTreeMap<String, GaugeSummary>) -> Option<f64> {
+    let sum = |id| metric::by_id(id).and_then(|def| gauges.get(def.name)).map(|gauge| gauge.sum);
+    let requests = sum(metric::REQUESTS).filter(|&requests| requests > 0.0)?;
+    let errors = sum(metric::SERVER_ERRORS).unwrap_or(0.0) + sum(metric::TIMEOUT_ERRORS).unwrap_or(0.0);
+    Some(errors / requests)
+}
+
+fn saturation(derived: &BTreeMap<MetricId, GaugeSummary>) -> BTreeMap<String, ResourceSaturation> {
+    let each = RESOURCES.iter().filter_map(|(name, saturated, waiting)| {
+        let saturated = derived.get(saturated)?;
+        let saturation = ResourceSaturation {
+            share: saturated.mean,
+            count: saturated.count,
+            utilization_only: derived.get(waiting).is_none_or(|waiting| waiting.min < 1.0),
+        };
+        Some(((*name).to_owned(), saturation))
+    });
+    each.collect()
+}
+
+/// Percentiles are cut to the exact range: no percentile lies outside what was measured.
+fn distribution(stats: &Stats, gauge: GaugeSummary, sketch: &Sketch) -> DistributionSummary {
+    let percentile = |q| sketch.quantile(q).map_or(stats.max, |value| value.clamp(stats.min, stats.max));
+    DistributionSummary {
+        count: gauge.count,
+        sum: gauge.sum,
+        min: gauge.min,
+        max: gauge.max,
+        mean: gauge.mean,
+        p50: percentile(0.5),
+        p75: percentile(0.75),
+        p90: percentile(0.9),
+        p95: percentile(0.95),
+        p99: percentile(0.99),
+        p999: percentile(0.999),
+        relative_error: sketch.relative_error(),
+        trusted_quantile: 1.0 - 1.0 / gauge.count as f64,
+    }
+}

@@ -1,0 +1,53 @@
+//! Records of the shuffle topic: partial panes and marks, as values and as bytes.
+//!
+//! The journal is everything that the second stage ever reacts to, in one order. A record is an Avro header
+//! (`schemas/journal.avsc`) and, for a partial pane, one Arrow record batch with a row per instance, sorted by
+//! (domain, instance). The batch's schema is not in the record, only its fingerprint: inline it would cost ten times
+//! a row. Metrics are a list per row, so one schema serves whatever telemetry reports.
+//!
+//! - **J1** What [`encode`] wrote [`decode`] returns; bytes of released versions stay readable (golden files).
+//! - **J2** A mark never runs ahead of the partial panes that it speaks of: they stand before it.
+
+mod bytes;
+mod rows;
+
+pub use bytes::{JournalError, decode, encode};
+pub use rows::{PartialRow, PartialRows, RowsBuilder};
+
+use tidegauge_model::EventTime;
+use tidegauge_window::{Progress, SourceId};
+
+/// Progress of a source, as a record.
+pub type Mark = Progress;
+
+/// One record of the shuffle topic: a mark, a chunk of a partial pane, or the last chunk, which is both.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JournalRecord {
+    /// Who speaks.
+    pub source: SourceId,
+    /// Partitions of the source's topic.
+    pub partitions: u32,
+    /// How far it has come.
+    pub mark: Option<Mark>,
+    /// Rows of one pane.
+    pub partial: Option<Partial>,
+}
+
+/// A chunk of a partial pane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Partial {
+    /// Start of the pane.
+    pub pane: EventTime,
+    /// 0 for what was on time, then corrections in the order in which they left.
+    pub sequence: u32,
+    /// Number of the chunk within its sequence.
+    pub chunk: u32,
+    /// No chunk of this sequence follows.
+    pub last: bool,
+    /// Telemetry offsets behind pane and sequence (provenance): least and greatest.
+    pub offsets: (i64, i64),
+    /// Rows of telemetry behind this chunk.
+    pub samples: u64,
+    /// A row per instance.
+    pub rows: PartialRows,
+}

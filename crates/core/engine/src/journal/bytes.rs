@@ -1,0 +1,200 @@
+//! Journal records as bytes: Avro header, then the rows as one Arrow IPC message.
+
+use super::{JournalRecord, Mark, Partial, PartialRows, rows};
+use apache_avro::{Schema, rabin::Rabin, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::read_record_batch;
+use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
+use arrow::ipc::{MetadataVersion, root_as_message};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use tidegauge_model::{EventTime, Metric};
+use tidegauge_window::SourceId;
+
+/// Why bytes are not a journal record: the topic holds something foreign, or was damaged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The first ten bytes are not those of a header that this version knows.
+    #[error("not a journal record, or one of an unknown version (first bytes {first:02x?})")]
+    UnknownHeader {
+        /// The first bytes.
+        first: Vec<u8>,
+    },
+    /// The header does not decode.
+    #[error("the header does not decode")]
+    Header(#[source] Box<apache_avro::Error>),
+    /// The rows have another layout than this version knows.
+    #[error("rows of an unknown layout (fingerprint {fingerprint:016x})")]
+    UnknownRows {
+        /// The layout's fingerprint.
+        fingerprint: u64,
+    },
+    /// The rows are damaged.
+    #[error("the rows do not decode: {0}")]
+    Rows(String),
+}
+
+/// Serializes as `schemas/journal.avsc` says.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "JournalHeader")]
+struct Header {
+    topic: String,
+    partition: i32,
+    partitions: i32,
+    mark: Option<MarkHeader>,
+    pane: Option<PaneHeader>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Mark")]
+struct MarkHeader {
+    watermark_us: Option<i64>,
+    drained: bool,
+    ended: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Pane")]
+struct PaneHeader {
+    start_us: i64,
+    sequence: i32,
+    chunk: i32,
+    last: bool,
+    first_offset: i64,
+    last_offset: i64,
+    samples: i64,
+    metrics: Vec<String>,
+    body_fingerprint: i64,
+    body_bytes: i32,
+}
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::parse_str(include_str!("../../../../../schemas/journal.avsc")).expect("the journal's own schema")
+});
+
+/// `C3 01` and the header schema's fingerprint: Avro's single-object encoding.
+static PREFIX: LazyLock<[u8; 10]> = LazyLock::new(|| {
+    let mut prefix = [0xC3, 0x01, 0, 0, 0, 0, 0, 0, 0, 0];
+    prefix[2..].copy_from_slice(&SCHEMA.fingerprint::<Rabin>().bytes);
+    prefix
+});
+
+/// Fingerprint of the rows' layout: names and types, hashed as Avro hashes schemas.
+static ROWS_FINGERPRINT: LazyLock<u64> = LazyLock::new(|| {
+    let layout =
+        rows::schema().fields().iter().map(|f| format!("{}:{:?};", f.name(), f.data_type())).collect::<String>();
+    fnv1a(layout.as_bytes())
+});
+
+/// 64-bit FNV-1a.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The record in bytes, for [`decode`].
+#[must_use]
+pub fn encode(record: &JournalRecord) -> Vec<u8> {
+    let body = record.partial.as_ref().map(|partial| encode_rows(partial.rows.batch()));
+    let header = Header {
+        topic: record.source.topic.to_string(),
+        partition: record.source.partition.cast_signed(),
+        partitions: record.partitions.cast_signed(),
+        mark: record.mark.map(|mark| MarkHeader {
+            watermark_us: mark.watermark.map(EventTime::as_micros),
+            drained: mark.drained,
+            ended: mark.ended,
+        }),
+        pane: record.partial.as_ref().map(|partial| PaneHeader {
+            start_us: partial.pane.as_micros(),
+            sequence: partial.sequence.cast_signed(),
+            chunk: partial.chunk.cast_signed(),
+            last: partial.last,
+            first_offset: partial.offsets.0,
+            last_offset: partial.offsets.1,
+            samples: partial.samples.cast_signed(),
+            metrics: partial.rows.metrics().iter().map(|metric| metric.name().to_owned()).collect(),
+            body_fingerprint: ROWS_FINGERPRINT.cast_signed(),
+            body_bytes: body.as_ref().map_or(0, |body| body.len() as i32),
+        }),
+    };
+    let mut out = PREFIX.to_vec();
+    let writer = GenericDatumWriter::builder(&SCHEMA).build().expect("the journal's own schema");
+    writer.write_ser(&mut out, &header).expect("the header has the shape of its schema");
+    out.extend_from_slice(&body.unwrap_or_default());
+    out
+}
+
+/// Reads what [`encode`] wrote, in this or an earlier version.
+///
+/// # Errors
+///
+/// [`JournalError`], if the bytes are something else or damaged.
+pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
+    let unknown = || JournalError::UnknownHeader { first: bytes[..bytes.len().min(10)].to_vec() };
+    let mut rest = bytes.strip_prefix(PREFIX.as_slice()).ok_or_else(unknown)?;
+    let reader = GenericDatumReader::builder(&SCHEMA).build().map_err(|e| JournalError::Header(Box::new(e)))?;
+    let header: Header = reader.read_deser(&mut rest).map_err(|e| JournalError::Header(Box::new(e)))?;
+    let partial = header.pane.map(|pane| decode_partial(pane, rest)).transpose()?;
+    Ok(JournalRecord {
+        source: SourceId { topic: header.topic.into(), partition: header.partition.cast_unsigned() },
+        partitions: header.partitions.cast_unsigned(),
+        mark: header.mark.map(|mark| Mark {
+            watermark: mark.watermark_us.map(EventTime::from_micros),
+            drained: mark.drained,
+            ended: mark.ended,
+        }),
+        partial,
+    })
+}
+
+fn decode_partial(pane: PaneHeader, body: &[u8]) -> Result<Partial, JournalError> {
+    let fingerprint = pane.body_fingerprint.cast_unsigned();
+    if fingerprint != *ROWS_FINGERPRINT {
+        return Err(JournalError::UnknownRows { fingerprint });
+    }
+    if usize::try_from(pane.body_bytes) != Ok(body.len()) {
+        return Err(JournalError::Rows(format!("{} bytes where {} were announced", body.len(), pane.body_bytes)));
+    }
+    let batch = decode_rows(body).map_err(|error| JournalError::Rows(error.to_string()))?;
+    let metrics = pane.metrics.iter().map(|name| Metric::named(name)).collect();
+    let rows = PartialRows::from_batch(metrics, batch)
+        .ok_or_else(|| JournalError::Rows("a row names a metric that is not in the list".to_owned()))?;
+    Ok(Partial {
+        pane: EventTime::from_micros(pane.start_us),
+        sequence: pane.sequence.cast_unsigned(),
+        chunk: pane.chunk.cast_unsigned(),
+        last: pane.last,
+        offsets: (pane.first_offset, pane.last_offset),
+        samples: pane.samples.cast_unsigned(),
+        rows,
+    })
+}
+
+fn encode_rows(batch: &RecordBatch) -> Vec<u8> {
+    let (mut dictionaries, options) = (DictionaryTracker::new(false), IpcWriteOptions::default());
+    let (_, encoded) = IpcDataGenerator::default()
+        .encode(batch, &mut dictionaries, &options, &mut IpcWriteContext::default())
+        .expect("plain columns in memory");
+    let mut out = Vec::with_capacity(4 + encoded.ipc_message.len() + encoded.arrow_data.len());
+    out.extend_from_slice(&(encoded.ipc_message.len() as u32).to_le_bytes());
+    out.extend_from_slice(&encoded.ipc_message);
+    out.extend_from_slice(&encoded.arrow_data);
+    out
+}
+
+fn decode_rows(body: &[u8]) -> Result<RecordBatch, ArrowError> {
+    let damaged = |what: &str| ArrowError::IpcError(what.to_owned());
+    let (length, rest) = body.split_first_chunk::<4>().ok_or_else(|| damaged("no length"))?;
+    let length = u32::from_le_bytes(*length) as usize;
+    if length > rest.len() {
+        return Err(damaged("the message ends early"));
+    }
+    let (message, buffers) = rest.split_at(length);
+    let message = root_as_message(message).map_err(|error| damaged(&error.to_string()))?;
+    let batch = message.header_as_record_batch().ok_or_else(|| damaged("not a record batch"))?;
+    read_record_batch(&Buffer::from(buffers), batch, rows::schema(), &HashMap::new(), None, &MetadataVersion::V5)
+}

@@ -1,0 +1,308 @@
+//! The rows of a partial pane in columns, and the builder that fills them.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, ListArray, RecordBatch, StringArray, StringBuilder,
+    StructArray, TimestampMicrosecondArray, TimestampMicrosecondBuilder, UInt8Array, UInt8Builder, UInt16Array,
+    UInt32Array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use std::sync::{Arc, LazyLock};
+use tidegauge_model::{EventTime, InstanceState, Metric};
+use tidegauge_window::stats::{StateColumns, state_arrays, state_columns, state_fields};
+use tidegauge_window::{Sketch, Stats};
+
+/// What one source knows of one instance in one pane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartialRow<'a> {
+    /// Workspace of the instance.
+    pub workspace: &'a str,
+    /// Agent of the instance.
+    pub agent: &'a str,
+    /// The instance.
+    pub instance: &'a str,
+    /// Rows of telemetry.
+    pub samples: u32,
+    /// Event time of the earliest and of the latest row.
+    pub at: (EventTime, EventTime),
+    /// State last reported.
+    pub state: Option<InstanceState>,
+    /// When the instance became ready, as last reported.
+    pub ready_at: Option<EventTime>,
+}
+
+/// Rows of a partial pane, sorted by (workspace, agent, instance), in the layout of [`schema`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartialRows {
+    metrics: Vec<Metric>,
+    batch: RecordBatch,
+}
+
+/// Arrow schema of the rows. Changing it changes the fingerprint: old records must stay readable (J1).
+pub(super) fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let text = |name| Field::new(name, DataType::Utf8, false);
+        let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let list = |name, fields| Field::new(name, DataType::List(item(fields)), false);
+        Arc::new(Schema::new(vec![
+            text("workspace"),
+            text("agent"),
+            text("instance"),
+            Field::new("samples", DataType::UInt32, false),
+            Field::new("first_at", time.clone(), false),
+            Field::new("last_at", time.clone(), false),
+            Field::new("state", DataType::UInt8, true),
+            Field::new("ready_at", time, true),
+            list("stats", stats_fields()),
+            list("sketches", sketch_fields()),
+        ]))
+    });
+    SCHEMA.clone()
+}
+
+fn item(fields: Fields) -> Arc<Field> {
+    Arc::new(Field::new("item", DataType::Struct(fields), false))
+}
+
+fn stats_fields() -> Fields {
+    std::iter::once(Field::new("metric", DataType::UInt16, false)).chain(state_fields()).collect()
+}
+
+fn sketch_fields() -> Fields {
+    vec![Field::new("metric", DataType::UInt16, false), Field::new("sketch", DataType::Binary, false)].into()
+}
+
+impl PartialRows {
+    /// Takes a decoded batch for rows; `None` if its shape is another.
+    pub(super) fn from_batch(metrics: Vec<Metric>, batch: RecordBatch) -> Option<Self> {
+        let known = |list: &ListArray| {
+            let ids = list.values().as_struct().column(0).as_primitive::<arrow::datatypes::UInt16Type>();
+            ids.values().iter().all(|&id| usize::from(id) < metrics.len())
+        };
+        let fits = batch.schema() == schema()
+            && known(batch.column(8).as_list::<i32>())
+            && known(batch.column(9).as_list::<i32>());
+        fits.then_some(Self { metrics, batch })
+    }
+
+    pub(super) fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+
+    /// The metrics that rows report.
+    #[must_use]
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    /// Number of instances.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Rows of telemetry behind all rows.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.batch
+            .column(3)
+            .as_primitive::<arrow::datatypes::UInt32Type>()
+            .values()
+            .iter()
+            .copied()
+            .map(u64::from)
+            .sum()
+    }
+
+    /// Typed access to the columns, for reading row after row.
+    #[must_use]
+    pub fn reader(&self) -> RowsReader<'_> {
+        let column = |at: usize| self.batch.column(at);
+        let (stats, sketches) = (column(8).as_list::<i32>(), column(9).as_list::<i32>());
+        RowsReader {
+            workspace: column(0).as_string(),
+            agent: column(1).as_string(),
+            instance: column(2).as_string(),
+            samples: column(3).as_primitive(),
+            first_at: column(4).as_primitive::<TimestampMicrosecondType>(),
+            last_at: column(5).as_primitive::<TimestampMicrosecondType>(),
+            state: column(6).as_primitive(),
+            ready_at: column(7).as_primitive::<TimestampMicrosecondType>(),
+            stats_metric: stats.values().as_struct().column(0).as_primitive(),
+            stats_state: state_columns(&stats.values().as_struct().columns()[1..]),
+            stats,
+            sketch_metric: sketches.values().as_struct().column(0).as_primitive(),
+            sketch_bytes: sketches.values().as_struct().column(1).as_binary(),
+            sketches,
+        }
+    }
+}
+
+/// Typed columns of [`PartialRows`].
+pub struct RowsReader<'a> {
+    workspace: &'a StringArray,
+    agent: &'a StringArray,
+    instance: &'a StringArray,
+    samples: &'a UInt32Array,
+    first_at: &'a TimestampMicrosecondArray,
+    last_at: &'a TimestampMicrosecondArray,
+    state: &'a UInt8Array,
+    ready_at: &'a TimestampMicrosecondArray,
+    stats: &'a ListArray,
+    stats_metric: &'a UInt16Array,
+    stats_state: StateColumns<'a>,
+    sketches: &'a ListArray,
+    sketch_metric: &'a UInt16Array,
+    sketch_bytes: &'a BinaryArray,
+}
+
+impl<'a> RowsReader<'a> {
+    /// The row without its metrics.
+    #[must_use]
+    pub fn row(&self, row: usize) -> PartialRow<'a> {
+        let time = |column: &TimestampMicrosecondArray| EventTime::from_micros(column.value(row));
+        PartialRow {
+            workspace: self.workspace.value(row),
+            agent: self.agent.value(row),
+            instance: self.instance.value(row),
+            samples: self.samples.value(row),
+            at: (time(self.first_at), time(self.last_at)),
+            state: self.state.is_valid(row).then(|| self.state.value(row)).and_then(InstanceState::from_number),
+            ready_at: self.ready_at.is_valid(row).then(|| time(self.ready_at)),
+        }
+    }
+
+    /// The row's statistics: place of the metric in [`PartialRows::metrics`], ascending, and its values.
+    pub fn stats(&self, row: usize) -> impl Iterator<Item = (u16, Stats)> {
+        span(self.stats, row).map(|at| (self.stats_metric.value(at), self.stats_state.row(at)))
+    }
+
+    /// The row's sketches likewise, in bytes.
+    pub fn sketches(&self, row: usize) -> impl Iterator<Item = (u16, &'a [u8])> {
+        span(self.sketches, row).map(|at| (self.sketch_metric.value(at), self.sketch_bytes.value(at)))
+    }
+}
+
+fn span(list: &ListArray, row: usize) -> std::ops::Range<usize> {
+    let ends = list.value_offsets();
+    ends[row] as usize..ends[row + 1] as usize
+}
+
+/// Fills [`PartialRows`], one row after the other.
+pub struct RowsBuilder {
+    metrics: Vec<Metric>,
+    keys: [StringBuilder; 3],
+    samples: Vec<u32>,
+    at: (Vec<i64>, Vec<i64>),
+    state: UInt8Builder,
+    ready_at: TimestampMicrosecondBuilder,
+    stats: (Vec<u16>, Vec<Stats>, Vec<i32>),
+    sketches: (Vec<u16>, BinaryBuilder, Vec<i32>),
+    sketch_scratch: Vec<u8>,
+    bytes: usize,
+}
+
+impl RowsBuilder {
+    /// For rows that report some of `metrics`.
+    #[must_use]
+    pub fn new(metrics: Vec<Metric>) -> Self {
+        Self {
+            metrics,
+            keys: std::array::from_fn(|_| StringBuilder::new()),
+            samples: Vec::new(),
+            at: (Vec::new(), Vec::new()),
+            state: UInt8Builder::new(),
+            ready_at: TimestampMicrosecondBuilder::new(),
+            stats: (Vec::new(), Vec::new(), vec![0]),
+            sketches: (Vec::new(), BinaryBuilder::new(), vec![0]),
+            sketch_scratch: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Appends a row; metrics by their place in the builder's list, ascending.
+    pub fn push<'s>(
+        &mut self,
+        row: &PartialRow<'_>,
+        stats: impl Iterator<Item = (u16, Stats)>,
+        sketches: impl Iterator<Item = (u16, &'s Sketch)>,
+    ) {
+        for (builder, text) in self.keys.iter_mut().zip([row.workspace, row.agent, row.instance]) {
+            builder.append_value(text);
+            self.bytes += text.len() + 4;
+        }
+        self.samples.push(row.samples);
+        self.at.0.push(row.at.0.as_micros());
+        self.at.1.push(row.at.1.as_micros());
+        self.state.append_option(row.state.map(|state| state as u8));
+        self.ready_at.append_option(row.ready_at.map(EventTime::as_micros));
+        self.bytes += 37;
+        for (metric, values) in stats {
+            self.stats.0.push(metric);
+            self.stats.1.push(values);
+            self.bytes += 74;
+        }
+        self.stats.2.push(self.stats.0.len() as i32);
+        for (metric, sketch) in sketches {
+            self.sketches.0.push(metric);
+            self.sketch_scratch.clear();
+            sketch.append_bytes(&mut self.sketch_scratch);
+            self.sketches.1.append_value(&self.sketch_scratch);
+            self.bytes += self.sketch_scratch.len() + 6;
+        }
+        self.sketches.2.push(self.sketches.0.len() as i32);
+    }
+
+    /// Bytes that the rows will take, roughly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Rows of telemetry behind the rows so far.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.samples.iter().copied().map(u64::from).sum()
+    }
+
+    /// Whether no row was pushed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// The rows.
+    #[must_use]
+    pub fn finish(mut self) -> PartialRows {
+        let [workspace, agent, instance] = &mut self.keys;
+        let mut stats: Vec<ArrayRef> = vec![Arc::new(UInt16Array::from(self.stats.0))];
+        stats.extend(state_arrays(self.stats.1));
+        let sketches: Vec<ArrayRef> =
+            vec![Arc::new(UInt16Array::from(self.sketches.0)), Arc::new(self.sketches.1.finish())];
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(workspace.finish()),
+            Arc::new(agent.finish()),
+            Arc::new(instance.finish()),
+            Arc::new(UInt32Array::from(self.samples)),
+            Arc::new(TimestampMicrosecondArray::from(self.at.0)),
+            Arc::new(TimestampMicrosecondArray::from(self.at.1)),
+            Arc::new(self.state.finish()),
+            Arc::new(self.ready_at.finish()),
+            Arc::new(lists(stats_fields(), stats, self.stats.2)),
+            Arc::new(lists(sketch_fields(), sketches, self.sketches.2)),
+        ];
+        let batch = RecordBatch::try_new(schema(), columns).expect("columns of the schema, of one length");
+        PartialRows { metrics: self.metrics, batch }
+    }
+}
+
+fn lists(fields: Fields, columns: Vec<ArrayRef>, ends: Vec<i32>) -> ListArray {
+    let values = StructArray::new(fields.clone(), columns, None);
+    ListArray::new(item(fields), OffsetBuffer::new(ends.into()), Arc::new(values), None)
+}

@@ -1,0 +1,28 @@
+//! Aggregator and Decider: the two state machines, and the journal between them.
+//!
+//! ```text
+//!  SampleBatch ─► Aggregator ─► journal ─► Decider ─► windows, decisions, alerts
+//!   (one per       panes,       partials,  merge,
+//!    partition)    watermark    marks      close, decide
+//! ```
+//!
+//! Both are functions of their input: `step(input) -> outputs` cannot fail, reads no clock and does no IO. A live
+//! run, a replay and a simulation differ only in what feeds them.
+//!
+//! - **E1** Each row of telemetry ends in exactly one place: windowed, too late, or set aside with a code.
+//! - **E2** Outputs do not depend on how the telemetry was cut into batches, nor on what order the journal has of
+//!   different sources' partials of one pane.
+//! - **E3** No window is emitted twice; windows of one key leave in the order of their ends.
+//! - **E4** Watermarks never move back (W1), so a closed pane stays closed.
+//! - **E5** What leaves together leaves in the order (window end, target, window size, slide, instance).
+
+pub mod aggregator;
+pub mod decider;
+pub mod journal;
+pub mod partition;
+
+pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint};
+pub use decider::{
+    Control, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderResumePoint, LatePartial, WindowRule,
+};
+pub use journal::{JournalRecord, Mark, Partial, PartialRow};

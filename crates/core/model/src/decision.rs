@@ -1,0 +1,152 @@
+//! Scaling decisions, with the chain of reasoning that led to them.
+
+use crate::id::Target;
+use crate::time::{EventTime, TimeRange};
+use serde::{Deserialize, Serialize};
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// More instances.
+    ScaleUp,
+    /// Fewer instances.
+    ScaleDown,
+    /// Nothing, for the stated reasons.
+    Hold,
+}
+
+/// Whether anybody is meant to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Actuators act.
+    Live,
+    /// Recorded beside the live one; nobody acts.
+    Shadow,
+    /// Made from recorded telemetry.
+    Backtest,
+}
+
+/// Why. Kubernetes' words where the HPA has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// A signal is above its objective by more than the tolerance.
+    AboveObjective,
+    /// Every signal is below its objective by more than the tolerance.
+    BelowObjective,
+    /// The signals are within tolerance of their objectives.
+    WithinTolerance,
+    /// HPA `DesiredWithinRange`: no bound was hit.
+    DesiredWithinRange,
+    /// HPA `ReadyForNewScale`: the recommendation passed stabilization unchanged.
+    ReadyForNewScale,
+    /// HPA `ScaleUpStabilized`: a lower recommendation of the stabilization window holds.
+    ScaleUpStabilized,
+    /// HPA `ScaleDownStabilized`: a higher recommendation of the stabilization window holds.
+    ScaleDownStabilized,
+    /// HPA `ScaleUpLimit`: the rate of growth is limited.
+    ScaleUpLimit,
+    /// HPA `ScaleDownLimit`: the rate of shrinking is limited.
+    ScaleDownLimit,
+    /// HPA `TooManyReplicas`: bounded by the greatest allowed count.
+    TooManyReplicas,
+    /// HPA `TooFewReplicas`: bounded by the least allowed count.
+    TooFewReplicas,
+    /// HPA `FailedGetResourceMetric` and its kind: a signal could not be computed, which blocks scale-down.
+    SignalMissing,
+    /// No signal could be computed at all.
+    NoSignal,
+    /// Too little of the data arrived to shrink on.
+    CompletenessTooLow,
+    /// The change would be undone at once by the opposite rule.
+    AntiFlap,
+    /// No instance is running and none is asked for.
+    ScalingDisabled,
+    /// The standing decision is said again before it expires.
+    Renewed,
+}
+
+/// One signal as a policy saw it, and what it alone asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SignalReading {
+    /// Name of the objective in the policy.
+    pub name: String,
+    /// The measured value; `None` if it could not be computed, and `problem` says why.
+    pub value: Option<f64>,
+    /// The wanted value.
+    pub objective: f64,
+    /// Values behind it.
+    pub samples: u64,
+    /// Instances whose value counted.
+    pub instances: u32,
+    /// What this signal alone asked for.
+    pub wish_instances: Option<u32>,
+    /// Why there is no value, or what was assumed.
+    pub problem: Option<String>,
+}
+
+/// A rule that changed the answer, and from what to what, in the order in which they were applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// The rule.
+    pub reason: ReasonCode,
+    /// Instances before it.
+    pub from_instances: u32,
+    /// Instances after it.
+    pub to_instances: u32,
+    /// The numbers behind it, for people.
+    pub detail: String,
+}
+
+/// One decision about one target. What the fields mean to an actuator: schemas/decision.avsc.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// First 16 bytes, hex, of SHA-256 over target, policy, policy version, window end, generation and mode.
+    pub id: String,
+    /// Who it is about.
+    pub target: Target,
+    /// Fencing token: rises by one whenever desired changes, never otherwise. An actuator ignores lower ones.
+    pub generation: u64,
+    /// Name of the policy.
+    pub policy: String,
+    /// Version of the policy.
+    pub policy_version: u32,
+    /// SHA-256 of the policy as checked, hex.
+    pub policy_hash: String,
+    /// Whether anybody is meant to act.
+    pub mode: Mode,
+    /// What is to be done.
+    pub action: Action,
+    /// Ready instances at the window's end.
+    pub current_instances: u32,
+    /// The answer.
+    pub desired_instances: u32,
+    /// The answer before stabilization, rate limits and bounds.
+    pub unlimited_desired_instances: u32,
+    /// Least allowed.
+    pub min_instances: u32,
+    /// Greatest allowed.
+    pub max_instances: u32,
+    /// Reasons in the order of the chain; the first is the signal's.
+    pub reasons: Vec<ReasonCode>,
+    /// Every signal of the policy, in its order.
+    pub signals: Vec<SignalReading>,
+    /// What bound, in the order of application.
+    pub constraints: Vec<Constraint>,
+    /// Completeness of the window, 0 to 1.
+    pub completeness: f64,
+    /// One line for people.
+    pub explanation: String,
+    /// The window on which it rests.
+    pub window: TimeRange,
+    /// The decision's now: the window's end.
+    pub decided_at: EventTime,
+    /// When the standing decision was first made (differs from `decided_at` when renewed).
+    pub first_decided_at: EventTime,
+    /// From when it may be carried out.
+    pub not_before: EventTime,
+    /// From when it must not be carried out any more.
+    pub expires_at: EventTime,
+}

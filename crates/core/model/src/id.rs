@@ -1,0 +1,145 @@
+//! Ids: who a sample is about, and who a decision is about.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The id as it stands in telemetry.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.as_ref().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// A tenant: agents of one workspace share quotas and budgets. `default` where telemetry names none.
+    WorkspaceId
+);
+id!(
+    /// A service that is scaled as one.
+    AgentId
+);
+id!(
+    /// One running copy of an agent.
+    InstanceId
+);
+id!(
+    /// Where an instance runs, in the words of its cloud.
+    Region
+);
+id!(
+    /// A set of targets that are decided together; by default one target. Decides the shuffle partition.
+    Domain
+);
+
+impl WorkspaceId {
+    /// The workspace of telemetry that names none.
+    #[must_use]
+    pub fn unnamed() -> Self {
+        Self::from("default")
+    }
+}
+
+/// What a decision is about: an agent, or an agent in one region where a policy scales regions apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Target {
+    /// The agent's workspace.
+    pub workspace: WorkspaceId,
+    /// The agent.
+    pub agent: AgentId,
+    /// The region, where regions are scaled apart.
+    pub region: Option<Region>,
+}
+
+impl Target {
+    /// The domain of this target where none is configured: the target alone.
+    #[must_use]
+    pub fn own_domain(&self) -> Domain {
+        Domain::from(self.to_string())
+    }
+}
+
+impl fmt::Display for Target {
+    /// `workspace/agent`, or `workspace/agent@region`, each part percent-encoded.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", Encoded(self.workspace.as_str()), Encoded(self.agent.as_str()))?;
+        match &self.region {
+            Some(region) => write!(f, "@{}", Encoded(region.as_str())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Percent-encodes everything but RFC 3986's unreserved characters.
+struct Encoded<'a>(&'a str);
+
+impl fmt::Display for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        if self.0.bytes().all(unreserved) {
+            return f.write_str(self.0);
+        }
+        self.0.bytes().try_for_each(
+            |b| {
+                if unreserved(b) { write!(f, "{}", char::from(b)) } else { write!(f, "%{b:02X}") }
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_reads_as_a_path_whatever_its_ids_hold() {
+        let target = |workspace: &str, agent: &str, region: Option<&str>| Target {
+            workspace: workspace.into(),
+            agent: agent.into(),
+            region: region.map(Region::from),
+        };
+        let cases = [
+            (target("default", "planner", None), "default/planner"),
+            (target("default", "planner", Some("eu-west-1")), "default/planner@eu-west-1"),
+            (target("a/b", "x@y", None), "a%2Fb/x%40y"),
+            (target("default", "é", None), "default/%C3%A9"),
+        ];
+        for (target, want) in cases {
+            assert_eq!(target.to_string(), want);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The words that every other crate speaks: ids, event time, metrics, samples, windows, decisions, alerts.
+//!
+//! Nothing here computes a result. A type makes a wrong value hard to write (an [`EventTime`] is not a number of
+//! seconds, a [`Target`] is not a string), and the [`metric`] table says once what each built-in metric means.
+//!
+//! ```text
+//!  SampleBatch ──► (window) ──► WindowSummary ──► (policy) ──► Decision, AlertTransition
+//! ```
+//!
+//! - **M1** A statistic of nothing is absent (`None`), never 0.
+//! - **M2** A built-in metric's number never changes and is never used again: it is in shuffle records.
+//! - **M3** Everything that reaches an output is ordered: maps are `BTreeMap`, lists say their order.
+
+pub mod alert;
+pub mod decision;
+pub mod id;
+pub mod metric;
+pub mod sample;
+pub mod time;
+pub mod window;
+
+pub use alert::{AlertState, AlertTransition, Severity};
+pub use decision::{Action, Constraint, Decision, Mode, ReasonCode, SignalReading};
+pub use id::{AgentId, Domain, InstanceId, Region, Target, WorkspaceId};
+pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind};
+pub use sample::{InstanceState, Position, SampleBatch};
+pub use time::{EventTime, TimeRange};
+pub use window::{
+    Completeness, DistributionSummary, GaugeSummary, Level, ResourceSaturation, WindowKind, WindowSpec, WindowSummary,
+};

@@ -1,0 +1,133 @@
+//! One line for people: what, the signal that led, and what bound.
+
+use super::chain::Chain;
+use crate::duration::HumanDuration;
+use crate::hpa::rate::{Rules, Select, Step};
+use crate::observe::Observation;
+use crate::policy::{Objective, ObjectiveKind, Policy, Source, Statistic};
+use crate::wish::Wish;
+use std::fmt::Write;
+use std::time::Duration;
+use tidegauge_model::{Action, Constraint, ReasonCode};
+
+/// `up 4 -> 6: cpu 0.95 of request is over objective 0.70; limited from 8 by 100%/15s`.
+pub(super) fn one_line(
+    policy: &Policy,
+    observation: &Observation<'_>,
+    wishes: &[Wish],
+    chain: &Chain,
+    action: Action,
+) -> String {
+    let mut line = match action {
+        Action::ScaleUp => format!("up {} -> {}", observation.held_instances(), chain.instances),
+        Action::ScaleDown => format!("down {} -> {}", observation.held_instances(), chain.instances),
+        Action::Hold => format!("hold {}", chain.instances),
+    };
+    let _ = write!(line, ": {}", cause(policy, wishes, chain.reasons[0]));
+    for constraint in &chain.constraints {
+        let _ = write!(line, "; {}", phrase(constraint));
+    }
+    line
+}
+
+fn cause(policy: &Policy, wishes: &[Wish], reason: ReasonCode) -> String {
+    let first_failed = policy.objectives.iter().zip(wishes).find(|(_, wish)| wish.reading.wish_instances.is_none());
+    let failed = || first_failed.map(|(objective, _)| objective.name.as_str()).unwrap_or_default();
+    match reason {
+        ReasonCode::ScalingDisabled => "there is no instance and none is asked for".to_owned(),
+        ReasonCode::NoSignal => format!("no signal has a value, {} the first", failed()),
+        ReasonCode::SignalMissing => format!("{} has no value, so nothing shrinks", failed()),
+        reason => match leading(policy, wishes) {
+            Some((objective, wish)) => signal(objective, wish, reason),
+            None => "no objective".to_owned(),
+        },
+    }
+}
+
+/// The first objective with the largest wish.
+fn leading<'a>(policy: &'a Policy, wishes: &'a [Wish]) -> Option<(&'a Objective, &'a Wish)> {
+    let largest = wishes.iter().filter_map(|wish| wish.reading.wish_instances).max()?;
+    policy.objectives.iter().zip(wishes).find(|(_, wish)| wish.reading.wish_instances == Some(largest))
+}
+
+fn signal(objective: &Objective, wish: &Wish, reason: ReasonCode) -> String {
+    let value = wish.reading.value.unwrap_or_default();
+    let mut text = objective.name.clone();
+    if !matches!(objective.source.statistic(), Statistic::Mean) {
+        let _ = write!(text, " {}", objective.source.statistic().name());
+    }
+    let _ = write!(text, " {}", number(value));
+    match (&objective.source, wish.of) {
+        (Source::Resource { .. }, Some(of)) => {
+            let _ = write!(text, " of {}", of.name());
+        }
+        _ if objective.kind == ObjectiveKind::AverageValue => text.push_str(" per instance"),
+        _ => {}
+    }
+    let (low, high) = (objective.target * objective.band.low, objective.target * objective.band.high);
+    let (over, under) = match objective.exact {
+        true => (number(high), number(low)),
+        false => (format!("objective {}", number(objective.target)), format!("objective {}", number(objective.target))),
+    };
+    let _ = match reason {
+        ReasonCode::AboveObjective => write!(text, " is over {over}"),
+        ReasonCode::BelowObjective => write!(text, " is under {under}"),
+        _ if objective.exact => write!(text, " is between {under} and {over}"),
+        _ if wish.reading.problem.is_some() => write!(text, " calls for no change of {over}, as some are missing"),
+        _ => write!(text, " is within tolerance of {over}"),
+    };
+    text
+}
+
+fn phrase(constraint: &Constraint) -> String {
+    let Constraint { reason, from_instances, to_instances, detail } = constraint;
+    match reason {
+        ReasonCode::ScaleUpStabilized | ReasonCode::ScaleDownStabilized => {
+            format!("stabilized from {from_instances} to {to_instances}, {detail}")
+        }
+        ReasonCode::ScaleUpLimit | ReasonCode::ScaleDownLimit => format!("limited from {from_instances} by {detail}"),
+        ReasonCode::TooManyReplicas | ReasonCode::TooFewReplicas => {
+            format!("bounded from {from_instances} by {detail}")
+        }
+        _ => format!("{to_instances} instead of {from_instances}, as {detail}"),
+    }
+}
+
+/// Two decimals below ten, one below a hundred, none above.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size < 10.0 => format!("{value:.2}"),
+        size if size < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+pub(super) fn stabilized(which: &str, window: Duration) -> String {
+    format!("the {which} of the last {}", HumanDuration(window))
+}
+
+/// `4/15s`, `the most of 4/15s and 100%/15s`, `scaling disabled`.
+pub(super) fn rates(rules: &Rules) -> String {
+    let each: Vec<_> = rules
+        .limits
+        .iter()
+        .map(|limit| match limit.step {
+            Step::Replicas(replicas) => format!("{replicas}/{}", HumanDuration(limit.period)),
+            Step::Percent(percent) => format!("{percent}%/{}", HumanDuration(limit.period)),
+        })
+        .collect();
+    match (rules.select, each.as_slice()) {
+        (Select::Disabled, _) => "select: disabled".to_owned(),
+        (_, [one]) => one.clone(),
+        (Select::Max, _) => format!("the most of {}", each.join(" and ")),
+        (Select::Min, _) => format!("the least of {}", each.join(" and ")),
+    }
+}
+
+pub(super) fn most(policy: &Policy) -> String {
+    format!("max_instances {}", policy.max_instances)
+}
+
+pub(super) fn least(policy: &Policy) -> String {
+    format!("min_instances {}", policy.min_instances)
+}

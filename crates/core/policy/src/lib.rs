@@ -1,0 +1,37 @@
+//! Closed windows to recommendations, decisions and alerts.
+//!
+//! ```text
+//!  YAML ─► document ─► Policy ──────┐                    ┌─► Decision
+//!                  └─► AlertRules ─┐│                    │
+//!  closed windows ─► Observation ──┴┴─► decide, evaluate ┴─► AlertTransition
+//!                                        ▲          │
+//!                                        └── state ◄┘
+//! ```
+//!
+//! All of it is a function of its arguments: no clock, no IO, nothing that depends on the order of a hash. The rules for
+//! ratios, stabilization and limits are those of the Kubernetes HPA v2 ([`hpa`]); invariants are numbered where they are
+//! kept: H in [`hpa`], Y in [`policy`], P in [`decide`](mod@decide) and [`state`], A in [`alert`].
+#![forbid(unsafe_code)]
+
+pub mod alert;
+pub mod decide;
+pub mod document;
+pub mod duration;
+pub mod error;
+pub mod hpa;
+pub mod identity;
+pub mod observe;
+pub mod policy;
+pub mod reference;
+pub mod state;
+pub mod wish;
+
+pub use alert::rules::AlertRules;
+pub use alert::{AlertBook, evaluate};
+pub use decide::{Verdict, decide};
+pub use document::Document;
+pub use duration::HumanDuration;
+pub use error::PolicyError;
+pub use observe::Observation;
+pub use policy::Policy;
+pub use state::TargetState;

@@ -1,0 +1,83 @@
+//! What a decision sees: one closed window of an agent and of its instances.
+//!
+//! HPA's pods, in our words: an instance that is `starting` exists and is not ready; one that is draining, stopped or
+//! failed is ignored; one that should have reported and did not is *missing*, and known by number only.
+
+use crate::hpa::pods::Group;
+use tidegauge_model::{InstanceState, Target, TimeRange, WindowSummary};
+
+/// One closed window of one target.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation<'a> {
+    /// Who.
+    pub target: &'a Target,
+    /// The window; its end is the decision's now.
+    pub window: TimeRange,
+    /// How complete the window's data was, 0 to 1.
+    pub completeness: f64,
+    /// Instances ready at the window's end.
+    pub current_instances: u32,
+    /// The agent's window.
+    pub agent: &'a WindowSummary,
+    /// The windows of its instances that reported, ascending by instance.
+    pub instances: &'a [&'a WindowSummary],
+}
+
+impl<'a> Observation<'a> {
+    /// The observation that the windows themselves make. Without a count of ready instances in the agent's window, those
+    /// are counted that reported.
+    #[must_use]
+    pub fn of(agent: &'a WindowSummary, instances: &'a [&'a WindowSummary]) -> Self {
+        let reported_ready = || instances.iter().filter(|instance| is_ready(instance)).count();
+        Self {
+            target: &agent.target,
+            window: agent.range,
+            completeness: agent.completeness.ratio,
+            current_instances: agent.instances_ready.unwrap_or_else(|| count(reported_ready())),
+            agent,
+            instances,
+        }
+    }
+
+    /// Instances that exist and are on their way to ready.
+    #[must_use]
+    pub fn starting_instances(&self) -> u32 {
+        count(self.instances.iter().filter(|instance| instance.state == Some(InstanceState::Starting)).count())
+    }
+
+    /// Instances that should have reported in the window and did not.
+    #[must_use]
+    pub fn missing_instances(&self) -> u32 {
+        let completeness = &self.agent.completeness;
+        completeness.instances_expected.saturating_sub(completeness.instances_reported)
+    }
+
+    /// Ready and starting instances: what there is if nobody does anything.
+    #[must_use]
+    pub fn held_instances(&self) -> u32 {
+        self.current_instances.saturating_add(self.starting_instances())
+    }
+}
+
+/// How an instance that reported counts for a signal. An instance that became ready within the window has CPU samples
+/// from before that, so its CPU does not count yet.
+#[must_use]
+pub fn group(instance: &WindowSummary, is_cpu: bool) -> Group {
+    match instance.state {
+        Some(InstanceState::Starting) => Group::Unready,
+        Some(InstanceState::Draining | InstanceState::Stopped | InstanceState::Failed) => Group::Ignored,
+        Some(InstanceState::Ready) | None => {
+            let just_ready = instance.ready_at.is_some_and(|ready_at| ready_at > instance.range.start);
+            if is_cpu && just_ready { Group::Unready } else { Group::Ready }
+        }
+    }
+}
+
+fn is_ready(instance: &WindowSummary) -> bool {
+    matches!(instance.state, Some(InstanceState::Ready) | None)
+}
+
+/// A number of instances; beyond the range of `u32` there are none.
+pub(crate) fn count(instances: usize) -> u32 {
+    u32::try_from(instances).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,212 @@
+//! A policy as written. Every key, its unit, its default and its edges are here; [`super::check`] makes it a [`Policy`].
+//!
+//! [`Policy`]: super::Policy
+
+use super::objective::{ObjectiveKind, Of, Statistic, WhenAbsent};
+use super::preset::Preset;
+use crate::duration::HumanDuration;
+use crate::hpa::rate::Select;
+use serde::Deserialize;
+
+/// The document.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPolicy {
+    /// `tidegauge.io/v1`.
+    #[serde(rename = "apiVersion")]
+    pub api_version: String,
+    /// `Policy`.
+    pub kind: String,
+    /// Name and version.
+    pub metadata: RawMetadata,
+    /// The rest.
+    pub spec: RawSpec,
+}
+
+/// Who this is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawMetadata {
+    /// Not empty; stands in every decision.
+    pub name: String,
+    /// 1 or more. A changed file takes effect only with a higher version.
+    pub version: u32,
+}
+
+/// What is wanted, of whom.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSpec {
+    /// Whom it is about. Default: every agent.
+    #[serde(default, rename = "match")]
+    pub matches: RawMatches,
+    /// `live` (default): actuators act. `shadow`: decisions are recorded beside the live ones, and nobody acts.
+    #[serde(default)]
+    pub mode: RawMode,
+    /// The windows at whose close it is evaluated. Default: 1m sliding by 10s.
+    #[serde(default)]
+    pub window: RawWindow,
+    /// Thresholds of CPU and bounds in one word. What is spelled out beside it wins (bounds) or is added (objectives).
+    pub preset: Option<Preset>,
+    /// What it watches; the largest wish counts. At least one, unless there is a preset.
+    #[serde(default)]
+    pub objectives: Vec<RawObjective>,
+    /// Band around every objective's `target` in which nothing changes. Default: up 0.1, down 0.1.
+    #[serde(default)]
+    pub tolerance: RawTolerance,
+    /// Least instances. Default: the preset's, else 1. At 0 a target that has none stays at none.
+    pub min_instances: Option<u32>,
+    /// Most instances. Needed unless there is a preset. At most 1,000,000.
+    pub max_instances: Option<u32>,
+    /// Stabilization and rate limits. Default: Kubernetes'.
+    #[serde(default)]
+    pub behavior: RawBehavior,
+    /// Below this completeness of a window nothing shrinks. 0 to 1, default 0.9. Lower it where instances report rarely.
+    pub min_completeness: Option<f64>,
+    /// How long a decision may be carried out; it is said again at half of that. At least 1s, default 5m.
+    pub expires_after: Option<HumanDuration>,
+}
+
+/// Whom a policy or a set of rules is about; `*` stands for any run of characters, `?` for any one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawMatches {
+    /// Pattern of the workspace. Default `*`; telemetry that names none is in `default`.
+    pub workspace: Option<String>,
+    /// Patterns of the agent; one of them must match. Default `["*"]`.
+    pub agents: Option<Vec<String>>,
+}
+
+/// Whether anybody is meant to act.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawMode {
+    /// Actuators act.
+    #[default]
+    Live,
+    /// Nobody acts.
+    Shadow,
+}
+
+/// Width and slide of windows.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawWindow {
+    /// Length. A whole number of slides, at most 1d. Default 1m.
+    pub size: Option<HumanDuration>,
+    /// Distance between the ends of successive windows. Default 10s, or the size where that is shorter.
+    pub slide: Option<HumanDuration>,
+}
+
+/// A signal and what is wanted of it. Exactly one of `signal` and `metric`, exactly one of `target` and `thresholds`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawObjective {
+    /// Its name in decisions, unique in the policy. Default: the signal or metric.
+    pub name: Option<String>,
+    /// One of the usual signals, with type and statistic chosen.
+    pub signal: Option<RawSignal>,
+    /// Any metric by its name in telemetry.
+    pub metric: Option<String>,
+    /// For cpu and memory: share of the `request`, of the `limit`, or (default) of the request where reported, else of
+    /// the limit.
+    pub of: Option<Of>,
+    /// Which number of the window. Default: p95 for response_time_ms, else mean.
+    pub statistic: Option<Statistic>,
+    /// What the wanted value is a value of. Needed with `metric`.
+    pub r#type: Option<ObjectiveKind>,
+    /// The wanted value, above 0: for utilization a ratio in whole percents (0.70), else in the metric's unit.
+    pub target: Option<f64>,
+    /// Instead of a target: grow above one load, shrink below another; the target is `√(up · down)`, nothing is rounded.
+    pub thresholds: Option<RawThresholds>,
+    /// Band around `target` for this objective alone. Default: the policy's.
+    pub tolerance: Option<RawTolerance>,
+    /// What to take of a living instance that does not report the metric: `ignore` (default: it is like the others),
+    /// `zero`, `missing` (full when shrinking, idle when growing). Where no instance reports it, `zero` is 0 and the
+    /// others leave the signal without a value, which blocks shrinking.
+    #[serde(default)]
+    pub when_absent: WhenAbsent,
+}
+
+/// The usual signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawSignal {
+    /// Utilization of CPU.
+    Cpu,
+    /// Utilization of memory.
+    Memory,
+    /// `queue_depth` per instance.
+    QueueDepth,
+    /// `requests_per_s` per instance.
+    RequestsPerS,
+    /// p95 of `response_time_ms`, in milliseconds.
+    ResponseTimeMs,
+}
+
+/// Separate thresholds, `0 < down < up`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawThresholds {
+    /// Above it, grow.
+    pub up: f64,
+    /// Below it, shrink.
+    pub down: f64,
+}
+
+/// Shares of the target by which a signal may be off.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTolerance {
+    /// Above, 0 or more. Default 0.1.
+    pub up: Option<f64>,
+    /// Below, 0 or more and less than 1. Default 0.1.
+    pub down: Option<f64>,
+}
+
+/// Both directions.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawBehavior {
+    /// Growth. Default: no stabilization; the greater of 4 instances and 100 % in 15 s.
+    #[serde(default)]
+    pub scale_up: RawDirection,
+    /// Shrinking. Default: stabilization over 5m; 100 % in 15 s.
+    #[serde(default)]
+    pub scale_down: RawDirection,
+}
+
+/// One direction. What is left out is the default.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawDirection {
+    /// Of the recommendations of this long, the one that changes least. 0s to 1h.
+    pub stabilization_window: Option<HumanDuration>,
+    /// Which of several policies applies: the one that allows the most (`max`, default), the least (`min`), or no change
+    /// in this direction at all (`disabled`).
+    pub select: Option<Select>,
+    /// Rate limits; at least one where given.
+    pub policies: Option<Vec<RawRateLimit>>,
+}
+
+/// One rate limit.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRateLimit {
+    /// What `value` counts.
+    pub r#type: RawStep,
+    /// 1 or more.
+    pub value: u32,
+    /// Above 0s, at most 30m.
+    pub period: HumanDuration,
+}
+
+/// What a rate limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawStep {
+    /// Instances.
+    Instances,
+    /// Percent of the count at the period's start.
+    Percent,
+}

@@ -1,0 +1,401 @@
+//! The rules of [`decide`](mod@crate::decide) a second time, as naively as they can be written: for tests only.
+//!
+//! From the whole history of closed windows, without state that is carried on or trimmed, and without the functions of
+//! [`crate::hpa`] and [`crate::wish`]. Slow, and meant to be read beside the text of the rules: where the two disagree,
+//! one of them is wrong. `O(windows²)`.
+
+use crate::hpa::rate::{Select, Step};
+use crate::policy::{Objective, ObjectiveKind, Of, Policy, Resource, Source, Statistic, WhenAbsent};
+use std::time::Duration;
+use tidegauge_model::{Action, EventTime, InstanceState, WindowSummary};
+
+/// What the rules say at the end of one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReferenceDecision {
+    /// The window's end.
+    pub window_end: EventTime,
+    /// Ready instances.
+    pub current: u32,
+    /// The answer.
+    pub desired: u32,
+    /// What is to be done.
+    pub action: Action,
+    /// Changes of the answer so far, the first included.
+    pub generation: u64,
+}
+
+/// Every decision of one target from all its closed windows, ascending by end: the agent's window and its instances'.
+#[must_use]
+pub fn replay(policy: &Policy, windows: &[(WindowSummary, Vec<WindowSummary>)]) -> Vec<ReferenceDecision> {
+    let mut past = Past::default();
+    let mut decisions: Vec<ReferenceDecision> = Vec::new();
+    for (agent, instances) in windows {
+        let counts = Counts::of(agent, instances);
+        let standing = decisions.last().map_or(counts.held, |last| i64::from(last.desired));
+        if decisions.is_empty() {
+            past.wishes.push((agent.range.end, counts.held));
+        }
+        let desired = one(policy, &mut past, agent, instances, &counts, standing);
+        let is_change = decisions.last().is_none_or(|last| i64::from(last.desired) != desired);
+        past.changes.push((agent.range.end, desired - standing));
+        decisions.push(ReferenceDecision {
+            window_end: agent.range.end,
+            current: whole(counts.ready),
+            desired: whole(desired),
+            action: match desired - counts.held {
+                0 => Action::Hold,
+                more if more > 0 => Action::ScaleUp,
+                _ => Action::ScaleDown,
+            },
+            generation: decisions.last().map_or(0, |last| last.generation) + u64::from(is_change),
+        });
+    }
+    decisions
+}
+
+/// All that was ever wished and changed.
+#[derive(Default)]
+struct Past {
+    wishes: Vec<(EventTime, i64)>,
+    changes: Vec<(EventTime, i64)>,
+}
+
+struct Counts {
+    ready: i64,
+    held: i64,
+    missing: i64,
+}
+
+impl Counts {
+    fn of(agent: &WindowSummary, instances: &[WindowSummary]) -> Self {
+        let in_state = |wanted: &[Option<InstanceState>]| {
+            instances.iter().filter(|instance| wanted.contains(&instance.state)).count() as i64
+        };
+        let ready = match agent.instances_ready {
+            Some(ready) => i64::from(ready),
+            None => in_state(&[None, Some(InstanceState::Ready)]),
+        };
+        let completeness = &agent.completeness;
+        let missing = i64::from(completeness.instances_expected) - i64::from(completeness.instances_reported);
+        Self { ready, held: ready + in_state(&[Some(InstanceState::Starting)]), missing: missing.max(0) }
+    }
+}
+
+fn one(
+    policy: &Policy,
+    past: &mut Past,
+    agent: &WindowSummary,
+    instances: &[WindowSummary],
+    counts: &Counts,
+    standing: i64,
+) -> i64 {
+    let now = agent.range.end;
+    let (min, max) = (i64::from(policy.min_instances), i64::from(policy.max_instances));
+    let signals: Vec<_> =
+        policy.objectives.iter().map(|objective| Signal::read(objective, agent, instances, counts)).collect();
+    let asked: Vec<_> = signals.iter().map(|signal| signal.asks_for(counts)).collect();
+
+    // Nothing there and nothing asked for; no signal; or one of several without a value where the rest would shrink.
+    let nothing = counts.held == 0 && standing == 0 && counts.missing == 0;
+    let Some(largest) = asked.iter().copied().flatten().max().filter(|_| !nothing) else {
+        return standing.clamp(min, max);
+    };
+    let wished = largest.max(1);
+    if wished < standing && asked.contains(&None) {
+        return standing.clamp(min, max);
+    }
+    // Stabilization: up to the least of the one window, down to the greatest of the other.
+    let since = |window: Duration| {
+        past.wishes.iter().filter(move |(at, _)| now.since(*at) < window).map(|(_, wished)| *wished).chain([wished])
+    };
+    let least = since(policy.scale_up.stabilization_window).min().unwrap_or(wished);
+    let greatest = since(policy.scale_down.stabilization_window).max().unwrap_or(wished);
+    let stabilized = if standing < least {
+        least
+    } else if standing > greatest {
+        greatest
+    } else {
+        standing
+    };
+    past.wishes.push((now, wished));
+    // Rate limits, then bounds.
+    let mut desired = if stabilized > standing {
+        stabilized.min(furthest_up(policy, past, now, standing).max(standing))
+    } else if stabilized < standing {
+        stabilized.max(furthest_down(policy, past, now, standing).min(standing))
+    } else {
+        stabilized
+    };
+    desired = desired.clamp(min, max);
+    // Nothing shrinks on thin data, nor to where it would grow again.
+    if agent.completeness.ratio < policy.min_completeness {
+        desired = desired.max(standing.min(max));
+    }
+    let ceiling = standing.min(counts.ready).min(max);
+    while desired < ceiling && signals.iter().any(|signal| signal.is_over_at(desired, counts.ready)) {
+        desired += 1;
+    }
+    desired
+}
+
+fn furthest_up(policy: &Policy, past: &Past, now: EventTime, standing: i64) -> i64 {
+    let rules = &policy.scale_up.rules;
+    let each = rules.limits.iter().map(|limit| {
+        let start = at_start(past, now, limit.period, standing);
+        match limit.step {
+            Step::Replicas(count) => start + i64::from(count),
+            Step::Percent(percent) => (start as f64 * (1.0 + f64::from(percent) / 100.0)).ceil() as i64,
+        }
+    });
+    match rules.select {
+        Select::Disabled => standing,
+        Select::Max => each.max().unwrap_or(standing),
+        Select::Min => each.min().unwrap_or(standing),
+    }
+}
+
+fn furthest_down(policy: &Policy, past: &Past, now: EventTime, standing: i64) -> i64 {
+    let rules = &policy.scale_down.rules;
+    let each = rules.limits.iter().map(|limit| {
+        let start = at_start(past, now, limit.period, standing);
+        match limit.step {
+            Step::Replicas(count) => start - i64::from(count),
+            Step::Percent(percent) => (start as f64 * (1.0 - f64::from(percent) / 100.0)).trunc() as i64,
+        }
+    });
+    match rules.select {
+        Select::Disabled => standing,
+        Select::Max => each.min().unwrap_or(standing),
+        Select::Min => each.max().unwrap_or(standing),
+    }
+}
+
+/// What was asked for when the period began: now, less all that was changed in it.
+fn at_start(past: &Past, now: EventTime, period: Duration, standing: i64) -> i64 {
+    let inside = past.changes.iter().filter(|(at, _)| now.since(*at) < period);
+    standing - inside.map(|(_, change)| change).sum::<i64>()
+}
+
+/// One signal, read: what each counted instance uses of what it has.
+struct Signal<'a> {
+    objective: &'a Objective,
+    is_weighed: bool,
+    loads: Vec<(i128, i128)>,
+    /// Ready and without a value, but like the others.
+    alike: usize,
+    unready: usize,
+    missing: usize,
+    typical: i128,
+}
+
+impl<'a> Signal<'a> {
+    fn read(objective: &'a Objective, agent: &WindowSummary, instances: &[WindowSummary], counts: &Counts) -> Self {
+        let mut signal =
+            Self { objective, is_weighed: false, loads: vec![], alike: 0, unready: 0, missing: 0, typical: 1 };
+        if objective.kind == ObjectiveKind::Value {
+            signal.read_whole(agent, counts);
+        } else {
+            signal.read_each(agent, instances, counts);
+        }
+        signal
+    }
+
+    fn read_whole(&mut self, agent: &WindowSummary, counts: &Counts) {
+        let (metric, statistic) = self.metric(agent);
+        let absent = (self.objective.when_absent == WhenAbsent::Zero).then_some(0.0);
+        if let (Some(value), true) = (number(agent, &metric, statistic).or(absent), counts.ready > 0) {
+            self.loads.push((self.integer(value), self.one()));
+            self.alike = counts.ready as usize - 1;
+        }
+    }
+
+    fn read_each(&mut self, agent: &WindowSummary, instances: &[WindowSummary], counts: &Counts) {
+        let (metric, statistic) = self.metric(agent);
+        let weights = self.weights(agent).filter(|(used, has)| {
+            let reports = |window: &&WindowSummary| window.gauges.contains_key(&metric);
+            instances.iter().any(|window| reports(&window))
+                && instances.iter().filter(reports).all(|window| {
+                    window.gauges.contains_key(*used) && window.gauges.get(*has).is_some_and(|gauge| gauge.mean > 0.0)
+                })
+        });
+        self.is_weighed = weights.is_some();
+        let mut zero = 0;
+        let is_cpu = matches!(self.objective.source, Source::Resource { resource: Resource::Cpu, .. });
+        self.missing = counts.missing as usize;
+        for window in instances {
+            let just_ready = window.ready_at.is_some_and(|at| at > window.range.start);
+            match window.state {
+                Some(InstanceState::Draining | InstanceState::Stopped | InstanceState::Failed) => continue,
+                Some(InstanceState::Starting) => {
+                    self.unready += 1;
+                    continue;
+                }
+                Some(InstanceState::Ready) | None if is_cpu && just_ready => {
+                    self.unready += 1;
+                    continue;
+                }
+                Some(InstanceState::Ready) | None => {}
+            }
+            match (number(window, &metric, statistic), self.objective.when_absent) {
+                (Some(value), _) => {
+                    let load = match weights {
+                        Some((used, has)) => {
+                            (self.integer(window.gauges[used].mean), self.integer(window.gauges[has].mean))
+                        }
+                        None => (self.integer(value), self.one()),
+                    };
+                    self.loads.push(load);
+                }
+                (None, WhenAbsent::Ignore) => self.alike += 1,
+                (None, WhenAbsent::Zero) => zero += 1,
+                (None, WhenAbsent::Missing) => self.missing += 1,
+            }
+        }
+        let has: i128 = self.loads.iter().map(|(_, has)| has).sum();
+        if !self.loads.is_empty() {
+            self.typical = (has / self.loads.len() as i128).max(1);
+        }
+        self.loads.extend(vec![(0, self.typical); zero]);
+    }
+
+    /// The metric's name, and which number of it.
+    fn metric(&self, agent: &WindowSummary) -> (String, Statistic) {
+        match &self.objective.source {
+            Source::Metric { metric, statistic } => (metric.clone(), *statistic),
+            Source::Resource { resource, statistic, .. } => {
+                let resource = if *resource == Resource::Cpu { "cpu" } else { "memory" };
+                let of = if self.of_request(agent) { "request" } else { "limit" };
+                (format!("{resource}_utilization_of_{of}"), *statistic)
+            }
+        }
+    }
+
+    fn of_request(&self, agent: &WindowSummary) -> bool {
+        match &self.objective.source {
+            Source::Resource { of: Of::Request, .. } => true,
+            Source::Resource { of: Of::Auto, resource: Resource::Cpu, .. } => {
+                agent.gauges.contains_key("cpu_utilization_of_request")
+            }
+            Source::Resource { of: Of::Auto, .. } => agent.gauges.contains_key("memory_utilization_of_request"),
+            _ => false,
+        }
+    }
+
+    /// Metrics of what is used and of what there is.
+    fn weights(&self, agent: &WindowSummary) -> Option<(&'static str, &'static str)> {
+        let Source::Resource { resource, statistic: Statistic::Mean, .. } = &self.objective.source else {
+            return None;
+        };
+        Some(match (resource, self.of_request(agent)) {
+            (Resource::Cpu, true) => ("cpu_used_cores", "cpu_requested_cores"),
+            (Resource::Cpu, false) => ("cpu_used_cores", "cpu_limit_cores"),
+            (Resource::Memory, true) => ("memory_used_bytes", "memory_requested_bytes"),
+            (Resource::Memory, false) => ("memory_used_bytes", "memory_limit_bytes"),
+        })
+    }
+
+    /// Thousandths, or billionths of what is not to be rounded or is a share already.
+    fn integer(&self, value: f64) -> i128 {
+        let is_share = self.objective.kind == ObjectiveKind::Utilization && !self.is_weighed;
+        let per_one = if self.objective.exact || is_share { 1e9 } else { 1e3 };
+        (value.clamp(-1e15, 1e15) * per_one).round() as i128
+    }
+
+    fn one(&self) -> i128 {
+        let is_share = self.objective.kind == ObjectiveKind::Utilization;
+        if self.objective.exact || is_share { 1_000_000_000 } else { 1 }
+    }
+
+    /// Used ÷ there ÷ wanted: of a whole percent, of whole thousandths, or not rounded.
+    fn ratio(&self, used: i128, there: i128) -> f64 {
+        let target = self.objective.target;
+        match self.objective.kind {
+            _ if self.objective.exact => used as f64 / there as f64 / target,
+            ObjectiveKind::Utilization => ((100 * used) / there) as f64 / (100.0 * target).round(),
+            _ => (used / there) as f64 / (1_000.0 * target).round(),
+        }
+    }
+
+    fn is_calm(&self, ratio: f64) -> bool {
+        ratio >= self.objective.band.low && ratio <= self.objective.band.high
+    }
+
+    fn asks_for(&self, counts: &Counts) -> Option<i64> {
+        let (used, there) = self.sums()?;
+        let ratio = self.ratio(used, there);
+        if self.missing == 0 && (self.unready == 0 || ratio <= 1.0) {
+            let ready = self.loads.len() + self.alike;
+            return Some(if self.is_calm(ratio) { counts.held } else { (ratio * ready as f64).ceil() as i64 });
+        }
+        // What nobody reports is assumed: the worst for the direction that the others ask for.
+        let mut all = self.loads.clone();
+        if ratio > 1.0 {
+            all.extend(vec![(0, self.typical); self.missing + self.unready]);
+        } else if ratio < 1.0 {
+            all.extend(vec![(self.full(), self.typical); self.missing]);
+        }
+        let again = self.ratio(all.iter().map(|load| load.0).sum(), all.iter().map(|load| load.1).sum());
+        let asked = (again * (all.len() + self.alike) as f64).ceil() as i64;
+        let turned = (ratio < 1.0 && (again > 1.0 || asked > counts.held))
+            || (ratio > 1.0 && (again < 1.0 || asked < counts.held));
+        Some(if self.is_calm(again) || turned { counts.held } else { asked })
+    }
+
+    /// A silent instance that uses all it has, or more where more is wanted.
+    fn full(&self) -> i128 {
+        let target = self.objective.target;
+        match (self.objective.exact, self.objective.kind) {
+            (true, ObjectiveKind::Utilization) => (self.typical as f64 * target.max(1.0)) as i128,
+            (true, _) => (self.typical as f64 * target) as i128,
+            (false, ObjectiveKind::Utilization) => self.typical * ((100.0 * target).round() as i128).max(100) / 100,
+            (false, _) => (1_000.0 * target).round() as i128,
+        }
+    }
+
+    fn sums(&self) -> Option<(i128, i128)> {
+        let used = self.loads.iter().map(|load| load.0).sum();
+        let there = self.loads.iter().map(|load| load.1).sum();
+        (there != 0).then_some((used, there))
+    }
+
+    /// Whether it would ask for more if the same load lay on `count` instances.
+    fn is_over_at(&self, count: i64, ready: i64) -> bool {
+        let over =
+            |(used, there)| self.ratio(used * i128::from(ready), there * i128::from(count)) > self.objective.band.high;
+        self.sums().is_some_and(over)
+    }
+}
+
+fn number(window: &WindowSummary, metric: &str, statistic: Statistic) -> Option<f64> {
+    let seconds = window.range.length().as_secs_f64();
+    if let Some(latency) = window.latencies.get(metric) {
+        return match statistic {
+            Statistic::Mean => Some(latency.mean),
+            Statistic::Min => Some(latency.min),
+            Statistic::Max => Some(latency.max),
+            Statistic::Sum => Some(latency.sum),
+            Statistic::RatePerS => Some(latency.sum / seconds),
+            Statistic::P50 => Some(latency.p50),
+            Statistic::P75 => Some(latency.p75),
+            Statistic::P90 => Some(latency.p90),
+            Statistic::P95 => Some(latency.p95),
+            Statistic::P99 => Some(latency.p99),
+            Statistic::P999 => Some(latency.p999),
+            Statistic::Last => None,
+        };
+    }
+    let gauge = window.gauges.get(metric)?;
+    match statistic {
+        Statistic::Mean => Some(gauge.mean),
+        Statistic::Min => Some(gauge.min),
+        Statistic::Max => Some(gauge.max),
+        Statistic::Sum => Some(gauge.sum),
+        Statistic::Last => Some(gauge.last),
+        Statistic::RatePerS => Some(gauge.sum / seconds),
+        _ => None,
+    }
+}
+
+fn whole(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(0)
+}

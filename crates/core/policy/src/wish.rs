@@ -1,0 +1,188 @@
+//! From an objective and an observation to what this signal alone asks for.
+//!
+//! Loads are turned to integers at the edge: thousandths for HPA objectives, as Kubernetes' quantities are, billionths
+//! for unrounded ones and for utilizations that are not weighed, which are cut to percents only as a whole. So sums do
+//! not depend on order, and equal input gives equal bytes.
+
+use crate::hpa::pods::Group;
+use crate::hpa::ratio::{self, Load, Population, totals};
+use crate::observe::{Observation, group};
+use crate::policy::{Objective, ObjectiveKind, Of, Resource, Source, Statistic, WhenAbsent};
+use tidegauge_model::{SignalReading, WindowSummary};
+
+/// A signal as read, with what is needed to ask what it would be at another count.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    /// What goes into the decision.
+    pub reading: SignalReading,
+    /// Resolved: a utilization's capacity, for people.
+    pub of: Option<Of>,
+    /// Measured usage and capacity, for [`Wish::would_grow_at`].
+    totals: Option<(i128, i128)>,
+}
+
+impl Wish {
+    /// Whether this objective would call for growth if the measured load lay on `instances`, at least 1, not `current`.
+    #[must_use]
+    pub fn would_grow_at(&self, objective: &Objective, instances: u32, current: u32) -> bool {
+        let Some((used, capacity)) = self.totals else {
+            return false;
+        };
+        let (instances, current) = (i128::from(instances), i128::from(current));
+        objective.ratio_objective().ratio(used * current, capacity * instances) > objective.band.high
+    }
+}
+
+/// What `objective` asks for. `held` is the answer where nothing is to change.
+#[must_use]
+pub fn wish(objective: &Objective, observation: &Observation<'_>, held: u32) -> Wish {
+    let view = View::of(objective, observation);
+    let population = match objective.kind {
+        ObjectiveKind::Value => view.whole(observation),
+        ObjectiveKind::Utilization | ObjectiveKind::AverageValue => view.per_instance(observation),
+    };
+    let (population, samples) = population;
+    let held = i32::try_from(held).unwrap_or(i32::MAX);
+    let answer = ratio::wish(objective.ratio_objective(), objective.band, held, &population);
+    let measured = answer.is_ok().then(|| totals(population.measured.iter()));
+    let assumed = population.missing.len();
+    let reading = SignalReading {
+        name: objective.name.clone(),
+        value: measured.map(|(used, capacity)| view.value_of(used, capacity)),
+        objective: objective.target,
+        samples,
+        instances: crate::observe::count(population.measured.len()),
+        wish_instances: answer.as_ref().ok().map(|wish| u32::try_from(wish.replicas).unwrap_or(0)),
+        problem: match &answer {
+            Err(error) => Some(error.to_string()),
+            Ok(_) if assumed > 0 => Some(format!("{assumed} missing: full when shrinking, idle when growing")),
+            Ok(_) => None,
+        },
+    };
+    Wish { reading, of: view.of, totals: measured }
+}
+
+/// An objective, and how it reads this window.
+struct View<'a> {
+    objective: &'a Objective,
+    of: Option<Of>,
+    is_cpu: bool,
+    /// Units per one: the integer that stands for 1.0.
+    unit: f64,
+    metric: String,
+    statistic: Statistic,
+    /// Metrics of usage and capacity, where every instance that reports the utilization reports those too.
+    weighted: Option<(&'static str, &'static str)>,
+}
+
+impl<'a> View<'a> {
+    fn of(objective: &'a Objective, observation: &Observation<'_>) -> Self {
+        match &objective.source {
+            Source::Resource { resource, of, statistic } => {
+                let of = resource.resolve(*of, Of::Request, observation.agent);
+                let metric = resource.utilization_metric(of);
+                let weighted = (*statistic == Statistic::Mean)
+                    .then(|| (resource.used_metric(), resource.capacity_metric(of)))
+                    .filter(|&(used, capacity)| all_report(observation.instances, &metric, used, capacity));
+                let is_cpu = *resource == Resource::Cpu;
+                let unit = if objective.exact || weighted.is_none() { 1e9 } else { 1e3 };
+                Self { objective, of: Some(of), is_cpu, unit, metric, statistic: *statistic, weighted }
+            }
+            Source::Metric { metric, statistic } => Self {
+                objective,
+                of: None,
+                is_cpu: false,
+                unit: if objective.exact || objective.kind == ObjectiveKind::Utilization { 1e9 } else { 1e3 },
+                metric: metric.clone(),
+                statistic: *statistic,
+                weighted: None,
+            },
+        }
+    }
+
+    /// `value` as an integer. Beyond ±10¹⁵ it is that, so that no sum of instances overflows.
+    fn integer(&self, value: f64) -> i128 {
+        (value.clamp(-1e15, 1e15) * self.unit).round() as i128
+    }
+
+    /// What an instance has where its capacity is not reported: 1 of a utilization; 1 as a divisor of a plain metric.
+    fn one(&self) -> i128 {
+        if self.objective.exact || self.objective.kind == ObjectiveKind::Utilization { self.integer(1.0) } else { 1 }
+    }
+
+    /// The number that people see.
+    fn value_of(&self, used: i128, capacity: i128) -> f64 {
+        let share = used as f64 / capacity as f64;
+        if self.one() == 1 { share / self.unit } else { share }
+    }
+
+    /// Usage and capacity of an instance, and the samples behind it.
+    fn load(&self, instance: &WindowSummary) -> Option<(Load, u64)> {
+        let (value, samples) = self.statistic.of(&self.metric, instance)?;
+        let load = match self.weighted {
+            None => Load { used: self.integer(value), capacity: self.one() },
+            Some((used, capacity)) => {
+                let mean = |metric| Statistic::Mean.of(metric, instance).map(|(mean, _)| self.integer(mean));
+                Load { used: mean(used)?, capacity: mean(capacity)? }
+            }
+        };
+        Some((load, samples))
+    }
+
+    /// One value of the whole agent: one load that all ready instances are like. Without any there is no answer.
+    fn whole(&self, observation: &Observation<'_>) -> (Population, u64) {
+        let Some(others) = observation.current_instances.checked_sub(1) else {
+            return (Population::default(), 0);
+        };
+        let found = match self.load(observation.agent) {
+            None if self.objective.when_absent == WhenAbsent::Zero => Some((Load { used: 0, capacity: self.one() }, 0)),
+            found => found,
+        };
+        let Some((load, samples)) = found else {
+            return (Population::default(), 0);
+        };
+        let like_measured = usize::try_from(others).unwrap_or(usize::MAX);
+        (Population { measured: vec![load], like_measured, ..Population::default() }, samples)
+    }
+
+    /// A load per instance.
+    fn per_instance(&self, observation: &Observation<'_>) -> (Population, u64) {
+        let (mut population, mut samples) = (Population::default(), 0);
+        let (mut zero, mut unready) = (0, 0);
+        let mut missing = usize::try_from(observation.missing_instances()).unwrap_or(usize::MAX);
+        for instance in observation.instances {
+            match (group(instance, self.is_cpu), self.load(instance), self.objective.when_absent) {
+                (Group::Ignored, _, _) => {}
+                (Group::Unready, _, _) => unready += 1,
+                (_, Some((load, count)), _) => {
+                    population.measured.push(load);
+                    samples += count;
+                }
+                (_, None, WhenAbsent::Ignore) => population.like_measured += 1,
+                (_, None, WhenAbsent::Zero) => zero += 1,
+                (_, None, WhenAbsent::Missing) => missing += 1,
+            }
+        }
+        let typical = typical_capacity(&population.measured);
+        population.measured.extend(vec![Load { used: 0, capacity: typical }; zero]);
+        population.unready = vec![typical; unready];
+        population.missing = vec![typical; missing];
+        (population, samples)
+    }
+}
+
+/// Whether every instance with the utilization has usage and a capacity above zero too, so that it can be weighed.
+fn all_report(instances: &[&WindowSummary], utilization: &str, used: &str, capacity: &str) -> bool {
+    let with_utilization = instances.iter().filter(|instance| instance.gauges.contains_key(utilization));
+    with_utilization.clone().next().is_some()
+        && with_utilization.into_iter().all(|instance| {
+            let capacity_mean = instance.gauges.get(capacity).map(|gauge| gauge.mean);
+            instance.gauges.contains_key(used) && capacity_mean.is_some_and(|mean| mean > 0.0)
+        })
+}
+
+/// The mean capacity of those that report, at least 1: what a silent instance is taken to have.
+fn typical_capacity(measured: &[Load]) -> i128 {
+    let (_, capacity) = totals(measured.iter());
+    (capacity / i128::try_from(measured.len()).unwrap_or(i128::MAX).max(1)).max(1)
+}

@@ -1,0 +1,202 @@
+//! Alerts in event time, worked by hand.
+#![allow(clippy::disallowed_methods, reason = "a test reads the examples")]
+
+mod common;
+
+use common::{Fleet, Instance, cpu, fleet};
+use tidegauge_model::{AlertState, AlertTransition, InstanceState};
+use tidegauge_policy::alert::fingerprint;
+use tidegauge_policy::{AlertBook, AlertRules, Observation, evaluate};
+
+fn rules(list: &str) -> AlertRules {
+    let head = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  rules:\n";
+    AlertRules::parse("test.yaml", &format!("{head}{list}")).unwrap_or_else(|error| panic!("{error}")).remove(0)
+}
+
+fn at(rules: &AlertRules, book: &mut AlertBook, fleet: &Fleet, end_s: i64) -> Vec<AlertTransition> {
+    let (agent, instances) = fleet.windows(end_s);
+    let instances: Vec<_> = instances.iter().collect();
+    // State survives being written out and read back.
+    let text = serde_json::to_string(book).expect("a book is JSON");
+    *book = serde_json::from_str(&text).expect("and back");
+    evaluate(rules, book, &Observation::of(&agent, &instances), Some(3))
+}
+
+/// `60 a: inactive -> pending`, with the instance, and what else is worth telling.
+fn told(end_s: i64, transition: &AlertTransition) -> String {
+    let state = |state: AlertState| format!("{state:?}").to_lowercase();
+    let instance = transition.instance.as_ref().map_or(String::new(), |instance| format!(" {instance}"));
+    let no_data = if transition.no_data { " no data" } else { "" };
+    format!("{end_s} {}{instance}: {} -> {}{no_data}", transition.rule, state(transition.from), state(transition.to))
+}
+
+fn scenario(rules: &AlertRules, windows: &[(i64, Fleet)]) -> Vec<String> {
+    let mut book = AlertBook::default();
+    let tell = |(end_s, fleet): &(i64, Fleet)| {
+        at(rules, &mut book, fleet, *end_s).iter().map(|transition| told(*end_s, transition)).collect::<Vec<_>>()
+    };
+    windows.iter().flat_map(tell).collect()
+}
+
+fn errors(error_rate: Option<f64>) -> Fleet {
+    Fleet { error_rate, ..fleet(3, 0.5) }
+}
+
+/// Name, rule, error rate at each window's end in seconds, what is told.
+type Case = (&'static str, &'static str, &'static [(i64, Option<f64>)], &'static [&'static str]);
+
+#[test]
+fn an_alert_waits_fires_and_resolves_once() {
+    const PLAIN: &str = "  - { name: a, signal: { kind: error_rate }, above: 0.05, for: 1m }\n";
+    const KEEPS: &str = "  - { name: a, signal: { kind: error_rate }, above: 0.05, for: 1m, keep_firing_for: 30s }\n";
+    const RECOVERS: &str = "  - { name: a, signal: { kind: error_rate }, above: 0.05, recovery: 0.02 }\n";
+    const AT_ONCE: &str = "  - { name: a, signal: { kind: error_rate }, above: 0.05 }\n";
+    #[rustfmt::skip]
+    let cases: [Case; 10] = [
+        ("at the threshold nothing holds", PLAIN, &[(60, Some(0.05)), (120, Some(0.05))], &[]),
+        ("pending, firing at the edge of `for`, resolved, each once", PLAIN,
+            &[(60, Some(0.06)), (90, Some(0.06)), (119, Some(0.06)), (120, Some(0.06)), (130, Some(0.06)), (140, Some(0.01)), (150, Some(0.01))],
+            &["60 a: inactive -> pending", "120 a: pending -> firing", "140 a: firing -> resolved"]),
+        ("pending ends and starts anew", PLAIN,
+            &[(60, Some(0.06)), (110, Some(0.01)), (120, Some(0.06)), (170, Some(0.06))],
+            &["60 a: inactive -> pending", "110 a: pending -> inactive", "120 a: inactive -> pending"]),
+        ("at once without being pending", AT_ONCE, &[(60, Some(0.06)), (70, Some(0.01))],
+            &["60 a: inactive -> firing", "70 a: firing -> resolved"]),
+        ("keeps firing through a lull, counted from its start", KEEPS,
+            &[(60, Some(0.06)), (120, Some(0.06)), (130, Some(0.0)), (150, Some(0.0)), (155, Some(0.06)), (160, Some(0.0)), (189, Some(0.0)), (190, Some(0.0))],
+            &["60 a: inactive -> pending", "120 a: pending -> firing", "190 a: firing -> resolved"]),
+        ("fires until the recovery level", RECOVERS, &[(60, Some(0.06)), (70, Some(0.03)), (80, Some(0.02))],
+            &["60 a: inactive -> firing", "80 a: firing -> resolved"]),
+        ("absent: pending goes on, told after `for`, told again when back", PLAIN,
+            &[(60, Some(0.06)), (70, None), (120, None), (130, None), (140, None), (150, Some(0.06))],
+            &["60 a: inactive -> pending", "130 a: pending -> pending no data", "150 a: pending -> firing"]),
+        ("absent twice for less than `for`", PLAIN,
+            &[(60, Some(0.06)), (70, None), (80, Some(0.06)), (90, None), (145, None), (149, Some(0.06))],
+            &["60 a: inactive -> pending", "149 a: pending -> firing"]),
+        ("absent: firing stays", PLAIN,
+            &[(60, Some(0.06)), (120, Some(0.06)), (130, None), (190, None), (200, Some(0.06)), (210, Some(0.0))],
+            &["60 a: inactive -> pending", "120 a: pending -> firing", "190 a: firing -> firing no data", "200 a: firing -> firing", "210 a: firing -> resolved"]),
+        ("absent and inactive: nothing to tell", PLAIN, &[(60, None), (120, None)], &[]),
+    ];
+    for (name, list, windows, want) in cases {
+        let windows: Vec<_> = windows.iter().map(|(end_s, rate)| (*end_s, errors(*rate))).collect();
+        assert_eq!(scenario(&rules(list), &windows), want, "{name}");
+    }
+}
+
+#[test]
+fn alerts_by_instance_are_told_apart_and_forgotten_when_gone() {
+    let rules = rules(
+        "  - { name: hot, by: instance, signal: { kind: utilization, resource: cpu, of: request }, above: 0.9, forget_absent_after: 1m }\n",
+    );
+    let hot = |loads: &[f64]| Fleet { instances: loads.iter().map(|&load| cpu(load)).collect(), ..Fleet::default() };
+    let windows =
+        [(60, hot(&[0.5, 0.95, 0.99])), (70, hot(&[0.5, 0.5])), (120, hot(&[0.5, 0.5])), (130, hot(&[0.5, 0.5]))];
+    let want = [
+        "60 hot i001: inactive -> firing",
+        "60 hot i002: inactive -> firing",
+        "70 hot i001: firing -> resolved",
+        "70 hot i002: firing -> firing no data",
+        "130 hot i002: firing -> resolved no data",
+    ];
+    assert_eq!(scenario(&rules, &windows), want);
+}
+
+fn default_rules() -> AlertRules {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../examples/policies/alerts-default.yaml");
+    let text = std::fs::read_to_string(path).expect("the example");
+    AlertRules::parse(path, &text).unwrap_or_else(|error| panic!("{error}")).remove(0)
+}
+
+#[test]
+fn the_five_defaults_fire_and_resolve() {
+    let gauges = |cpu, memory| {
+        vec![
+            ("cpu_utilization_of_limit", cpu),
+            ("cpu_utilization_of_request", 0.1),
+            ("memory_utilization_of_request", memory),
+        ]
+    };
+    let fleet = |instances: usize, cpu, memory, error_rate, p95_ms| Fleet {
+        instances: vec![Instance { gauges: gauges(cpu, memory), ..Instance::default() }; instances],
+        error_rate: Some(error_rate),
+        p95_ms: Some(p95_ms),
+        ..Fleet::default()
+    };
+    let bad = fleet(2, 0.81, 0.91, 0.06, 1_001.0);
+    let good = fleet(3, 0.75, 0.875, 0.05, 1_000.0);
+    let windows = [(60, bad.clone()), (120, bad.clone()), (359, bad.clone()), (360, bad), (370, good)];
+    let want = [
+        "60 cpu_high: inactive -> pending",
+        "60 memory_high: inactive -> pending",
+        "60 error_rate_high: inactive -> pending",
+        "60 response_time_high: inactive -> firing",
+        "60 instances_below_minimum: inactive -> firing",
+        "120 error_rate_high: pending -> firing",
+        "360 cpu_high: pending -> firing",
+        "360 memory_high: pending -> firing",
+        "370 cpu_high: firing -> resolved",
+        "370 memory_high: firing -> resolved",
+        "370 error_rate_high: firing -> resolved",
+        "370 response_time_high: firing -> resolved",
+        "370 instances_below_minimum: firing -> resolved",
+    ];
+    assert_eq!(scenario(&default_rules(), &windows), want);
+}
+
+#[test]
+fn a_transition_says_what_and_since_when() {
+    let rules = default_rules();
+    let mut book = AlertBook::default();
+    let slow = |p95_ms| Fleet { p95_ms: Some(p95_ms), ..fleet(3, 0.5) };
+    let fired = at(&rules, &mut book, &slow(1_234.567_8), 60).remove(0);
+    let resolved = at(&rules, &mut book, &slow(900.0), 70).remove(0);
+    assert_eq!(fired.summary, "default/planner: p95 of response times is 1234.568 ms, over 1000 ms");
+    assert_eq!((fired.value, fired.threshold), (Some(1_234.567_8), 1_000.0));
+    assert_eq!(fired.fingerprint, fingerprint("response_time_high", &fired.target, None));
+    assert_eq!(resolved.fingerprint, fired.fingerprint);
+    assert_eq!((resolved.started_at, resolved.at.since(resolved.started_at).as_secs()), (fired.at, 10));
+    assert!(book.is_empty());
+}
+
+/// A2: without a policy there is no minimum, so the rule has no data.
+#[test]
+fn without_a_minimum_the_rule_has_no_data() {
+    let (agent, _) = fleet(0, 0.0).windows(60);
+    let observation = Observation::of(&agent, &[]);
+    let transitions = evaluate(&default_rules(), &mut AlertBook::default(), &observation, None);
+    assert_eq!(transitions, []);
+}
+
+#[test]
+fn a_rule_that_is_gone_takes_its_alerts_along() {
+    let (a, b) = (
+        "  - { name: a, signal: { kind: error_rate }, above: 0.05 }\n",
+        "  - { name: b, signal: { kind: error_rate }, above: 0.5 }\n",
+    );
+    let mut book = AlertBook::default();
+    at(&rules(a), &mut book, &errors(Some(0.1)), 60);
+    assert_eq!(book.firing(), 1);
+    let transitions = at(&rules(b), &mut book, &errors(Some(0.1)), 70);
+    assert_eq!(
+        transitions.iter().map(|transition| told(70, transition)).collect::<Vec<_>>(),
+        ["70 a: firing -> resolved"]
+    );
+}
+
+#[test]
+fn fingerprints_differ_by_every_part() {
+    let (agent, instances) =
+        Fleet { instances: vec![Instance { state: Some(InstanceState::Ready), ..cpu(0.1) }], ..Fleet::default() }
+            .windows(60);
+    let instance = instances[0].instance.as_ref();
+    let mut region = agent.target.clone();
+    region.region = Some("eu".into());
+    let all = [
+        fingerprint("a", &agent.target, None),
+        fingerprint("b", &agent.target, None),
+        fingerprint("a", &agent.target, instance),
+        fingerprint("a", &region, None),
+    ];
+    assert!(all.iter().enumerate().all(|(index, print)| !all[..index].contains(print) && print.len() == 32));
+}

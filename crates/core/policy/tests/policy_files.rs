@@ -1,0 +1,222 @@
+//! Policy files: the examples read, and what is wrong is told with place, key path, expectation and nearest key.
+#![allow(clippy::disallowed_methods, reason = "a test reads the examples")]
+
+use tidegauge_model::{AgentId, Mode, Target, WorkspaceId};
+use tidegauge_policy::document::{self, Document};
+use tidegauge_policy::policy::applicable;
+use tidegauge_policy::{AlertRules, Policy};
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../examples/policies");
+
+#[test]
+fn every_example_reads() {
+    let mut files: Vec<_> =
+        std::fs::read_dir(EXAMPLES).expect("the examples").map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    assert!(files.len() >= 6, "{files:?}");
+    for path in files {
+        let (name, text) = (path.display().to_string(), std::fs::read_to_string(&path).expect("a text"));
+        let documents = document::parse(&name, &text).unwrap_or_else(|error| panic!("{error}"));
+        for document in documents {
+            let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            match document {
+                Document::Policy(policy) => assert_eq!(policy.name, stem, "a policy is named as its file"),
+                Document::AlertRules(rules) => assert_eq!(rules.rules.len(), 5, "{stem}"),
+            }
+        }
+    }
+}
+
+/// `spec` below the usual head; line 5 of the file is its first line, indented by two.
+fn file(spec: &str) -> String {
+    let head = "apiVersion: tidegauge.io/v1\nkind: Policy\nmetadata: { name: p, version: 1 }\nspec:\n";
+    head.to_owned() + &spec.lines().map(|line| format!("  {line}\n")).collect::<String>()
+}
+
+fn policy(spec: &str) -> Policy {
+    Policy::parse("p.yaml", &file(spec)).unwrap_or_else(|error| panic!("{error}")).remove(0)
+}
+
+#[test]
+fn presets_are_the_ratio_kind() {
+    // name, up, down, objective = √(up·down), tolerance up = up/objective − 1 = tolerance down's inverse, min, max
+    let cases = [
+        ("aggressive", 0.6, 0.3, 0.424_264_068_711_928_5, 0.414_213_562_4, 0.292_893_218_8, 3, 20),
+        ("conservative", 0.8, 0.2, 0.4, 1.0, 0.5, 2, 10),
+        ("balanced", 0.7, 0.3, 0.458_257_569_495_584, 0.527_525_231_7, 0.345_346_329_3, 3, 15),
+    ];
+    for (name, _up, _down, objective, tolerance_up, tolerance_down, min, max) in cases {
+        let policy = policy(&format!("preset: {name}"));
+        let cpu = &policy.objectives[0];
+        assert!((cpu.target - objective).abs() < 1e-12, "{name}: {}", cpu.target);
+        assert!((cpu.band.high - 1.0 - tolerance_up).abs() < 1e-9, "{name}: {:?}", cpu.band);
+        assert!((1.0 - cpu.band.low - tolerance_down).abs() < 1e-9, "{name}: {:?}", cpu.band);
+        assert_eq!((policy.min_instances, policy.max_instances), (min, max), "{name}");
+    }
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let policy = policy("objectives: [{ signal: cpu, target: 0.7 }]\nmax_instances: 9");
+    assert_eq!((policy.min_instances, policy.mode, policy.min_completeness), (1, Mode::Live, 0.9));
+    assert_eq!(policy.window.size.as_secs(), 60);
+    assert_eq!(policy.window.slide.as_secs(), 10);
+    assert_eq!(policy.expires_after.as_secs(), 300);
+    assert_eq!(policy.scale_up.stabilization_window.as_secs(), 0);
+    assert_eq!(policy.scale_down.stabilization_window.as_secs(), 300);
+    assert_eq!(policy.scale_up.rules.limits.len(), 2);
+}
+
+/// **Y2**: how it is written does not matter, what is meant does.
+#[test]
+fn the_hash_is_of_what_is_meant() {
+    let hash = |spec: &str| policy(spec).hash;
+    let plain = hash("preset: balanced");
+    assert_eq!(plain.len(), 64);
+    assert_eq!(
+        plain,
+        hash("# the same\nmin_instances: 3\npreset: balanced\nwindow: { slide: 10s }\nexpires_after: 300s")
+    );
+    assert_ne!(plain, hash("preset: balanced\nmin_instances: 4"));
+    assert_ne!(plain, hash("preset: balanced\nmode: shadow"));
+}
+
+/// Each error says where, which key, what was expected, and the nearest known key.
+#[test]
+fn errors_say_what_to_do() {
+    #[rustfmt::skip]
+    let cases = [ // spec, the whole message
+        ("preset: balancd",
+            "p.yaml:5:11: spec.preset: unknown value `balancd`; expected one of `aggressive`, `conservative`, `balanced`; did you mean `balanced`?"),
+        ("presett: balanced",
+            "p.yaml:5:3: spec.presett: unknown key `presett`; expected one of `match`, `mode`, `window`, `preset`, `objectives`, `tolerance`, `min_instances`, `max_instances`, `behavior`, `min_completeness`, `expires_after`; did you mean `preset`?"),
+        ("preset: balanced\nexpires_after: 5min",
+            "p.yaml:6:18: spec.expires_after: `5min` is not a duration: a unit is unknown; expected a duration with a unit, such as 500ms, 10s, 5m, 1h30m or 2d"),
+        ("preset: balanced\nexpires_after: 300",
+            "p.yaml:6:18: spec.expires_after: `300` is not a duration: a number has no unit; expected a duration with a unit, such as 500ms, 10s, 5m, 1h30m or 2d"),
+        ("preset: balanced\nmin_instances: many",
+            "p.yaml:6:18: spec.min_instances: expected a whole number, 0 or more"),
+        ("preset: balanced\nmin_instances: 16",
+            "p.yaml:6:18: spec.min_instances: expected at most spec.max_instances, which is 15, found 16"),
+        ("preset: balanced\nmax_instances: 0",
+            "p.yaml:6:18: spec.max_instances: expected 1 to 1000000, found 0"),
+        ("objectives: [{ signal: cpu, target: 0.7 }]",
+            "p.yaml:5:3: spec.max_instances: expected a number of instances, found none"),
+        ("max_instances: 5",
+            "p.yaml:5:3: spec.objectives: expected at least one objective, or a `preset`, found none"),
+        ("preset: balanced\nwindow: { size: 65s, slide: 10s }",
+            "p.yaml:6:19: spec.window.size: expected a multiple of the slide 10s, found 1m5s"),
+        ("preset: balanced\nwindow: { size: 10s, slide: 1m }",
+            "p.yaml:6:31: spec.window.slide: expected more than 0s and at most the size 10s, found 1m"),
+        ("preset: balanced\ntolerance: { down: 1 }",
+            "p.yaml:6:22: spec.tolerance.down: expected 0 or more and less than 1, found 1"),
+        ("preset: balanced\ntolerance: { up: -0.1 }",
+            "p.yaml:6:20: spec.tolerance.up: expected 0 or more, found -0.1"),
+        ("preset: balanced\nmin_completeness: 90",
+            "p.yaml:6:21: spec.min_completeness: expected a ratio from 0 to 1, found 90"),
+        ("preset: balanced\nobjectives: [{ signal: cpu, target: 0.5 }]",
+            "p.yaml:6:16: spec.objectives[0].name: expected a name of its own, found `cpu` a second time"),
+        ("max_instances: 5\nobjectives:\n- { signal: cpu, target: 0 }",
+            "p.yaml:7:28: spec.objectives[0].target: expected a number above 0, found 0"),
+        ("max_instances: 5\nobjectives:\n- { signal: cpu, target: 70 }",
+            "p.yaml:7:28: spec.objectives[0].target: expected a ratio such as 0.70, found 70, which looks like a percent"),
+        ("max_instances: 5\nobjectives:\n- { signal: cpu, target: 0.705 }",
+            "p.yaml:7:28: spec.objectives[0].target: expected a whole number of percents, such as 0.70, found 0.705; `thresholds` are not rounded"),
+        ("max_instances: 5\nobjectives:\n- { signal: cpu, traget: 0.7 }",
+            "p.yaml:7:20: spec.objectives[0].traget: unknown key `traget`; expected one of `name`, `signal`, `metric`, `of`, `statistic`, `type`, `target`, `thresholds`, `tolerance`, `when_absent`; did you mean `target`?"),
+        ("max_instances: 5\nobjectives:\n- { signal: cpu }",
+            "p.yaml:7:5: spec.objectives[0].target: expected `target` or `thresholds`, found neither"),
+        ("max_instances: 5\nobjectives:\n- { signal: cpu, thresholds: { up: 0.3, down: 0.7 } }",
+            "p.yaml:7:38: spec.objectives[0].thresholds.up: expected more than spec.objectives[0].thresholds.down, which is 0.7, found 0.3"),
+        ("max_instances: 5\nobjectives:\n- { metric: queue_depth, target: 3 }",
+            "p.yaml:7:5: spec.objectives[0].type: expected utilization, average_value or value beside `metric`"),
+        ("max_instances: 5\nobjectives:\n- { metric: queue_depth, type: value, statistic: p95, target: 3 }",
+            "p.yaml:7:52: spec.objectives[0].statistic: expected mean, min, max, last, sum or rate_per_s of `queue_depth`, found p95"),
+        ("max_instances: 5\nobjectives:\n- { signal: cpu, metric: x, target: 3 }",
+            "p.yaml:7:28: spec.objectives[0].metric: expected either `signal` or `metric`, found both"),
+        ("preset: balanced\nbehavior: { scale_up: { policies: [{ type: pods, value: 1, period: 15s }] } }",
+            "p.yaml:6:46: spec.behavior.scale_up.policies[0].type: unknown value `pods`; expected one of `instances`, `percent`"),
+        ("preset: balanced\nbehavior: { scale_up: { policies: [{ type: percent, value: 1, period: 1h }] } }",
+            "p.yaml:6:73: spec.behavior.scale_up.policies[0].period: expected more than 0s and at most 30m, found 1h"),
+        ("preset: balanced\nbehavior: { scale_down: { policies: [] } }",
+            "p.yaml:6:39: spec.behavior.scale_down.policies: expected at least one policy; to allow no change write `select: disabled`"),
+    ];
+    let wrong = |(spec, want): &(&str, &str)| {
+        let got = Policy::parse("p.yaml", &file(spec)).expect_err(want).to_string();
+        (got != *want).then(|| format!("{spec}\n want {want}\n  got {got}"))
+    };
+    let wrong: Vec<_> = cases.iter().filter_map(wrong).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn errors_of_the_head() {
+    #[rustfmt::skip]
+    let cases = [
+        ("",
+            "p.yaml: expected at least one document with `apiVersion` and `kind`, found none"),
+        ("kind: Policy",
+            "p.yaml:1:1: apiVersion: expected the key `apiVersion`, found none"),
+        ("apiVersion: v1\nkind: Policy",
+            "p.yaml:1:13: apiVersion: expected tidegauge.io/v1, found `v1`; did you mean `tidegauge.io/v1`?"),
+        ("apiVersion: tidegauge.io/v1\nkind: Policies",
+            "p.yaml:2:7: kind: expected Policy or AlertRules, found `Policies`; did you mean `Policy`?"),
+    ];
+    for (text, want) in cases {
+        assert_eq!(Policy::parse("p.yaml", text).expect_err(want).to_string(), want);
+    }
+}
+
+/// A file may hold several documents, and places are those of the file.
+#[test]
+fn documents_keep_their_lines() {
+    let text = format!("# two\n---\n{}---\n{}", file("preset: balanced"), file("preset: nothing"));
+    let error = Policy::parse("p.yaml", &text).expect_err("the second is wrong").to_string();
+    assert!(error.starts_with("p.yaml:13:11: spec.preset: unknown value `nothing`"), "{error}");
+    let text = format!("{}---\n{}", file("preset: balanced"), file("preset: aggressive"));
+    assert_eq!(Policy::parse("p.yaml", &text).map(|policies| policies.len()), Ok(2));
+}
+
+#[test]
+fn alert_rules_are_checked_too() {
+    let head = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  rules:\n";
+    #[rustfmt::skip]
+    let cases = [
+        ("  - { name: a, signal: { kind: error_rate } }",
+            "r.yaml:6:5: spec.rules[0].above: expected `above` or `below`, found neither"),
+        ("  - { name: a, signal: { kind: error_rate }, above: 0.1, recovery: 0.2 }",
+            "r.yaml:6:68: spec.rules[0].recovery: expected a level on the calm side of the threshold 0.1, found 0.2"),
+        ("  - { name: a, signal: { kind: ready_below_min }, above: 1 }",
+            "r.yaml:6:5: spec.rules[0]: expected neither `above`, `below` nor `by: instance` with ready_below_min"),
+        ("  - { name: a, signal: { kind: error_rate }, above: 1, for: 5 }",
+            "r.yaml:6:61: spec.rules[0].for: `5` is not a duration: a number has no unit; expected a duration with a unit, such as 500ms, 10s, 5m, 1h30m or 2d"),
+        ("  - { name: a, signal: { kind: error_rate }, above: 1, fro: 5m }",
+            "r.yaml:6:56: spec.rules[0].fro: unknown key `fro`; expected one of `name`, `signal`, `above`, `below`, `recovery`, `for`, `keep_firing_for`, `severity`, `by`, `forget_absent_after`, `labels`, `summary`; did you mean `for`?"),
+        ("  - { name: a, signal: { kind: metric, metric: queue_depth, statistic: p99 }, above: 1 }",
+            "r.yaml:6:72: spec.rules[0].signal.statistic: expected mean, min, max, last, sum or rate_per_s of `queue_depth`, found p99"),
+    ];
+    let mut wrong = Vec::new();
+    for (rule, want) in cases {
+        let got = AlertRules::parse("r.yaml", &format!("{head}{rule}\n")).expect_err(want).to_string();
+        if got != want {
+            wrong.push(format!("{rule}\n want {want}\n  got {got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn one_live_policy_applies_and_every_shadow() {
+    let named = |name: &str, spec: &str| Policy { name: name.to_owned(), ..policy(spec) };
+    let policies = [
+        named("planners", "preset: balanced\nmatch: { agents: [\"planner-*\"] }"),
+        named("shadow", "preset: aggressive\nmode: shadow"),
+        named("all", "preset: conservative"),
+    ];
+    let applied = |agent: &str| {
+        let target = Target { workspace: WorkspaceId::unnamed(), agent: AgentId::from(agent), region: None };
+        applicable(&policies, &target).into_iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(applied("planner-1"), ["planners", "shadow"]);
+    assert_eq!(applied("worker"), ["shadow", "all"]);
+}

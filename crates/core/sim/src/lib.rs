@@ -1,0 +1,22 @@
+//! Seeded fleets and faults, and a naive reference of the engine to hold it against.
+//!
+//! ```text
+//!  seed ─► Scenario (fleet, faults) ─► Drive: Aggregators ─► journal ─► Deciders ─► windows
+//!                    └───────────────► Reference: the same rules, by brute force ─► windows   equal?
+//! ```
+//!
+//! A simulation is a function of its seed, so a failing one replays. The reference keeps every row and computes each
+//! window from scratch; it shares no code with the engine but the journal's format.
+//!
+//! - **S1** Equal seeds, equal bytes.
+//! - **S2** The invariants of the engine hold after every step ([`drive::Drive::check`]).
+
+pub mod drive;
+pub mod reference;
+pub mod rng;
+pub mod scenario;
+
+pub use drive::Drive;
+pub use reference::Reference;
+pub use rng::Rng;
+pub use scenario::{Row, Scenario};

@@ -1,0 +1,221 @@
+//! A fleet that reports, and what goes wrong on the way: order, repetition, clocks, silence.
+
+use crate::rng::Rng;
+use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array};
+use std::time::Duration;
+use tidegauge_engine::{AggregatorConfig, DeciderConfig, WindowRule};
+use tidegauge_model::{InstanceState, Metric, Position, SampleBatch, WindowSpec};
+use tidegauge_window::{SourceId, SourceRules};
+
+/// One row of telemetry, as plain data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Place in its partition.
+    pub offset: i64,
+    /// Event time in microseconds.
+    pub at_us: i64,
+    /// The broker's time in microseconds.
+    pub ingest_us: i64,
+    /// Agent.
+    pub agent: String,
+    /// Instance.
+    pub instance: String,
+    /// State, if reported.
+    pub state: Option<InstanceState>,
+    /// `queue_depth`, if reported.
+    pub queue_depth: Option<f64>,
+    /// `requests`, a counter, if reported.
+    pub requests: Option<f64>,
+    /// `response_time_ms`, if reported.
+    pub response_time_ms: Option<f64>,
+}
+
+/// Everything a simulation needs.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What it was made from.
+    pub seed: u64,
+    /// Telemetry partitions, each with its rows in log order.
+    pub partitions: Vec<Vec<Row>>,
+    /// Partitions of the journal.
+    pub shuffle_partitions: u32,
+    /// Width of a pane.
+    pub pane: Duration,
+    /// Disorder, allowed lateness, greatest lead over the broker's clock.
+    pub bounds: (Duration, Duration, Duration),
+    /// When a source stops counting.
+    pub rules: SourceRules,
+    /// Windows.
+    pub windows: Vec<WindowRule>,
+    /// Partition that stops speaking for a while, from and to (seconds of log time).
+    pub stall: Option<(usize, i64, i64)>,
+}
+
+/// The telemetry topic of simulations.
+pub const TOPIC: &str = "telemetry";
+const START_S: i64 = 1_767_225_600;
+
+impl Scenario {
+    /// The scenario of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x7469_6465);
+        let pane = Duration::from_secs(*rng.pick(&[5, 10]));
+        let panes = |count: u32| pane * count;
+        let rule = |size, slide, agent, instance| WindowRule {
+            spec: WindowSpec { size: panes(size), slide: panes(slide) },
+            agent,
+            instance,
+        };
+        let windows = match rng.range(0, 3) {
+            0 => vec![rule(6, 6, true, true)],
+            1 => vec![rule(6, 6, false, true), rule(30, 1, true, true)],
+            _ => vec![rule(1, 1, true, true), rule(6, 2, true, false)],
+        };
+        let lateness = Duration::from_secs(*rng.pick(&[0, 0, 20, 60]));
+        let mut scenario = Self {
+            seed,
+            partitions: Vec::new(),
+            shuffle_partitions: rng.range(1, 4) as u32,
+            pane,
+            bounds: (Duration::from_secs(5), lateness, Duration::from_secs(60)),
+            rules: SourceRules { max_skew: Duration::from_secs(120), ..SourceRules::default() },
+            windows,
+            stall: None,
+        };
+        let partitions = rng.range(1, 5) as usize;
+        if partitions > 1 && rng.chance(0.3) {
+            let from = rng.range(20, 120);
+            scenario.stall = Some((rng.range(0, partitions as i64) as usize, from, from + rng.range(20, 150)));
+        }
+        scenario.partitions = fleet(&mut rng, partitions);
+        scenario
+    }
+
+    /// Configuration of the Aggregator of one partition.
+    #[must_use]
+    pub fn aggregator(&self, partition: usize) -> AggregatorConfig {
+        AggregatorConfig {
+            source: source(partition),
+            partitions: self.partitions.len() as u32,
+            shuffle_partitions: self.shuffle_partitions,
+            pane: self.pane,
+            disorder: self.bounds.0,
+            allowed_lateness: self.bounds.1,
+            max_future: self.bounds.2,
+            instances_per_agent: 1_000,
+        }
+    }
+
+    /// Configuration of every Decider.
+    #[must_use]
+    pub fn decider(&self) -> DeciderConfig {
+        let topics = vec![TOPIC.into()];
+        DeciderConfig { topics, rules: self.rules, pane: self.pane, windows: self.windows.clone() }
+    }
+}
+
+/// The source of a partition.
+#[must_use]
+pub fn source(partition: usize) -> SourceId {
+    SourceId { topic: TOPIC.into(), partition: partition as u32 }
+}
+
+/// Rows of all instances, spread over the partitions without regard to keys, then disturbed.
+fn fleet(rng: &mut Rng, partitions: usize) -> Vec<Vec<Row>> {
+    let agents = rng.range(1, 4);
+    let seconds = rng.range(150, 500);
+    let empty = (partitions > 1 && rng.chance(0.2)).then(|| rng.range(0, partitions as i64) as usize);
+    let mut rows: Vec<(i64, usize, Row)> = Vec::new();
+    for agent in 0..agents {
+        for instance in 0..rng.range(1, 5) {
+            let interval_s = *rng.pick(&[1, 7, 10, 57]);
+            let (joins, leaves) = (rng.range(0, 60), if rng.chance(0.2) { rng.range(80, seconds) } else { seconds });
+            let clock_skew_s = if rng.chance(0.05) { 600 } else { 0 };
+            let mut at_s = joins;
+            while at_s < leaves {
+                let partition = rng.range(0, partitions as i64) as usize;
+                let delay_ms = rng.range(0, 1_500);
+                let row = sample(rng, (agent, instance), START_S * 1_000_000 + at_s * 1_000_000, clock_skew_s);
+                rows.push((at_s * 1_000 + delay_ms, partition, row));
+                at_s += interval_s;
+            }
+        }
+    }
+    disturb(rng, &mut rows);
+    rows.sort_by_key(|(arrives_ms, ..)| *arrives_ms);
+    let mut logs = vec![Vec::new(); partitions];
+    for (arrives_ms, partition, mut row) in rows {
+        if Some(partition) == empty {
+            continue;
+        }
+        row.offset = logs[partition].len() as i64;
+        row.ingest_us = START_S * 1_000_000 + arrives_ms * 1_000;
+        logs[partition].push(row);
+    }
+    logs
+}
+
+fn sample(rng: &mut Rng, (agent, instance): (i64, i64), at_us: i64, clock_skew_s: i64) -> Row {
+    let maybe = |rng: &mut Rng, probability, value: f64| rng.chance(probability).then_some(value);
+    let state = if rng.chance(0.02) { Some(*rng.pick(&InstanceState::ALL)) } else { Some(InstanceState::Ready) };
+    let (queue, requests) = (rng.range(0, 50) as f64 + rng.unit(), rng.range(0, 9) as f64);
+    let latency = rng.skewed(80.0);
+    Row {
+        offset: 0,
+        at_us: at_us + rng.range(0, 900_000) + clock_skew_s * 1_000_000,
+        ingest_us: 0,
+        agent: format!("agent-{agent}"),
+        instance: format!("instance-{agent}-{instance}"),
+        state: state.filter(|_| agent > 0),
+        queue_depth: maybe(rng, 0.9, queue),
+        requests: maybe(rng, 0.7, requests),
+        response_time_ms: maybe(rng, 0.8, latency),
+    }
+}
+
+/// Sends some rows twice, some late, some very late.
+fn disturb(rng: &mut Rng, rows: &mut Vec<(i64, usize, Row)>) {
+    let partitions = rows.iter().map(|(_, partition, _)| *partition).max().unwrap_or(0) as i64 + 1;
+    for at in 0..rows.len() {
+        if rng.chance(0.02) {
+            let mut again = rows[at].clone();
+            again.0 += rng.range(0, 4_000);
+            again.1 = rng.range(0, partitions) as usize;
+            rows.push(again);
+        }
+        let late_ms = match rng.range(0, 1_000) {
+            0..100 => rng.range(0, 4_000),
+            100..115 => rng.range(4_000, 40_000),
+            115..120 => rng.range(60_000, 300_000),
+            _ => 0,
+        };
+        rows[at].0 += late_ms;
+    }
+}
+
+/// Rows as the decoder would hand them over.
+#[must_use]
+pub fn batch(partition: usize, rows: &[Row]) -> SampleBatch {
+    let number = |value: fn(&Row) -> Option<f64>| Float64Array::from_iter(rows.iter().map(value));
+    let times = |value: fn(&Row) -> i64| TimestampMicrosecondArray::from_iter_values(rows.iter().map(value));
+    let mut metrics = vec![
+        (Metric::named("queue_depth"), number(|row| row.queue_depth)),
+        (Metric::named("requests"), number(|row| row.requests)),
+        (Metric::named("response_time_ms"), number(|row| row.response_time_ms)),
+    ];
+    metrics.sort_by(|a, b| a.0.cmp(&b.0));
+    let batch = SampleBatch {
+        event_time: times(|row| row.at_us),
+        ingest_time: times(|row| row.ingest_us),
+        position: UInt64Array::from_iter_values(rows.iter().map(|r| Position::new(partition as i32, r.offset).0)),
+        workspace: StringArray::from_iter_values(rows.iter().map(|_| "default")),
+        agent: StringArray::from_iter_values(rows.iter().map(|row| &row.agent)),
+        instance: StringArray::from_iter_values(rows.iter().map(|row| &row.instance)),
+        region: None,
+        state: Some(UInt8Array::from_iter(rows.iter().map(|row| row.state.map(|state| state as u8)))),
+        ready_at: None,
+        metrics,
+    };
+    batch.checked()
+}

@@ -1,0 +1,214 @@
+//! A sketch of non-negative values: base-2 exponential histogram with sparse integer counts.
+//!
+//! Bucket `i` at scale `s` holds `(b^i, b^(i+1)]` with `b = 2^(2^-s)`. At scale 6 an answer is within
+//! `(b − 1)/(b + 1)` = 0.542 % of the exact nearest-rank value. A merge adds integers, so it is exact whatever the
+//! order. Where more than [`MAX_BUCKETS`] buckets would be needed the scale drops by one (buckets merge in pairs) and
+//! [`Sketch::relative_error`] says so. The buckets are those of OpenTelemetry's exponential histogram, index by index.
+//!
+//! - **W4** `merge` is commutative and associative, bit for bit.
+//! - **W6** `quantile` is within `relative_error` of the exact nearest-rank value.
+//!
+//! Source: OpenTelemetry specification, "ExponentialHistogram"; Masson, Rim, Lee, "DDSketch", PVLDB 12(12), 2019.
+
+mod bytes;
+mod groups;
+mod index;
+
+pub use bytes::SketchBytesError;
+pub use groups::SketchGroups;
+pub(crate) use groups::external;
+pub(crate) use index::index_at_finest_scale;
+
+/// The scale that every sketch starts with.
+pub const FINEST_SCALE: i8 = 6;
+/// Most buckets of a sketch before its scale drops: 32 doublings at the finest scale.
+pub const MAX_BUCKETS: usize = 2_048;
+
+/// Mergeable digest of non-negative values. See the module's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sketch {
+    scale: i8,
+    /// Values equal to zero or below the least normal number.
+    zeros: u64,
+    /// (index, count > 0), ascending by index.
+    buckets: Vec<(i32, u64)>,
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self { scale: FINEST_SCALE, zeros: 0, buckets: Vec::new() }
+    }
+}
+
+impl Sketch {
+    /// Adds one value.
+    ///
+    /// # Panics
+    ///
+    /// If `value` is negative or not finite: the decoder refuses such values.
+    pub fn insert(&mut self, value: f64) {
+        assert!(value >= 0.0 && value.is_finite(), "a sketch takes finite values >= 0, not {value}");
+        match index_at_finest_scale(value) {
+            None => self.zeros += 1,
+            Some(index) => self.add_to_bucket(index >> (FINEST_SCALE - self.scale), 1),
+        }
+        self.keep_bounded();
+    }
+
+    fn add_to_bucket(&mut self, index: i32, count: u64) {
+        match self.buckets.binary_search_by_key(&index, |&(i, _)| i) {
+            Ok(at) => self.buckets[at].1 += count,
+            Err(at) => self.buckets.insert(at, (index, count)),
+        }
+    }
+
+    /// From buckets at the finest scale in ascending order, equal indices allowed.
+    fn from_sorted(zeros: u64, indices: impl Iterator<Item = (i32, u64)>) -> Self {
+        let mut buckets: Vec<(i32, u64)> = Vec::with_capacity(indices.size_hint().0.min(64));
+        for (index, count) in indices {
+            match buckets.last_mut() {
+                Some(last) if last.0 == index => last.1 += count,
+                _ => buckets.push((index, count)),
+            }
+        }
+        let mut sketch = Self { scale: FINEST_SCALE, zeros, buckets };
+        sketch.keep_bounded();
+        sketch
+    }
+
+    /// Adds all values of `other`; exact.
+    pub fn merge(&mut self, other: &Sketch) {
+        *self = Self::merged([&*self, other]);
+    }
+
+    /// The sketch of all values of all `parts`; exact, whatever their order.
+    #[must_use]
+    pub fn merged<'a>(parts: impl IntoIterator<Item = &'a Sketch> + Clone) -> Self {
+        let scale = parts.clone().into_iter().map(|part| part.scale).min().unwrap_or(FINEST_SCALE);
+        let shifted = |part: &Sketch, index: i32| index >> (part.scale - scale);
+        let ends = parts.clone().into_iter().filter_map(|part| {
+            let (first, last) = (part.buckets.first()?, part.buckets.last()?);
+            Some((shifted(part, first.0), shifted(part, last.0)))
+        });
+        let zeros = parts.clone().into_iter().map(|part| part.zeros).sum();
+        let Some((low, high)) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
+            return Self { scale, zeros, buckets: Vec::new() };
+        };
+        // Dense over the covered range: a few hundred slots where latencies spread over a few doublings.
+        let mut counts = vec![0_u64; (high - low + 1).unsigned_abs() as usize];
+        for part in parts {
+            for &(index, count) in &part.buckets {
+                counts[(shifted(part, index) - low).unsigned_abs() as usize] += count;
+            }
+        }
+        let buckets = (low..).zip(counts).filter(|&(_, count)| count > 0).collect();
+        let mut merged = Self { scale, zeros, buckets };
+        merged.keep_bounded();
+        merged
+    }
+
+    /// Halves the resolution until the buckets fit.
+    fn keep_bounded(&mut self) {
+        while self.buckets.len() > MAX_BUCKETS {
+            self.scale -= 1;
+            let finer = std::mem::take(&mut self.buckets);
+            for (index, count) in finer {
+                match self.buckets.last_mut() {
+                    Some(last) if last.0 == index >> 1 => last.1 += count,
+                    _ => self.buckets.push((index >> 1, count)),
+                }
+            }
+        }
+    }
+
+    /// Whether there is no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.zeros == 0 && self.buckets.is_empty()
+    }
+
+    /// Number of values.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.zeros + self.buckets.iter().map(|&(_, count)| count).sum::<u64>()
+    }
+
+    /// The resolution: `2^scale` buckets per doubling.
+    #[must_use]
+    pub fn scale(&self) -> i8 {
+        self.scale
+    }
+
+    /// Values in the zero bucket, and `(index, count)` of the others in ascending order.
+    #[must_use]
+    pub fn buckets(&self) -> (u64, &[(i32, u64)]) {
+        (self.zeros, &self.buckets)
+    }
+
+    /// Bound of the relative error of [`Self::quantile`] at the present scale.
+    #[must_use]
+    pub fn relative_error(&self) -> f64 {
+        let base = index::base(self.scale);
+        (base - 1.0) / (base + 1.0)
+    }
+
+    /// The value of rank `⌈q · count⌉` (nearest rank; at least the first), within [`Self::relative_error`].
+    ///
+    /// `q` is cut to 0..=1. `None` if there is no value.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let count = self.count();
+        if count == 0 {
+            return None;
+        }
+        let rank = nearest_rank(q, count);
+        let mut seen = self.zeros;
+        if rank <= seen {
+            return Some(0.0);
+        }
+        for &(index, count) in &self.buckets {
+            seen += count;
+            if rank <= seen {
+                return Some(index::midpoint(index, self.scale));
+            }
+        }
+        unreachable!("rank {rank} is at most the count")
+    }
+
+    /// Share of values above `threshold`, as far as buckets can tell: the bucket that holds the threshold is divided
+    /// in proportion. `None` if there is no value.
+    #[must_use]
+    pub fn fraction_over(&self, threshold: f64) -> Option<f64> {
+        let count = self.count();
+        if count == 0 {
+            return None;
+        }
+        if threshold < 0.0 {
+            return Some(1.0);
+        }
+        let over = self.buckets.iter().fold(0.0, |over, &(index, count)| {
+            let (lower, upper) = (index::lower_bound(index, self.scale), index::lower_bound(index + 1, self.scale));
+            let share = ((upper - threshold) / (upper - lower)).clamp(0.0, 1.0);
+            over + share * count as f64
+        });
+        Some(over / count as f64)
+    }
+
+    /// Bytes of memory that the sketch holds besides itself.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        self.buckets.capacity() * size_of::<(i32, u64)>()
+    }
+}
+
+/// Rank `⌈q · count⌉` within `1..=count`.
+///
+/// `q · count` is rounded to the nearest double first; where the decimal `q` is not a double, as 0.95, its product can
+/// come out just above a whole number, and is taken for that number.
+#[must_use]
+pub fn nearest_rank(q: f64, count: u64) -> u64 {
+    let product = q.clamp(0.0, 1.0) * count as f64;
+    let nearest = product.round();
+    let rank = if (product - nearest).abs() <= nearest * 1e-12 { nearest } else { product.ceil() };
+    (rank as u64).clamp(1, count)
+}

@@ -1,0 +1,372 @@
+//! The columns under construction: what a record writes is in them at once, and is cut off again if it is refused.
+//!
+//! - **C1** Between records every key column is exactly `rows` long and no column is longer.
+//! - **C2** A field that a record sets twice is refused: no value silently wins.
+
+use super::metric_columns::MetricColumns;
+use super::text::TextColumn;
+use super::warnings::Warnings;
+use crate::derive;
+use crate::mapping::Mapping;
+use crate::reject::{Fault, RejectCode, fault};
+use arrow::array::{Float64Array, TimestampMicrosecondArray, UInt8Array, UInt64Array};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use tidegauge_model::{EventTime, InstanceState, Metric, Position, SampleBatch};
+
+/// Longest id and region in bytes: ids are copied into every output.
+pub(crate) const MAX_ID_BYTES: usize = 1_024;
+/// 2000-01-01 and 2200-01-01: an event time outside is most often in another unit than the declared one.
+const PLAUSIBLE_MICROS: std::ops::Range<i64> = 946_684_800_000_000..7_258_118_400_000_000;
+/// `ready_at` of a row that reports none.
+const NO_TIME: i64 = i64::MIN;
+
+/// The texts of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextSlot {
+    Workspace,
+    Agent,
+    Instance,
+    Region,
+    /// One that the engine does not use yet (zone, host …): kept only where attributes are asked for.
+    Attribute(&'static str),
+}
+
+/// The times of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeSlot {
+    Event,
+    Ready,
+    /// One that the engine does not use yet: kept only where attributes are asked for.
+    Other(&'static str),
+}
+
+/// Values for what a record leaves out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Defaults {
+    pub(crate) workspace: String,
+    pub(crate) texts: Vec<(TextSlot, String)>,
+    pub(crate) metrics: Vec<(u32, f64)>,
+}
+
+/// One row, for those who do not want a batch.
+pub(crate) struct LastRow<'c> {
+    pub(crate) event_time: EventTime,
+    pub(crate) workspace: &'c str,
+    pub(crate) agent: &'c str,
+    pub(crate) instance: &'c str,
+    pub(crate) region: Option<&'c str>,
+    pub(crate) state: Option<InstanceState>,
+    pub(crate) ready_at: Option<EventTime>,
+    pub(crate) attributes: Vec<(&'static str, String)>,
+    /// Ascending by metric.
+    pub(crate) metrics: Vec<(Metric, f64)>,
+}
+
+pub(crate) struct Columns {
+    rows: usize,
+    event_time: Vec<i64>,
+    ingest_time: Vec<i64>,
+    position: Vec<u64>,
+    workspace: TextColumn,
+    agent: TextColumn,
+    instance: TextColumn,
+    region: TextColumn,
+    state: Vec<u8>,
+    ready_at: Vec<i64>,
+    metrics: MetricColumns,
+    defaults: Defaults,
+    /// Of the record being read: texts and times that no column holds, where asked for.
+    attributes: Option<Vec<(&'static str, String)>>,
+}
+
+impl Columns {
+    pub(crate) fn new(workspace: &str, max_unknown_metrics: usize) -> Self {
+        Self {
+            rows: 0,
+            event_time: Vec::new(),
+            ingest_time: Vec::new(),
+            position: Vec::new(),
+            workspace: TextColumn::new(),
+            agent: TextColumn::new(),
+            instance: TextColumn::new(),
+            region: TextColumn::new(),
+            state: Vec::new(),
+            ready_at: Vec::new(),
+            metrics: MetricColumns::new(max_unknown_metrics),
+            defaults: Defaults { workspace: workspace.to_owned(), ..Defaults::default() },
+            attributes: None,
+        }
+    }
+
+    /// What `mapping` says for records that do not say it themselves.
+    pub(crate) fn set_constants(&mut self, mapping: &Mapping) {
+        self.defaults.texts = mapping.text_constants().to_vec();
+        let metrics = mapping.metric_constants().iter();
+        self.defaults.metrics = metrics.filter_map(|(metric, value)| Some((self.pin(metric)?, *value))).collect();
+    }
+
+    pub(crate) fn has_constant(&self, slot: TextSlot) -> bool {
+        self.defaults.texts.iter().any(|(constant, _)| *constant == slot)
+    }
+
+    /// Whether the attributes of the record read last are kept from now on.
+    pub(crate) fn keep_attributes(&mut self, keep: bool) {
+        self.attributes = keep.then(Vec::new);
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Values that were missing between rows, over all metrics: what sparse metrics cost in memory.
+    pub(crate) fn gaps(&self) -> usize {
+        self.metrics.gaps()
+    }
+
+    /// The number of `metric`'s column, which stays from now on; `None` for one that tidegauge computes.
+    pub(crate) fn pin(&mut self, metric: &Metric) -> Option<u32> {
+        self.metrics.pin(metric)
+    }
+
+    /// Sets a text of the record; an empty workspace, region or attribute counts as not reported.
+    pub(crate) fn text(&mut self, slot: TextSlot, text: &str, field: &str) -> Result<(), Fault> {
+        let rows = self.rows;
+        let column = match slot {
+            TextSlot::Agent => &mut self.agent,
+            TextSlot::Instance => &mut self.instance,
+            TextSlot::Workspace => &mut self.workspace,
+            TextSlot::Region => {
+                self.region.pad_to(rows);
+                &mut self.region
+            }
+            TextSlot::Attribute(name) => {
+                if let Some(attributes) = &mut self.attributes {
+                    attributes.push((name, text.to_owned()));
+                }
+                return Ok(());
+            }
+        };
+        if text.is_empty() {
+            return match slot {
+                TextSlot::Agent | TextSlot::Instance => Err(fault(RejectCode::MissingId, field, "the id is empty")),
+                _ => Ok(()),
+            };
+        }
+        if text.len() > MAX_ID_BYTES {
+            let message = format!("{} bytes, and at most {MAX_ID_BYTES} are taken", text.len());
+            return Err(fault(RejectCode::TooLarge, field, message));
+        }
+        if column.len() > rows {
+            return Err(twice(field));
+        }
+        column.push(text);
+        Ok(())
+    }
+
+    /// Sets a time of the record; `None` = beyond what 64 bits of microseconds hold.
+    pub(crate) fn time(&mut self, slot: TimeSlot, micros: Option<i64>, field: &str) -> Result<(), Fault> {
+        match slot {
+            TimeSlot::Event => {
+                let micros = micros.filter(|micros| PLAUSIBLE_MICROS.contains(micros));
+                let Some(micros) = micros else {
+                    return Err(implausible(field, micros));
+                };
+                if self.event_time.len() > self.rows {
+                    return Err(twice(field));
+                }
+                self.event_time.push(micros);
+            }
+            TimeSlot::Ready => {
+                if self.ready_at.len() > self.rows {
+                    return Err(twice(field));
+                }
+                self.ready_at.resize(self.rows, NO_TIME);
+                self.ready_at.push(micros.unwrap_or(i64::MAX));
+            }
+            TimeSlot::Other(name) => {
+                if let Some(attributes) = &mut self.attributes {
+                    attributes.push((name, EventTime::from_micros(micros.unwrap_or(i64::MAX)).to_string()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the state of the record.
+    pub(crate) fn state(&mut self, state: InstanceState, field: &str) -> Result<(), Fault> {
+        if self.state.len() > self.rows {
+            return Err(twice(field));
+        }
+        self.state.resize(self.rows, 0);
+        self.state.push(state as u8);
+        Ok(())
+    }
+
+    /// Sets a metric of the record by its column.
+    #[inline(always)]
+    pub(crate) fn metric(&mut self, column: u32, value: f64, field: &str) -> Result<(), Fault> {
+        self.metrics.put(column, self.rows, value, field)
+    }
+
+    /// Sets a metric of the record by its name, whatever metric that is.
+    pub(crate) fn metric_named(&mut self, name: &str, value: f64, field: &str) -> Result<(), Fault> {
+        self.metrics.put_named(name, self.rows, value, field)
+    }
+
+    /// Ends the record: it is a row from now on, or refused for what it lacks.
+    pub(crate) fn end_row(&mut self, position: Position, ingest_ms: i64) -> Result<(), Fault> {
+        let rows = self.rows;
+        if !self.defaults.texts.is_empty() || !self.defaults.metrics.is_empty() {
+            self.fill_in_constants()?;
+        }
+        let missing = [
+            ("agent_id", self.agent.len() == rows),
+            ("instance_id", self.instance.len() == rows),
+            ("event_time", self.event_time.len() == rows),
+        ];
+        if let Some((field, _)) = missing.iter().find(|(_, missing)| *missing) {
+            return Err(fault(RejectCode::MissingId, field, format!("the record has no {field}")));
+        }
+        if self.workspace.len() == rows {
+            self.workspace.push(&self.defaults.workspace);
+        }
+        self.ingest_time.push(ingest_ms.saturating_mul(1_000));
+        self.position.push(position.0);
+        self.rows += 1;
+        self.metrics.end_row();
+        Ok(())
+    }
+
+    fn fill_in_constants(&mut self) -> Result<(), Fault> {
+        let defaults = std::mem::take(&mut self.defaults);
+        let rows = self.rows;
+        let mut outcome = Ok(());
+        for (slot, text) in &defaults.texts {
+            let reported = match slot {
+                TextSlot::Workspace => self.workspace.len() > rows,
+                TextSlot::Agent => self.agent.len() > rows,
+                TextSlot::Instance => self.instance.len() > rows,
+                TextSlot::Region => self.region.len() > rows,
+                TextSlot::Attribute(name) => self.attributes.iter().flatten().any(|(reported, _)| reported == name),
+            };
+            if !reported {
+                outcome = outcome.and_then(|()| self.text(*slot, text, "constants"));
+            }
+        }
+        for (column, value) in &defaults.metrics {
+            if !self.metrics.is_set(*column, rows) {
+                outcome = outcome.and_then(|()| self.metric(*column, *value, "constants"));
+            }
+        }
+        self.defaults = defaults;
+        outcome
+    }
+
+    /// Cuts off whatever the record being read has written (**C1**).
+    #[cold]
+    pub(crate) fn roll_back(&mut self) {
+        let rows = self.rows;
+        self.event_time.truncate(rows);
+        self.ingest_time.truncate(rows);
+        self.position.truncate(rows);
+        for text in [&mut self.workspace, &mut self.agent, &mut self.instance, &mut self.region] {
+            text.truncate(rows);
+        }
+        self.state.truncate(rows);
+        self.ready_at.truncate(rows);
+        self.metrics.roll_back(rows);
+        if let Some(attributes) = &mut self.attributes {
+            attributes.clear();
+        }
+    }
+
+    /// The rows so far as a batch, derived metrics included; the columns are empty afterwards.
+    pub(crate) fn take(&mut self, saturation_level: f64) -> SampleBatch {
+        let rows = std::mem::take(&mut self.rows);
+        let mut metrics = self.metrics.take(rows);
+        self.metrics.warnings.examine(&metrics);
+        derive::derive(&mut metrics, rows, saturation_level);
+        let times = |values: &mut Vec<i64>| {
+            let fresh = Vec::with_capacity(values.len());
+            TimestampMicrosecondArray::new(std::mem::replace(values, fresh).into(), None)
+        };
+        let batch = SampleBatch {
+            event_time: times(&mut self.event_time),
+            ingest_time: times(&mut self.ingest_time),
+            position: {
+                let fresh = Vec::with_capacity(self.position.len());
+                UInt64Array::new(std::mem::replace(&mut self.position, fresh).into(), None)
+            },
+            workspace: self.workspace.take(),
+            agent: self.agent.take(),
+            instance: self.instance.take(),
+            region: self.region.take_sparse(rows),
+            state: sparse(&mut self.state, rows, 0).map(|(values, nulls)| UInt8Array::new(values, Some(nulls))),
+            ready_at: sparse(&mut self.ready_at, rows, NO_TIME)
+                .map(|(values, nulls)| TimestampMicrosecondArray::new(values, Some(nulls))),
+            metrics: metrics.into_iter().map(|(metric, values)| (metric, nullable(values))).collect(),
+        };
+        batch.checked()
+    }
+
+    /// The row read last.
+    pub(crate) fn last_row(&mut self) -> LastRow<'_> {
+        let row = self.rows - 1;
+        LastRow {
+            event_time: EventTime::from_micros(self.event_time[row]),
+            workspace: self.workspace.get(row).unwrap_or_default(),
+            agent: self.agent.get(row).unwrap_or_default(),
+            instance: self.instance.get(row).unwrap_or_default(),
+            region: self.region.get(row),
+            state: self.state.get(row).and_then(|state| InstanceState::from_number(*state)),
+            ready_at: self.ready_at.get(row).filter(|at| **at != NO_TIME).map(|at| EventTime::from_micros(*at)),
+            attributes: self.attributes.as_mut().map(std::mem::take).unwrap_or_default(),
+            metrics: self.metrics.row(row),
+        }
+    }
+
+    /// Lets go of every row.
+    pub(crate) fn clear(&mut self) {
+        self.rows = 0;
+        self.roll_back();
+        self.metrics.clear();
+    }
+
+    pub(crate) fn warnings_mut(&mut self) -> &mut Warnings {
+        &mut self.metrics.warnings
+    }
+}
+
+fn nullable(values: Vec<f64>) -> Float64Array {
+    let nulls = values
+        .iter()
+        .any(|value| value.is_nan())
+        .then(|| NullBuffer::from_iter(values.iter().map(|value| !value.is_nan())));
+    Float64Array::new(values.into(), nulls)
+}
+
+/// A sparse column as a buffer and its nulls, or `None` if no row has a value.
+fn sparse<T: Copy + PartialEq + arrow::datatypes::ArrowNativeType>(
+    values: &mut Vec<T>,
+    rows: usize,
+    absent: T,
+) -> Option<(ScalarBuffer<T>, NullBuffer)> {
+    let mut values = std::mem::take(values);
+    values.iter().any(|value| *value != absent).then(|| {
+        values.resize(rows, absent);
+        let nulls = NullBuffer::from_iter(values.iter().map(|value| *value != absent));
+        (values.into(), nulls)
+    })
+}
+
+#[cold]
+pub(super) fn twice(field: &str) -> Fault {
+    fault(RejectCode::Malformed, field, "the record sets this twice")
+}
+
+#[cold]
+fn implausible(field: &str, micros: Option<i64>) -> Fault {
+    let at = micros.map_or_else(|| "beyond the calendar".to_owned(), |at| EventTime::from_micros(at).to_string());
+    let message = format!("{at} is not between 2000 and 2200: is its unit the declared one?");
+    fault(RejectCode::EventTimeImplausible, field, message)
+}

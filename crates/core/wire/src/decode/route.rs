@@ -1,0 +1,328 @@
+//! Where each field of a record goes: a tree of names, the same for Avro, JSON and CSV.
+//!
+//! ```text
+//!  native:  agent_id ─► text Agent        mapping:  pod ─► name ─► text Instance, text Agent (before -)
+//!           queue_depth ─► metric 4                 cpu ─► usage ─► metric 40, ÷ 1000
+//!           metrics ─► {any name} ─► metric of that name
+//! ```
+//!
+//! Built once, from the table of native fields or from a mapping; per record nothing but the tree is consulted.
+
+use super::columns::{Columns, TextSlot, TimeSlot};
+use crate::mapping::{MappedField, Mapping, Scale, Take, Target, TimeUnit};
+use crate::reject::{Fault, RejectCode, fault};
+use crate::time_text::parse_rfc3339;
+use hashbrown::HashMap;
+use tidegauge_model::InstanceState;
+use tidegauge_model::metric::BUILT_IN;
+
+/// The fields of a native sample besides its metrics.
+pub(crate) const NATIVE_FIELDS: &[(&str, NativeField)] = &[
+    ("event_time", NativeField::Time(TimeSlot::Event)),
+    ("entity", NativeField::Entity),
+    ("workspace_id", NativeField::Text(TextSlot::Workspace)),
+    ("agent_id", NativeField::Text(TextSlot::Agent)),
+    ("instance_id", NativeField::Text(TextSlot::Instance)),
+    ("region", NativeField::Text(TextSlot::Region)),
+    ("zone", NativeField::Text(TextSlot::Attribute("zone"))),
+    ("host", NativeField::Text(TextSlot::Attribute("host"))),
+    ("instance_type", NativeField::Text(TextSlot::Attribute("instance_type"))),
+    ("purchase_option", NativeField::Text(TextSlot::Attribute("purchase_option"))),
+    ("shard", NativeField::Text(TextSlot::Attribute("shard"))),
+    ("coordinator", NativeField::Text(TextSlot::Attribute("coordinator"))),
+    ("version", NativeField::Text(TextSlot::Attribute("version"))),
+    ("config_version", NativeField::Text(TextSlot::Attribute("config_version"))),
+    ("run_id", NativeField::Text(TextSlot::Attribute("run_id"))),
+    ("labels", NativeField::Unused),
+    ("state", NativeField::State),
+    ("started_at", NativeField::Time(TimeSlot::Other("started_at"))),
+    ("ready_at", NativeField::Time(TimeSlot::Ready)),
+    ("heartbeat_at", NativeField::Time(TimeSlot::Other("heartbeat_at"))),
+    ("response_times_ms", NativeField::NotYet),
+    ("response_time_exponential_histogram", NativeField::NotYet),
+    ("response_time_explicit_histogram", NativeField::NotYet),
+    ("cumulative_counters", NativeField::NotYet),
+    ("requests_by_kind", NativeField::Unused),
+    ("top_keys", NativeField::Unused),
+    ("metrics", NativeField::Metrics),
+];
+
+/// What a native field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NativeField {
+    Text(TextSlot),
+    Time(TimeSlot),
+    State,
+    Entity,
+    /// Metrics by name.
+    Metrics,
+    /// Refused unless empty.
+    NotYet,
+    /// Read over.
+    Unused,
+}
+
+/// What a value becomes.
+#[derive(Clone, Debug)]
+pub(crate) enum Sink {
+    /// `numbers`: whole numbers are taken too, as their digits.
+    Text {
+        slot: TextSlot,
+        take: Take,
+        numbers: bool,
+    },
+    Time {
+        slot: TimeSlot,
+        unit: Option<TimeUnit>,
+    },
+    State,
+    Entity,
+    Metric {
+        column: u32,
+        scale: Scale,
+    },
+}
+
+/// A field whose value is wanted; one value may become several things.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaf {
+    /// The field as its producer names it.
+    pub(crate) path: Box<str>,
+    pub(crate) sinks: Box<[Sink]>,
+}
+
+/// The fields of a record or the entries of a map.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Object {
+    pub(crate) keys: HashMap<Box<str>, Route>,
+    pub(crate) others: Others,
+}
+
+/// What to do with a field that has no route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Others {
+    #[default]
+    Skip,
+    /// Numbers are metrics of that name; what is no number is read over.
+    Numbers,
+    /// Each is a metric of that name, and has to be a number.
+    OnlyNumbers,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Route {
+    Leaf(Leaf),
+    Object(Object),
+    /// Refused unless null or empty.
+    NotYet(Box<str>),
+    Skip,
+}
+
+impl Route {
+    fn leaf(path: &str, sink: Sink) -> Self {
+        Self::Leaf(Leaf { path: path.into(), sinks: Box::new([sink]) })
+    }
+}
+
+/// The routes of our own schema, in which numbers that are times count microseconds.
+pub(crate) fn native() -> Object {
+    let mut keys = HashMap::new();
+    for (name, field) in NATIVE_FIELDS {
+        let route = match *field {
+            NativeField::Text(slot) => Route::leaf(name, Sink::Text { slot, take: Take::All, numbers: false }),
+            NativeField::Time(slot) => Route::leaf(name, Sink::Time { slot, unit: Some(TimeUnit::Microseconds) }),
+            NativeField::State => Route::leaf(name, Sink::State),
+            NativeField::Entity => Route::leaf(name, Sink::Entity),
+            NativeField::Metrics => Route::Object(Object { others: Others::OnlyNumbers, ..Object::default() }),
+            NativeField::NotYet => Route::NotYet((*name).into()),
+            NativeField::Unused => Route::Skip,
+        };
+        keys.insert((*name).into(), route);
+    }
+    for (def, column) in BUILT_IN.iter().zip(0..).filter(|(def, _)| !def.derived) {
+        keys.insert(def.name.into(), Route::leaf(def.name, Sink::Metric { column, scale: Scale::ONE }));
+    }
+    Object { keys, others: Others::Numbers }
+}
+
+/// The routes of a mapping. Metrics that are not built in get their columns here.
+pub(crate) fn mapped(mapping: &Mapping, columns: &mut Columns) -> Object {
+    let mut root = Object::default();
+    for field in mapping.fields() {
+        if let Some(sink) = sink_of(field, columns) {
+            insert(&mut root, &field.from, 0, sink);
+        }
+    }
+    if mapping.keeps_unmapped() {
+        root.others = Others::Numbers;
+    }
+    root
+}
+
+fn sink_of(field: &MappedField, columns: &mut Columns) -> Option<Sink> {
+    Some(match &field.target {
+        Target::Text(slot) => Sink::Text { slot: *slot, take: field.take.clone(), numbers: true },
+        Target::Time(slot) => Sink::Time { slot: *slot, unit: field.time_unit },
+        Target::State => Sink::State,
+        Target::Entity => Sink::Entity,
+        Target::Metric(metric) => Sink::Metric { column: columns.pin(metric)?, scale: field.scale },
+    })
+}
+
+/// Adds a sink at `path`, which a checked mapping never makes both a value and a parent.
+fn insert(object: &mut Object, path: &[String], depth: usize, sink: Sink) {
+    let key: Box<str> = path[depth].as_str().into();
+    let last = depth + 1 == path.len();
+    let route = object.keys.entry(key).or_insert_with(|| {
+        if last {
+            Route::Leaf(Leaf { path: path.join(".").into(), sinks: Box::default() })
+        } else {
+            Route::Object(Object::default())
+        }
+    });
+    match route {
+        Route::Leaf(leaf) => leaf.sinks = leaf.sinks.iter().cloned().chain([sink]).collect(),
+        Route::Object(child) => insert(child, path, depth + 1, sink),
+        Route::NotYet(_) | Route::Skip => unreachable!("mappings make neither"),
+    }
+}
+
+impl Columns {
+    /// Takes a whole number for each sink of `leaf`.
+    #[inline]
+    pub(crate) fn put_int(&mut self, leaf: &Leaf, value: i64) -> Result<(), Fault> {
+        for sink in &leaf.sinks {
+            match sink {
+                #[allow(clippy::cast_precision_loss, reason = "metrics are doubles: whole to 2^53, rounded beyond")]
+                Sink::Metric { column, scale } => self.metric(*column, scale.apply(value as f64), &leaf.path)?,
+                Sink::Time { slot, unit: Some(unit) } => self.time(*slot, unit.micros_of_int(value), &leaf.path)?,
+                Sink::Text { slot, take, numbers: true } => {
+                    self.text(*slot, take.of(&value.to_string()), &leaf.path)?
+                }
+                _ => return Err(wrong_type(leaf, sink, "a number")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a floating-point number for each sink of `leaf`.
+    #[inline]
+    pub(crate) fn put_float(&mut self, leaf: &Leaf, value: f64) -> Result<(), Fault> {
+        for sink in &leaf.sinks {
+            match sink {
+                Sink::Metric { column, scale } => self.metric(*column, scale.apply(value), &leaf.path)?,
+                Sink::Time { .. } if !value.is_finite() => {
+                    return Err(fault(RejectCode::NotFinite, &leaf.path, format!("{value} is not a time")));
+                }
+                Sink::Time { slot, unit: Some(unit) } => self.time(*slot, unit.micros_of_float(value), &leaf.path)?,
+                _ => return Err(wrong_type(leaf, sink, "a number")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a text for each sink of `leaf`.
+    #[inline]
+    pub(crate) fn put_text(&mut self, leaf: &Leaf, value: &str) -> Result<(), Fault> {
+        if let [Sink::Text { slot, take: Take::All, .. }] = &*leaf.sinks {
+            return self.text(*slot, value, &leaf.path);
+        }
+        self.put_text_everywhere(leaf, value)
+    }
+
+    fn put_text_everywhere(&mut self, leaf: &Leaf, value: &str) -> Result<(), Fault> {
+        for sink in &leaf.sinks {
+            match sink {
+                Sink::Text { slot, take, .. } => self.text(*slot, take.of(value), &leaf.path)?,
+                Sink::Time { slot, .. } => match parse_rfc3339(value) {
+                    Some(at) => self.time(*slot, Some(at.as_micros()), &leaf.path)?,
+                    None => return Err(wrong_type(leaf, sink, "another text")),
+                },
+                Sink::State => self.put_state(leaf, sink, value)?,
+                Sink::Entity => check_entity(leaf, sink, value)?,
+                Sink::Metric { .. } if is_non_finite(value) => {
+                    return Err(fault(
+                        RejectCode::NotFinite,
+                        &leaf.path,
+                        format!("{value} is not a number to count with"),
+                    ));
+                }
+                Sink::Metric { .. } => return Err(wrong_type(leaf, sink, "a text")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a text that may spell a number, as in CSV.
+    pub(crate) fn put_spelled(&mut self, leaf: &Leaf, value: &str) -> Result<(), Fault> {
+        for sink in &leaf.sinks {
+            let one = |sink: &Sink| Leaf { path: leaf.path.clone(), sinks: Box::new([sink.clone()]) };
+            match sink {
+                Sink::Metric { column, scale } => match value.parse::<f64>() {
+                    Ok(number) => self.metric(*column, scale.apply(number), &leaf.path)?,
+                    Err(_) => return Err(wrong_type(leaf, sink, "a text")),
+                },
+                Sink::Time { unit: Some(_), .. } => match (value.parse::<i64>(), value.parse::<f64>()) {
+                    (Ok(number), _) => self.put_int(&one(sink), number)?,
+                    (_, Ok(number)) => self.put_float(&one(sink), number)?,
+                    _ => self.put_text(&one(sink), value)?,
+                },
+                _ => self.put_text(&one(sink), value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn put_state(&mut self, leaf: &Leaf, sink: &Sink, value: &str) -> Result<(), Fault> {
+        match InstanceState::named(value) {
+            Some(state) => self.state(state, &leaf.path),
+            None if value == "unknown" => Ok(()),
+            None => Err(wrong_type(leaf, sink, "another text")),
+        }
+    }
+}
+
+fn check_entity(leaf: &Leaf, sink: &Sink, value: &str) -> Result<(), Fault> {
+    match value {
+        "instance" => Ok(()),
+        "agent" | "region" | "region_pair" | "shard" | "coordinator" | "workspace" | "dependency" | "unknown" => {
+            let message = format!("samples of entity kind {value} are not taken yet, only those of instances");
+            Err(fault(RejectCode::UnsupportedYet, &leaf.path, message))
+        }
+        _ => Err(wrong_type(leaf, sink, "another text")),
+    }
+}
+
+/// Whether a text is how some languages write a value that is not finite.
+pub(crate) fn is_non_finite(text: &str) -> bool {
+    let magnitude = text.strip_prefix(['-', '+']).unwrap_or(text);
+    ["nan", "inf", "infinity"].iter().any(|word| magnitude.eq_ignore_ascii_case(word))
+}
+
+/// A refusal that says what was expected instead.
+#[cold]
+pub(crate) fn wrong_type(leaf: &Leaf, sink: &Sink, found: &str) -> Fault {
+    let expected = match sink {
+        Sink::Text { .. } => "a text",
+        Sink::Time { unit: Some(_), .. } => "a time: a number in the declared unit, or RFC 3339 text",
+        Sink::Time { unit: None, .. } => "a time as RFC 3339 text (numbers need a unit in the mapping)",
+        Sink::State => "one of starting, ready, draining, stopped, failed",
+        Sink::Entity => "an entity kind, such as instance",
+        Sink::Metric { .. } => "a number",
+    };
+    fault(RejectCode::WrongType, &leaf.path, format!("{found} where {expected} is expected"))
+}
+
+/// A refusal of a value that no sink takes.
+#[cold]
+pub(crate) fn wrong_leaf(leaf: &Leaf, found: &str) -> Fault {
+    match leaf.sinks.first() {
+        Some(sink) => wrong_type(leaf, sink, found),
+        None => fault(RejectCode::WrongType, &leaf.path, format!("{found} is not expected")),
+    }
+}
+
+#[cold]
+pub(crate) fn not_yet(field: &str) -> Fault {
+    fault(RejectCode::UnsupportedYet, field, "not taken by this version unless absent or empty")
+}

@@ -1,0 +1,224 @@
+//! One sample as a value of its own, and its native encodings: what `produce` sends.
+//!
+//! - **N1** What is encoded here, a decoder without a mapping reads back equal.
+
+use crate::decode::columns::Columns;
+use crate::encode::{Framing, put_double, put_long, put_text};
+use crate::schema;
+use apache_avro::Schema;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use tidegauge_model::{EventTime, InstanceState, Metric};
+
+/// One sample of one instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SampleRow {
+    /// When it was measured.
+    pub event_time: EventTime,
+    /// The tenant; `default` where the record names none.
+    pub workspace: String,
+    /// The agent.
+    pub agent: String,
+    /// The instance.
+    pub instance: String,
+    /// Where it runs.
+    pub region: Option<String>,
+    /// What the instance says of itself.
+    pub state: Option<InstanceState>,
+    /// When it became ready.
+    pub ready_at: Option<EventTime>,
+    /// Other texts of the schema (zone, host …) by field name, and other times as RFC 3339 text.
+    pub attributes: BTreeMap<String, String>,
+    /// Metrics, ascending.
+    pub metrics: Vec<(Metric, f64)>,
+}
+
+impl SampleRow {
+    /// The row that `columns` read last.
+    pub(crate) fn last_of(columns: &mut Columns) -> Self {
+        let row = columns.last_row();
+        Self {
+            event_time: row.event_time,
+            workspace: row.workspace.to_owned(),
+            agent: row.agent.to_owned(),
+            instance: row.instance.to_owned(),
+            region: row.region.map(str::to_owned),
+            state: row.state,
+            ready_at: row.ready_at,
+            attributes: row.attributes.into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
+            metrics: row.metrics,
+        }
+    }
+
+    /// The same sample `by_micros` later (earlier if negative): for traces of the past that are sent as now.
+    #[must_use]
+    pub fn shifted(mut self, by_micros: i64) -> Self {
+        for at in [Some(&mut self.event_time), self.ready_at.as_mut()].into_iter().flatten() {
+            *at = EventTime::from_micros(at.as_micros().saturating_add(by_micros));
+        }
+        self
+    }
+
+    /// The row as one native JSON object.
+    ///
+    /// # Panics
+    ///
+    /// Never: maps of texts and finite numbers always have a JSON form.
+    pub fn encode_json(&self, out: &mut Vec<u8>) {
+        let required = [
+            ("event_time", Some(json!(self.event_time.to_string()))),
+            ("workspace_id", Some(json!(self.workspace))),
+            ("agent_id", Some(json!(self.agent))),
+            ("instance_id", Some(json!(self.instance))),
+            ("region", self.region.as_ref().map(|region| json!(region))),
+            ("state", self.state.map(|state| json!(state.name()))),
+            ("ready_at", self.ready_at.map(|at| json!(at.to_string()))),
+        ];
+        let known = required.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let attributes = self.attributes.iter().map(|(name, text)| (name.clone(), json!(text)));
+        let mut object: Map<String, Value> = known.chain(attributes).collect();
+        let (built_in, unknown): (Vec<_>, Vec<_>) =
+            self.metrics.iter().cloned().partition(|(metric, _)| matches!(metric, Metric::BuiltIn(_)));
+        let named = |metrics: Vec<(Metric, f64)>| -> Map<String, Value> {
+            metrics.into_iter().map(|(metric, value)| (metric.name().to_owned(), json!(value))).collect()
+        };
+        object.extend(named(built_in));
+        if !unknown.is_empty() {
+            object.insert("metrics".to_owned(), Value::Object(named(unknown)));
+        }
+        serde_json::to_writer(out, &object).expect("a vector takes whatever is written");
+    }
+}
+
+/// Encodes rows as our own Avro schema.
+pub struct SampleEncoder {
+    fields: Vec<Field>,
+    fingerprint: u64,
+}
+
+/// What to write for a field of the schema.
+enum Field {
+    EventTime,
+    /// The first symbol, instance.
+    Entity,
+    Workspace,
+    Agent,
+    Instance,
+    Region,
+    State(Vec<String>),
+    ReadyAt,
+    Attribute(String),
+    Metric(Metric),
+    UnknownMetrics,
+    /// Null, or an empty array or map: all are one zero byte.
+    Nothing,
+}
+
+impl Default for SampleEncoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SampleEncoder {
+    /// An encoder for the current schema.
+    ///
+    /// # Panics
+    ///
+    /// Never: our own schema is tested.
+    #[must_use]
+    pub fn new() -> Self {
+        let schema = schema::ours(schema::TELEMETRY_SAMPLE);
+        let Schema::Record(record) = &schema else { unreachable!("a sample is a record") };
+        let fields = record.fields.iter().map(|field| match field.name.as_str() {
+            "event_time" => Field::EventTime,
+            "entity" => Field::Entity,
+            "workspace_id" => Field::Workspace,
+            "agent_id" => Field::Agent,
+            "instance_id" => Field::Instance,
+            "region" => Field::Region,
+            "state" => Field::State(symbols(&field.schema)),
+            "ready_at" => Field::ReadyAt,
+            "metrics" => Field::UnknownMetrics,
+            name => match (&field.schema, Metric::named(name)) {
+                (_, metric @ Metric::BuiltIn(_)) => Field::Metric(metric),
+                (Schema::Union(union), _) if matches!(union.variants().last(), Some(Schema::String)) => {
+                    Field::Attribute(name.to_owned())
+                }
+                _ => Field::Nothing,
+            },
+        });
+        Self { fields: fields.collect(), fingerprint: schema::fingerprint(&schema) }
+    }
+
+    /// Appends the row, framed, to `out`.
+    pub fn encode(&self, row: &SampleRow, framing: Framing, out: &mut Vec<u8>) {
+        framing.put(self.fingerprint, out);
+        let optional_text = |text: Option<&str>, out: &mut Vec<u8>| match text {
+            Some(text) => {
+                put_long(1, out);
+                put_text(text, out);
+            }
+            None => put_long(0, out),
+        };
+        for field in &self.fields {
+            match field {
+                Field::EventTime => put_long(row.event_time.as_micros(), out),
+                Field::Entity | Field::Nothing => put_long(0, out),
+                Field::Workspace => optional_text(Some(&row.workspace), out),
+                Field::Agent => optional_text(Some(&row.agent), out),
+                Field::Instance => optional_text(Some(&row.instance), out),
+                Field::Region => optional_text(row.region.as_deref(), out),
+                Field::Attribute(name) => optional_text(row.attributes.get(name).map(String::as_str), out),
+                Field::State(symbols) => put_state(row.state, symbols, out),
+                Field::ReadyAt => match row.ready_at {
+                    Some(at) => {
+                        put_long(1, out);
+                        put_long(at.as_micros(), out);
+                    }
+                    None => put_long(0, out),
+                },
+                Field::Metric(metric) => match row.metrics.binary_search_by(|(other, _)| other.cmp(metric)) {
+                    Ok(index) => {
+                        put_long(1, out);
+                        put_double(row.metrics[index].1, out);
+                    }
+                    Err(_) => put_long(0, out),
+                },
+                Field::UnknownMetrics => put_unknown(&row.metrics, out),
+            }
+        }
+    }
+}
+
+fn symbols(schema: &Schema) -> Vec<String> {
+    match schema {
+        Schema::Union(union) => union.variants().iter().flat_map(symbols).collect(),
+        Schema::Enum(inner) => inner.symbols.clone(),
+        _ => Vec::new(),
+    }
+}
+
+fn put_state(state: Option<InstanceState>, symbols: &[String], out: &mut Vec<u8>) {
+    let symbol = state.and_then(|state| symbols.iter().zip(0..).find(|(symbol, _)| *symbol == state.name()));
+    match symbol {
+        Some((_, number)) => {
+            put_long(1, out);
+            put_long(number, out);
+        }
+        None => put_long(0, out),
+    }
+}
+
+fn put_unknown(metrics: &[(Metric, f64)], out: &mut Vec<u8>) {
+    let unknown = || metrics.iter().filter(|(metric, _)| matches!(metric, Metric::Unknown(_)));
+    let count = i64::try_from(unknown().count()).expect("a row has fewer metrics than 2^63");
+    if count > 0 {
+        put_long(count, out);
+        for (metric, value) in unknown() {
+            put_text(metric.name(), out);
+            put_double(*value, out);
+        }
+    }
+    put_long(0, out);
+}

@@ -1,0 +1,133 @@
+//! One output of each kind, with every field set to something that is its own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tidegauge_model::{
+    Action, AlertState, AlertTransition, Completeness, Constraint, Decision, DistributionSummary, EventTime,
+    GaugeSummary, InstanceState, Mode, ReasonCode, ResourceSaturation, Severity, SignalReading, Target, TimeRange,
+    WindowSummary,
+};
+
+fn target() -> Target {
+    Target { workspace: "acme".into(), agent: "planner".into(), region: Some("eu-west-1".into()) }
+}
+
+fn at(seconds: i64) -> EventTime {
+    EventTime::from_micros(1_767_225_600_000_000 + seconds * 1_000_000 + 250)
+}
+
+pub(crate) fn window() -> WindowSummary {
+    let gauge = |x: f64| GaugeSummary {
+        count: 6,
+        sum: x,
+        min: x / 8.0,
+        max: x / 2.0,
+        mean: x / 6.0,
+        variance: 0.25,
+        last: x / 4.0,
+    };
+    let latency = DistributionSummary {
+        count: 600,
+        sum: 30_000.0,
+        min: 1.0,
+        max: 900.5,
+        mean: 50.0,
+        p50: 40.0,
+        p75: 60.0,
+        p90: 90.0,
+        p95: 120.0,
+        p99: 400.0,
+        p999: 900.0,
+        relative_error: 0.005_416,
+        trusted_quantile: 0.99,
+    };
+    WindowSummary {
+        target: target(),
+        instance: Some("planner-1".into()),
+        range: TimeRange { start: at(0), end: at(60) },
+        slide: Duration::from_secs(10),
+        samples: 6,
+        last_at: at(57),
+        state: Some(InstanceState::Draining),
+        ready_at: Some(at(-100)),
+        instances_ready: Some(4),
+        instances_present: Some(5),
+        completeness: Completeness {
+            ratio: 0.75,
+            sources_ratio: 1.0,
+            instances_ratio: 0.75,
+            instances_expected: 4,
+            instances_reported: 3,
+        },
+        gauges: BTreeMap::from([("cpu_used_cores".to_owned(), gauge(3.0)), ("fan_rpm".to_owned(), gauge(900.0))]),
+        latencies: BTreeMap::from([("response_time_ms".to_owned(), latency)]),
+        error_rate: Some(0.02),
+        availability: Some(0.98),
+        saturation: BTreeMap::from([(
+            "cpu".to_owned(),
+            ResourceSaturation { share: 0.5, count: 6, utilization_only: true },
+        )]),
+    }
+}
+
+pub(crate) fn decision() -> Decision {
+    let signal = |name: &str, value: Option<f64>| SignalReading {
+        name: name.to_owned(),
+        value,
+        objective: 0.7,
+        samples: 600,
+        instances: 4,
+        wish_instances: value.map(|_| 6),
+        problem: value.is_none().then(|| "no instance reports it".to_owned()),
+    };
+    Decision {
+        id: "00112233445566778899aabbccddeeff".to_owned(),
+        target: target(),
+        generation: 7,
+        policy: "web".to_owned(),
+        policy_version: 3,
+        policy_hash: "ab".repeat(32),
+        mode: Mode::Shadow,
+        action: Action::ScaleUp,
+        current_instances: 4,
+        desired_instances: 6,
+        unlimited_desired_instances: 9,
+        min_instances: 2,
+        max_instances: 40,
+        reasons: vec![ReasonCode::AboveObjective, ReasonCode::ScaleUpLimit, ReasonCode::Renewed],
+        signals: vec![signal("cpu", Some(0.95)), signal("p95", None)],
+        constraints: vec![Constraint {
+            reason: ReasonCode::ScaleUpLimit,
+            from_instances: 9,
+            to_instances: 6,
+            detail: "50 % a minute".to_owned(),
+        }],
+        completeness: 0.97,
+        explanation: "cpu 0.95 is over 0.70".to_owned(),
+        window: TimeRange { start: at(0), end: at(60) },
+        decided_at: at(60),
+        first_decided_at: at(50),
+        not_before: at(61),
+        expires_at: at(360),
+    }
+}
+
+pub(crate) fn alert() -> AlertTransition {
+    AlertTransition {
+        fingerprint: "f00dfeed".to_owned(),
+        rule: "high_cpu".to_owned(),
+        target: target(),
+        instance: Some("planner-1".into()),
+        severity: Severity::Critical,
+        from: AlertState::Pending,
+        to: AlertState::Firing,
+        no_data: true,
+        value: Some(0.95),
+        threshold: 0.9,
+        started_at: at(0),
+        at: at(60),
+        completeness: 1.0,
+        summary: "CPU above 90 % for 5 min".to_owned(),
+        labels: BTreeMap::from([("team".to_owned(), "core".to_owned())]),
+    }
+}

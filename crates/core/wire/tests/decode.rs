@@ -1,0 +1,435 @@
+//! What payloads become: rows as documented, or refusals with their code and field.
+
+mod common;
+
+use apache_avro::Schema;
+use apache_avro::types::Value;
+use arrow::array::Array;
+use common::{
+    BENCH_SCHEMA, NEW_YEAR_MS, accept, avro, batch, bench_record, example_mapping, fields, mapped, metric, metrics,
+    native, record, refuse,
+};
+use tidegauge_model::{InstanceState, Position};
+use tidegauge_wire::{DecodeConfig, Decoder, Format, RejectCode, SampleEncoder, Undecoded};
+
+const ROW: &str = r#""agent_id": "planner", "instance_id": "planner-1", "event_time": "2026-01-01T00:00:00Z""#;
+
+fn json(rest: &str) -> Vec<u8> {
+    format!("{{{ROW}{rest}}}").into_bytes()
+}
+
+#[test]
+fn a_native_json_record_becomes_a_row() {
+    let text = json(
+        r#", "workspace_id": "acme", "region": "eu", "state": "draining", "ready_at": 1767225590000000,
+        "queue_depth": 7, "cpu_used_cores": 1.5, "cpu_limit_cores": 2, "requests": null, "zone": "a",
+        "labels": {"team": "x"}, "metrics": {"fan_rpm": 900, "requests": 3}, "my_gauge": -0.5, "note": "text",
+        "flag": true, "list": [1, 2], "nested": {"a": 1}, "top_keys": [{"key": "k", "weight": 0.5}],
+        "response_times_ms": [], "cumulative_counters": {}, "response_time_exponential_histogram": null"#,
+    );
+    let batch = batch(&mut native(), &[&text, &json("")]);
+    assert_eq!(batch.len(), 2);
+    assert_eq!(batch.event_time_at(0).to_string(), "2026-01-01T00:00:00Z");
+    assert_eq!(batch.ingest_time.value(0), NEW_YEAR_MS * 1_000);
+    assert_eq!(batch.position.value(1), Position::new(1, 1).0);
+    assert_eq!((batch.workspace.value(0), batch.workspace.value(1)), ("acme", "default"));
+    assert_eq!((batch.agent.value(0), batch.instance.value(0)), ("planner", "planner-1"));
+    let region = batch.region.as_ref().expect("one row has it");
+    assert_eq!((region.value(0), region.is_null(1)), ("eu", true));
+    let state = batch.state.as_ref().expect("one row has it");
+    assert_eq!((state.value(0), state.is_null(1)), (InstanceState::Draining as u8, true));
+    assert_eq!(batch.ready_at.as_ref().map(|at| at.value(0)), Some(1_767_225_590_000_000));
+    let want = [
+        ("queue_depth", 7.0),
+        ("requests", 3.0),
+        ("cpu_used_cores", 1.5),
+        ("cpu_limit_cores", 2.0),
+        ("cpu_utilization_of_limit", 0.75),
+        ("cpu_saturated", 0.0),
+        ("cpu_waiting_reported", 0.0),
+        ("fan_rpm", 900.0),
+        ("my_gauge", -0.5),
+    ];
+    assert_eq!(metrics(&batch, 0), want.map(|(name, value)| (name.to_owned(), value)));
+    assert_eq!(metrics(&batch, 1), []);
+}
+
+#[test]
+fn columns_that_no_row_has_do_not_exist() {
+    let batch = batch(&mut native(), &[&json("")]);
+    assert!(batch.region.is_none() && batch.state.is_none() && batch.ready_at.is_none() && batch.metrics.is_empty());
+    assert!(native().finish().is_empty());
+}
+
+#[test]
+fn d1_refusals_say_what_and_where_and_leave_nothing() {
+    use RejectCode::{
+        Empty, EventTimeImplausible, Malformed, MissingId, NegativeCount, NotFinite, SchemaUnknown, TooLarge,
+        UnsupportedYet, WrongType,
+    };
+    let json = |rest: &str| json(rest);
+    let long_id = format!(r#"{{"agent_id": "{}"}}"#, "a".repeat(1_025));
+    let without = |field: &str| format!("{{{ROW}}}").replace(&format!("\"{field}\""), "\"other\"").into_bytes();
+    let with = |field: &str, value: &str| {
+        let rest = ["agent_id", "instance_id", "event_time"].into_iter().filter(|name| *name != field);
+        let rest: String = rest
+            .map(|name| match name {
+                "event_time" => r#", "event_time": "2026-01-01T00:00:00Z""#.to_owned(),
+                id => format!(r#", "{id}": "x""#),
+            })
+            .collect();
+        format!(r#"{{"{field}": {value}{rest}}}"#).into_bytes()
+    };
+    let cases: Vec<(&str, Vec<u8>, RejectCode, Option<&str>)> = vec![
+        ("no bytes", vec![], Empty, None),
+        ("random bytes", vec![0x8F, 0x11, 0xAB], Malformed, None),
+        ("a JSON array", b"[1]".to_vec(), Malformed, None),
+        ("broken JSON", b"{\"agent_id\": ".to_vec(), Malformed, Some("agent_id")),
+        ("two objects", [json(""), json("")].concat(), Malformed, None),
+        ("trailing bytes", [json(""), b" x".to_vec()].concat(), Malformed, None),
+        ("invalid UTF-8 in an id", b"{\"agent_id\": \"\xFF\"}".to_vec(), Malformed, Some("agent_id")),
+        (
+            "invalid UTF-8 in what is not read",
+            [b"{\"note\": \"\xFF\", ".to_vec(), json("")[1..].to_vec()].concat(),
+            Malformed,
+            Some("note"),
+        ),
+        ("unknown fingerprint", vec![0xC3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8], SchemaUnknown, None),
+        ("cut fingerprint", vec![0xC3, 0x01, 1, 2], Malformed, None),
+        ("cut schema id", vec![0, 0, 0], Malformed, None),
+        ("a field twice", json(r#", "queue_depth": 1, "queue_depth": 2"#), Malformed, Some("queue_depth")),
+        ("an id twice", json(r#", "agent_id": "b""#), Malformed, Some("agent_id")),
+        (
+            "a metric as a field and in the map",
+            json(r#", "queue_depth": 1, "metrics": {"queue_depth": 2}"#),
+            Malformed,
+            Some("queue_depth"),
+        ),
+        ("no agent", without("agent_id"), MissingId, Some("agent_id")),
+        ("no instance", without("instance_id"), MissingId, Some("instance_id")),
+        ("no event time", without("event_time"), MissingId, Some("event_time")),
+        ("null agent", with("agent_id", "null"), MissingId, Some("agent_id")),
+        ("empty agent", with("agent_id", "\"\""), MissingId, Some("agent_id")),
+        ("a number as id", with("agent_id", "5"), WrongType, Some("agent_id")),
+        ("an object as id", with("agent_id", "{}"), WrongType, Some("agent_id")),
+        ("a very long id", long_id.into_bytes(), TooLarge, Some("agent_id")),
+        ("text as metric", json(r#", "queue_depth": "7""#), WrongType, Some("queue_depth")),
+        ("truth as metric", json(r#", "queue_depth": true"#), WrongType, Some("queue_depth")),
+        ("list as metric", json(r#", "queue_depth": [1]"#), WrongType, Some("queue_depth")),
+        ("text in the map of metrics", json(r#", "metrics": {"fan": "x"}"#), WrongType, Some("fan")),
+        ("no map of metrics", json(r#", "metrics": 5"#), WrongType, Some("metrics")),
+        ("NaN as text", json(r#", "queue_depth": "NaN""#), NotFinite, Some("queue_depth")),
+        ("infinity as text", json(r#", "queue_depth": "-Infinity""#), NotFinite, Some("queue_depth")),
+        ("bare NaN", json(r#", "queue_depth": NaN"#), NotFinite, Some("queue_depth")),
+        ("bare -Infinity, on a later line", json(",\n \"queue_depth\": -Infinity"), NotFinite, Some("queue_depth")),
+        ("bare NaN of no built-in metric", json(r#", "fan": NaN"#), NotFinite, Some("fan")),
+        ("beyond a double", json(r#", "queue_depth": 1e999"#), NotFinite, Some("queue_depth")),
+        ("negative counter", json(r#", "requests": -1"#), NegativeCount, Some("requests")),
+        ("negative latency", json(r#", "response_time_ms": -0.1"#), NegativeCount, Some("response_time_ms")),
+        ("event time 0", with("event_time", "0"), EventTimeImplausible, Some("event_time")),
+        ("event time in seconds", with("event_time", "1767225600"), EventTimeImplausible, Some("event_time")),
+        ("event time in milliseconds", with("event_time", "1767225600000"), EventTimeImplausible, Some("event_time")),
+        (
+            "event time in nanoseconds",
+            with("event_time", "1767225600000000000"),
+            EventTimeImplausible,
+            Some("event_time"),
+        ),
+        (
+            "event time beyond 64 bits",
+            with("event_time", "18446744073709551615"),
+            EventTimeImplausible,
+            Some("event_time"),
+        ),
+        ("event time infinite", with("event_time", "1e999"), NotFinite, Some("event_time")),
+        ("event time as any text", with("event_time", "\"yesterday\""), WrongType, Some("event_time")),
+        ("state of another name", json(r#", "state": "happy""#), WrongType, Some("state")),
+        ("an agent's sample", json(r#", "entity": "agent""#), UnsupportedYet, Some("entity")),
+        ("no entity kind", json(r#", "entity": "lorry""#), WrongType, Some("entity")),
+        ("a list of latencies", json(r#", "response_times_ms": [1.5]"#), UnsupportedYet, Some("response_times_ms")),
+        (
+            "cumulative counters",
+            json(r#", "cumulative_counters": {"requests": {"value": 1}}"#),
+            UnsupportedYet,
+            Some("cumulative_counters"),
+        ),
+        (
+            "a histogram",
+            json(r#", "response_time_explicit_histogram": {"bounds_ms": []}"#),
+            UnsupportedYet,
+            Some("response_time_explicit_histogram"),
+        ),
+    ];
+    let mut decoder = native();
+    for (name, payload, code, field) in &cases {
+        let rejected = refuse(&mut decoder, payload);
+        assert_eq!((rejected.code, rejected.field.as_deref()), (*code, *field), "{name}: {rejected}");
+        accept(&mut decoder, &json(r#", "queue_depth": 1"#));
+    }
+    let batch = decoder.finish();
+    assert_eq!(batch.len(), cases.len());
+    assert!((0..batch.len()).all(|row| metrics(&batch, row) == [("queue_depth".to_owned(), 1.0)]));
+}
+
+#[test]
+fn limits_are_kept() {
+    let mut decoder = native();
+    let rejected = refuse(&mut decoder, &vec![b' '; 5 << 20]);
+    assert_eq!(rejected.code, RejectCode::TooLarge);
+    let none = tidegauge_wire::RawRecord { value: None, ..record(0, b"") };
+    assert!(matches!(decoder.push(&none), Err(Undecoded::Rejected(why)) if why.code == RejectCode::Empty));
+}
+
+/// C3: the row stays, what is beyond is counted and named.
+#[test]
+fn ten_thousand_metrics_in_one_record_keep_the_row_and_64_of_them() {
+    let many: String = (0..10_000).map(|n| format!(r#", "metric_{n:05}": {n}"#)).collect();
+    let mut decoder = native();
+    let batch = batch(&mut decoder, &[&json(&many), &json(", \"metric_00000\": 5, \"other\": 1")]);
+    assert_eq!((metrics(&batch, 0).len(), metrics(&batch, 1).len()), (64, 2));
+    let warnings = decoder.take_warnings();
+    assert_eq!((warnings.unknown_kept, warnings.unknown_beyond_cap), (66, 9_936));
+    assert_eq!(warnings.unknown_beyond_cap_names.len(), 100);
+    assert!(warnings.unknown_beyond_cap_names.contains("metric_00064"));
+    assert!(decoder.take_warnings().is_quiet());
+}
+
+/// A flood of new names fills the batch before it fills the memory.
+#[test]
+fn d3_new_names_in_every_record_make_a_batch_full() {
+    let mut decoder = native();
+    let mut records = 0;
+    while !decoder.is_full() {
+        let names: String = (0..64).map(|n| format!(r#", "metric_{records}_{n}": {n}"#)).collect();
+        accept(&mut decoder, &json(&names));
+        records += 1;
+    }
+    assert!((100..1_000).contains(&records), "{records}");
+    assert_eq!(decoder.finish().metrics.len(), records * 64);
+    assert!(!decoder.is_full());
+}
+
+#[test]
+fn values_that_look_like_another_unit_warn_by_name() {
+    let mut decoder = native();
+    let percent = json(r#", "cpu_utilization_of_limit": 85.5, "io_wait_ratio": -0.1, "queue_depth": 85.5"#);
+    let fine = json(r#", "cpu_utilization_of_limit": 1.2, "cpu_saturated": 1"#);
+    let batch = batch(&mut decoder, &[&percent, &percent, &fine]);
+    assert_eq!(metric(&batch, 2, "cpu_saturated"), Some(1.0), "computed, not read");
+    let warnings = decoder.take_warnings();
+    assert_eq!(
+        warnings.implausible.into_iter().collect::<Vec<_>>(),
+        [("cpu_utilization_of_limit", 2), ("io_wait_ratio", 2)]
+    );
+    assert_eq!(warnings.derived_ignored.into_iter().collect::<Vec<_>>(), [("cpu_saturated".to_owned(), 1)]);
+}
+
+#[test]
+fn warnings_of_refused_records_do_not_count() {
+    let mut decoder = native();
+    let many: String = (0..100).map(|n| format!(r#", "metric_{n}": {n}"#)).collect();
+    refuse(&mut decoder, &json(&format!(r#"{many}, "cpu_saturated": 1, "requests": -1"#)));
+    assert!(decoder.finish().is_empty());
+    assert_eq!(decoder.take_warnings(), tidegauge_wire::Warnings::default());
+}
+
+#[test]
+fn a_schema_is_asked_for_given_withheld_and_remembered() {
+    let schema = Schema::parse_str(BENCH_SCHEMA).expect("it is one");
+    let payload = avro(7, &schema, bench_record(1));
+    let mut decoder = mapped(example_mapping("bench.yaml"));
+    assert_eq!(decoder.push(&record(0, &payload)), Err(Undecoded::NeedsSchema(7)));
+    decoder.register_unavailable(7);
+    assert_eq!(refuse(&mut decoder, &payload).code, RejectCode::SchemaUnknown);
+    decoder.forget(7);
+    assert_eq!(decoder.push(&record(0, &payload)), Err(Undecoded::NeedsSchema(7)));
+    decoder.register(7, BENCH_SCHEMA).expect("the mapping fits it");
+    accept(&mut decoder, &payload);
+    let batch = decoder.finish();
+    assert_eq!((batch.agent.value(0), batch.instance.value(0)), ("agent-001", "instance-00001"));
+    assert_eq!(batch.event_time.value(0), (NEW_YEAR_MS + 1) * 1_000);
+    let want = [
+        ("requests_per_s", 101.0),
+        ("queue_depth", 1.0),
+        ("response_time_ms", 20.0 + 1.0 / 7.0),
+        ("server_errors", 0.0),
+        ("cpu_used_cores", 1.0 / 89.0),
+        ("memory_used_bytes", 513.0 * 1024.0 * 1024.0),
+    ];
+    assert_eq!(metrics(&batch, 0), want.map(|(name, value)| (name.to_owned(), value)));
+}
+
+#[test]
+fn a_schema_without_what_a_sample_needs_is_a_mismatch_that_names_the_field() {
+    let cases = [
+        (r#"{"name": "instance_id", "type": "string"}"#, "agent_id"),
+        (r#"{"name": "agent_id", "type": "int"}"#, "agent_id"),
+        (r#"{"name": "agent_id", "type": "string"}, {"name": "instance_id", "type": "string"}"#, "event_time"),
+        (
+            r#"{"name": "agent_id", "type": "string"}, {"name": "instance_id", "type": "string"},
+            {"name": "event_time", "type": "long"}"#,
+            "event_time",
+        ),
+        (r#"{"name": "queue_depth", "type": ["null", "string"]}"#, "queue_depth"),
+        (r#"{"name": "metrics", "type": {"type": "map", "values": "string"}}"#, "metrics"),
+    ];
+    for (fields, field) in cases {
+        let mut decoder = native();
+        let schema = format!(r#"{{"type": "record", "name": "Foreign", "fields": [{fields}]}}"#);
+        let error = decoder.register(1, &schema).expect_err(fields);
+        let rejected = refuse(&mut decoder, &[0, 0, 0, 0, 1, 0]);
+        assert_eq!((rejected.code, rejected.field.as_deref()), (RejectCode::SchemaMismatch, Some(field)), "{error}");
+    }
+    assert!(native().register(1, "no schema").is_err());
+    assert!(native().register(1, r#""string""#).is_err());
+}
+
+/// Fields in any order, of any type: what is not wanted is read over, what is wanted is promoted.
+#[test]
+fn a1_a2_a_foreign_schema_is_read_whatever_surrounds_what_is_wanted() {
+    let schema = Schema::parse_str(
+        r#"{"type": "record", "name": "Foreign", "fields": [
+        {"name": "before", "type": {"type": "array", "items": {"type": "map", "values": ["null", "boolean"]}}},
+        {"name": "requests", "type": "int"},
+        {"name": "queue_depth", "type": ["null", "float"]},
+        {"name": "tree", "type": {"type": "record", "name": "Tree", "fields": [
+            {"name": "value", "type": "bytes"}, {"name": "children", "type": {"type": "array", "items": "Tree"}}]}},
+        {"name": "instance_id", "type": ["null", "string"]},
+        {"name": "md5", "type": {"type": "fixed", "name": "Md5", "size": 4}},
+        {"name": "color", "type": {"type": "enum", "name": "Color", "symbols": ["red", "green"]}},
+        {"name": "event_time", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "born", "type": {"type": "int", "logicalType": "date"}},
+        {"name": "state", "type": {"type": "enum", "name": "State", "symbols": ["ready", "failed"]}},
+        {"name": "agent_id", "type": "string"},
+        {"name": "heat", "type": "float"},
+        {"name": "metrics", "type": {"type": "map", "values": ["null", "long"]}},
+        {"name": "nothing", "type": {"type": "array", "items": "null"}}]}"#,
+    )
+    .expect("a schema");
+    let union = |index, value| Value::Union(index, Box::new(value));
+    let leaf = fields([("value", Value::Bytes(vec![1, 2])), ("children", Value::Array(vec![]))]);
+    let tree = fields([("value", Value::Bytes(vec![])), ("children", Value::Array(vec![leaf.clone(), leaf]))]);
+    let map = |entries: Vec<(&str, Value)>| {
+        Value::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    };
+    let value = fields([
+        ("before", Value::Array(vec![map(vec![("a", union(1, Value::Boolean(true))), ("b", union(0, Value::Null))])])),
+        ("requests", Value::Int(5)),
+        ("queue_depth", union(1, Value::Float(2.5))),
+        ("tree", tree),
+        ("instance_id", union(1, Value::String("i".to_owned()))),
+        ("md5", Value::Fixed(4, vec![9; 4])),
+        ("color", Value::Enum(1, "green".to_owned())),
+        ("event_time", Value::TimestampMillis(NEW_YEAR_MS)),
+        ("born", Value::Date(5)),
+        ("state", Value::Enum(1, "failed".to_owned())),
+        ("agent_id", Value::String("a".to_owned())),
+        ("heat", Value::Float(0.5)),
+        ("metrics", map(vec![("fan", union(1, Value::Long(900))), ("none", union(0, Value::Null))])),
+        ("nothing", Value::Array(vec![Value::Null; 3])),
+    ]);
+    let mut decoder = native();
+    decoder.register(1, &serde_json::to_string(&schema).expect("JSON")).expect("it has all that is needed");
+    let batch = batch(&mut decoder, &[&avro(1, &schema, value)]);
+    assert_eq!(
+        (batch.agent.value(0), batch.instance.value(0), batch.event_time.value(0)),
+        ("a", "i", NEW_YEAR_MS * 1_000)
+    );
+    assert_eq!(batch.state.as_ref().map(|state| state.value(0)), Some(InstanceState::Failed as u8));
+    let want = [("queue_depth", 2.5), ("requests", 5.0), ("fan", 900.0), ("heat", 0.5)];
+    assert_eq!(metrics(&batch, 0), want.map(|(name, value)| (name.to_owned(), value)));
+}
+
+/// A3, and A5: bytes that a schema allows and a decoder must survive.
+#[test]
+fn a3_a5_hostile_avro_is_refused() {
+    let schema = r#"{"type": "record", "name": "Foreign", "fields": [
+        {"name": "agent_id", "type": "string"}, {"name": "instance_id", "type": "string"},
+        {"name": "event_time", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+        {"name": "queue_depth", "type": ["double", "string"]},
+        {"name": "list", "type": {"type": "record", "name": "List", "fields": [{"name": "next", "type": ["null", "List"]}]}},
+        {"name": "nulls", "type": {"type": "array", "items": "null"}}]}"#;
+    let mut start = vec![0, 0, 0, 0, 1, 2, b'a', 2, b'i'];
+    start.extend_from_slice(&[0x80, 0x80, 0xA0, 0xD7, 0xC2, 0xE5, 0xA3, 0x06]); // some time in 2026
+    let with = |rest: &[u8]| [&start[..], rest].concat();
+    let depth = |value: f64| [&[0][..], &value.to_le_bytes()].concat();
+    let mut decoder = native();
+    decoder.register(1, schema).expect("it fits");
+    let good = with(&[&depth(1.0)[..], &[0, 0]].concat());
+    accept(&mut decoder, &good);
+    // A thousand million nulls are one null, and take no time.
+    accept(&mut decoder, &with(&[&depth(1.0)[..], &[0, 0x80, 0xA8, 0xD6, 0xB9, 0x07, 0]].concat()));
+    let cases = [
+        ("text where the metric is", with(&[2, 2, b'x', 0, 0]), RejectCode::WrongType, Some("queue_depth")),
+        ("NaN", with(&[&depth(f64::NAN)[..], &[0, 0]].concat()), RejectCode::NotFinite, Some("queue_depth")),
+        ("infinity", with(&[&depth(f64::INFINITY)[..], &[0, 0]].concat()), RejectCode::NotFinite, Some("queue_depth")),
+        ("nesting without end", with(&[&depth(1.0)[..], &[2; 100_000], &[0, 0]].concat()), RejectCode::Malformed, None),
+        ("no such branch", with(&[4, 0, 0]), RejectCode::Malformed, Some("queue_depth")),
+        ("two records in one", [&good[..], &good[5..]].concat(), RejectCode::Malformed, None),
+        ("a trailing byte", [&good[..], &[0]].concat(), RejectCode::Malformed, None),
+        ("truncated", good[..good.len() - 1].to_vec(), RejectCode::Malformed, Some("nulls")),
+        ("invalid UTF-8", [&good[..6], &[0xFF], &good[7..]].concat(), RejectCode::Malformed, Some("agent_id")),
+    ];
+    for (name, payload, code, field) in cases {
+        let rejected = refuse(&mut decoder, &payload);
+        assert_eq!((rejected.code, rejected.field.as_deref()), (code, field), "{name}: {rejected}");
+    }
+    assert_eq!(decoder.finish().len(), 2);
+}
+
+#[test]
+fn a_stated_format_takes_no_other() {
+    let schema = Schema::parse_str(BENCH_SCHEMA).expect("it is one");
+    let confluent = avro(1, &schema, bench_record(1));
+    let row = native().row(&json("")).expect("a row");
+    let mut single = Vec::new();
+    SampleEncoder::new().encode(&row, tidegauge_wire::Framing::SingleObject, &mut single);
+    for (format, taken) in [(Format::AvroConfluent, 0), (Format::AvroSingleObject, 1), (Format::Json, 2)] {
+        let mut decoder = Decoder::new(DecodeConfig { format, ..DecodeConfig::default() });
+        for (index, payload) in [&confluent, &single, &json("")].into_iter().enumerate() {
+            match decoder.push(&record(0, payload)) {
+                Ok(()) | Err(Undecoded::NeedsSchema(1)) => assert_eq!(index, taken, "{format:?}"),
+                Err(Undecoded::Rejected(why)) => {
+                    assert_ne!(index, taken, "{format:?}");
+                    assert_eq!(why.code, RejectCode::Malformed);
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}
+
+/// I3, D2: the same rows, however they are cut into batches and whatever stood before.
+#[test]
+fn d2_batches_cut_elsewhere_have_the_same_rows() {
+    let payloads: Vec<Vec<u8>> = (0..40)
+        .map(|n| match n % 4 {
+            0 => json(&format!(r#", "queue_depth": {n}"#)),
+            1 => json(&format!(r#", "own_{}": {n}, "region": "r{n}""#, n % 8)),
+            2 => json(r#", "state": "ready", "cpu_utilization_of_limit": 0.95, "run_queue": 1"#),
+            _ => json(""),
+        })
+        .collect();
+    let rows_with = |cut: usize| {
+        let mut decoder = native();
+        let mut rows = Vec::new();
+        for chunk in payloads.chunks(cut) {
+            refuse(&mut decoder, &json(r#", "own_9": 1, "requests": -1, "region": "x""#));
+            let chunk: Vec<&[u8]> = chunk.iter().map(Vec::as_slice).collect();
+            let batch = batch(&mut decoder, &chunk);
+            for row in 0..batch.len() {
+                let region = batch
+                    .region
+                    .as_ref()
+                    .filter(|region| region.is_valid(row))
+                    .map(|region| region.value(row).to_owned());
+                rows.push((metrics(&batch, row), region));
+            }
+        }
+        rows
+    };
+    let want = rows_with(40);
+    for cut in [1, 2, 3, 7, 39] {
+        assert_eq!(rows_with(cut), want, "batches of {cut}");
+    }
+}

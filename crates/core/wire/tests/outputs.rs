@@ -1,0 +1,188 @@
+//! Outputs: Avro that any Avro reader reads by the published schema, JSON of the same names, and the way back.
+
+mod common;
+
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::types::Value;
+use common::outputs::{alert, decision, window};
+use proptest::prelude::*;
+use std::fmt::Debug;
+use tidegauge_model::{
+    Action, AlertState, AlertTransition, Decision, EventTime, Mode, ReasonCode, Severity, WindowSummary,
+};
+use tidegauge_wire::{Encoding, Framing, Output, schema};
+
+fn encoded<T: Output>(value: &T, encoding: Encoding) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    value.encode(encoding, &mut bytes);
+    bytes
+}
+
+/// Both framings and JSON, each read back equal.
+fn round_trip<T: Output + PartialEq + Debug>(value: &T) {
+    for encoding in [Encoding::Avro(Framing::SingleObject), Encoding::Avro(Framing::Confluent(77)), Encoding::Json] {
+        let bytes = encoded(value, encoding);
+        assert_eq!(T::decode(&bytes).as_ref(), Ok(value), "{encoding:?}");
+    }
+}
+
+/// apache-avro reads the datum by the schema to the same names and values as are in the JSON (**E4**).
+fn oracle<T: Output>(value: &T, text: &str) {
+    let schema = Schema::parse_str(text).expect("a schema");
+    let bytes = encoded(value, Encoding::Avro(Framing::SingleObject));
+    assert_eq!(bytes[2..10], schema::fingerprint(&schema).to_le_bytes());
+    let mut rest = &bytes[10..];
+    let read =
+        GenericDatumReader::builder(&schema).build().expect("a schema").read_value(&mut rest).expect("by its schema");
+    assert!(rest.is_empty());
+    let json: serde_json::Value = serde_json::from_slice(&encoded(value, Encoding::Json)).expect("JSON");
+    assert_eq!(plain(&read), json);
+    let Value::Record(fields) = &read else { panic!("a record") };
+    let order: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    let text = String::from_utf8(encoded(value, Encoding::Json)).expect("JSON is text");
+    let places: Vec<_> = order.iter().map(|name| text.find(&format!("\"{name}\":")).expect(name)).collect();
+    assert!(places.is_sorted(), "JSON has the schema's order");
+}
+
+/// An Avro value in the words of our JSON.
+fn plain(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Boolean(value) => (*value).into(),
+        Value::Int(value) => (*value).into(),
+        Value::Long(value) => (*value).into(),
+        Value::Double(value) => (*value).into(),
+        Value::String(value) | Value::Enum(_, value) => value.clone().into(),
+        Value::TimestampMicros(micros) => EventTime::from_micros(*micros).to_string().into(),
+        Value::Union(_, value) => plain(value),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Map(entries) => entries.clone().into_iter().map(|(key, value)| (key, plain(&value))).collect(),
+        Value::Record(fields) => fields.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
+        other => panic!("{other:?} is in no schema of ours"),
+    }
+}
+
+#[test]
+fn e2_e4_outputs_are_what_their_schemas_say_and_come_back() {
+    round_trip(&window());
+    round_trip(&decision());
+    round_trip(&alert());
+    oracle(&window(), schema::WINDOW_SUMMARY);
+    oracle(&decision(), schema::DECISION);
+    oracle(&alert(), schema::ALERT);
+}
+
+#[test]
+fn what_is_absent_is_null() {
+    let bare = WindowSummary {
+        instance: None,
+        state: None,
+        ready_at: None,
+        instances_ready: None,
+        instances_present: None,
+        gauges: [].into(),
+        latencies: [].into(),
+        saturation: [].into(),
+        error_rate: None,
+        availability: None,
+        ..window()
+    };
+    round_trip(&bare);
+    oracle(&bare, schema::WINDOW_SUMMARY);
+    let bare = Decision { reasons: vec![], signals: vec![], constraints: vec![], ..decision() };
+    round_trip(&bare);
+    oracle(&bare, schema::DECISION);
+    let bare = AlertTransition { instance: None, value: None, labels: [].into(), ..alert() };
+    round_trip(&bare);
+    oracle(&bare, schema::ALERT);
+}
+
+/// Symbol n + 1 is variant n, for every variant there is.
+#[test]
+fn every_symbol_has_its_place() {
+    for mode in [Mode::Live, Mode::Shadow, Mode::Backtest] {
+        oracle(&Decision { mode, ..decision() }, schema::DECISION);
+    }
+    for action in [Action::ScaleUp, Action::ScaleDown, Action::Hold] {
+        oracle(&Decision { action, ..decision() }, schema::DECISION);
+    }
+    for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
+        oracle(&AlertTransition { severity, ..alert() }, schema::ALERT);
+    }
+    for to in [AlertState::Inactive, AlertState::Pending, AlertState::Firing, AlertState::Resolved] {
+        oracle(&AlertTransition { to, ..alert() }, schema::ALERT);
+    }
+    for state in tidegauge_model::InstanceState::ALL {
+        oracle(&WindowSummary { state: Some(state), ..window() }, schema::WINDOW_SUMMARY);
+    }
+    // Reasons are known by their names: the schema's list, read back as the model's.
+    let schema: serde_json::Value = serde_json::from_str(schema::DECISION).expect("JSON");
+    let reasons =
+        schema["fields"].as_array().expect("fields").iter().find(|field| field["name"] == "reasons").expect("it");
+    let symbols = reasons["type"]["items"]["symbols"].as_array().expect("symbols")[1..].to_vec();
+    let reasons: Vec<ReasonCode> = serde_json::from_value(symbols.into()).expect("each is a reason");
+    oracle(&Decision { reasons: reasons.clone(), ..decision() }, schema::DECISION);
+    assert_eq!(reasons.last(), Some(&ReasonCode::Renewed), "a reason added to the model belongs into the schema");
+}
+
+/// **E3**: an older writer lacks a field with a default, a newer one has more; both resolve.
+#[test]
+fn e3_other_versions_of_a_schema_resolve() {
+    let newer = schema::ALERT.replacen(
+        r#"{"name": "rule""#,
+        r#"{"name": "new", "type": "long", "doc": "New.", "default": 0}, {"name": "rule""#,
+        1,
+    );
+    let (current, newer_schema) =
+        (Schema::parse_str(schema::ALERT).expect("ours"), Schema::parse_str(&newer).expect("newer"));
+    let bytes = encoded(&alert(), Encoding::Avro(Framing::Confluent(1)));
+    let read = GenericDatumReader::builder(&current).reader_schema(&newer_schema).build().expect("they resolve");
+    let value = read.read_value(&mut &bytes[5..]).expect("with the default");
+    let newer_bytes = common::avro(2, &newer_schema, value);
+    assert_eq!(AlertTransition::decode_written_by(&newer, &newer_bytes), Ok(alert()));
+    assert!(AlertTransition::decode_written_by("\"string\"", &newer_bytes).is_err());
+    assert!(AlertTransition::decode_written_by(&newer, b"{}").is_err());
+}
+
+#[test]
+fn bytes_of_another_kind_are_refused_by_name() {
+    let bytes = encoded(&alert(), Encoding::Avro(Framing::SingleObject));
+    let error = Decision::decode(&bytes).expect_err("an alert is no decision");
+    assert!(error.to_string().starts_with("not a decision: written under schema"), "{error}");
+    assert!(
+        Decision::decode(b"").is_err() && Decision::decode(b"{}").is_err() && Decision::decode(&[0xC3, 1, 2]).is_err()
+    );
+    let trailing = [encoded(&alert(), Encoding::Avro(Framing::SingleObject)), vec![0]].concat();
+    assert!(AlertTransition::decode(&trailing).is_err());
+}
+
+proptest! {
+    /// **E1**: cut or corrupted, they give a value or an error.
+    #[test]
+    fn e1_no_bytes_panic(cut in 0_usize..400, at in 0_usize..400, byte: u8, noise in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for mut bytes in [
+            encoded(&window(), Encoding::Avro(Framing::SingleObject)),
+            encoded(&decision(), Encoding::Avro(Framing::SingleObject)),
+            encoded(&alert(), Encoding::Avro(Framing::SingleObject)),
+        ] {
+            let cut = cut.min(bytes.len());
+            prop_assert!(cut == bytes.len() || (WindowSummary::decode(&bytes[..cut]).is_err() && Decision::decode(&bytes[..cut]).is_err() && AlertTransition::decode(&bytes[..cut]).is_err()));
+            let length = bytes.len();
+            bytes[10 + at % (length - 10)] = byte;
+            let _ = (WindowSummary::decode(&bytes), Decision::decode(&bytes), AlertTransition::decode(&bytes));
+            let noisy = [&bytes[..10], &noise].concat();
+            let _ = (WindowSummary::decode(&noisy), Decision::decode(&noisy), AlertTransition::decode(&noisy));
+        }
+    }
+
+    #[test]
+    fn numbers_and_texts_come_back_as_they_were(count: u32, sum in -1e300..1e300_f64, micros in -62_135_596_800_000_000_i64..253_402_300_799_000_000, name in "\\PC{0,20}") {
+        let mut window = window();
+        window.samples = u64::from(count);
+        window.range.start = EventTime::from_micros(micros);
+        let gauge = tidegauge_model::GaugeSummary { sum, last: -sum, ..window.gauges["fan_rpm"] };
+        window.gauges.insert(name, gauge);
+        round_trip(&window);
+    }
+}

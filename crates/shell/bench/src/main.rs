@@ -1,0 +1,126 @@
+//! tidegauge as one engine of the benchmark in `bench/`: the product's own workers, machines and journal in one
+//! process, with the benchmark's mapping on the way in and its rows (jobs A and B) on the way out.
+//!
+//! Settings come from the environment, as bench/README.md says. Prints `late=N`, the samples that were too late.
+
+use anyhow::{Context as _, ensure};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use tidegauge::config::{Config, Layers};
+use tidegauge::live::{OutputRecord, Publish, RunOptions, SchemaSource, run_with};
+use tidegauge::topics;
+use tidegauge_engine::DeciderOutput;
+use tidegauge_kafka::admin::Admin;
+use tidegauge_model::{GaugeSummary, WindowSummary};
+
+/// The id under which the loader frames its records, and their schema.
+const SCHEMA: (u32, &str) = (1, include_str!("../../../../bench/telemetry.avsc"));
+const MAPPING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../examples/mappings/bench.yaml");
+/// Records that only end a partition carry this for an id.
+const MARKER: &str = "__flush__";
+const BYTES_PER_MIB: f64 = 1_048_576.0;
+
+fn main() -> anyhow::Result<()> {
+    let setting = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let guarantee = setting("GUARANTEE", "at_least_once");
+    ensure!(guarantee == "at_least_once", "GUARANTEE={guarantee}: tidegauge offers at_least_once so far");
+    let (out_topic, jobs) = (setting("OUT_TOPIC", "out"), setting("JOBS", "AB"));
+    let config = configuration(&setting("BOOTSTRAP", "127.0.0.1:19092"), &setting("TOPIC", "telemetry"), &out_topic)?;
+    let admin = Admin::new(&config.kafka.connection)?;
+    for topic in topics::wanted(&config) {
+        admin.create(&topic).with_context(|| format!("creating {}", topic.name))?;
+    }
+    let schemas = SchemaSource::given(BTreeMap::from([(SCHEMA.0, SCHEMA.1.to_owned())]));
+    let report = run_with(config, RunOptions { until_end: true }, schemas, || {
+        let record = OutputRecord { topic: out_topic.clone(), ..OutputRecord::default() };
+        Box::new(Rows { record, jobs: jobs.clone() })
+    })?;
+    println!("{report:?}");
+    println!("late={}", report.too_late);
+    Ok(())
+}
+
+fn configuration(bootstrap: &str, topic: &str, out_topic: &str) -> anyhow::Result<Config> {
+    let own = |name: &str| format!("{out_topic}.{name}");
+    let settings = [
+        ("kafka.bootstrap", bootstrap.to_owned()),
+        ("kafka.group", out_topic.to_owned()),
+        ("topics.telemetry", format!("[{topic}]")),
+        ("topics.shuffle", own("shuffle")),
+        ("topics.windows", own("windows")),
+        ("topics.decisions", own("decisions")),
+        ("topics.decisions_current", own("decisions-current")),
+        ("topics.alerts", own("alerts")),
+        ("topics.late", own("late")),
+        ("topics.dead_letters", own("dead-letters")),
+        ("topics.state", own("state")),
+        ("topics.shuffle_partitions", "4".to_owned()),
+        ("ingest.mapping", MAPPING.to_owned()),
+        ("time.disorder", "60s".to_owned()),
+        ("time.allowed_lateness", "0s".to_owned()),
+        ("windows", "[{size: 1m, levels: [instance]}, {size: 5m, slide: 10s, levels: [agent]}]".to_owned()),
+        ("workers.aggregate", "2".to_owned()),
+        ("workers.decide", "2".to_owned()),
+    ];
+    let flags = settings.map(|(key, value)| (format!("--set {key}"), key.to_owned(), value));
+    Ok(Config::load(&Layers { file: None, environment: Vec::new(), flags: flags.into() })?)
+}
+
+/// Writes windows as the rows that the benchmark's checker reads.
+struct Rows {
+    record: OutputRecord,
+    jobs: String,
+}
+
+impl Publish for Rows {
+    fn publish(&mut self, output: &DeciderOutput, send: &mut dyn FnMut(&OutputRecord)) {
+        let DeciderOutput::Window(window) = output else { return };
+        let (job, id) = match &window.instance {
+            Some(instance) => ('A', instance.as_str()),
+            None => ('B', window.target.agent.as_str()),
+        };
+        if id == MARKER || !self.jobs.contains(job) {
+            return;
+        }
+        let mut row = String::with_capacity(1_024);
+        write_row(&mut row, job, id, window).expect("a string takes all");
+        id.clone_into(&mut self.record.key);
+        self.record.value = row.into_bytes();
+        send(&self.record);
+    }
+}
+
+fn write_row(row: &mut String, job: char, id: &str, window: &WindowSummary) -> std::fmt::Result {
+    let (start, end) = (window.range.start.as_millis(), window.range.end.as_millis());
+    let samples = window.samples;
+    write!(row, r#"{{"job":"{job}","id":"{id}","start":{start},"end":{end},"count":{samples}"#)?;
+    let gauge = |name: &str| window.gauges.get(name);
+    if let Some(latency) = window.latencies.get("response_time_ms") {
+        write!(row, r#","latency_ms_p50":{},"latency_ms_p95":{}"#, latency.p50, latency.p95)?;
+        write!(row, r#","latency_ms_p99":{}"#, latency.p99)?;
+    }
+    let errors = gauge("server_errors").map_or(0.0, |errors| errors.sum);
+    write!(row, r#","errors_sum":{errors}"#)?;
+    if job == 'B' {
+        write!(row, r#","cpu_mean":{}}}"#, gauge("cpu_used_cores").map_or(0.0, |cpu| cpu.mean))
+    } else {
+        write_stats(row, "latency_ms", window.gauges.get("response_time_ms"), 1.0)?;
+        write_stats(row, "cpu", gauge("cpu_used_cores"), 1.0)?;
+        write_stats(row, "memory", gauge("memory_used_bytes"), BYTES_PER_MIB)?;
+        write_stats(row, "rps", gauge("requests_per_s"), 1.0)?;
+        write!(row, r#","queue_depth_max":{}}}"#, gauge("queue_depth").map_or(0.0, |depth| depth.max))
+    }
+}
+
+/// Appends the five statistics of a metric, in the benchmark's unit.
+fn write_stats(row: &mut String, name: &str, stats: Option<&GaugeSummary>, unit: f64) -> std::fmt::Result {
+    let Some(stats) = stats else { return Ok(()) };
+    let each = [
+        ("sum", stats.sum / unit),
+        ("min", stats.min / unit),
+        ("max", stats.max / unit),
+        ("mean", stats.mean / unit),
+        ("var", stats.variance / (unit * unit)),
+    ];
+    each.into_iter().try_for_each(|(suffix, value)| write!(row, r#","{name}_{suffix}":{value}"#))
+}

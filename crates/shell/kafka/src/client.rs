@@ -1,0 +1,366 @@
+//! From an operator's words to settings of librdkafka, and waiting for a broker.
+//!
+//! Settings that correctness rests on are made here, once, for consumers and producers; [`RESERVED`] names them, and
+//! what an operator adds under `kafka.properties` cannot override them.
+
+use crate::log::{ClientLog, LogContext};
+use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How to reach the brokers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Brokers to ask first, `host:port`, comma separated.
+    pub bootstrap: String,
+    /// First part of every `client.id`: the node's id.
+    pub node: String,
+    /// Encryption and authentication.
+    pub security: Security,
+    /// More settings of librdkafka, by its own names; none of [`RESERVED`].
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Encryption and authentication.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Security {
+    /// What the broker's listener speaks.
+    pub protocol: Protocol,
+    /// Certificates of authorities to trust, PEM; the system's where absent.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate, PEM, where the broker asks for one.
+    pub certificate_file: Option<PathBuf>,
+    /// Its key, PEM.
+    pub key_file: Option<PathBuf>,
+    /// How to authenticate, with the SASL protocols.
+    pub sasl: Option<Sasl>,
+}
+
+/// What a broker's listener speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Neither encryption nor authentication.
+    #[default]
+    Plaintext,
+    /// TLS.
+    Ssl,
+    /// Authentication without encryption.
+    SaslPlaintext,
+    /// Authentication over TLS.
+    SaslSsl,
+}
+
+impl Protocol {
+    /// librdkafka's name of it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Ssl => "ssl",
+            Self::SaslPlaintext => "sasl_plaintext",
+            Self::SaslSsl => "sasl_ssl",
+        }
+    }
+
+    /// Whether it authenticates by SASL.
+    #[must_use]
+    pub const fn has_sasl(self) -> bool {
+        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
+    }
+
+    /// Whether it encrypts.
+    #[must_use]
+    pub const fn has_tls(self) -> bool {
+        matches!(self, Self::Ssl | Self::SaslSsl)
+    }
+}
+
+/// Name and password, and how they are proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sasl {
+    /// `SCRAM-SHA-256`, `SCRAM-SHA-512` or `PLAIN`.
+    pub mechanism: String,
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides `text`.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself, for the one place that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Settings of librdkafka that tidegauge makes itself: correctness rests on them, or the configuration has a place
+/// of its own for them.
+pub const RESERVED: &[(&str, &str)] = &[
+    ("bootstrap.servers", "set kafka.bootstrap"),
+    ("metadata.broker.list", "set kafka.bootstrap"),
+    ("client.id", "set node.id"),
+    ("group.id", "set kafka.group"),
+    ("group.instance.id", "made from node.id"),
+    ("security.protocol", "set kafka.security.protocol"),
+    ("ssl.ca.location", "set kafka.security.ca_file"),
+    ("ssl.certificate.location", "set kafka.security.certificate_file"),
+    ("ssl.key.location", "set kafka.security.key_file"),
+    ("sasl.mechanism", "set kafka.security.mechanism"),
+    ("sasl.mechanisms", "set kafka.security.mechanism"),
+    ("sasl.username", "set kafka.security.username"),
+    ("sasl.password", "set kafka.security.password_file"),
+    ("enable.auto.commit", "offsets are committed after the outputs"),
+    ("enable.auto.offset.store", "offsets are committed after the outputs"),
+    ("auto.offset.reset", "telemetry is read from its beginning"),
+    ("isolation.level", "only committed records count"),
+    ("enable.idempotence", "a retry must not repeat or reorder records"),
+    ("acks", "an output counts when it is safe"),
+    ("allow.auto.create.topics", "topics are created by `tidegauge topics ensure`"),
+    ("group.protocol", "static members of the classic protocol"),
+];
+
+impl Connection {
+    /// Settings of a client that neither reads nor writes records. `role` is the rest of its `client.id`; two clients
+    /// of a process have different ones.
+    #[must_use]
+    pub fn base(&self, role: &str) -> ClientConfig {
+        let mut config = self.shared(role);
+        self.add_properties(&mut config);
+        config
+    }
+
+    fn shared(&self, role: &str) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("client.id", format!("{}-{role}", self.node))
+            .set("socket.keepalive.enable", "true")
+            .set("reconnect.backoff.ms", "100")
+            .set("reconnect.backoff.max.ms", "2000")
+            .set("log.connection.close", "false");
+        self.secure(&mut config);
+        config
+    }
+
+    /// Settings of a consumer that commits its offsets itself and reads committed records only.
+    #[must_use]
+    pub fn consumer(&self, role: &str, group: &str) -> ClientConfig {
+        let mut config = self.shared(role);
+        config
+            .set("group.id", group)
+            .set("group.protocol", "classic")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("heartbeat.interval.ms", "500")
+            .set("session.timeout.ms", "6000")
+            // The default is 64 MiB for each partition whose queue is split off.
+            .set("queued.max.messages.kbytes", "8192")
+            .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.wait.max.ms", "100");
+        self.add_properties(&mut config);
+        config
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("isolation.level", "read_committed")
+            .set("check.crcs", "true")
+            .set("allow.auto.create.topics", "false");
+        config
+    }
+
+    /// Settings of a producer that neither loses, repeats nor reorders. Keys go to the partition to which Java's
+    /// default partitioner sends them, so that every client finds them there.
+    #[must_use]
+    pub fn producer(&self, role: &str) -> ClientConfig {
+        let mut config = self.shared(role);
+        config
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "5")
+            // Room for a dead letter: a refused record with the headers that say why. The topic has the last word.
+            .set("message.max.bytes", "8388608");
+        self.add_properties(&mut config);
+        config.set("enable.idempotence", "true").set("acks", "all");
+        config
+    }
+
+    /// Checks the settings without connecting: unknown properties, values out of range, unreadable certificates.
+    ///
+    /// # Errors
+    ///
+    /// The property, where one is to blame, and what librdkafka says of it.
+    pub fn check(&self) -> Result<(), (Option<String>, String)> {
+        for (name, value) in &self.properties {
+            let mut one = ClientConfig::new();
+            one.set(name, value);
+            one.create_native_config().map_err(|error| (Some(name.clone()), error.to_string()))?;
+        }
+        let client: Result<AdminClient<_>, _> = self.producer("check").create_with_context(LogContext::default());
+        client.map(drop).map_err(|error| (None, error.to_string()))
+    }
+
+    fn add_properties(&self, config: &mut ClientConfig) {
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+    }
+
+    fn secure(&self, config: &mut ClientConfig) {
+        config.set("security.protocol", self.security.protocol.name());
+        let files = [
+            ("ssl.ca.location", &self.security.ca_file),
+            ("ssl.certificate.location", &self.security.certificate_file),
+            ("ssl.key.location", &self.security.key_file),
+        ];
+        for (name, file) in files {
+            if let Some(file) = file {
+                config.set(name, file.display().to_string());
+            }
+        }
+        if let Some(sasl) = &self.security.sasl {
+            config
+                .set("sasl.mechanism", &sasl.mechanism)
+                .set("sasl.username", &sasl.username)
+                .set("sasl.password", sasl.password.reveal());
+        }
+    }
+}
+
+/// No broker answered in time.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "no Kafka broker answered at {bootstrap} within {waited:?} ({problem}); check kafka.bootstrap and \
+     kafka.security, or raise kafka.startup_timeout"
+)]
+pub struct Unavailable {
+    /// Where it was tried.
+    pub bootstrap: String,
+    /// How long.
+    pub waited: Duration,
+    /// The last thing that went wrong.
+    pub problem: String,
+}
+
+/// A cluster that answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its id, which every broker of it knows.
+    pub id: Option<String>,
+    /// How many brokers it has.
+    pub brokers: usize,
+}
+
+/// Asks for the cluster until a broker answers or `timeout` has passed, and says so in the log at each try.
+///
+/// # Errors
+///
+/// [`Unavailable`] with the last thing that went wrong.
+pub fn wait_for_broker(connection: &Connection, timeout: Duration) -> Result<Cluster, Unavailable> {
+    let start = Instant::now();
+    let unavailable =
+        |problem: String| Unavailable { bootstrap: connection.bootstrap.clone(), waited: timeout, problem };
+    // A consumer, since its `poll` hands over what went wrong in the background. Silent, since it is told below.
+    let context = LogContext { log: ClientLog::silent() };
+    let consumer: BaseConsumer<LogContext> =
+        connection.base("startup").create_with_context(context).map_err(|error| unavailable(error.to_string()))?;
+    loop {
+        let left = timeout.saturating_sub(start.elapsed());
+        let problem = match consumer.fetch_metadata(None, left.clamp(SHORTEST_TRY, LONGEST_TRY)) {
+            Ok(metadata) => {
+                let id = consumer.client().fetch_cluster_id(LONGEST_TRY);
+                return Ok(Cluster { id, brokers: metadata.brokers().len() });
+            }
+            Err(error) => background_problem(&consumer).unwrap_or_else(|| error.to_string()),
+        };
+        let left = timeout.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(unavailable(problem));
+        }
+        let (bootstrap, seconds) = (&connection.bootstrap, left.as_secs().max(1));
+        tracing::warn!(bootstrap, "no Kafka broker answers yet ({problem}); trying for another {seconds} s");
+        std::thread::sleep(left.min(PAUSE));
+    }
+}
+
+/// How long one question for the cluster may take: short, since the connection is kept from one to the next.
+const LONGEST_TRY: Duration = Duration::from_secs(1);
+const SHORTEST_TRY: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The last thing that went wrong in the background, in librdkafka's words: more than that nobody answered.
+fn background_problem(consumer: &BaseConsumer<LogContext>) -> Option<String> {
+    while consumer.poll(Duration::ZERO).is_some() {}
+    consumer.context().log.last_problem()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection() -> Connection {
+        Connection {
+            bootstrap: "127.0.0.1:1".into(),
+            node: "n1".into(),
+            security: Security::default(),
+            properties: BTreeMap::from([("fetch.wait.max.ms".into(), "20".into()), ("acks".into(), "0".into())]),
+        }
+    }
+
+    #[test]
+    fn k1_what_correctness_rests_on_cannot_be_overridden_and_the_rest_can() {
+        let consumer = connection().consumer("aggregate-0", "g");
+        assert_eq!(consumer.get("fetch.wait.max.ms"), Some("20"));
+        assert_eq!(consumer.get("client.id"), Some("n1-aggregate-0"));
+        assert_eq!(consumer.get("isolation.level"), Some("read_committed"));
+        assert_eq!(connection().producer("p").get("acks"), Some("all"));
+        assert_eq!(connection().base("admin").get("fetch.wait.max.ms"), Some("20"), "every client gets them");
+    }
+
+    #[test]
+    fn passwords_go_to_the_client_and_not_into_messages() {
+        let sasl = Sasl {
+            mechanism: "SCRAM-SHA-512".into(),
+            username: "tidegauge".into(),
+            password: Secret::new("hunter2".into()),
+        };
+        let security = Security { protocol: Protocol::SaslSsl, sasl: Some(sasl), ..Security::default() };
+        let connection = Connection { security, ..connection() };
+        assert_eq!(connection.base("x").get("sasl.password"), Some("hunter2"));
+        assert!(!format!("{connection:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_property_that_librdkafka_does_not_know_is_named() {
+        let properties = BTreeMap::from([("fetch.wiat.max.ms".to_owned(), "20".to_owned())]);
+        let (property, message) = Connection { properties, ..connection() }.check().unwrap_err();
+        assert_eq!(property.as_deref(), Some("fetch.wiat.max.ms"), "{message}");
+    }
+
+    #[test]
+    fn k3_a_broker_that_is_away_is_an_error_after_the_stated_time() {
+        let start = Instant::now();
+        let error = wait_for_broker(&connection(), Duration::from_millis(300)).unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+    }
+}

@@ -1,0 +1,249 @@
+//! A group member that reads each of its partitions apart, in batches.
+//!
+//! ```text
+//!  poll ─► rebalance? ─► assigned: committed offsets ─► split queue ─► assign at the replay offset
+//!    │                   revoked:  the caller drops its state ─► unassign
+//!    └ partition queues ─► take ─► Batch
+//! ```
+//!
+//! The order of calls is the one that was proved by experiment: a queue is split before its partition is assigned, a
+//! rebalance is answered by the thread that polls, offsets are committed only for partitions still owned.
+
+use crate::batch::{Batch, PartitionQueue};
+use crate::log::ClientLog;
+use rdkafka::bindings::rd_kafka_resp_err_t;
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// A partition of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+}
+
+/// What the group has given or taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rebalance {
+    /// To be read from now on; answer with [`Reader::assign`].
+    Assigned(Vec<TopicPartition>),
+    /// Not ours any more; drop its state, then answer with [`Reader::unassign`].
+    Revoked(Vec<TopicPartition>),
+}
+
+/// What a commit remembers of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Offset from which to read again; `None` if nothing was ever committed.
+    pub offset: Option<i64>,
+    /// What its owner wrote beside it; empty if nothing.
+    pub metadata: String,
+}
+
+/// Passes rebalances on to whoever polls.
+#[derive(Default)]
+struct Rebalances {
+    log: ClientLog,
+    waiting: Mutex<Vec<Rebalance>>,
+}
+
+impl ClientContext for Rebalances {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        self.log.line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.log.error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn rebalance(&self, _: &BaseConsumer<Self>, error: rd_kafka_resp_err_t, list: &mut TopicPartitionList) {
+        let partitions = list
+            .elements()
+            .iter()
+            .map(|element| TopicPartition { topic: element.topic().to_owned(), partition: element.partition() })
+            .collect();
+        let rebalance = match error {
+            rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assigned(partitions),
+            _ => Rebalance::Revoked(partitions),
+        };
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(rebalance);
+    }
+}
+
+/// A consumer in a group. Used by one thread.
+pub struct Reader {
+    // Dropped in this order: queues before their consumer (K1).
+    queues: BTreeMap<TopicPartition, PartitionQueue>,
+    consumer: BaseConsumer<Rebalances>,
+}
+
+impl Reader {
+    /// Joins the group of `config` for `topics`.
+    ///
+    /// # Errors
+    ///
+    /// If the client refuses the configuration or the subscription.
+    pub fn subscribe(config: &ClientConfig, topics: &[&str]) -> KafkaResult<Self> {
+        let consumer: BaseConsumer<Rebalances> = config.create_with_context(Rebalances::default())?;
+        consumer.subscribe(topics)?;
+        Ok(Self { queues: BTreeMap::new(), consumer })
+    }
+
+    /// Serves the client for up to `wait` and returns the rebalances to answer, in order.
+    ///
+    /// # Errors
+    ///
+    /// What the client cannot retry: authorization, a fatal error.
+    pub fn poll(&mut self, wait: Duration) -> KafkaResult<Vec<Rebalance>> {
+        if let Some(Err(error)) = self.consumer.poll(wait)
+            && is_lasting(&error)
+        {
+            return Err(error);
+        }
+        let mut waiting = self.consumer.context().waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::take(&mut waiting))
+    }
+
+    /// What was committed for these partitions.
+    ///
+    /// # Errors
+    ///
+    /// If the coordinator does not answer within `wait`.
+    pub fn committed(&self, partitions: &[TopicPartition], wait: Duration) -> KafkaResult<Vec<Commit>> {
+        let answer = self.consumer.committed_offsets(list_of(partitions), wait)?;
+        let commit = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| Commit {
+            partition: TopicPartition { topic: element.topic().to_owned(), partition: element.partition() },
+            offset: element.offset().to_raw().filter(|&offset| offset >= 0),
+            metadata: element.metadata().to_owned(),
+        };
+        Ok(answer.elements().iter().map(commit).collect())
+    }
+
+    /// Begins to read these partitions, each at its offset (`None` = its beginning).
+    ///
+    /// # Errors
+    ///
+    /// If the client refuses.
+    pub fn assign(&mut self, starts: &[(TopicPartition, Option<i64>)]) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        for (at, offset) in starts {
+            if !self.queues.contains_key(at) {
+                let queue = PartitionQueue::split(&self.consumer, &at.topic, at.partition)
+                    .ok_or(KafkaError::Subscription(format!("no queue for {}[{}]", at.topic, at.partition)))?;
+                self.queues.insert(at.clone(), queue);
+            }
+            let offset = offset.map_or(Offset::Beginning, Offset::Offset);
+            list.add_partition_offset(&at.topic, at.partition, offset)?;
+        }
+        self.consumer.incremental_assign(&list)
+    }
+
+    /// Stops reading these partitions.
+    ///
+    /// # Errors
+    ///
+    /// If the client refuses.
+    pub fn unassign(&mut self, partitions: &[TopicPartition]) -> KafkaResult<()> {
+        self.consumer.incremental_unassign(&list_of(partitions))
+    }
+
+    /// Takes up to `most` messages of a partition that are there, without waiting.
+    ///
+    /// # Panics
+    ///
+    /// If the partition was never assigned.
+    pub fn take(&mut self, partition: &TopicPartition, most: usize) -> Batch<'_> {
+        self.queues.get_mut(partition).expect("a partition that was assigned").take(most)
+    }
+
+    /// Commits positions and metadata, and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// If the coordinator refuses, as it does after a rebalance.
+    pub fn commit(&self, commits: &[Commit]) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        for Commit { partition, offset, metadata } in commits {
+            let mut element = list.add_partition(&partition.topic, partition.partition);
+            element.set_offset(offset.map_or(Offset::Invalid, Offset::Offset))?;
+            element.set_metadata(metadata);
+        }
+        self.consumer.commit(&list, CommitMode::Sync)
+    }
+
+    /// First and next offset of a partition, as the broker has them now.
+    ///
+    /// # Errors
+    ///
+    /// If the broker does not answer within `wait`.
+    pub fn offsets(&self, partition: &TopicPartition, wait: Duration) -> KafkaResult<(i64, i64)> {
+        self.consumer.fetch_watermarks(&partition.topic, partition.partition, wait)
+    }
+
+    /// Number of partitions of a topic.
+    ///
+    /// # Errors
+    ///
+    /// If the broker does not answer within `wait`, or the topic does not exist.
+    pub fn partitions(&self, topic: &str, wait: Duration) -> KafkaResult<u32> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), wait)?;
+        match metadata.topics().first().map(|topic| topic.partitions().len()) {
+            Some(count) if count > 0 => Ok(count as u32),
+            _ => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)),
+        }
+    }
+
+    /// Leaves the group, in the order that was proved not to hang.
+    pub fn close(mut self) {
+        self.consumer.unsubscribe();
+        let all: Vec<TopicPartition> = self.queues.keys().cloned().collect();
+        let _ = self.consumer.incremental_unassign(&list_of(&all));
+        for _ in 0..50 {
+            if self.consumer.assignment().is_ok_and(|list| list.count() == 0) {
+                break;
+            }
+            let _ = self.consumer.poll(Duration::from_millis(20));
+            let _ = self.consumer.unassign();
+        }
+        self.queues.clear();
+    }
+}
+
+fn list_of(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for TopicPartition { topic, partition } in partitions {
+        list.add_partition(topic, *partition);
+    }
+    list
+}
+
+/// Whether waiting will not mend it.
+#[must_use]
+pub fn is_lasting(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(code) => matches!(
+            code,
+            Code::Fatal
+                | Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::FencedInstanceId
+        ),
+        None => false,
+    }
+}

@@ -1,0 +1,25 @@
+//! `generate`: files to begin with.
+
+use crate::cli::GenerateCommand;
+use crate::{config, fleet};
+use std::io::{BufWriter, Write};
+
+/// The policy to begin with.
+const POLICY: &str = include_str!("../../../../../examples/policies/hpa-cpu-memory.yaml");
+
+/// Prints what was asked for.
+///
+/// # Errors
+///
+/// If standard output does not take it.
+pub fn run(what: &GenerateCommand) -> anyhow::Result<()> {
+    match what {
+        GenerateCommand::Config => super::print(&config::template()),
+        GenerateCommand::Policy => super::print(POLICY),
+        GenerateCommand::Telemetry(args) => {
+            let mut out = BufWriter::new(std::io::stdout().lock());
+            fleet::write(args, &mut out)?;
+            Ok(out.flush()?)
+        }
+    }
+}

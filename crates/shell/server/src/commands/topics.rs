@@ -1,0 +1,73 @@
+//! `topics ensure`: creates what is missing, reports what differs, alters nothing.
+
+use crate::cli::{EnsureArgs, TopicsCommand};
+use crate::config::Config;
+use crate::exit::{Code, Failure};
+use crate::terminal::{self, Tone};
+use crate::{connect, topics};
+use tidegauge_kafka::admin::{Admin, AdminError, Comparison, TopicSpec};
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// If the broker does not answer or refuses, and with [`Code::Config`] if a topic differs or a telemetry topic is
+/// missing that was not to be created.
+pub fn run(config: &Config, command: &TopicsCommand) -> anyhow::Result<()> {
+    let TopicsCommand::Ensure(args) = command;
+    let admin = connect::admin(config)?;
+    let telemetry = topics::telemetry(config, args.telemetry_partitions);
+    let creates =
+        |spec: &TopicSpec| args.telemetry_partitions.is_some() || !config.topics.telemetry.contains(&spec.name);
+    let specs: Vec<_> = telemetry.into_iter().chain(topics::wanted(config)).collect();
+
+    let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    let found = admin.topics(&names)?;
+    let mut rows = Vec::new();
+    let mut troubles = 0;
+    for spec in &specs {
+        let comparison = spec.compare(found.get(&spec.name));
+        let outcome = match comparison {
+            Comparison::Missing if creates(spec) => create(&admin, spec, args)?,
+            Comparison::Missing => Outcome::bad("missing", "theirs to create, or give --telemetry-partitions"),
+            Comparison::Fits => Outcome { word: "fits", tone: Tone::Good, detail: String::new() },
+            Comparison::Differs(differences) => {
+                let differences =
+                    differences.iter().map(|d| format!("{}: wanted {}, found {}", d.setting, d.wanted, d.found));
+                Outcome::bad("differs", &differences.collect::<Vec<_>>().join("; "))
+            }
+        };
+        troubles += usize::from(outcome.tone == Tone::Bad);
+        let plain = |text: String| (text, Tone::Plain);
+        rows.push(vec![(outcome.word.to_owned(), outcome.tone), plain(spec.name.clone()), plain(outcome.detail)]);
+    }
+    super::print(&terminal::table(&["STATE", "TOPIC", "DETAIL"], &rows, terminal::has_colours()))?;
+    if troubles > 0 {
+        return Err(Failure::new(Code::Config, format!("{troubles} of {} topics need attention", specs.len())).into());
+    }
+    Ok(())
+}
+
+struct Outcome {
+    word: &'static str,
+    tone: Tone,
+    detail: String,
+}
+
+impl Outcome {
+    fn bad(word: &'static str, detail: &str) -> Self {
+        Self { word, tone: Tone::Bad, detail: detail.to_owned() }
+    }
+}
+
+fn create(admin: &Admin, spec: &TopicSpec, args: &EnsureArgs) -> Result<Outcome, AdminError> {
+    let partitions = spec.partitions.map_or_else(|| "the broker's number of".to_owned(), |n| n.to_string());
+    let settings: Vec<_> = spec.settings.iter().map(|(setting, value)| format!("{setting}={value}")).collect();
+    let detail = format!("{partitions} partitions, {}", settings.join(", "));
+    if args.dry_run {
+        return Ok(Outcome { word: "would create", tone: Tone::Warning, detail });
+    }
+    let word = if admin.create(spec)? { "created" } else { "exists" };
+    admin.wait_until_seen(&[&spec.name])?;
+    Ok(Outcome { word, tone: Tone::Good, detail })
+}

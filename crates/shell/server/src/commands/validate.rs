@@ -1,0 +1,169 @@
+//! `validate`: what is configured, and with `--online` whether the broker and the registry have what it needs.
+
+use crate::cli::ValidateArgs;
+use crate::config::{Config, RegistryConfig};
+use crate::exit::{Code, Failure};
+use crate::terminal::{self, Tone};
+use crate::{connect, topics};
+use std::collections::BTreeMap;
+use tidegauge_kafka::admin::{Admin, Comparison, Difference, FoundTopic, TopicSpec};
+use tidegauge_kafka::client::Protocol;
+use tidegauge_kafka::registry::Registry;
+use tidegauge_policy::HumanDuration;
+
+/// One line of the report.
+struct Check {
+    what: String,
+    verdict: Verdict,
+    detail: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    Warn,
+    Fail(Code),
+}
+
+impl Check {
+    fn ok(what: &str, detail: impl Into<String>) -> Self {
+        Self { what: what.into(), verdict: Verdict::Ok, detail: detail.into() }
+    }
+
+    fn warn(what: &str, detail: impl Into<String>) -> Self {
+        Self { what: what.into(), verdict: Verdict::Warn, detail: detail.into() }
+    }
+
+    fn fail(what: &str, code: Code, detail: impl Into<String>) -> Self {
+        Self { what: what.into(), verdict: Verdict::Fail(code), detail: detail.into() }
+    }
+}
+
+/// Runs the command. That the configuration could be loaded is the first check, passed by now.
+///
+/// # Errors
+///
+/// If a check failed: with the code of the first that did.
+pub fn run(config: &Config, args: &ValidateArgs) -> anyhow::Result<()> {
+    let mut checks = offline(config);
+    if args.online {
+        checks.extend(online(config)?);
+    }
+    super::print(&report(&checks))?;
+    let failed = checks.iter().filter_map(|check| match check.verdict {
+        Verdict::Fail(code) => Some(code),
+        _ => None,
+    });
+    let failed: Vec<_> = failed.collect();
+    match failed.first() {
+        Some(code) => Err(Failure::new(*code, format!("{} of {} checks failed", failed.len(), checks.len())).into()),
+        None => Ok(()),
+    }
+}
+
+fn report(checks: &[Check]) -> String {
+    let rows = checks.iter().map(|check| {
+        let (word, tone) = match check.verdict {
+            Verdict::Ok => ("ok", Tone::Good),
+            Verdict::Warn => ("warn", Tone::Warning),
+            Verdict::Fail(_) => ("fail", Tone::Bad),
+        };
+        let plain = |text: &String| (text.clone(), Tone::Plain);
+        vec![(word.to_owned(), tone), plain(&check.what), plain(&check.detail)]
+    });
+    terminal::table(&["VERDICT", "CHECK", "DETAIL"], &rows.collect::<Vec<_>>(), terminal::has_colours())
+}
+
+fn offline(config: &Config) -> Vec<Check> {
+    let file =
+        config.file.as_ref().map_or_else(|| "no file, so defaults".to_owned(), |file| file.display().to_string());
+    let windows = config
+        .windows
+        .iter()
+        .map(|window| format!("{} by {}", HumanDuration(window.spec.size), HumanDuration(window.spec.slide)));
+    let rules: usize = config.alerts.iter().map(|rules| rules.rules.len()).sum();
+    vec![
+        Check::ok("configuration", file),
+        Check::ok("windows", windows.collect::<Vec<_>>().join(", ")),
+        match config.policies.len() {
+            0 => Check::warn("policies", "none, so nothing is decided: set policies.paths, or give --policy"),
+            _ => Check::ok("policies", names(config.policies.iter().map(|policy| policy.name.as_str()))),
+        },
+        Check::ok(
+            "alert rules",
+            format!("{rules} in {}", names(config.alerts.iter().map(|rules| rules.name.as_str()))),
+        ),
+        Check::ok("mapping", if config.ingest.mapping.is_some() { "foreign records are mapped" } else { "none" }),
+        security(config),
+    ]
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn security(config: &Config) -> Check {
+    let what = "connection";
+    match config.kafka.connection.security.protocol {
+        Protocol::SaslPlaintext => Check::warn(what, "sasl_plaintext: nothing is encrypted; prefer sasl_ssl"),
+        protocol => Check::ok(what, format!("{} to {}", protocol.name(), config.kafka.connection.bootstrap)),
+    }
+}
+
+fn online(config: &Config) -> anyhow::Result<Vec<Check>> {
+    let cluster = connect::wait(&config.kafka)?;
+    let id = cluster.id.unwrap_or_else(|| "without an id".into());
+    let mut checks = vec![Check::ok("broker", format!("cluster {id}, {} brokers", cluster.brokers))];
+    let admin = Admin::new(&config.kafka.connection)?;
+    let (telemetry, own) = (topics::telemetry(config, None), topics::wanted(config));
+    let names: Vec<_> = telemetry.iter().chain(&own).map(|spec| spec.name.as_str()).collect();
+    let found = admin.topics(&names)?;
+    checks.extend(telemetry.iter().map(|spec| telemetry_topic(spec, &found)));
+    checks.extend(own.iter().map(|spec| own_topic(spec, &found, config)));
+    checks.extend(config.ingest.registry.as_ref().map(registry_check));
+    Ok(checks)
+}
+
+fn telemetry_topic(spec: &TopicSpec, found: &BTreeMap<String, FoundTopic>) -> Check {
+    let what = format!("topic {}", spec.name);
+    let Some(topic) = found.get(&spec.name) else {
+        return Check::fail(
+            &what,
+            Code::Config,
+            "missing: its producers create it, or `topics ensure --telemetry-partitions N`",
+        );
+    };
+    match spec.compare(Some(topic)) {
+        Comparison::Differs(_) => Check::warn(
+            &what,
+            "not LogAppendTime: producers' clocks decide which samples count as from the future; \
+             set message.timestamp.type=LogAppendTime unless a trusted gateway writes it",
+        ),
+        _ => Check::ok(&what, format!("{} partitions", topic.partitions)),
+    }
+}
+
+fn own_topic(spec: &TopicSpec, found: &BTreeMap<String, FoundTopic>, config: &Config) -> Check {
+    let what = format!("topic {}", spec.name);
+    let decides = spec.name == config.topics.shuffle || spec.name == config.topics.state;
+    match spec.compare(found.get(&spec.name)) {
+        Comparison::Missing => Check::fail(&what, Code::Config, "missing: run `tidegauge topics ensure`"),
+        Comparison::Fits => Check::ok(&what, format!("{} partitions", found[&spec.name].partitions)),
+        Comparison::Differs(differences) => {
+            let is_wrong =
+                |d: &Difference| decides && ["partitions", "message.timestamp.type"].contains(&d.setting.as_str());
+            let fails = differences.iter().any(is_wrong);
+            let texts = differences.iter().map(|d| format!("{} is {}, not {}", d.setting, d.found, d.wanted));
+            let detail = texts.collect::<Vec<_>>().join("; ");
+            if fails { Check::fail(&what, Code::Config, detail) } else { Check::warn(&what, detail) }
+        }
+    }
+}
+
+fn registry_check(config: &RegistryConfig) -> Check {
+    let user = config.user.as_ref().map(|(name, password)| (name.as_str(), password));
+    match Registry::new(&config.url, user).and_then(|registry| registry.subjects()) {
+        Ok(subjects) => Check::ok("schema registry", format!("{}, {} subjects", config.url, subjects.len())),
+        Err(error) => Check::fail("schema registry", Code::Unavailable, error.to_string()),
+    }
+}

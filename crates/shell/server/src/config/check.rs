@@ -1,0 +1,158 @@
+//! From the configuration as written to the configuration as checked.
+//!
+//! Reads as a list: every section is checked, and every problem noted, before anybody is told.
+
+use super::checked::{
+    Config, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, TimeConfig, TopicsConfig, WindowConfig,
+    WorkersConfig,
+};
+use super::layers::Written;
+use super::limits;
+use super::problem::{ConfigError, Problem};
+use super::raw::{RawConfig, WindowSection};
+use super::reader::origin_of;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tidegauge_model::{Level, WindowSpec, WorkspaceId};
+
+pub(super) fn check(written: Written) -> Result<Config, ConfigError> {
+    let Written { raw, origins, file } = written;
+    let mut checker = Checker { origins, file, problems: Vec::new() };
+    limits::check(&raw, &mut checker);
+    let config = checker.config(raw);
+    match config {
+        Some(config) if checker.problems.is_empty() => Ok(config),
+        _ => Err(ConfigError { problems: checker.problems }),
+    }
+}
+
+/// Notes what is wrong, with where it was set.
+pub(super) struct Checker {
+    origins: BTreeMap<String, String>,
+    file: Option<PathBuf>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Checker {
+    /// Notes a problem with `key`.
+    pub(super) fn note(&mut self, key: &str, message: impl Into<String>) {
+        let origin = origin_of(&self.origins, key).unwrap_or_else(|| "default".to_owned());
+        self.problems.push(Problem { origin, key: key.to_owned(), message: message.into(), nearest: None });
+    }
+
+    /// Notes a contradiction between settings: blames the first of `keys` that somebody set.
+    pub(super) fn note_between(&mut self, keys: &[&str], message: impl Into<String>) {
+        let set = keys.iter().find(|key| self.is_set(key)).or(keys.first());
+        self.note(set.copied().unwrap_or_default(), message);
+    }
+
+    /// Notes `message` unless `holds`.
+    pub(super) fn require(&mut self, holds: bool, key: &str, message: impl FnOnce() -> String) {
+        if !holds {
+            self.note(key, message());
+        }
+    }
+
+    /// Whether somebody set `key` itself.
+    pub(super) fn is_set(&self, key: &str) -> bool {
+        self.origins.contains_key(key)
+    }
+
+    /// Where `path` is: relative ones are relative to the configuration file, if they stand in it.
+    pub(super) fn resolve(&self, key: &str, path: &Path) -> PathBuf {
+        let origin = origin_of(&self.origins, key);
+        match self.file.as_deref().filter(|file| origin.as_deref() == Some(&file.display().to_string())) {
+            Some(file) => file.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path)),
+            None => path.to_owned(),
+        }
+    }
+
+    fn config(&mut self, raw: RawConfig) -> Option<Config> {
+        let node_id = self.node_id(raw.node.id.clone());
+        let connection = self.connection(&raw.kafka, &node_id);
+        let registry = self.registry(&raw.ingest.schema_registry);
+        let mapping = self.mapping(raw.ingest.mapping.as_deref());
+        let windows: Vec<_> = raw.windows.iter().map(window).collect();
+        let policies = self.policies(&raw.policies.paths, &windows);
+        let alerts = self.alerts(raw.alerts.path.as_deref(), &windows);
+        Some(Config {
+            file: self.file.clone(),
+            node_id,
+            cluster: raw.cluster,
+            kafka: KafkaConfig {
+                connection: connection?,
+                group: raw.kafka.group,
+                startup_timeout: raw.kafka.startup_timeout,
+            },
+            topics: TopicsConfig {
+                telemetry: raw.topics.telemetry,
+                shuffle: raw.topics.shuffle,
+                windows: raw.topics.windows,
+                decisions: raw.topics.decisions,
+                decisions_current: raw.topics.decisions_current,
+                alerts: raw.topics.alerts,
+                late: raw.topics.late,
+                dead_letters: raw.topics.dead_letters,
+                state: raw.topics.state,
+                shuffle_partitions: raw.topics.shuffle_partitions,
+                replication_factor: u32::try_from(raw.topics.replication_factor).ok(),
+                replay_horizon: raw.topics.replay_horizon,
+            },
+            ingest: IngestConfig {
+                format: raw.ingest.format,
+                registry,
+                mapping,
+                default_workspace: WorkspaceId::from(raw.ingest.default_workspace),
+                max_record_bytes: raw.ingest.max_record_bytes.bytes(),
+                unknown_metrics_per_entity: raw.ingest.unknown_metrics_per_entity as usize,
+                instances_per_agent: raw.ingest.instances_per_agent as usize,
+                saturation_level: raw.ingest.saturation_level,
+            },
+            time: TimeConfig {
+                pane: raw.time.pane,
+                disorder: raw.time.disorder,
+                allowed_lateness: raw.time.allowed_lateness,
+                max_future: raw.time.max_future,
+                max_skew: raw.time.max_skew,
+                idle_after: raw.time.idle_after,
+                stall_after: raw.time.stall_after,
+            },
+            windows,
+            policies,
+            alerts,
+            output: OutputConfig { format: raw.output.format, cloudevents: raw.output.cloudevents },
+            workers: WorkersConfig {
+                aggregate: raw.workers.aggregate as usize,
+                decide: raw.workers.decide as usize,
+                batch: raw.workers.batch as usize,
+            },
+            delivery: raw.delivery,
+            log: LogConfig { format: raw.log.format, level: raw.log.level },
+            metrics: MetricsConfig { listen: raw.metrics.listen },
+        })
+    }
+
+    fn node_id(&mut self, id: Option<String>) -> String {
+        let id = id.or_else(host_name);
+        if id.is_none() {
+            self.note("node.id", "expected a name, since this host's name cannot be read");
+        }
+        id.unwrap_or_default()
+    }
+}
+
+fn window(raw: &WindowSection) -> WindowConfig {
+    WindowConfig {
+        spec: WindowSpec { size: raw.size, slide: raw.slide.unwrap_or(raw.size) },
+        agent: raw.levels.contains(&Level::Agent),
+        instance: raw.levels.contains(&Level::Instance),
+    }
+}
+
+/// The host's name, from where Linux, containers and shells have it.
+fn host_name() -> Option<String> {
+    let files = ["/proc/sys/kernel/hostname", "/etc/hostname"].into_iter();
+    let from_files = files.filter_map(|file| std::fs::read_to_string(file).ok());
+    let names = from_files.chain(std::env::var("HOSTNAME").ok());
+    names.map(|name| name.trim().to_owned()).find(|name| !name.is_empty())
+}

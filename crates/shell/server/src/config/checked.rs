@@ -1,0 +1,182 @@
+//! The configuration as checked: what the rest of the program may rely on without looking again.
+
+use super::raw::{Delivery, IngestFormat, LogFormat, LogLevel, OutputFormat};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegauge_kafka::client::{Connection, Secret};
+use tidegauge_model::{WindowSpec, WorkspaceId};
+use tidegauge_policy::{AlertRules, Policy};
+use tidegauge_wire::Mapping;
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from, where there is one.
+    pub file: Option<PathBuf>,
+    /// Name of this process among its like.
+    pub node_id: String,
+    /// Name of this installation.
+    pub cluster: String,
+    /// The brokers.
+    pub kafka: KafkaConfig,
+    /// Topics.
+    pub topics: TopicsConfig,
+    /// How telemetry is read.
+    pub ingest: IngestConfig,
+    /// How event time is cut.
+    pub time: TimeConfig,
+    /// Windows, each (size, slide) once, in the order written; at least one.
+    pub windows: Vec<WindowConfig>,
+    /// Policies with names of their own, in the order of their files; the window of each is one of `windows`.
+    pub policies: Vec<Policy>,
+    /// Alert rules; the built-in ones where none are configured.
+    pub alerts: Vec<AlertRules>,
+    /// How outputs are published.
+    pub output: OutputConfig,
+    /// Threads.
+    pub workers: WorkersConfig,
+    /// What survives a crash.
+    pub delivery: Delivery,
+    /// Log lines.
+    pub log: LogConfig,
+    /// tidegauge's own metrics.
+    pub metrics: MetricsConfig,
+}
+
+/// The brokers, and how to reach them.
+#[derive(Clone, Debug)]
+pub struct KafkaConfig {
+    /// How to reach them.
+    pub connection: Connection,
+    /// Consumer group; stages add `-aggregate` and `-decide`.
+    pub group: String,
+    /// How long to wait for a broker at start.
+    pub startup_timeout: Duration,
+}
+
+/// Names of topics, all different.
+#[derive(Clone, Debug)]
+pub struct TopicsConfig {
+    /// Read from; at least one.
+    pub telemetry: Vec<String>,
+    /// The journal between the two stages.
+    pub shuffle: String,
+    /// Closed windows.
+    pub windows: String,
+    /// Every decision.
+    pub decisions: String,
+    /// The standing decision of each target.
+    pub decisions_current: String,
+    /// Transitions of alerts.
+    pub alerts: String,
+    /// Samples that came too late.
+    pub late: String,
+    /// Records that could not be read.
+    pub dead_letters: String,
+    /// Snapshots and checkpoints.
+    pub state: String,
+    /// Partitions of the shuffle and state topics, at least one.
+    pub shuffle_partitions: u32,
+    /// Copies of each partition; `None`: the broker's default.
+    pub replication_factor: Option<u32>,
+    /// How long shuffle and state are kept.
+    pub replay_horizon: Duration,
+}
+
+/// How telemetry is read.
+#[derive(Clone, Debug)]
+pub struct IngestConfig {
+    /// How it is encoded.
+    pub format: IngestFormat,
+    /// The schema registry, where there is one.
+    pub registry: Option<RegistryConfig>,
+    /// How foreign records become samples; `None`: records are native.
+    pub mapping: Option<Arc<Mapping>>,
+    /// Workspace of samples that name none.
+    pub default_workspace: WorkspaceId,
+    /// Longest record that is read.
+    pub max_record_bytes: usize,
+    /// Most metrics without a built-in name kept of one instance.
+    pub unknown_metrics_per_entity: usize,
+    /// Most instances of one agent kept apart.
+    pub instances_per_agent: usize,
+    /// Utilization of limit from which a resource counts as saturated, above 0 and at most 1.
+    pub saturation_level: f64,
+}
+
+/// A schema registry.
+#[derive(Clone, Debug)]
+pub struct RegistryConfig {
+    /// Its address.
+    pub url: String,
+    /// User and password, where it asks for them.
+    pub user: Option<(String, Secret)>,
+}
+
+/// How event time is cut, and how long to wait for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeConfig {
+    /// Width of a pane.
+    pub pane: Duration,
+    /// How far behind the greatest event time a sample is still on time.
+    pub disorder: Duration,
+    /// How long after its pane closed a sample still travels as a correction.
+    pub allowed_lateness: Duration,
+    /// How far ahead of the broker's clock a sample may be.
+    pub max_future: Duration,
+    /// A drained partition this far behind the others is not waited for.
+    pub max_skew: Duration,
+    /// A drained partition is idle after this long.
+    pub idle_after: Duration,
+    /// A partition without marks for this long is not waited for.
+    pub stall_after: Duration,
+}
+
+/// One kind of window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowConfig {
+    /// Size and slide: whole numbers of panes, the size a multiple of the slide.
+    pub spec: WindowSpec,
+    /// Whether agents are summarized. One of the two is true.
+    pub agent: bool,
+    /// Whether instances are summarized.
+    pub instance: bool,
+}
+
+/// How outputs are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// How they are encoded.
+    pub format: OutputFormat,
+    /// Whether they carry the headers of a CloudEvent.
+    pub cloudevents: bool,
+}
+
+/// Threads of each stage; together at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkersConfig {
+    /// Threads that read telemetry.
+    pub aggregate: usize,
+    /// Threads that close windows and decide.
+    pub decide: usize,
+    /// Most records taken from a partition at a time.
+    pub batch: usize,
+}
+
+/// Log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Their form.
+    pub format: LogFormat,
+    /// How much is logged.
+    pub level: LogLevel,
+}
+
+/// tidegauge's own metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Where Prometheus finds them; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+}

@@ -1,0 +1,269 @@
+//! What the configuration refers to: certificates, passwords, mappings, policies, alert rules.
+
+use super::check::Checker;
+use super::checked::{RegistryConfig, WindowConfig};
+use super::problem::Problem;
+use super::raw::{KafkaSection, RegistrySection, SecurityProtocol, SecuritySection};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tidegauge_kafka::client::{Connection, Protocol, RESERVED, Sasl, Secret, Security};
+use tidegauge_model::WindowSpec;
+use tidegauge_policy::{AlertRules, HumanDuration, Policy, PolicyError};
+use tidegauge_wire::Mapping;
+
+impl Checker {
+    pub(super) fn connection(&mut self, raw: &KafkaSection, node_id: &str) -> Option<Connection> {
+        let before = self.problems.len();
+        self.require(!raw.bootstrap.is_empty(), "kafka.bootstrap", || "expected at least one host:port".into());
+        for broker in &raw.bootstrap {
+            let has_port =
+                broker.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+            self.require(has_port, "kafka.bootstrap", || format!("expected host:port, found `{broker}`"));
+        }
+        for name in raw.properties.keys() {
+            if let Some((_, instead)) = RESERVED.iter().find(|(reserved, _)| reserved == name) {
+                self.note(&format!("kafka.properties.{name}"), format!("expected not to be set here: {instead}"));
+            }
+        }
+        let security = self.security(&raw.security);
+        let connection = Connection {
+            bootstrap: raw.bootstrap.join(","),
+            node: node_id.to_owned(),
+            security,
+            properties: raw.properties.clone(),
+        };
+        if self.problems.len() == before
+            && let Err((property, message)) = connection.check()
+        {
+            let key = property.map_or_else(|| "kafka".to_owned(), |name| format!("kafka.properties.{name}"));
+            self.note(&key, format!("expected what librdkafka accepts: {message}"));
+        }
+        (self.problems.len() == before).then_some(connection)
+    }
+
+    fn security(&mut self, raw: &SecuritySection) -> Security {
+        let protocol = match raw.protocol {
+            SecurityProtocol::Plaintext => Protocol::Plaintext,
+            SecurityProtocol::Ssl => Protocol::Ssl,
+            SecurityProtocol::SaslSsl => Protocol::SaslSsl,
+            SecurityProtocol::SaslPlaintext => Protocol::SaslPlaintext,
+        };
+        let name = protocol.name();
+        let files = [
+            ("kafka.security.ca_file", &raw.ca_file),
+            ("kafka.security.certificate_file", &raw.certificate_file),
+            ("kafka.security.key_file", &raw.key_file),
+        ];
+        let [ca_file, certificate_file, key_file] = files.map(|(key, path)| {
+            if path.is_some() && !protocol.has_tls() {
+                self.note(key, format!("expected with protocol ssl or sasl_ssl only, but the protocol is {name}"));
+            }
+            path.as_deref().and_then(|path| self.existing(key, path))
+        });
+        if raw.certificate_file.is_some() != raw.key_file.is_some() {
+            let keys = ["kafka.security.certificate_file", "kafka.security.key_file"];
+            self.note_between(&keys, "expected certificate_file and key_file together");
+        }
+        Security { protocol, ca_file, certificate_file, key_file, sasl: self.sasl(raw, protocol) }
+    }
+
+    fn sasl(&mut self, raw: &SecuritySection, protocol: Protocol) -> Option<Sasl> {
+        let given = [
+            ("kafka.security.mechanism", raw.mechanism.is_some()),
+            ("kafka.security.username", raw.username.is_some()),
+            ("kafka.security.password_file", raw.password_file.is_some()),
+        ];
+        let name = protocol.name();
+        for (key, given) in given {
+            if given && !protocol.has_sasl() {
+                self.note(
+                    key,
+                    format!("expected with protocol sasl_ssl or sasl_plaintext only, but the protocol is {name}"),
+                );
+            }
+            if !given && protocol.has_sasl() {
+                let field = key.rsplit('.').next().unwrap_or_default();
+                self.note(
+                    "kafka.security.protocol",
+                    format!("expected {field} to be set, since the protocol is {name}"),
+                );
+            }
+        }
+        let password = self.secret("kafka.security.password_file", raw.password_file.as_deref()?)?;
+        Some(Sasl { mechanism: raw.mechanism?.name().to_owned(), username: raw.username.clone()?, password })
+    }
+
+    pub(super) fn registry(&mut self, raw: &RegistrySection) -> Option<RegistryConfig> {
+        let key = "ingest.schema_registry";
+        if raw.username.is_some() != raw.password_file.is_some() {
+            let keys = ["ingest.schema_registry.username", "ingest.schema_registry.password_file"];
+            self.note_between(&keys, "expected username and password_file together");
+        }
+        let Some(url) = raw.url.clone() else {
+            if raw.username.is_some() || raw.password_file.is_some() {
+                self.note(&format!("{key}.url"), "expected an address, since username or password_file is set");
+            }
+            return None;
+        };
+        let has_scheme = url.starts_with("http://") || url.starts_with("https://");
+        self.require(has_scheme, &format!("{key}.url"), || format!("expected http://… or https://…, found `{url}`"));
+        let password = raw.password_file.as_deref().and_then(|path| self.secret(&format!("{key}.password_file"), path));
+        Some(RegistryConfig { url, user: raw.username.clone().zip(password) })
+    }
+
+    fn secret(&mut self, key: &str, path: &Path) -> Option<Secret> {
+        let text = self.text(key, path)?;
+        let secret = text.trim_end();
+        self.require(!secret.is_empty(), key, || format!("expected a password in {}, found nothing", path.display()));
+        (!secret.is_empty()).then(|| Secret::new(secret.to_owned()))
+    }
+
+    pub(super) fn mapping(&mut self, path: Option<&Path>) -> Option<Arc<Mapping>> {
+        let path = path?;
+        let text = self.text("ingest.mapping", path)?;
+        let file = self.resolve("ingest.mapping", path).display().to_string();
+        match Mapping::parse(&file, &text) {
+            Ok(mapping) => Some(Arc::new(mapping)),
+            Err(error) => {
+                let problems = error.problems.into_iter();
+                self.problems.extend(problems.map(|problem| Problem {
+                    origin: error.file.clone(),
+                    key: problem.key,
+                    message: problem.message,
+                    nearest: None,
+                }));
+                None
+            }
+        }
+    }
+
+    /// The policies of all files, each name once.
+    pub(super) fn policies(&mut self, paths: &[PathBuf], windows: &[WindowConfig]) -> Vec<Policy> {
+        let key = "policies.paths";
+        let mut policies = Vec::new();
+        let mut seen = BTreeMap::new();
+        for path in paths {
+            for file in self.yaml_files(key, path) {
+                let Some(text) = self.text(key, &file) else { continue };
+                let name = file.display().to_string();
+                match Policy::parse(&name, &text) {
+                    Ok(of_file) => {
+                        for policy in of_file {
+                            self.window_exists(&name, "spec.window", policy.window, windows);
+                            if let Some(first) = seen.insert(policy.name.clone(), name.clone()) {
+                                let message =
+                                    format!("expected a name of its own, but {first} has `{}` too", policy.name);
+                                self.note_in(&name, "metadata.name", message);
+                            }
+                            policies.push(policy);
+                        }
+                    }
+                    Err(error) => self.problems.push(problem_of(error)),
+                }
+            }
+        }
+        policies
+    }
+
+    /// The rules of the file, or the built-in ones.
+    pub(super) fn alerts(&mut self, path: Option<&Path>, windows: &[WindowConfig]) -> Vec<AlertRules> {
+        let key = "alerts.path";
+        let Some(path) = path else { return built_in_rules(windows) };
+        let Some(text) = self.text(key, path) else { return Vec::new() };
+        let name = self.resolve(key, path).display().to_string();
+        match AlertRules::parse(&name, &text) {
+            Ok(rules) => {
+                for rules in &rules {
+                    self.window_exists(&name, "spec.window", rules.window(), windows);
+                }
+                rules
+            }
+            Err(error) => {
+                self.problems.push(problem_of(error));
+                Vec::new()
+            }
+        }
+    }
+
+    fn window_exists(&mut self, file: &str, key: &str, spec: WindowSpec, windows: &[WindowConfig]) {
+        if !windows.iter().any(|window| window.spec == spec) {
+            let kinds: Vec<_> = windows.iter().map(|window| describe(window.spec)).collect();
+            let message = format!(
+                "expected one of the windows that the configuration has under `windows` ({}), found {}",
+                kinds.join(", "),
+                describe(spec)
+            );
+            self.note_in(file, key, message);
+        }
+    }
+
+    fn note_in(&mut self, file: &str, key: &str, message: String) {
+        self.problems.push(Problem { origin: file.to_owned(), key: key.to_owned(), message, nearest: None });
+    }
+
+    /// The file itself, or the YAML files of the folder, by name.
+    fn yaml_files(&mut self, key: &str, path: &Path) -> Vec<PathBuf> {
+        let resolved = self.resolve(key, path);
+        if !resolved.is_dir() {
+            return vec![path.to_owned()];
+        }
+        let entries = match std::fs::read_dir(&resolved) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.note(key, format!("expected a folder that can be read: {}: {error}", resolved.display()));
+                return Vec::new();
+            }
+        };
+        let is_yaml =
+            |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_yaml).collect();
+        files.sort();
+        self.require(!files.is_empty(), key, || format!("expected .yaml files in {}, found none", resolved.display()));
+        // Absolute or relative to here by now: not to be resolved again.
+        files.into_iter().map(|file| std::path::absolute(&file).unwrap_or(file)).collect()
+    }
+
+    fn text(&mut self, key: &str, path: &Path) -> Option<String> {
+        let path = self.existing(key, path)?;
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                self.note(key, format!("expected a file that can be read: {}: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    fn existing(&mut self, key: &str, path: &Path) -> Option<PathBuf> {
+        let path = self.resolve(key, path);
+        self.require(path.is_file(), key, || format!("expected a file, but there is none at {}", path.display()));
+        path.is_file().then_some(path)
+    }
+}
+
+/// The rules that are there without configuration, over the first kind of window that there is.
+const BUILT_IN_RULES: &str = include_str!("../../../../../examples/policies/alerts-default.yaml");
+const BUILT_IN_WINDOW: &str = "window: { size: 1m, slide: 10s }";
+
+fn built_in_rules(windows: &[WindowConfig]) -> Vec<AlertRules> {
+    let Some(first) = windows.iter().find(|window| window.agent) else { return Vec::new() };
+    let (size, slide) = (HumanDuration(first.spec.size), HumanDuration(first.spec.slide));
+    let text = BUILT_IN_RULES.replace(BUILT_IN_WINDOW, &format!("window: {{ size: {size}, slide: {slide} }}"));
+    // A window that the rules refuse was refused for itself.
+    AlertRules::parse("built-in alert rules", &text).unwrap_or_default()
+}
+
+fn describe(spec: WindowSpec) -> String {
+    format!("{} sliding by {}", HumanDuration(spec.size), HumanDuration(spec.slide))
+}
+
+fn problem_of(error: PolicyError) -> Problem {
+    let place = error.place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
+    Problem {
+        origin: format!("{}{place}", error.file),
+        key: error.path,
+        message: error.message,
+        nearest: error.nearest,
+    }
+}

@@ -1,0 +1,50 @@
+//! Configuration, in two stages: as written ([`raw::RawConfig`]), as checked ([`Config`]).
+//!
+//! ```text
+//!  defaults ◄ file ◄ TIDEGAUGE__SECTION__KEY ◄ flags      (layers, each value with its origin)
+//!       └──────────────┬─────────────────────┘
+//!                      ▼ names, types, units                ▼ contradictions, files, policies
+//!                  RawConfig  ─────────────────────────►  Config
+//! ```
+//!
+//! Every setting is declared once, in [`raw`], with its documentation and its default; the reader, the messages and
+//! the file that `tidegauge generate config` prints all come from that declaration.
+//!
+//! - **F1** All that is wrong is said at once, each with where it was set, its key, what was expected and, for an
+//!   unknown key, the nearest known one.
+//! - **F2** A default is a text read by the same reader as an operator's: the generated file means the defaults.
+//! - **F3** Secrets come from files and are never printed.
+//!
+//! The reader walks the merged tree itself instead of deriving `Deserialize`, which stops at the first problem and
+//! forgets where a value came from.
+
+mod check;
+mod checked;
+mod files;
+pub mod layers;
+mod limits;
+mod problem;
+pub mod raw;
+mod reader;
+mod setting;
+mod template;
+
+pub use checked::{
+    Config, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, RegistryConfig, TimeConfig,
+    TopicsConfig, WindowConfig, WorkersConfig,
+};
+pub use layers::Layers;
+pub use problem::{ConfigError, Problem};
+pub use raw::{Delivery, IngestFormat, LogFormat, LogLevel, OutputFormat};
+pub use template::template;
+
+impl Config {
+    /// Reads all layers and checks them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with every problem found.
+    pub fn load(layers: &Layers) -> Result<Self, ConfigError> {
+        check::check(layers.read()?)
+    }
+}

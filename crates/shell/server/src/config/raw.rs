@@ -1,0 +1,308 @@
+//! Every setting, with what it does, its unit, its default and its edges, as an operator writes it.
+
+use super::setting::Default::{Absent, Required};
+use super::setting::{ByteSize, choices, sections};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tidegauge_model::Level;
+
+choices! {
+    /// What the broker's listener speaks.
+    SecurityProtocol {
+        /// No encryption, no authentication.
+        Plaintext = "plaintext",
+        /// TLS.
+        Ssl = "ssl",
+        /// SASL over TLS.
+        SaslSsl = "sasl_ssl",
+        /// SASL without encryption.
+        SaslPlaintext = "sasl_plaintext",
+    }
+    /// How a password is proved to the broker.
+    Mechanism {
+        /// SCRAM with SHA-256.
+        ScramSha256 = "SCRAM-SHA-256",
+        /// SCRAM with SHA-512.
+        ScramSha512 = "SCRAM-SHA-512",
+        /// As it is.
+        Plain = "PLAIN",
+    }
+    /// How telemetry is encoded.
+    IngestFormat {
+        /// Told apart record by record.
+        Auto = "auto",
+        /// Avro behind a zero byte and a registry's schema id.
+        AvroConfluent = "avro_confluent",
+        /// Avro behind `C3 01` and the schema's fingerprint.
+        AvroSingleObject = "avro_single_object",
+        /// JSON only.
+        Json = "json",
+    }
+    /// How outputs are encoded.
+    OutputFormat {
+        /// Avro: Confluent framing where a registry is configured, else single-object.
+        Avro = "avro",
+        /// JSON.
+        Json = "json",
+    }
+    /// What survives a crash.
+    Delivery {
+        /// Nothing is lost; after a crash some outputs may be published twice, with the same ids.
+        AtLeastOnce = "at_least_once",
+        /// Nothing is lost, nothing is published twice.
+        ExactlyOnce = "exactly_once",
+    }
+    /// The form of log lines.
+    LogFormat {
+        /// `human` on a terminal, `json` otherwise.
+        Auto = "auto",
+        /// For people.
+        Human = "human",
+        /// One JSON object a line.
+        Json = "json",
+    }
+    /// How much is logged.
+    LogLevel {
+        /// Only what failed.
+        Error = "error",
+        /// And what needs attention.
+        Warn = "warn",
+        /// And what happened.
+        Info = "info",
+        /// And how.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+impl super::setting::Leaf for Level {
+    fn expected() -> String {
+        "one of agent, instance".into()
+    }
+
+    fn read(value: &config::Value) -> Option<Self> {
+        match super::setting::text_of(value)?.as_str() {
+            "agent" => Some(Self::Agent),
+            "instance" => Some(Self::Instance),
+            _ => None,
+        }
+    }
+}
+
+sections! {
+    /// The configuration as it is written.
+    RawConfig {
+        /// This process.
+        node: NodeSection = "{}",
+        /// Name of this installation: outputs say `/tidegauge/<cluster>` as their CloudEvents source. Changing it
+        /// changes nothing else.
+        cluster: String = "default",
+        /// The brokers, and how to reach them.
+        kafka: KafkaSection = "{}",
+        /// Names and shapes of topics.
+        topics: TopicsSection = "{}",
+        /// How telemetry is read.
+        ingest: IngestSection = "{}",
+        /// How event time is cut, and how long to wait for whom.
+        time: TimeSection = "{}",
+        /// The windows that are kept, published, and named by policies. Each pair of size and slide once.
+        windows: Vec<WindowSection> = "[{size: 1m, slide: 10s, levels: [agent, instance]}]",
+        /// What is decided.
+        policies: PoliciesSection = "{}",
+        /// What is alerted on.
+        alerts: AlertsSection = "{}",
+        /// How windows, decisions and alerts are published.
+        output: OutputSection = "{}",
+        /// How many threads each stage has in this process.
+        workers: WorkersSection = "{}",
+        /// What survives a crash: `at_least_once`. (`exactly_once` is refused: it is not built yet.)
+        delivery: Delivery = "at_least_once",
+        /// Log lines, which go to standard error.
+        log: LogSection = "{}",
+        /// tidegauge's own metrics.
+        metrics: MetricsSection = "{}",
+    }
+
+    /// This process.
+    NodeSection {
+        /// Name of this process among its like; default: the host's name. Two processes of one group need different
+        /// ones: the broker takes equal names for the same process, restarted, and locks the older one out.
+        id: Option<String> = Absent,
+    }
+
+    /// The brokers, and how to reach them.
+    KafkaSection {
+        /// Brokers to ask first, `host:port`, as a list or separated by commas. The others are learnt from them.
+        bootstrap: Vec<String> = "[localhost:9092]",
+        /// Consumer group; `-aggregate` and `-decide` are added to it. Another name starts from the beginning of
+        /// the topics.
+        group: String = "tidegauge",
+        /// How long to wait for a broker at start before giving up with exit code 69.
+        startup_timeout: Duration = "60s",
+        /// Encryption and authentication.
+        security: SecuritySection = "{}",
+        /// More settings of librdkafka under its own names, such as `socket.timeout.ms`. Those that correctness
+        /// rests on are refused.
+        properties: BTreeMap<String, String> = "{}",
+    }
+
+    /// Encryption and authentication.
+    SecuritySection {
+        /// What the broker's listener speaks: `plaintext`, `ssl`, `sasl_ssl` or `sasl_plaintext`.
+        protocol: SecurityProtocol = "plaintext",
+        /// PEM file of the authorities to trust; default: the system's. With `ssl` and `sasl_ssl` only. Relative
+        /// paths, here and below, are relative to the configuration file.
+        ca_file: Option<PathBuf> = Absent,
+        /// PEM file of our own certificate, where the broker asks for one; needs `key_file`.
+        certificate_file: Option<PathBuf> = Absent,
+        /// PEM file of the key of `certificate_file`, without a password.
+        key_file: Option<PathBuf> = Absent,
+        /// How the password is proved, with the sasl protocols: `SCRAM-SHA-256`, `SCRAM-SHA-512` or `PLAIN`.
+        mechanism: Option<Mechanism> = Absent,
+        /// The user, with the sasl protocols.
+        username: Option<String> = Absent,
+        /// File that holds the password, with the sasl protocols; white space at its end is not part of it.
+        password_file: Option<PathBuf> = Absent,
+    }
+
+    /// Names and shapes of topics. `tidegauge topics ensure` creates those that are missing.
+    TopicsSection {
+        /// Topics that telemetry is read from, at least one. Best with `message.timestamp.type=LogAppendTime`.
+        telemetry: Vec<String> = "[agents.telemetry.v1]",
+        /// The journal between the two stages.
+        shuffle: String = "tidegauge.shuffle.v1",
+        /// Closed windows.
+        windows: String = "tidegauge.windows.v1",
+        /// Every decision.
+        decisions: String = "tidegauge.decisions.v1",
+        /// The standing decision of each target.
+        decisions_current: String = "tidegauge.decisions.current.v1",
+        /// Transitions of alerts.
+        alerts: String = "tidegauge.alerts.v1",
+        /// Samples that came too late.
+        late: String = "tidegauge.late.v1",
+        /// Records that could not be read.
+        dead_letters: String = "tidegauge.dead-letters.v1",
+        /// Snapshots and checkpoints.
+        state: String = "tidegauge.state.v1",
+        /// Partitions of the shuffle topic, of the state topic and of the outputs, 1 to 1024: the most workers that
+        /// can decide at the same time. Fixed once the topics exist.
+        shuffle_partitions: u32 = "8",
+        /// Copies of each partition of topics that are created; -1: the broker's default.
+        replication_factor: i32 = "-1",
+        /// How long the shuffle and state topics are kept, and so how far back a replay can go.
+        replay_horizon: Duration = "7d",
+    }
+
+    /// How telemetry is read.
+    IngestSection {
+        /// How it is encoded: `avro_confluent`, `avro_single_object`, `json`, or `auto` to tell record by record.
+        format: IngestFormat = "auto",
+        /// The schema registry, where there is one.
+        schema_registry: RegistrySection = "{}",
+        /// Mapping file for records that are not tidegauge's own; default: none.
+        mapping: Option<PathBuf> = Absent,
+        /// Workspace of samples that name none.
+        default_workspace: String = "default",
+        /// Longest record that is read, 1 KiB to 16 MiB; longer ones go to dead letters, cut.
+        max_record_bytes: ByteSize = "1 MiB",
+        /// Most metrics without a built-in name that are kept of one instance; further ones are dropped and counted.
+        unknown_metrics_per_entity: u32 = "64",
+        /// Most instances of one agent that are kept apart; further ones count together.
+        instances_per_agent: u32 = "20000",
+        /// Utilization of its limit from which a resource counts as saturated: a ratio above 0, at most 1.
+        saturation_level: f64 = "0.9",
+    }
+
+    /// The schema registry, where there is one. Without it, Confluent framing is read with the schemas built in.
+    RegistrySection {
+        /// Its address, such as `https://registry:8081`; default: none.
+        url: Option<String> = Absent,
+        /// The user, where it asks for one; needs `password_file`.
+        username: Option<String> = Absent,
+        /// File that holds the password.
+        password_file: Option<PathBuf> = Absent,
+    }
+
+    /// How event time is cut, and how long to wait for whom.
+    TimeSection {
+        /// Width of a pane, the smallest slice of event time, 100 ms to 1 h. Windows are whole numbers of it.
+        pane: Duration = "10s",
+        /// How far behind the greatest event time of its partition a sample is still on time. Greater: fewer late
+        /// samples, later windows.
+        disorder: Duration = "5s",
+        /// How long after its pane closed a sample still counts in windows that are open; older ones go to the late
+        /// topic.
+        allowed_lateness: Duration = "1m",
+        /// How far ahead of the broker's clock a sample may be; others go to dead letters.
+        max_future: Duration = "60s",
+        /// A partition that was read to its end and is this far behind the others is not waited for. At least a
+        /// pane.
+        max_skew: Duration = "5m",
+        /// A partition that was read to its end is idle after this long, and not waited for. At least 1 s.
+        idle_after: Duration = "15s",
+        /// A partition whose worker has said nothing for this long is not waited for, and lowers completeness. At
+        /// least 10 s: workers speak every 5 s.
+        stall_after: Duration = "60s",
+    }
+
+    /// One kind of window.
+    WindowSection {
+        /// Its length: a whole number of panes.
+        size: Duration = Required,
+        /// Distance between successive windows: a whole number of panes, and of which the size is a multiple.
+        /// Default: the size, so that windows do not overlap.
+        slide: Option<Duration> = Absent,
+        /// What is summarized: `agent`, `instance`, or both.
+        levels: Vec<Level> = "[agent, instance]",
+    }
+
+    /// What is decided.
+    PoliciesSection {
+        /// Policy files, or directories of which every `.yaml` and `.yml` file is read. Without one, nothing is
+        /// decided.
+        paths: Vec<PathBuf> = "[]",
+    }
+
+    /// What is alerted on.
+    AlertsSection {
+        /// File of alert rules; default: the built-in rules.
+        path: Option<PathBuf> = Absent,
+    }
+
+    /// How windows, decisions and alerts are published.
+    OutputSection {
+        /// `avro` (in Confluent framing where a schema registry is configured, else single-object) or `json`.
+        format: OutputFormat = "avro",
+        /// Whether records carry the headers of a CloudEvent.
+        cloudevents: bool = "true",
+    }
+
+    /// How many threads each stage has in this process; together at least one, each at most 256.
+    WorkersSection {
+        /// Threads that read telemetry. More than its partitions are idle.
+        aggregate: u32 = "1",
+        /// Threads that close windows and decide. More than `topics.shuffle_partitions` are idle.
+        decide: u32 = "1",
+        /// Most records taken from a partition at a time, 1 to 100000. Results do not depend on it.
+        batch: u32 = "10000",
+    }
+
+    /// Log lines, which go to standard error.
+    LogSection {
+        /// `human`, `json`, or `auto`: human on a terminal, else json.
+        format: LogFormat = "auto",
+        /// `error`, `warn`, `info`, `debug` or `trace`. The environment variable TIDEGAUGE_LOG has precedence, and
+        /// may be finer: `info,tidegauge_kafka=debug`.
+        level: LogLevel = "info",
+    }
+
+    /// tidegauge's own metrics.
+    MetricsSection {
+        /// Address at which Prometheus finds them under `/metrics`, such as 127.0.0.1:9464; default: nowhere.
+        listen: Option<SocketAddr> = Absent,
+    }
+}

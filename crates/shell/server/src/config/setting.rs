@@ -1,0 +1,203 @@
+//! What a setting can be: durations, sizes, names from a list. One [`Leaf`] for each kind of value, and the
+//! [`sections!`] macro, which makes a section of them.
+
+use config::{Value, ValueKind};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tidegauge_policy::HumanDuration;
+
+/// A value without keys of its own.
+pub(super) trait Leaf: Sized {
+    /// Completes "expected …".
+    fn expected() -> String;
+
+    /// The value; `None` if it is no such thing.
+    fn read(value: &Value) -> Option<Self>;
+}
+
+/// A size in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+impl ByteSize {
+    /// The number of bytes, which fits since values are bounded far below.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+/// The text of a scalar, as it was written or as it would be.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match &value.kind {
+        ValueKind::String(text) => Some(text.clone()),
+        ValueKind::Boolean(value) => Some(value.to_string()),
+        ValueKind::I64(value) => Some(value.to_string()),
+        ValueKind::U64(value) => Some(value.to_string()),
+        ValueKind::Float(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+impl Leaf for String {
+    fn expected() -> String {
+        "a text that is not empty".into()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        text_of(value).filter(|text| !text.trim().is_empty())
+    }
+}
+
+impl Leaf for PathBuf {
+    fn expected() -> String {
+        "a path".into()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        String::read(value).map(Self::from)
+    }
+}
+
+impl Leaf for Duration {
+    fn expected() -> String {
+        "a duration with its unit, such as 500ms, 10s, 5m, 1h30m or 7d".into()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        text_of(value)?.parse().ok().map(|HumanDuration(duration)| duration)
+    }
+}
+
+impl Leaf for ByteSize {
+    fn expected() -> String {
+        "a size with its unit, such as 64 KiB, 1 MiB or 500 kB".into()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        let text = text_of(value)?;
+        let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+        has_unit.then(|| text.parse::<bytesize::ByteSize>().ok()).flatten().map(|size| Self(size.as_u64()))
+    }
+}
+
+impl Leaf for bool {
+    fn expected() -> String {
+        "true or false".into()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        text_of(value)?.parse().ok()
+    }
+}
+
+impl Leaf for u32 {
+    fn expected() -> String {
+        "a whole number without a unit, 0 or greater".into()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        text_of(value)?.parse().ok()
+    }
+}
+
+impl Leaf for i32 {
+    fn expected() -> String {
+        "a whole number without a unit".into()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        text_of(value)?.parse().ok()
+    }
+}
+
+impl Leaf for f64 {
+    fn expected() -> String {
+        "a number without a unit".into()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        text_of(value)?.parse().ok().filter(|number: &f64| number.is_finite())
+    }
+}
+
+impl Leaf for SocketAddr {
+    fn expected() -> String {
+        "an address and a port, such as 127.0.0.1:9464".into()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        text_of(value)?.parse().ok()
+    }
+}
+
+/// Names from a closed list, in the words of the configuration.
+macro_rules! choices {
+    ($($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),* $(,)? })*) => { $(
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($(#[$doc])* $variant),* }
+
+        impl $name {
+            /// The word for it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+        }
+
+        impl $crate::config::setting::Leaf for $name {
+            fn expected() -> String {
+                format!("one of {}", [$($word),*].join(", "))
+            }
+
+            fn read(value: &config::Value) -> Option<Self> {
+                let text = $crate::config::setting::text_of(value)?;
+                match text.as_str() { $($word => Some(Self::$variant),)* _ => None }
+            }
+        }
+    )* };
+}
+
+/// What holds where an operator writes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Default {
+    /// This text, read as if it stood in the file.
+    Text(&'static str),
+    /// Nothing: the setting is an `Option`.
+    Absent,
+    /// There is no default.
+    Required,
+}
+
+impl From<&'static str> for Default {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// Declares sections: structs whose fields are settings, with their documentation and defaults, and how to read them.
+macro_rules! sections {
+    ($($(#[doc = $about:literal])* $name:ident { $($(#[doc = $doc:literal])* $field:ident: $kind:ty = $default:expr,)* })*) => { $(
+        $(#[doc = $about])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name { $($(#[doc = $doc])* pub $field: $kind),* }
+
+        impl $crate::config::reader::Setting for $name {
+            fn read(value: &config::Value, key: &str, reader: &mut $crate::config::reader::Reader) -> Option<Self> {
+                let table = reader.table(value, key, &[$(stringify!($field)),*])?;
+                $(let $field: Option<$kind> = reader.field(&table, key, stringify!($field), ($default).into());)*
+                Some(Self { $($field: $field?),* })
+            }
+
+            fn describe(key: &str, about: &$crate::config::reader::About, out: &mut Vec<$crate::config::reader::Known>) {
+                out.push(about.section(key, &[$($about),*]));
+                $($crate::config::reader::About { docs: &[$($doc),*], default: ($default).into() }
+                    .describe::<$kind>(key, stringify!($field), out);)*
+            }
+        }
+    )* };
+}
+
+pub(super) use {choices, sections};

@@ -1,0 +1,26 @@
+//! The `tidegauge` server: command line, configuration, workers and the commands around them.
+//!
+//! ```text
+//!  command line ─► config ─► live (workers: kafka ⇄ engine)        run
+//!                    │
+//!                    ├─► commands::validate, topics, tail          look and prepare
+//!                    └─► commands::produce, generate               feed
+//! ```
+//!
+//! The shell owns sockets, clocks and threads and decides nothing: what a record means is `wire`'s, what follows from
+//! it the engine's.
+//!
+//! - **S1** Every exit code says what kind of trouble it was ([`exit::Code`]).
+//! - **S2** Standard output carries results only; logs, progress and errors go to standard error.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod connect;
+pub mod exit;
+pub mod fleet;
+pub mod live;
+pub mod telemetry;
+pub mod terminal;
+pub mod topics;
+pub mod trace;

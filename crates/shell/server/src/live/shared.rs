@@ -1,0 +1,169 @@
+//! What the workers of a process share: the configuration, whether to stop, and how a bounded run stands.
+
+use super::RunReport;
+use crate::config::Config;
+use crate::exit::{Code, Failure};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tidegauge_kafka::reader::TopicPartition;
+
+/// Shared by all workers of a process.
+pub(super) struct Shared {
+    pub(super) config: Arc<Config>,
+    pub(super) until_end: bool,
+    stop: Arc<AtomicBool>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Partitions of the shuffle topic and of each telemetry topic.
+    partitions: BTreeMap<String, u32>,
+    /// Where each telemetry partition of a bounded run ends.
+    telemetry_ends: BTreeMap<TopicPartition, i64>,
+    /// Those that were read.
+    telemetry_done: BTreeSet<TopicPartition>,
+    /// Where each shuffle partition ends, once the first stage of a bounded run is done; until it was read.
+    shuffle_ends: Option<BTreeMap<TopicPartition, i64>>,
+    report: RunReport,
+}
+
+impl Shared {
+    pub(super) fn new(config: Arc<Config>, until_end: bool) -> Self {
+        Self { config, until_end, stop: Arc::default(), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds the topics, and where a bounded run ends.
+    pub(super) fn find_topics(&self) -> anyhow::Result<()> {
+        let client: BaseConsumer = self.config.kafka.connection.base("topics").create()?;
+        let topics = &self.config.topics;
+        let needed = [
+            &topics.shuffle,
+            &topics.windows,
+            &topics.decisions,
+            &topics.decisions_current,
+            &topics.alerts,
+            &topics.late,
+            &topics.dead_letters,
+        ];
+        let mut missing = Vec::new();
+        for topic in topics.telemetry.iter().chain(needed) {
+            let metadata = client.fetch_metadata(Some(topic), super::ANSWER)?;
+            match metadata.topics().first().map_or(0, |found| found.partitions().len()) {
+                0 => missing.push(topic.as_str()),
+                count => drop(self.state().partitions.insert(topic.clone(), count as u32)),
+            }
+        }
+        if !missing.is_empty() {
+            let message = format!("no topic {}; `tidegauge topics ensure` creates what is missing", missing.join(", "));
+            return Err(Failure::new(Code::Config, message).into());
+        }
+        if self.until_end {
+            self.state().telemetry_ends = ends(&client, &topics.telemetry, &self.state_partitions())?;
+        }
+        Ok(())
+    }
+
+    fn state_partitions(&self) -> BTreeMap<String, u32> {
+        self.state().partitions.clone()
+    }
+
+    /// Partitions of a topic, as found at start.
+    pub(super) fn partitions(&self, topic: &str) -> u32 {
+        self.state().partitions.get(topic).copied().unwrap_or(0)
+    }
+
+    pub(super) fn stop_on_signals(&self) -> anyhow::Result<()> {
+        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            signal_hook::flag::register(signal, Arc::clone(&self.stop))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    pub(super) fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Where a bounded run ends in this telemetry partition; `None` if the run has no end.
+    pub(super) fn telemetry_end(&self, partition: &TopicPartition) -> Option<i64> {
+        self.state().telemetry_ends.get(partition).copied()
+    }
+
+    /// Whether a bounded run has read this telemetry partition, here or by another worker.
+    pub(super) fn is_telemetry_done(&self, partition: &TopicPartition) -> bool {
+        self.state().telemetry_done.contains(partition)
+    }
+
+    /// A telemetry partition was read to its end and all that follows from it is stored. The last one finds the ends
+    /// of the shuffle topic.
+    pub(super) fn telemetry_done(&self, partition: &TopicPartition) -> Result<(), KafkaError> {
+        let all_done = {
+            let mut state = self.state();
+            state.telemetry_done.insert(partition.clone());
+            state.telemetry_done.len() == state.telemetry_ends.len()
+        };
+        if all_done {
+            let client: BaseConsumer = self.config.kafka.connection.base("ends").create()?;
+            let found = ends(&client, std::slice::from_ref(&self.config.topics.shuffle), &self.state_partitions())?;
+            self.state().shuffle_ends = Some(found);
+        }
+        Ok(())
+    }
+
+    /// Whether every telemetry partition of a bounded run has been read.
+    pub(super) fn telemetry_is_done(&self) -> bool {
+        self.until_end && self.state().shuffle_ends.is_some()
+    }
+
+    /// Where a bounded run ends in this shuffle partition, once that is known and until it was read.
+    pub(super) fn shuffle_end(&self, partition: &TopicPartition) -> Option<i64> {
+        self.state().shuffle_ends.as_ref()?.get(partition).copied()
+    }
+
+    pub(super) fn shuffle_done(&self, partition: &TopicPartition) {
+        if let Some(ends) = &mut self.state().shuffle_ends {
+            ends.remove(partition);
+        }
+    }
+
+    /// Whether every shuffle partition of a bounded run has been read.
+    pub(super) fn shuffle_is_done(&self) -> bool {
+        self.until_end && self.state().shuffle_ends.as_ref().is_some_and(BTreeMap::is_empty)
+    }
+
+    /// Adds to the report of the run.
+    pub(super) fn count(&self, add: impl FnOnce(&mut RunReport)) {
+        add(&mut self.state().report);
+    }
+
+    pub(super) fn report(&self) -> RunReport {
+        self.state().report
+    }
+}
+
+/// The next offset of every partition of `topics`.
+fn ends(
+    client: &BaseConsumer,
+    topics: &[String],
+    partitions: &BTreeMap<String, u32>,
+) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
+    let mut ends = BTreeMap::new();
+    for topic in topics {
+        for partition in 0..partitions.get(topic).copied().unwrap_or(0).cast_signed() {
+            let (_, end) = client.fetch_watermarks(topic, partition, super::ANSWER)?;
+            ends.insert(TopicPartition { topic: topic.clone(), partition }, end);
+        }
+    }
+    Ok(ends)
+}

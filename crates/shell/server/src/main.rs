@@ -1,0 +1,34 @@
+//! The `tidegauge` command.
+
+use clap::Parser;
+use std::process::ExitCode;
+use tidegauge::cli::{Cli, Command};
+use tidegauge::config::Config;
+use tidegauge::{commands, exit, live, telemetry};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return exit::usage(&usage),
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::report(&error),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::Generate(what) = &cli.command {
+        return commands::generate::run(what); // needs neither a configuration nor a broker
+    }
+    let config = Config::load(&cli.layers())?;
+    telemetry::init(config.log, cli.quietest_level(config.log.level))?;
+    match cli.command {
+        Command::Run(args) => live::run(config, args.into()),
+        Command::Validate(args) => commands::validate::run(&config, &args),
+        Command::Topics(args) => commands::topics::run(&config, &args),
+        Command::Produce(args) => commands::produce::run(&config, &args),
+        Command::Tail(args) => commands::tail::run(&config, &args),
+        Command::Generate(_) => unreachable!("handled above"),
+    }
+}

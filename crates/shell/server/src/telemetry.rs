@@ -1,0 +1,55 @@
+//! tidegauge's own log: for people on a terminal, one JSON object a line otherwise, on standard error.
+
+use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::exit::{Code, Failure};
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+
+/// The environment variable that has precedence over `log.level`.
+pub const VARIABLE: &str = "TIDEGAUGE_LOG";
+
+/// Starts logging, once in the process's life.
+///
+/// # Errors
+///
+/// [`Failure`] with [`Code::Config`] if [`VARIABLE`] is set to something that is no filter.
+pub fn init(config: LogConfig, level: LogLevel) -> anyhow::Result<()> {
+    let filter = filter(std::env::var(VARIABLE).ok().as_deref(), level)?;
+    let terminal = std::io::stderr().is_terminal();
+    let human = match config.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if human {
+        let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        builder.with_ansi(colours).init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+    Ok(())
+}
+
+fn filter(variable: Option<&str>, level: LogLevel) -> Result<EnvFilter, Failure> {
+    let text = variable.filter(|text| !text.trim().is_empty()).unwrap_or(level.name());
+    EnvFilter::try_new(text).map_err(|error| {
+        let expected = "expected a level such as debug, or filters such as info,tidegauge_kafka=debug";
+        Failure::new(Code::Config, format!("environment variable {VARIABLE}: {expected}, found `{text}`: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_has_precedence_and_a_wrong_one_is_named() {
+        let shown = |variable| filter(variable, LogLevel::Info).map(|filter| filter.to_string());
+        assert_eq!(shown(None).unwrap(), "info");
+        assert_eq!(shown(Some("")).unwrap(), "info");
+        assert_eq!(shown(Some("warn,tidegauge_kafka=debug")).unwrap(), "tidegauge_kafka=debug,warn");
+        let error = shown(Some("tidegauge=loud")).unwrap_err();
+        assert!(error.to_string().contains(VARIABLE) && error.code == Code::Config, "{error}");
+    }
+}

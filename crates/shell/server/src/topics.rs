@@ -1,0 +1,61 @@
+//! Which topics there should be, and how.
+
+use crate::config::{Config, TopicsConfig};
+use std::borrow::Cow;
+use std::time::Duration;
+use tidegauge_kafka::admin::TopicSpec;
+
+/// Room for headers beside the longest record, in topics that repeat refused records.
+const HEADER_ROOM: usize = 64 << 10;
+
+/// The topics that tidegauge writes, as they should be, in the order of the configuration.
+#[must_use]
+pub fn wanted(config: &Config) -> Vec<TopicSpec> {
+    let topics = &config.topics;
+    let horizon = topics.replay_horizon;
+    let copies = config.ingest.max_record_bytes + HEADER_ROOM;
+    vec![
+        // Deciders take the broker's time as theirs, so it has to be the broker's.
+        own(topics, &topics.shuffle, &[LOG_APPEND_TIME, DELETE, retention(horizon)]),
+        own(topics, &topics.windows, &[DELETE]),
+        own(topics, &topics.decisions, &[DELETE]),
+        own(topics, &topics.decisions_current, &[COMPACT]),
+        own(topics, &topics.alerts, &[COMPACT_DELETE]),
+        own(topics, &topics.late, &[DELETE, longest(copies)]),
+        own(topics, &topics.dead_letters, &[DELETE, longest(copies)]),
+        own(topics, &topics.state, &[DELETE, retention(horizon)]),
+    ]
+}
+
+/// The topics that tidegauge reads, as they are best: they are their producers', and any number of partitions is right.
+#[must_use]
+pub fn telemetry(config: &Config, partitions: Option<u32>) -> Vec<TopicSpec> {
+    let topics = config.topics.telemetry.iter();
+    let spec = |topic: &String| TopicSpec { partitions, ..own(&config.topics, topic, &[LOG_APPEND_TIME]) };
+    topics.map(spec).collect()
+}
+
+/// A topic's setting: Kafka's name, and the value.
+type Setting = (&'static str, Cow<'static, str>);
+
+const LOG_APPEND_TIME: Setting = ("message.timestamp.type", Cow::Borrowed("LogAppendTime"));
+const DELETE: Setting = ("cleanup.policy", Cow::Borrowed("delete"));
+const COMPACT: Setting = ("cleanup.policy", Cow::Borrowed("compact"));
+const COMPACT_DELETE: Setting = ("cleanup.policy", Cow::Borrowed("compact,delete"));
+
+fn retention(horizon: Duration) -> Setting {
+    ("retention.ms", horizon.as_millis().to_string().into())
+}
+
+fn longest(bytes: usize) -> Setting {
+    ("max.message.bytes", bytes.to_string().into())
+}
+
+fn own(topics: &TopicsConfig, name: &str, settings: &[Setting]) -> TopicSpec {
+    TopicSpec {
+        name: name.to_owned(),
+        partitions: Some(topics.shuffle_partitions),
+        replication: topics.replication_factor,
+        settings: settings.iter().map(|(setting, value)| ((*setting).to_owned(), value.to_string())).collect(),
+    }
+}

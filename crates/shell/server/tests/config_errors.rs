@@ -1,0 +1,273 @@
+//! What an operator reads when something is wrong, from the real binary: where it was set, which key, what was
+//! expected, the nearest known key; and the exit code that a script sees.
+
+mod binary;
+
+use binary::tidegauge;
+use std::path::Path;
+use tempfile::TempDir;
+
+const POLICY: &str = "
+apiVersion: tidegauge.io/v1
+kind: Policy
+metadata: {name: mine, version: 1}
+spec:
+  max_instances: 5
+  objectives: [{signal: cpu, target: 0.7}]
+";
+
+/// Files by name, and the configuration as `tidegauge.yaml`.
+fn folder(configuration: &str, files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a temporary file");
+    write("tidegauge.yaml", configuration);
+    files.iter().for_each(|(name, text)| write(name, text));
+    folder
+}
+
+/// Asserts that `validate` exits with 78, and that one line of its message says all of `needles`.
+fn check(name: &str, folder: &Path, arguments: &[&str], environment: &[(&str, &str)], needles: &[&str]) {
+    let outcome = tidegauge(folder, &[&["validate"], arguments].concat(), environment);
+    assert_eq!(outcome.code, 78, "{name}: {}{}", outcome.stdout, outcome.stderr);
+    let says_all = |line: &str| needles.iter().all(|needle| line.contains(needle));
+    assert!(outcome.stderr.lines().any(says_all), "{name}: no line with {needles:?} in\n{}", outcome.stderr);
+}
+
+#[test]
+fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        // name, configuration, what one line says
+        (
+            "unknown key",
+            "time: {pan: 10s}",
+            &["tidegauge.yaml: time.pan:", "unknown key", "nearest known key is time.pane"],
+        ),
+        ("unknown section", "tyme: {pane: 10s}", &["tidegauge.yaml: tyme:", "nearest known key is time"]),
+        (
+            "key of another section",
+            "idle_after: 5s",
+            &["tidegauge.yaml: idle_after:", "nearest known key is time.idle_after"],
+        ),
+        ("unknown key in a list", "windows: [{size: 1m, slyde: 10s}]", &["windows[0].slyde:", "windows.slide"]),
+        (
+            "no unit",
+            "time: {pane: 10}",
+            &["tidegauge.yaml: time.pane:", "a duration with its unit", "10s", "found `10`"],
+        ),
+        ("wrong unit", "time: {pane: 10 MiB}", &["time.pane:", "a duration with its unit", "found `10 MiB`"]),
+        (
+            "size without unit",
+            "ingest: {max_record_bytes: 1000}",
+            &["ingest.max_record_bytes:", "a size with its unit", "1 MiB"],
+        ),
+        ("wrong type", "workers: {aggregate: many}", &["workers.aggregate:", "a whole number", "found `many`"]),
+        (
+            "section where a value is",
+            "cluster: {a: b}",
+            &["tidegauge.yaml: cluster:", "expected a text", "found a section"],
+        ),
+        ("value where a section is", "time: 5s", &["time:", "expected a section with keys pane"]),
+        ("unknown word", "output: {format: xml}", &["output.format:", "one of avro, json", "found `xml`"]),
+        (
+            "slide does not divide size",
+            "windows: [{size: 1m, slide: 50s}]",
+            &["windows[0].slide:", "divide the size of 1m", "50s"],
+        ),
+        (
+            "size is no multiple of the pane",
+            "windows: [{size: 45s}]",
+            &["windows[0].size:", "multiple of time.pane, which is 10s"],
+        ),
+        ("missing size", "windows: [{slide: 10s}]", &["tidegauge.yaml: windows[0].size:", "no default"]),
+        (
+            "skew below the pane",
+            "time: {max_skew: 5s}",
+            &["tidegauge.yaml: time.max_skew:", "at least the pane of 10s", "found 5s"],
+        ),
+        ("the same topic twice", "topics: {late: a, alerts: a}", &["topics.late:", "a is named twice"]),
+        ("not a topic", "topics: {late: 'a b'}", &["topics.late:", "letters, digits"]),
+        ("no port", "kafka: {bootstrap: [localhost]}", &["kafka.bootstrap:", "host:port", "`localhost`"]),
+        ("a list that is a text", "kafka: {bootstrap: 'a:1'}", &["kafka.bootstrap:", "expected a list"]),
+        ("not yet", "delivery: exactly_once", &["tidegauge.yaml: delivery:", "at_least_once", "not built yet"]),
+        ("user without sasl", "kafka: {security: {username: me}}", &["kafka.security.username:", "sasl", "plaintext"]),
+        (
+            "sasl without password",
+            "kafka: {security: {protocol: sasl_ssl}}",
+            &["kafka.security.protocol:", "password_file to be set"],
+        ),
+        (
+            "key without certificate",
+            "kafka: {security: {protocol: ssl, key_file: tidegauge.yaml}}",
+            &["security.key_file:", "together"],
+        ),
+        (
+            "missing certificate",
+            "kafka: {security: {protocol: ssl, ca_file: ca.pem}}",
+            &["kafka.security.ca_file:", "there is none at"],
+        ),
+        ("reserved property", "kafka: {properties: {group.id: x}}", &["kafka.properties.group.id:", "set kafka.group"]),
+        (
+            "unknown property",
+            "kafka: {properties: {socket.tmeout.ms: 5}}",
+            &["kafka.properties.socket.tmeout.ms:", "librdkafka"],
+        ),
+        (
+            "missing mapping",
+            "ingest: {mapping: m.yaml}",
+            &["tidegauge.yaml: ingest.mapping:", "expected a file", "m.yaml"],
+        ),
+        ("wrong mapping", "ingest: {mapping: bad-map.yaml}", &["bad-map.yaml: fields", "agent_id"]),
+        (
+            "missing policy",
+            "policies: {paths: [none.yaml]}",
+            &["tidegauge.yaml: policies.paths:", "expected a file", "none.yaml"],
+        ),
+        (
+            "policy with an unknown key",
+            "policies: {paths: [bad.yaml]}",
+            &["bad.yaml:", "max_instance", "max_instances"],
+        ),
+        (
+            "policy of another window",
+            "policies: {paths: [other.yaml]}",
+            &["other.yaml: spec.window:", "1m sliding by 10s", "5m sliding by 1m"],
+        ),
+        (
+            "two policies of a name",
+            "policies: {paths: [mine.yaml, same.yaml]}",
+            &["same.yaml: metadata.name:", "mine.yaml has `mine` too"],
+        ),
+        ("rules that are a policy", "alerts: {path: mine.yaml}", &["mine.yaml: kind:", "expected AlertRules"]),
+        ("not YAML", "time: {pane: 10s", &["tidegauge.yaml: "]),
+        (
+            "password in the clear",
+            "kafka: {properties: {sasl.password: x}}",
+            &["kafka.properties.sasl.password:", "password_file"],
+        ),
+    ];
+    let files = [
+        ("mine.yaml", POLICY.to_owned()),
+        ("same.yaml", POLICY.to_owned()),
+        ("bad.yaml", POLICY.replace("max_instances", "max_instance")),
+        ("other.yaml", POLICY.replace("spec:", "spec:\n  window: {size: 5m, slide: 1m}")),
+        ("bad-map.yaml", "fields: {instance_id: container}".to_owned()),
+    ];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    for (name, configuration, needles) in cases {
+        check(name, folder(configuration, &files).path(), &[], &[], needles);
+    }
+}
+
+#[test]
+fn environment_and_flags_are_named_where_they_are_wrong() {
+    let here = folder("{}", &[]);
+    let from_environment = [("TIDEGAUGE__TIME__PANE", "10")];
+    let needles = ["environment variable TIDEGAUGE__TIME__PANE: time.pane:", "a duration with its unit"];
+    check("a variable without unit", here.path(), &[], &from_environment, &needles);
+    let unknown = [("TIDEGAUGE__TIME__PAIN", "10s")];
+    let needles = ["environment variable TIDEGAUGE__TIME__PAIN: time.pain:", "time.pane"];
+    check("an unknown variable", here.path(), &[], &unknown, &needles);
+    let needles = ["flag --set time.pane: time.pane:", "found `soon`"];
+    check("a flag over a variable", here.path(), &["--set", "time.pane=soon"], &from_environment, &needles);
+    let needles = ["flag --policy: policies.paths:", "there is none at absent.yaml"];
+    check("a missing policy", here.path(), &["--policy", "absent.yaml"], &[], &needles);
+    let needles = ["nowhere.yaml: ", "expected a configuration file"];
+    check("a missing file", here.path(), &["--config", "nowhere.yaml"], &[], &needles);
+}
+
+#[test]
+fn layers_have_precedence_in_their_order_and_relative_paths_belong_to_the_file() {
+    let here = folder(
+        "time: {pane: 20s}\npolicies: {paths: [mine.yaml]}\nwindows: [{size: 1m, slide: 20s}]",
+        &[("mine.yaml", POLICY)],
+    );
+    let file = here.path().join("tidegauge.yaml").display().to_string();
+    let elsewhere = tempfile::tempdir().expect("a temporary folder");
+    // Of the file: windows of 1m by 20s, so the policy's 1m by 10s are not there; and it was found beside the file.
+    let needles = ["mine.yaml: spec.window:", "1m sliding by 20s"];
+    check("the file's", elsewhere.path(), &["--config", &file], &[], &needles);
+    let windows = ("TIDEGAUGE__WINDOWS", "[{size: 1m, slide: 10s}]");
+    let needles = ["windows[0].slide:", "multiple of time.pane, which is 20s", "found 10s"];
+    check("the environment over the file", elsewhere.path(), &["--config", &file], &[windows], &needles);
+    let all = ["--config", &file, "--set", "time.pane=10s"];
+    let outcome = tidegauge(elsewhere.path(), &[&["validate"], &all[..]].concat(), &[windows]);
+    assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let here = folder("time: {pan: 10s, idle_after: 5}\noutput: {format: xml}", &[]);
+    let outcome = tidegauge(here.path(), &["validate"], &[]);
+    let said = |text: &str| outcome.stderr.contains(text);
+    assert!(
+        said("3 problems") && said("time.pan:") && said("time.idle_after:") && said("output.format:"),
+        "{}",
+        outcome.stderr
+    );
+    let here = folder("time: {max_skew: 5s}\nworkers: {aggregate: 0, decide: 0}\ndelivery: exactly_once", &[]);
+    let outcome = tidegauge(here.path(), &["validate"], &[]);
+    let said = |text: &str| outcome.stderr.contains(text);
+    assert!(said("time.max_skew:") && said("workers.aggregate:") && said("delivery:"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_right_configuration_passes_and_a_password_is_never_shown() {
+    let text =
+        "kafka: {security: {protocol: sasl_plaintext, mechanism: SCRAM-SHA-512, username: u, password_file: pw}}";
+    let here = folder(text, &[("pw", "hunter2\n")]);
+    let outcome = tidegauge(here.path(), &["validate", "--log-level", "trace"], &[]);
+    assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
+    assert!(!outcome.stdout.contains("hunter2") && !outcome.stderr.contains("hunter2"));
+    assert!(outcome.stdout.contains("warn") && outcome.stdout.contains("sasl_plaintext"), "{}", outcome.stdout);
+}
+
+#[test]
+fn the_generated_files_are_right() {
+    let here = folder("{}", &[]);
+    for (what, file) in [("config", "tidegauge.yaml"), ("policy", "policy.yaml")] {
+        let generated = tidegauge(here.path(), &["generate", what], &[]);
+        assert_eq!(generated.code, 0, "{}", generated.stderr);
+        std::fs::write(here.path().join(file), generated.stdout).expect("a temporary file");
+    }
+    let outcome = tidegauge(here.path(), &["validate", "--policy", "policy.yaml"], &[]);
+    assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
+}
+
+#[test]
+fn a_broker_that_is_away_is_waited_for_and_then_it_is_69() {
+    let here = folder("kafka: {bootstrap: ['127.0.0.1:1'], startup_timeout: 2s}", &[]);
+    let start = std::time::Instant::now();
+    let outcome = tidegauge(here.path(), &["run"], &[]);
+    assert_eq!(outcome.code, 69, "{}", outcome.stderr);
+    assert!((2..20).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    let said = |text: &str| outcome.stderr.contains(text);
+    assert!(
+        said("no Kafka broker answers yet") && said("no Kafka broker answered at 127.0.0.1:1 within 2s"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn wrong_usage_is_64_and_wrong_data_65_with_file_line_and_column() {
+    let csv = "ts,agent,pod,cpu\n1767225600,a,a-1,0.5\n1767225600,a,a-1,much\n";
+    let map = "fields: {event_time: {from: ts, unit: s}, agent_id: agent, instance_id: pod, cpu_used_cores: cpu}";
+    let here = folder("kafka: {bootstrap: ['127.0.0.1:1'], startup_timeout: 1s}", &[("t.csv", csv), ("map.yaml", map)]);
+    let produce = ["produce", "--csv", "t.csv", "--map", "map.yaml", "--shift"];
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["dance"], 64, "dance"),
+        (&["tail", "decisions", "--from", "yesterday"], 64, "beginning, end, or -N"),
+        (&["produce", "--csv", "t.csv"], 64, "--map"),
+        (&["run", "--set", "time.pane"], 64, "KEY=VALUE"),
+        (&produce, 65, "t.csv:3: column 4: wrong_type in cpu"),
+        (&["produce", "--csv", "t.csv", "--map", "absent.yaml"], 78, "absent.yaml"),
+        (&["produce", "--csv", "absent.csv", "--map", "map.yaml", "--shift"], 66, "absent.csv"),
+        (&["produce", "--csv", "-", "--map", "map.yaml", "--shift"], 64, "reads the input twice"),
+        (&["tail", "decisions"], 69, "no Kafka broker answered"),
+    ];
+    for (arguments, code, needle) in cases {
+        let outcome = tidegauge(here.path(), arguments, &[]);
+        assert_eq!(outcome.code, *code, "{arguments:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(needle), "{arguments:?}: no {needle} in {}", outcome.stderr);
+    }
+}

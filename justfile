@@ -1,0 +1,58 @@
+# The routines of a developer. The README's commands are the scripts themselves and do not need `just`.
+
+export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", env("XDG_CACHE_HOME", env("HOME") / ".cache") / "tidegauge" / "target")
+
+# What there is
+default:
+    @just --list --unsorted
+
+# Does it compile? The quickest answer
+check:
+    cargo check --release --workspace --all-targets --locked
+
+# Format everything, the benchmarks too
+fmt:
+    cargo fmt --all
+    cargo fmt --all --manifest-path bench/Cargo.toml
+
+# Clippy with warnings denied
+lint:
+    cargo clippy --release --workspace --all-targets --locked -- -D warnings
+
+# Everything CI runs, with a broker of its own
+test:
+    scripts/test
+
+# The same without a broker
+test-quick:
+    scripts/test --quick
+
+# Accept what the tests print now as the new goldens; read the diff like code
+bless:
+    TIDEGAUGE_BLESS=1 INSTA_UPDATE=always cargo test --release --workspace --locked
+    git diff --stat
+
+# Engines side by side on the same topic: just bench --records 500000 floor tidegauge
+bench *arguments="floor tidegauge":
+    bench/run {{ arguments }}
+
+# Criterion benchmarks of single steps: just bench-micro decode
+bench-micro *filter:
+    cargo bench --workspace --locked -- {{ filter }}
+
+# A broker to play with; any option of scripts/kafka up
+kafka-up *options:
+    scripts/kafka up {{ options }}
+
+# Stop it and keep its data (scripts/kafka clean deletes them)
+kafka-down:
+    scripts/kafka down
+
+# Licences, advisories, banned and doubled crates (cargo install --locked cargo-deny)
+deny:
+    cargo deny --locked check
+    cargo deny --locked --manifest-path bench/Cargo.toml check --config deny.toml
+
+# The crates' own documentation, private items included, warnings denied
+doc *options:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked {{ options }}
