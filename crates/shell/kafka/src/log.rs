@@ -71,7 +71,7 @@ impl ClientLog {
             | RDKafkaLogLevel::Error
             | RDKafkaLogLevel::Warning => tracing::warn!(facility, left_out, "kafka client: {text}"),
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!(facility, left_out, "kafka client: {text}")
+                tracing::info!(facility, left_out, "kafka client: {text}");
             }
             RDKafkaLogLevel::Debug => tracing::debug!(facility, "kafka client: {text}"),
         }

@@ -18,8 +18,12 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long leaving a group may take.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +59,8 @@ pub struct Commit {
 struct Rebalances {
     log: ClientLog,
     waiting: Mutex<Vec<Rebalance>>,
+    /// Nobody answers any more: partitions that are taken are given back at once.
+    closing: AtomicBool,
 }
 
 impl ClientContext for Rebalances {
@@ -68,7 +74,14 @@ impl ClientContext for Rebalances {
 }
 
 impl ConsumerContext for Rebalances {
-    fn rebalance(&self, _: &BaseConsumer<Self>, error: rd_kafka_resp_err_t, list: &mut TopicPartitionList) {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: rd_kafka_resp_err_t, list: &mut TopicPartitionList) {
+        if self.closing.load(Ordering::Acquire) {
+            let answer = match error {
+                rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => consumer.incremental_assign(list),
+                _ => consumer.incremental_unassign(list),
+            };
+            return drop(answer);
+        }
         let partitions = list
             .elements()
             .iter()
@@ -86,7 +99,7 @@ impl ConsumerContext for Rebalances {
 pub struct Reader {
     // Dropped in this order: queues before their consumer (K1).
     queues: BTreeMap<TopicPartition, PartitionQueue>,
-    consumer: BaseConsumer<Rebalances>,
+    consumer: Arc<BaseConsumer<Rebalances>>,
 }
 
 impl Reader {
@@ -98,7 +111,7 @@ impl Reader {
     pub fn subscribe(config: &ClientConfig, topics: &[&str]) -> KafkaResult<Self> {
         let consumer: BaseConsumer<Rebalances> = config.create_with_context(Rebalances::default())?;
         consumer.subscribe(topics)?;
-        Ok(Self { queues: BTreeMap::new(), consumer })
+        Ok(Self { queues: BTreeMap::new(), consumer: Arc::new(consumer) })
     }
 
     /// Serves the client for up to `wait` and returns the rebalances to answer, in order.
@@ -205,19 +218,32 @@ impl Reader {
         }
     }
 
-    /// Leaves the group, in the order that was proved not to hang.
-    pub fn close(mut self) {
-        self.consumer.unsubscribe();
-        let all: Vec<TopicPartition> = self.queues.keys().cloned().collect();
-        let _ = self.consumer.incremental_unassign(&list_of(&all));
-        for _ in 0..50 {
-            if self.consumer.assignment().is_ok_and(|list| list.count() == 0) {
-                break;
-            }
+    /// Leaves the group.
+    pub fn close(self) {}
+
+    /// Polls until `done`, for a while.
+    fn poll_until(&self, done: impl Fn(&BaseConsumer<Rebalances>) -> bool) -> bool {
+        let since = Instant::now();
+        while !done(&self.consumer) && since.elapsed() < CLOSING {
             let _ = self.consumer.poll(Duration::from_millis(20));
-            let _ = self.consumer.unassign();
         }
+        done(&self.consumer)
+    }
+}
+
+impl Drop for Reader {
+    /// In the order that was proved not to hang: unsubscribe, wait until nothing is assigned, drop the queues, close.
+    fn drop(&mut self) {
+        self.consumer.context().closing.store(true, Ordering::Release);
+        self.consumer.unsubscribe();
+        self.poll_until(|consumer| consumer.assignment().is_ok_and(|list| list.count() == 0));
         self.queues.clear();
+        let closed = self.consumer.close_queue().is_ok() && self.poll_until(BaseConsumer::closed);
+        if !closed {
+            // The client's own `Drop` would wait for ever.
+            tracing::warn!("a consumer did not close in time; it is left behind");
+            std::mem::forget(Arc::clone(&self.consumer));
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Writer {
     /// # Errors
     ///
     /// What the client refuses for good: an unknown topic or partition, a record beyond its limits.
-    pub fn send(&self, record: Record<'_>) -> KafkaResult<()> {
+    pub fn send(&self, record: &Record<'_>) -> KafkaResult<()> {
         let mut waiting: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(record.topic);
         waiting.partition = record.partition;
         waiting.key = record.key;

@@ -1,12 +1,20 @@
 //! The command line: what can be said, and what it means for the configuration.
 
+mod args;
+
+pub use args::{
+    EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, RunArgs, Speed, TailArgs,
+    TailOutput, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
+};
+
 use crate::config::{Layers, LogLevel};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Reads fleet telemetry from Kafka, keeps windows, and publishes scaling decisions and alerts.
 #[derive(Debug, Parser)]
-#[command(name = "tidegauge", version, about, max_term_width = 110, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "tidegauge", version, about, after_help = EXAMPLES)]
+#[command(max_term_width = 110, disable_help_subcommand = true)]
 pub struct Cli {
     /// Where the configuration comes from.
     #[command(flatten)]
@@ -65,267 +73,6 @@ pub enum Command {
     Produce(ProduceArgs),
     /// Show windows, decisions, alerts or dead letters
     Tail(TailArgs),
-}
-
-/// Options of `run`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  tidegauge run --policy policies/balanced.yaml
-  tidegauge run --until-end --set workers.aggregate=2   # what the topics hold now, then stop
-  tidegauge run --set kafka.group=what-if               # from the beginning, beside the others")]
-pub struct RunArgs {
-    /// Read to the ends that the topics have at the start, close every window, commit, and stop
-    #[arg(long)]
-    pub until_end: bool,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "documented where it is declared")]
-    pub policies: Policies,
-}
-
-/// Policies given by flags.
-#[derive(Args, Debug)]
-pub struct Policies {
-    /// Policy file or folder, instead of policies.paths; may be repeated
-    #[arg(long = "policy", value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-}
-
-/// Options of `validate`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  tidegauge validate
-  tidegauge validate --online --policy policies/ # and ask the broker
-Exits with 78 if the configuration or the topics are wrong, with 69 if broker or registry do not answer.")]
-pub struct ValidateArgs {
-    /// Ask the broker and the registry too
-    #[arg(long)]
-    pub online: bool,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "documented where it is declared")]
-    pub policies: Policies,
-}
-
-/// What to do with topics.
-#[derive(Debug, Subcommand)]
-pub enum TopicsCommand {
-    /// Create the topics that are missing, report those that differ; nothing is ever altered
-    Ensure(EnsureArgs),
-}
-
-/// Options of `topics ensure`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  tidegauge topics ensure --dry-run
-  tidegauge topics ensure --telemetry-partitions 4   # the telemetry topics too")]
-pub struct EnsureArgs {
-    /// Say what would be done, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Create missing telemetry topics too, with that many partitions
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub telemetry_partitions: Option<u32>,
-}
-
-/// What to generate.
-#[derive(Debug, Subcommand)]
-pub enum GenerateCommand {
-    /// A configuration with every setting, its documentation and its default
-    #[command(after_help = "Examples:\n  tidegauge generate config > tidegauge.yaml")]
-    Config,
-    /// A policy to begin with
-    #[command(after_help = "Examples:\n  tidegauge generate policy > policies/mine.yaml")]
-    Policy,
-    /// Telemetry of a made-up fleet, the same for the same seed
-    Telemetry(TelemetryArgs),
-}
-
-/// Options of `generate telemetry`.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "\
-Examples:
-  tidegauge generate telemetry --agents 3 --instances 5 --seconds 600 > fleet.jsonl
-  tidegauge produce --jsonl fleet.jsonl --shift
-  tidegauge generate telemetry --format csv > fleet.csv
-  tidegauge produce --csv fleet.csv --map examples/mappings/generated-csv.yaml")]
-pub struct TelemetryArgs {
-    /// How many agents
-    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub agents: u32,
-    /// How many instances each agent has
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub instances: u32,
-    /// How much event time
-    #[arg(long, default_value_t = 3_600, value_name = "N")]
-    pub seconds: u32,
-    /// Seconds between two samples of an instance
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub interval: u32,
-    /// Begin of event time, in seconds since 1970
-    #[arg(long, default_value_t = 1_767_225_600, value_name = "SECONDS")]
-    pub start: u32,
-    /// The same seed gives the same bytes
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub seed: u64,
-    /// One native JSON object a line, or CSV with a header
-    #[arg(long, default_value = "jsonl")]
-    pub format: TelemetryFormat,
-}
-
-/// The form of generated telemetry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TelemetryFormat {
-    /// One native JSON object a line.
-    Jsonl,
-    /// A header line, then one sample a line.
-    Csv,
-}
-
-/// Options of `produce`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  tidegauge produce --csv trace.csv.gz --map mapping.yaml
-  tidegauge produce --csv trace.csv.gz --map mapping.yaml --shift --speed 150
-  tidegauge produce --jsonl fleet.jsonl --topic agents.telemetry.v1 --key agent_id
-The order of the file is kept. An empty field is no sample. Without --key, records go round-robin to all partitions.")]
-#[command(group = clap::ArgGroup::new("input").required(true))]
-pub struct ProduceArgs {
-    /// CSV file with a header line; .gz and .zst are read directly, - is standard input
-    #[arg(long, group = "input", value_name = "FILE", requires = "map")]
-    pub csv: Option<PathBuf>,
-    /// File with one JSON object a line; .gz and .zst are read directly, - is standard input
-    #[arg(long, group = "input", value_name = "FILE")]
-    pub jsonl: Option<PathBuf>,
-    /// Mapping file: which field is what; without it JSON is native
-    #[arg(long, value_name = "FILE")]
-    pub map: Option<PathBuf>,
-    /// Topic to send to [default: the first of topics.telemetry]
-    #[arg(long)]
-    pub topic: Option<String>,
-    /// How fast: N times real time by event time, or max
-    #[arg(long, default_value = "max", value_name = "N|max", value_parser = speed)]
-    pub speed: Speed,
-    /// Move event times so that the greatest is now
-    #[arg(long)]
-    pub shift: bool,
-    /// How to encode
-    #[arg(long, default_value = "avro")]
-    pub format: ProduceFormat,
-    /// Key of the records; equal keys go to the same partition
-    #[arg(long, value_name = "FIELD")]
-    pub key: Option<KeyField>,
-    /// Count rows that cannot be read instead of stopping at the first
-    #[arg(long)]
-    pub skip_bad: bool,
-}
-
-/// How fast to send.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Speed {
-    /// As fast as the broker takes it.
-    Max,
-    /// So many times real time.
-    Times(f64),
-}
-
-fn speed(text: &str) -> Result<Speed, String> {
-    if text == "max" {
-        return Ok(Speed::Max);
-    }
-    let times = text.parse().ok().filter(|times: &f64| times.is_finite() && *times > 0.0);
-    times.map(Speed::Times).ok_or_else(|| "expected max, or a number above 0 such as 1 or 150".into())
-}
-
-/// How to encode what is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ProduceFormat {
-    /// Avro single-object.
-    Avro,
-    /// JSON.
-    Json,
-}
-
-/// What a record's key is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "named after the fields of a sample")]
-pub enum KeyField {
-    WorkspaceId,
-    AgentId,
-    InstanceId,
-}
-
-/// Options of `tail`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  tidegauge tail decisions                          # the last 10, then stop
-  tidegauge tail windows --from beginning --output json | jq .
-  tidegauge tail alerts --follow                    # until Ctrl-C
-  tidegauge tail dead-letters --from -3             # the last three of each partition")]
-pub struct TailArgs {
-    /// What to show
-    pub what: TailWhat,
-    /// Where to begin: beginning, end, or -N for the last N of each partition [default: -10, with --follow end]
-    #[arg(long, value_name = "beginning|end|-N", value_parser = from, allow_hyphen_values = true)]
-    pub from: Option<From>,
-    /// Go on until Ctrl-C
-    #[arg(long, short)]
-    pub follow: bool,
-    /// Stop after so many
-    #[arg(long, value_name = "N")]
-    pub max: Option<u64>,
-    /// Stop at the present end (the default)
-    #[arg(long, conflicts_with = "follow")]
-    pub until_end: bool,
-    /// For people, or one JSON object a line
-    #[arg(long, default_value = "table")]
-    pub output: TailOutput,
-}
-
-/// What can be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs, reason = "named after the topics")]
-pub enum TailWhat {
-    Windows,
-    Decisions,
-    Alerts,
-    DeadLetters,
-}
-
-/// Where to begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
-    /// With the first record.
-    Beginning,
-    /// With the next record.
-    End,
-    /// With the last so many of each partition.
-    Last(u32),
-}
-
-fn from(text: &str) -> Result<From, String> {
-    match text {
-        "beginning" => Ok(From::Beginning),
-        "end" => Ok(From::End),
-        _ => text
-            .strip_prefix('-')
-            .and_then(|number| number.parse().ok())
-            .map(From::Last)
-            .ok_or_else(|| "expected beginning, end, or -N such as -20".into()),
-    }
-}
-
-/// How to show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TailOutput {
-    /// For people.
-    Table,
-    /// One object a line.
-    Json,
 }
 
 impl Cli {
@@ -395,17 +142,5 @@ mod tests {
         let flags: Vec<_> = cli.layers().flags.into_iter().map(|(_, key, value)| (key, value)).collect();
         let want = [("kafka.bootstrap", "a:1"), ("kafka.bootstrap", "b:2"), ("policies.paths", "[\"p,q.yaml\"]")];
         assert_eq!(flags, want.map(|(key, value)| (key.to_owned(), value.to_owned())));
-    }
-
-    #[test]
-    fn speeds_and_beginnings_are_read() {
-        assert_eq!(speed("max"), Ok(Speed::Max));
-        assert_eq!(speed("150"), Ok(Speed::Times(150.0)));
-        assert!(["0", "-1", "fast", "inf", "NaN"].into_iter().all(|text| speed(text).is_err()));
-        assert_eq!(
-            (from("-20"), from("beginning"), from("end")),
-            (Ok(From::Last(20)), Ok(From::Beginning), Ok(From::End))
-        );
-        assert!(from("20").is_err());
     }
 }

@@ -197,7 +197,7 @@ impl Columns {
                 Sink::Metric { column, scale } => self.metric(*column, scale.apply(value as f64), &leaf.path)?,
                 Sink::Time { slot, unit: Some(unit) } => self.time(*slot, unit.micros_of_int(value), &leaf.path)?,
                 Sink::Text { slot, take, numbers: true } => {
-                    self.text(*slot, take.of(&value.to_string()), &leaf.path)?
+                    self.text(*slot, take.of(&value.to_string()), &leaf.path)?;
                 }
                 _ => return Err(wrong_type(leaf, sink, "a number")),
             }

@@ -184,7 +184,7 @@ impl Target {
         let round_robin = i32::try_from(index % self.partitions).expect("a topic has fewer than 2^31 partitions");
         let partition = key.is_none().then_some(round_robin);
         let record = Record { topic: &self.topic, partition, key, value: Some(value), ..Record::default() };
-        self.writer.send(record).with_context(|| format!("while sending to {}", self.topic))?;
+        self.writer.send(&record).with_context(|| format!("while sending to {}", self.topic))?;
         if index.is_multiple_of(SERVE_EVERY) {
             self.writer.serve();
         }

@@ -179,7 +179,10 @@ impl From<&'static str> for Default {
 
 /// Declares sections: structs whose fields are settings, with their documentation and defaults, and how to read them.
 macro_rules! sections {
-    ($($(#[doc = $about:literal])* $name:ident { $($(#[doc = $doc:literal])* $field:ident: $kind:ty = $default:expr,)* })*) => { $(
+    ($(
+        $(#[doc = $about:literal])*
+        $name:ident { $($(#[doc = $doc:literal])* $field:ident: $kind:ty = $default:expr,)* }
+    )*) => { $(
         $(#[doc = $about])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name { $($(#[doc = $doc])* pub $field: $kind),* }
@@ -191,7 +194,11 @@ macro_rules! sections {
                 Some(Self { $($field: $field?),* })
             }
 
-            fn describe(key: &str, about: &$crate::config::reader::About, out: &mut Vec<$crate::config::reader::Known>) {
+            fn describe(
+                key: &str,
+                about: &$crate::config::reader::About,
+                out: &mut Vec<$crate::config::reader::Known>,
+            ) {
                 out.push(about.section(key, &[$($about),*]));
                 $($crate::config::reader::About { docs: &[$($doc),*], default: ($default).into() }
                     .describe::<$kind>(key, stringify!($field), out);)*

@@ -63,6 +63,10 @@ pub(super) fn life(shared: &Shared, number: usize, schemas: &SchemaSource) -> Re
         for rebalance in reader.poll(wait)? {
             worker.rebalance(&mut reader, rebalance)?;
         }
+        if !shared.may_read("aggregate", number, worker.partitions.len()) {
+            idle = true;
+            continue;
+        }
         idle = !worker.read(&mut reader)?;
         worker.tick()?;
         worker.commit_if_due(&reader)?;
@@ -317,7 +321,7 @@ fn carry_out(
 
 fn send_journal(shared: &Shared, writer: &Writer, output: &AggregatorOutput) -> Result<(), KafkaError> {
     let AggregatorOutput::Journal { partition, record } = output else { return Ok(()) };
-    writer.send(Record {
+    writer.send(&Record {
         topic: &shared.config.topics.shuffle,
         partition: Some(partition.cast_signed()),
         value: Some(record),

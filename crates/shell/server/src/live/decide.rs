@@ -51,6 +51,10 @@ pub(super) fn life(shared: &Shared, number: usize, publisher: &mut dyn Publish) 
         for rebalance in reader.poll(wait)? {
             worker.rebalance(&mut reader, rebalance)?;
         }
+        if !shared.may_read("decide", number, worker.partitions.len()) {
+            idle = true;
+            continue;
+        }
         idle = !worker.read(&mut reader)?;
         worker.commit_if_due(&reader)?;
     }
@@ -216,7 +220,7 @@ fn step(
 }
 
 fn send(writer: &Writer, record: &OutputRecord) -> Result<(), KafkaError> {
-    writer.send(Record {
+    writer.send(&Record {
         topic: &record.topic,
         key: Some(record.key.as_bytes()),
         value: Some(&record.value),

@@ -33,7 +33,7 @@ pub(super) fn send_dead_letter(
     let limit = config.ingest.max_record_bytes;
     let letter = dead_letter(&raw, &at.topic, stage, rejected, env!("CARGO_PKG_VERSION"), limit);
     let added = letter.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
-    writer.send(Record {
+    writer.send(&Record {
         topic: &config.topics.dead_letters,
         key: raw.key,
         value: letter.value,
@@ -70,7 +70,7 @@ pub(super) fn send_refused(
                 header("event_time", event_time.to_string()),
                 header("watermark", watermark.to_string()),
             ];
-            writer.send(Record {
+            writer.send(&Record {
                 topic: &config.topics.late,
                 key: message.key(),
                 value: message.value(),

@@ -28,6 +28,10 @@ struct State {
     telemetry_done: BTreeSet<TopicPartition>,
     /// Where each shuffle partition ends, once the first stage of a bounded run is done; until it was read.
     shuffle_ends: Option<BTreeMap<TopicPartition, i64>>,
+    /// Partitions that each worker of a stage has, once the group has given it any or none.
+    assigned: BTreeMap<(&'static str, usize), usize>,
+    /// Stages whose workers all have their share.
+    settled: BTreeSet<&'static str>,
     report: RunReport,
 }
 
@@ -78,6 +82,31 @@ impl Shared {
     /// Partitions of a topic, as found at start.
     pub(super) fn partitions(&self, topic: &str) -> u32 {
         self.state().partitions.get(topic).copied().unwrap_or(0)
+    }
+
+    /// Takes note of how many partitions a worker has, and says whether it may read. In a bounded run the workers of
+    /// a stage wait for one another: state that moves with a partition while they join would be built twice.
+    pub(super) fn may_read(&self, stage: &'static str, worker: usize, has: usize) -> bool {
+        if !self.until_end {
+            return true;
+        }
+        let (workers, topics) = match stage {
+            "aggregate" => (self.config.workers.aggregate, self.config.topics.telemetry.as_slice()),
+            _ => (self.config.workers.decide, std::slice::from_ref(&self.config.topics.shuffle)),
+        };
+        let partitions: usize = topics.iter().map(|topic| self.partitions(topic) as usize).sum();
+        let mut state = self.state();
+        state.assigned.insert((stage, worker), has);
+        let shares: Vec<usize> =
+            state.assigned.iter().filter(|((of, _), _)| *of == stage).map(|(_, &count)| count).collect();
+        let fair = partitions / workers..=partitions.div_ceil(workers);
+        if shares.iter().sum::<usize>() == partitions
+            && shares.len() == workers
+            && shares.iter().all(|s| fair.contains(s))
+        {
+            state.settled.insert(stage);
+        }
+        state.settled.contains(stage)
     }
 
     pub(super) fn stop_on_signals(&self) -> anyhow::Result<()> {

@@ -1,4 +1,13 @@
-//! What tests against a real broker share.
+//! What the tests against a real broker share: a fleet, runs of the binary, and what to hold its outputs against.
+//!
+//! ```text
+//!  fleet ─► delivery ─► broker ─► process (topics ensure, produce, run, tail) ─► broker ─┬─► exact: windows
+//!  rows     order, fates  telemetry topic                              output topics     ├─► decided: decisions, alerts
+//!                                                                                        └─► sequence: two runs equal
+//! ```
+//!
+//! Nothing here knows how the engine works: expectations are computed from the rows that were sent, by brute force.
+//! Every wait has an end, and none is an assertion about speed.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod broker;
