@@ -19,12 +19,13 @@ mod resume;
 pub use resume::ResumePoint;
 
 use crate::journal::{self, JournalRecord, Mark, Partial, PartialRow, RowsBuilder};
+use arrow::array::Array as _;
 use entities::Entities;
 use pane::Pane;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tidegauge_model::time::micros;
-use tidegauge_model::{EventTime, Position, SampleBatch};
+use tidegauge_model::{EventTime, Metric, Position, SampleBatch};
 use tidegauge_window::SourceId;
 
 /// A mark while there is something new to say is sent this often (by the shell's clock).
@@ -57,11 +58,14 @@ pub struct AggregatorConfig {
     pub instances_per_agent: usize,
 }
 
+/// Most names of metrics that are not built in, over all instances of a partition: what a producer can make us hold.
+pub const UNKNOWN_METRICS: usize = 1_000;
+
 /// The instance under which rows beyond `instances_per_agent` count.
 pub const OVERFLOW_INSTANCE: &str = "__overflow__";
 
 /// What happens to an Aggregator.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum AggregatorInput<'a> {
     /// Rows of its partition, in log order.
     Samples(&'a SampleBatch),
@@ -131,6 +135,8 @@ pub struct AggregatorCounts {
     pub replayed: u64,
     /// Rows counted under [`OVERFLOW_INSTANCE`].
     pub overflow: u64,
+    /// Values of metrics that are not built in, beyond [`UNKNOWN_METRICS`] names; their rows stay.
+    pub metrics_beyond_cap: u64,
 }
 
 /// State machine of the first stage, one per telemetry partition.
@@ -143,6 +149,7 @@ pub struct Aggregator {
     corrections: BTreeMap<EventTime, Pane>,
     /// Next correction number of each pane that may still be corrected.
     sequences: BTreeMap<EventTime, u32>,
+    unknown_metrics: BTreeSet<Metric>,
     counts: AggregatorCounts,
     resume: resume::Resume,
     drained: bool,
@@ -174,6 +181,7 @@ impl Aggregator {
             open: BTreeMap::new(),
             corrections: BTreeMap::new(),
             sequences: BTreeMap::new(),
+            unknown_metrics: BTreeSet::new(),
             counts: AggregatorCounts::default(),
             resume: resume::Resume::new(point),
             drained: false,
@@ -198,6 +206,7 @@ impl Aggregator {
         self.counts.samples += batch.len() as u64;
         self.ended = false;
         let (watermark, destinations) = self.assign(batch, out);
+        let kept = self.kept_metrics(batch);
         let entities = self.entities.intern(batch, &destinations, &mut self.counts.overflow);
         for (destination, rows) in rows_by_destination(&destinations) {
             let (panes, start) = match destination {
@@ -206,10 +215,27 @@ impl Aggregator {
                 Destination::Nowhere => continue,
             };
             let pane = panes.entry(start).or_insert_with(|| Pane::new(start));
-            pane.accumulate(batch, rows.as_deref(), &entities);
+            pane.accumulate(batch, rows.as_deref(), &entities, &kept);
         }
         self.watermark = watermark;
         self.close_panes(out);
+    }
+
+    /// Which metric columns of a batch count: all that are built in, and of the others the first names seen.
+    fn kept_metrics(&mut self, batch: &SampleBatch) -> Vec<bool> {
+        let keep = |(metric, column): &(Metric, arrow::array::Float64Array)| {
+            if matches!(metric, Metric::BuiltIn(_)) || self.unknown_metrics.contains(metric) {
+                return true;
+            }
+            let fits = self.unknown_metrics.len() < UNKNOWN_METRICS;
+            if fits {
+                self.unknown_metrics.insert(metric.clone());
+            } else {
+                self.counts.metrics_beyond_cap += (column.len() - column.null_count()) as u64;
+            }
+            fits
+        };
+        batch.metrics.iter().map(keep).collect()
     }
 
     /// Judges row after row; returns the watermark after all of them, and where each goes (A1).

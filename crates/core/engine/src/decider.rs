@@ -266,7 +266,7 @@ impl Decider {
 
     /// Adds rows to the cells of their instances; returns the agents touched.
     fn merge_rows(&mut self, pane: EventTime, rows: &PartialRows) -> Vec<Target> {
-        let numbers: Vec<u16> = rows.metrics().iter().map(|metric| self.metrics.number(metric)).collect();
+        let numbers: Vec<Option<u16>> = rows.metrics().iter().map(|metric| self.metrics.number(metric)).collect();
         let reader = rows.reader();
         let mut touched: Vec<Target> = Vec::new();
         for at in 0..rows.len() {
@@ -281,8 +281,8 @@ impl Decider {
             }
             let agent = self.agents.get_mut(target).expect("just inserted");
             let instance = agent.instances.entry(row.instance.into()).or_default();
-            let stats = reader.stats(at).map(|(place, stats)| (numbers[usize::from(place)], stats));
-            let sketches = reader.sketches(at).map(|(place, bytes)| (numbers[usize::from(place)], bytes));
+            let stats = reader.stats(at).filter_map(|(place, stats)| Some((numbers[usize::from(place)]?, stats)));
+            let sketches = reader.sketches(at).filter_map(|(place, bytes)| Some((numbers[usize::from(place)]?, bytes)));
             instance.add(pane, &row, Cell::of_row(&row, stats, sketches));
         }
         touched

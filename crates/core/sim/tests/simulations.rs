@@ -2,6 +2,8 @@
 //!
 //! A failing seed replays: `TIDEGAUGE_SIM_SEED=17 cargo test --release -p tidegauge-sim --test simulations`.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a test takes a seed and tells what it saw")]
+
 use std::time::Duration;
 use tidegauge_sim::{Drive, Reference, Scenario};
 

@@ -150,8 +150,8 @@ impl GroupsAccumulator for StatsGroups {
     ) -> Result<()> {
         self.grow(total);
         let column = values[0].as_primitive::<Float64Type>();
-        let at = values.get(1).map(|array| array.as_primitive::<TimestampMicrosecondType>());
-        let position = values.get(2).map(|array| array.as_primitive::<UInt64Type>());
+        let at = values.get(1).map(AsArray::as_primitive::<TimestampMicrosecondType>);
+        let position = values.get(2).map(AsArray::as_primitive::<UInt64Type>);
         let all = column.null_count() == 0 && filter.is_none();
         for (row, &group) in group_indices.iter().enumerate() {
             if all || (column.is_valid(row) && passes(filter, row)) {

@@ -11,8 +11,11 @@ fn at(secs: i64) -> EventTime {
     EventTime::from_secs(secs)
 }
 
-/// Two partitions; marks of (log second, partition, watermark, drained).
-fn after(marks: &[(i64, u32, Option<i64>, bool)], now: i64) -> Sources {
+/// A mark: log second, partition, watermark, drained.
+type Mark = (i64, u32, Option<i64>, bool);
+
+/// Two partitions after these marks.
+fn after(marks: &[Mark], now: i64) -> Sources {
     let mut sources = Sources::new(["t".into()], SourceRules::default());
     for &(log, partition, watermark, drained) in marks {
         let progress = Progress { watermark: watermark.map(at), drained, ended: false };
@@ -25,7 +28,8 @@ fn after(marks: &[(i64, u32, Option<i64>, bool)], now: i64) -> Sources {
 #[test]
 fn the_least_watermark_counts_once_all_have_spoken() {
     let w = |secs| Some(at(secs));
-    let cases: [(&str, Vec<(i64, u32, Option<i64>, bool)>, i64, Option<EventTime>, f64); 9] = [
+    type Case = (&'static str, Vec<Mark>, i64, Option<EventTime>, f64);
+    let cases: [Case; 9] = [
         ("one has not spoken", vec![(0, 0, Some(100), false)], 1, None, 1.0),
         ("the least of both", vec![(0, 0, Some(100), false), (0, 1, Some(90), false)], 1, w(90), 1.0),
         ("never back", vec![(0, 0, Some(100), false), (0, 1, Some(90), false), (1, 1, Some(80), false)], 2, w(90), 1.0),

@@ -12,7 +12,8 @@ use tidegauge_window::{Sketch, SketchGroups, StatsGroups, functions};
 /// 3,000 rows of three instances; every eleventh value is missing.
 fn rows() -> RecordBatch {
     let count = 3_000;
-    let value = |row: u64| (row % 11 != 0).then(|| 5.0 + (row.wrapping_mul(0x9e37_79b9) % 10_007) as f64 / 7.0);
+    let value =
+        |row: u64| (!row.is_multiple_of(11)).then(|| 5.0 + (row.wrapping_mul(0x9e37_79b9) % 10_007) as f64 / 7.0);
     let columns: [(&str, ArrayRef); 4] = [
         ("instance", Arc::new(StringArray::from_iter_values((0..count).map(|row| format!("i{}", row % 3))))),
         ("x", Arc::new(Float64Array::from_iter((0..count).map(value)))),

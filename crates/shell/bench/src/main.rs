@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<()> {
         admin.create(&topic).with_context(|| format!("creating {}", topic.name))?;
     }
     let schemas = SchemaSource::given(BTreeMap::from([(SCHEMA.0, SCHEMA.1.to_owned())]));
-    let report = run_with(config, RunOptions { until_end: true }, schemas, || {
+    let report = run_with(config, RunOptions { until_end: true }, &schemas, || {
         let record = OutputRecord { topic: out_topic.clone(), ..OutputRecord::default() };
         Box::new(Rows { record, jobs: jobs.clone() })
     })?;
@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
 fn configuration(bootstrap: &str, topic: &str, out_topic: &str) -> anyhow::Result<Config> {
     let own = |name: &str| format!("{out_topic}.{name}");
     let settings = [
-        ("kafka.bootstrap", bootstrap.to_owned()),
+        ("kafka.bootstrap", format!("[\"{bootstrap}\"]")),
         ("kafka.group", out_topic.to_owned()),
         ("topics.telemetry", format!("[{topic}]")),
         ("topics.shuffle", own("shuffle")),

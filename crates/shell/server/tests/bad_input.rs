@@ -286,7 +286,7 @@ fn send_among(
         count += 1;
         let headers = vec![("trace-id".to_owned(), b"4bf92f35".to_vec())];
         let to = writer::Record { topic, partition: Some(partition as i32), key, value, headers, timestamp_ms: None };
-        writer.send(to).unwrap_or_else(|error| panic!("sending to {topic}: {error}"));
+        writer.send(&to).unwrap_or_else(|error| panic!("sending to {topic}: {error}"));
         next[partition] += 1;
         (partition as i32, next[partition] - 1)
     };

@@ -91,8 +91,9 @@ impl Pane {
         }
     }
 
-    /// Adds `rows` of the batch, in order (`None` = all of them); `entities[row]` is the row's instance.
-    pub(super) fn accumulate(&mut self, batch: &SampleBatch, rows: Option<&[u32]>, entities: &[u32]) {
+    /// Adds `rows` of the batch, in order (`None` = all of them), and of its metrics those to be kept;
+    /// `entities[row]` is the row's instance.
+    pub(super) fn accumulate(&mut self, batch: &SampleBatch, rows: Option<&[u32]>, entities: &[u32], kept: &[bool]) {
         let groups: Vec<usize> = match rows {
             None => (0..batch.len()).map(|row| self.add_row(batch, row, entities[row])).collect(),
             Some(rows) => rows.iter().map(|&r| self.add_row(batch, r as usize, entities[r as usize])).collect(),
@@ -105,7 +106,7 @@ impl Pane {
             }
         };
         let (at, position) = (pick(&batch.event_time), pick(&batch.position));
-        for (metric, column) in &batch.metrics {
+        for ((metric, column), _) in batch.metrics.iter().zip(kept).filter(|(_, kept)| **kept) {
             let values = pick(column);
             if values.null_count() == values.len() {
                 continue;

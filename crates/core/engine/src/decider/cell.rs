@@ -13,14 +13,15 @@ pub(super) struct MetricNumbers {
 }
 
 impl MetricNumbers {
-    pub(super) fn number(&mut self, metric: &Metric) -> u16 {
+    /// The metric's number; `None` once there are too many, which takes more sources than their caps allow for.
+    pub(super) fn number(&mut self, metric: &Metric) -> Option<u16> {
         if let Some(&number) = self.numbers.get(metric) {
-            return number;
+            return Some(number);
         }
-        let number = u16::try_from(self.metrics.len()).expect("fewer than 65,536 metrics: the decoder caps them");
+        let number = u16::try_from(self.metrics.len()).ok()?;
         self.numbers.insert(metric.clone(), number);
         self.metrics.push(metric.clone());
-        number
+        Some(number)
     }
 
     pub(super) fn metric(&self, number: u16) -> &Metric {

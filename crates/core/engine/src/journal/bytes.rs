@@ -138,7 +138,7 @@ pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
     let mut rest = bytes.strip_prefix(PREFIX.as_slice()).ok_or_else(unknown)?;
     let reader = GenericDatumReader::builder(&SCHEMA).build().map_err(|e| JournalError::Header(Box::new(e)))?;
     let header: Header = reader.read_deser(&mut rest).map_err(|e| JournalError::Header(Box::new(e)))?;
-    let partial = header.pane.map(|pane| decode_partial(pane, rest)).transpose()?;
+    let partial = header.pane.as_ref().map(|pane| decode_partial(pane, rest)).transpose()?;
     Ok(JournalRecord {
         source: SourceId { topic: header.topic.into(), partition: header.partition.cast_unsigned() },
         partitions: header.partitions.cast_unsigned(),
@@ -151,7 +151,7 @@ pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
     })
 }
 
-fn decode_partial(pane: PaneHeader, body: &[u8]) -> Result<Partial, JournalError> {
+fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalError> {
     let fingerprint = pane.body_fingerprint.cast_unsigned();
     if fingerprint != *ROWS_FINGERPRINT {
         return Err(JournalError::UnknownRows { fingerprint });

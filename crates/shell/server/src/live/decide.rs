@@ -13,6 +13,7 @@ use tidegauge_kafka::batch::{Batch, Event};
 use tidegauge_kafka::reader::{Commit, Reader, Rebalance, TopicPartition};
 use tidegauge_kafka::writer::{Record, Writer};
 use tidegauge_model::EventTime;
+use tidegauge_policy::AlertRules;
 use tidegauge_window::SourceRules;
 
 /// With outputs waiting, positions are committed this often.
@@ -237,8 +238,7 @@ fn decider_config(config: &Arc<Config>) -> DeciderConfig {
         .map(|window| WindowRule { spec: window.spec, agent: window.agent, instance: window.instance })
         .collect();
     // Policies and rules see the windows that they name, published or not.
-    let specs =
-        config.policies.iter().map(|policy| policy.window).chain(config.alerts.iter().map(|rules| rules.window()));
+    let specs = config.policies.iter().map(|policy| policy.window).chain(config.alerts.iter().map(AlertRules::window));
     for spec in specs {
         if !windows.iter().any(|rule| rule.spec == spec) {
             windows.push(WindowRule { spec, agent: false, instance: false });

@@ -78,7 +78,7 @@ pub fn run(config: Config, options: RunOptions) -> anyhow::Result<()> {
     let output = config.output;
     let cluster = config.cluster.clone();
     let topics = config.topics.clone();
-    let report = run_with(config, options, schemas, move || {
+    let report = run_with(config, options, &schemas, move || {
         Box::new(publish::Publisher::new(&topics, &cluster, output)) as Box<dyn Publish>
     })?;
     tracing::info!(?report, "done");
@@ -93,7 +93,7 @@ pub fn run(config: Config, options: RunOptions) -> anyhow::Result<()> {
 pub fn run_with(
     config: Config,
     options: RunOptions,
-    schemas: SchemaSource,
+    schemas: &SchemaSource,
     publisher: impl Fn() -> Box<dyn Publish>,
 ) -> anyhow::Result<RunReport> {
     crate::connect::wait(&config.kafka)?;

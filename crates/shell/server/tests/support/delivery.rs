@@ -149,5 +149,5 @@ impl Telemetry {
 /// Appends a value, without a key.
 pub(crate) fn send(writer: &Writer, topic: &str, partition: i32, value: &[u8]) {
     let record = Record { topic, partition: Some(partition), value: Some(value), ..Record::default() };
-    writer.send(record).unwrap_or_else(|error| panic!("sending to {topic}: {error}"));
+    writer.send(&record).unwrap_or_else(|error| panic!("sending to {topic}: {error}"));
 }

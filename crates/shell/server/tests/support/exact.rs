@@ -69,9 +69,12 @@ fn check_set_aside(run: &Run, what: &str, prefix: &str, fate: Fate, (header, val
     assert_eq!(found, want, "{what}: partition and offset of each row");
 }
 
+/// An agent, or one of its instances.
+type Entity = (String, Option<String>);
+
 /// The rows that count, of each agent and of each instance, by event time, partition and offset.
 struct Exact<'a> {
-    entities: HashMap<(String, Option<String>), (usize, Vec<&'a Sent>)>,
+    entities: HashMap<Entity, (usize, Vec<&'a Sent>)>,
 }
 
 impl<'a> Exact<'a> {

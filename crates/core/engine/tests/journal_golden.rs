@@ -1,0 +1,81 @@
+//! J1: bytes that a released version wrote to the shuffle topic stay readable, partial panes and marks alike.
+//!
+//! `TIDEGAUGE_BLESS=1` writes the files anew: only before a release, never after.
+
+#![allow(clippy::disallowed_methods, reason = "a test reads its golden files")]
+
+use std::path::PathBuf;
+use tidegauge_engine::journal::{Mark, RowsBuilder, decode, encode};
+use tidegauge_engine::{JournalRecord, Partial, PartialRow};
+use tidegauge_model::{EventTime, InstanceState, Metric, Position};
+use tidegauge_window::{Sketch, SourceId, Stats};
+
+fn mark() -> JournalRecord {
+    JournalRecord {
+        source: SourceId { topic: "agents.telemetry.v1".into(), partition: 3 },
+        partitions: 4,
+        mark: Some(Mark { watermark: Some(EventTime::from_secs(1_767_225_625)), drained: true, ended: false }),
+        partial: None,
+    }
+}
+
+fn partial() -> JournalRecord {
+    let mut latencies = (Stats::default(), Sketch::default());
+    let mut depth = Stats::default();
+    for (offset, value) in [12.5, 250.0, 0.0].into_iter().enumerate() {
+        let at = EventTime::from_secs(1_767_225_610 + offset as i64);
+        latencies.0.add(value, at, Position::new(3, offset as i64));
+        latencies.1.insert(value);
+        depth.add(value / 2.0, at, Position::new(3, offset as i64));
+    }
+    let metrics = vec![Metric::named("queue_depth"), Metric::named("response_time_ms"), Metric::named("fan_rpm")];
+    let mut rows = RowsBuilder::new(metrics);
+    let row = |instance, state| PartialRow {
+        workspace: "default",
+        agent: "planner",
+        instance,
+        samples: 3,
+        at: (EventTime::from_secs(1_767_225_610), EventTime::from_secs(1_767_225_612)),
+        state,
+        ready_at: None,
+    };
+    let all = [(0, depth), (1, latencies.0), (2, depth)];
+    rows.push(&row("planner-1", Some(InstanceState::Ready)), all.into_iter(), [(1, &latencies.1)].into_iter());
+    rows.push(&row("planner-2", None), [(0, depth)].into_iter(), std::iter::empty());
+    let partial = Partial {
+        pane: EventTime::from_secs(1_767_225_610),
+        sequence: 0,
+        chunk: 0,
+        last: true,
+        offsets: (0, 2),
+        samples: rows.samples(),
+        rows: rows.finish(),
+    };
+    JournalRecord { partial: Some(partial), ..mark() }
+}
+
+#[test]
+fn released_bytes_are_still_read() {
+    for (name, record) in [("mark.v1.bin", mark()), ("partial.v1.bin", partial())] {
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        if std::env::var_os("TIDEGAUGE_BLESS").is_some() {
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+            std::fs::write(&file, encode(&record)).expect("a golden file");
+        }
+        let golden = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert_eq!(decode(&golden).expect("a released record"), record, "{name}");
+    }
+}
+
+#[test]
+fn damaged_bytes_are_an_error_and_never_a_panic() {
+    let bytes = encode(&partial());
+    for length in 0..bytes.len() {
+        assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
+    }
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x41;
+        drop(decode(&damaged));
+    }
+}
