@@ -69,6 +69,7 @@ struct PaneHeader {
     samples: i64,
     metrics: Vec<String>,
     body_fingerprint: i64,
+    body_crc32: i64,
     body_bytes: i32,
 }
 
@@ -118,6 +119,7 @@ pub fn encode(record: &JournalRecord) -> Vec<u8> {
             samples: partial.samples.cast_signed(),
             metrics: partial.rows.metrics().iter().map(|metric| metric.name().to_owned()).collect(),
             body_fingerprint: ROWS_FINGERPRINT.cast_signed(),
+            body_crc32: body.as_deref().map_or(0, |body| i64::from(crc32fast::hash(body))),
             body_bytes: body.as_ref().map_or(0, |body| body.len() as i32),
         }),
     };
@@ -158,6 +160,9 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
     }
     if usize::try_from(pane.body_bytes) != Ok(body.len()) {
         return Err(JournalError::Rows(format!("{} bytes where {} were announced", body.len(), pane.body_bytes)));
+    }
+    if i64::from(crc32fast::hash(body)) != pane.body_crc32 {
+        return Err(JournalError::Rows("their checksum is another".to_owned()));
     }
     let batch = decode_rows(body).map_err(|error| JournalError::Rows(error.to_string()))?;
     let metrics = pane.metrics.iter().map(|name| Metric::named(name)).collect();
