@@ -77,6 +77,8 @@ pub struct DistributionSummary {
     pub max: f64,
     /// Sum ÷ count, exact.
     pub mean: f64,
+    /// Mean squared distance from the mean, exact.
+    pub variance: f64,
     pub p50: f64,
     pub p75: f64,
     pub p90: f64,

@@ -17,6 +17,7 @@ fn window() -> WindowSummary {
         min: 1.5,
         max: 90.5,
         mean: 50.0,
+        variance: 2.25,
         p50: 40.0,
         p75: 60.0,
         p90: 70.0,

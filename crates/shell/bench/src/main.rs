@@ -11,7 +11,7 @@ use tidegauge::live::{OutputRecord, Publish, RunOptions, SchemaSource, run_with}
 use tidegauge::topics;
 use tidegauge_engine::DeciderOutput;
 use tidegauge_kafka::admin::Admin;
-use tidegauge_model::{GaugeSummary, WindowSummary};
+use tidegauge_model::{DistributionSummary, GaugeSummary, WindowSummary};
 
 /// The id under which the loader frames its records, and their schema.
 const SCHEMA: (u32, &str) = (1, include_str!("../../../../bench/telemetry.avsc"));
@@ -104,12 +104,21 @@ fn write_row(row: &mut String, job: char, id: &str, window: &WindowSummary) -> s
     if job == 'B' {
         write!(row, r#","cpu_mean":{}}}"#, gauge("cpu_used_cores").map_or(0.0, |cpu| cpu.mean))
     } else {
-        write_stats(row, "latency_ms", window.gauges.get("response_time_ms"), 1.0)?;
+        write_latency(row, window.latencies.get("response_time_ms"))?;
         write_stats(row, "cpu", gauge("cpu_used_cores"), 1.0)?;
         write_stats(row, "memory", gauge("memory_used_bytes"), BYTES_PER_MIB)?;
         write_stats(row, "rps", gauge("requests_per_s"), 1.0)?;
         write!(row, r#","queue_depth_max":{}}}"#, gauge("queue_depth").map_or(0.0, |depth| depth.max))
     }
+}
+
+/// Appends the five statistics of the latency.
+fn write_latency(row: &mut String, latency: Option<&DistributionSummary>) -> std::fmt::Result {
+    let stats = latency.map(|latency| {
+        let DistributionSummary { count, sum, min, max, mean, variance, .. } = *latency;
+        GaugeSummary { count, sum, min, max, mean, variance, last: max }
+    });
+    write_stats(row, "latency_ms", stats.as_ref(), 1.0)
 }
 
 /// Appends the five statistics of a metric, in the benchmark's unit.

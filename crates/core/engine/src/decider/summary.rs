@@ -155,6 +155,7 @@ fn distribution(stats: &Stats, gauge: GaugeSummary, sketch: &Sketch) -> Distribu
         min: gauge.min,
         max: gauge.max,
         mean: gauge.mean,
+        variance: gauge.variance,
         p50: percentile(0.5),
         p75: percentile(0.75),
         p90: percentile(0.9),

@@ -60,6 +60,7 @@ fn latency(p95: f64) -> DistributionSummary {
         min: 0.0,
         max: p95 * 2.0,
         mean: half,
+        variance: 2.25,
         p50: half,
         p75: half,
         p90: half,

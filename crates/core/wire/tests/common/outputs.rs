@@ -32,6 +32,7 @@ pub(crate) fn window() -> WindowSummary {
         min: 1.0,
         max: 900.5,
         mean: 50.0,
+        variance: 2.25,
         p50: 40.0,
         p75: 60.0,
         p90: 90.0,
