@@ -39,11 +39,7 @@ fn client() -> ClientConfig {
 
 /// Calls `emit` with partition, key and value of every record, markers last.
 fn encode(spec: &Spec, mut emit: impl FnMut(i32, &str, &[u8])) {
-    let write = if env("FORMAT", "avro") == "json" {
-        write_json
-    } else {
-        write_avro
-    };
+    let write = if env("FORMAT", "avro") == "json" { write_json } else { write_avro };
     let agents: Vec<String> = (0..spec.agents).map(agent_id).collect();
     let instances: Vec<String> = (0..spec.instances).map(instance_id).collect();
     let partitions: Vec<i32> = instances.iter().map(|id| partition(id.as_bytes())).collect();
@@ -77,13 +73,8 @@ fn create(names: &[&str]) {
     let admin: AdminClient<DefaultClientContext> = client().create().expect("admin client");
     let topic = |name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(-1));
     let topics: Vec<NewTopic> = names.iter().map(|name| topic(name)).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("runtime");
-    let results = runtime
-        .block_on(admin.create_topics(&topics, &AdminOptions::new()))
-        .expect("create topics");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
+    let results = runtime.block_on(admin.create_topics(&topics, &AdminOptions::new())).expect("create topics");
     for result in results {
         match result {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -94,11 +85,7 @@ fn create(names: &[&str]) {
 
 fn held(topic: &str) -> u64 {
     let consumer: BaseConsumer = client().create().expect("consumer");
-    let size = |p| {
-        consumer
-            .fetch_watermarks(topic, p, Duration::from_secs(10))
-            .map(|(low, high)| (high - low) as u64)
-    };
+    let size = |p| consumer.fetch_watermarks(topic, p, Duration::from_secs(10)).map(|(low, high)| (high - low) as u64);
     (0..PARTITIONS).map(|p| size(p).expect("watermarks")).sum()
 }
 
@@ -140,10 +127,7 @@ fn fill(topic: &str, spec: &Spec) {
         bytes += value.len();
         let mut record = BaseRecord::to(topic).partition(p).key(key).payload(value);
         while let Err((error, back)) = producer.send(record) {
-            assert!(
-                matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)),
-                "{error}"
-            );
+            assert!(matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)), "{error}");
             std::thread::sleep(Duration::from_millis(5));
             record = back;
         }
@@ -151,9 +135,5 @@ fn fill(topic: &str, spec: &Spec) {
     producer.flush(Duration::from_secs(120)).expect("flush");
     assert_eq!(failures.load(Ordering::Relaxed), 0, "records were not delivered");
     let seconds = started.elapsed().as_secs_f64();
-    println!(
-        "{topic}: {} records, {:.1} MB of values, {seconds:.1} s",
-        spec.records,
-        bytes as f64 / 1e6
-    );
+    println!("{topic}: {} records, {:.1} MB of values, {seconds:.1} s", spec.records, bytes as f64 / 1e6);
 }

@@ -316,7 +316,8 @@ impl Decider {
             for rule in &ending {
                 let range = TimeRange::ending_at(end, rule.spec.size);
                 let view = summary::View { target, agent, range, slide: rule.spec.slide, metrics: &self.metrics };
-                let windows = view.summaries(sources_ratio);
+                let with_instances = rule.instance || self.control.watches_instances(rule.spec);
+                let windows = view.summaries(sources_ratio, with_instances);
                 self.counts.windows += windows.emit(rule, out);
                 let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, out);
                 self.counts.decisions += decisions;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! - **M1** A statistic of nothing is absent (`None`), never 0.
-//! - **M2** A built-in metric's number never changes and is never used again: it is in shuffle records.
+//! - **M2** A built-in metric's number and name never change and are never used again: the journal names metrics.
 //! - **M3** Everything that reaches an output is ordered: maps are `BTreeMap`, lists say their order.
 
 pub mod alert;

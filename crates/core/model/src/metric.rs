@@ -1,6 +1,6 @@
 //! The built-in metrics: name, kind, unit, and how each adds up over time and over instances.
 //!
-//! The list is CATALOGUE §1 for entities that are scaled. A metric that is not in it is kept as *unknown*, up to a
+//! The list is of entities that are scaled. A metric that is not in it is kept as *unknown*, up to a
 //! cap per entity, and treated as a gauge. Units are declared here and never guessed.
 
 use std::fmt;

@@ -8,7 +8,7 @@ use super::summary::ClosedWindows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegauge_model::{Mode, Target, WindowSpec, WindowSummary};
-use tidegauge_policy::alert::rules::AlertRules;
+use tidegauge_policy::alert::rules::{AlertRules, By};
 use tidegauge_policy::policy::applicable;
 use tidegauge_policy::{AlertBook, Observation, Policy, TargetState, decide, evaluate};
 
@@ -34,6 +34,13 @@ impl Control {
     pub(super) fn watches(&self, spec: WindowSpec) -> bool {
         self.policies.iter().any(|policy| policy.window == spec)
             || self.rules.iter().any(|rules| rules.window() == spec)
+    }
+
+    /// Whether windows of instances are looked at, besides those of agents.
+    pub(super) fn watches_instances(&self, spec: WindowSpec) -> bool {
+        let by_instance = |rules: &AlertRules| rules.rules.iter().any(|rule| rule.by == By::Instance);
+        self.policies.iter().any(|policy| policy.window == spec)
+            || self.rules.iter().any(|rules| rules.window() == spec && by_instance(rules))
     }
 
     /// Evaluates every policy and rule whose window this is; returns how many decisions and alerts were published.

@@ -51,14 +51,15 @@ impl ClosedWindows {
 }
 
 impl View<'_> {
-    pub(super) fn summaries(&self, sources_ratio: f64) -> ClosedWindows {
+    /// The agent's summary, and its instances' where somebody looks at them: they are most of the work.
+    pub(super) fn summaries(&self, sources_ratio: f64, with_instances: bool) -> ClosedWindows {
         let completeness = self.completeness(sources_ratio);
         let (end, instances) = (self.range.end, &self.agent.instances);
         let count = |is: &dyn Fn(&super::Instance) -> bool| instances.values().filter(|each| is(each)).count() as u32;
         let mut agent = self.summary(None, self.agent.cells.within(self.range), completeness);
         agent.instances_ready = Some(count(&|instance| instance.is_ready(end)));
         agent.instances_present = Some(count(&|instance| instance.is_present(end)));
-        let with_rows = instances.iter().filter_map(|(id, instance)| {
+        let with_rows = instances.iter().filter(|_| with_instances).filter_map(|(id, instance)| {
             let cell = instance.cells.within(self.range)?;
             let mut window = self.summary(Some(id), Some(cell), completeness);
             (window.state, window.ready_at) = (instance.state, instance.ready_at);
