@@ -52,6 +52,13 @@ impl<'a> Observation<'a> {
         completeness.instances_expected.saturating_sub(completeness.instances_reported)
     }
 
+    /// Ready instances that were heard of lately enough for their interval, but have no row in this window.
+    #[must_use]
+    pub fn quiet_instances(&self) -> u32 {
+        let with_rows = count(self.instances.iter().filter(|instance| is_ready(instance)).count());
+        self.current_instances.saturating_sub(with_rows).saturating_sub(self.missing_instances())
+    }
+
     /// Ready and starting instances: what there is if nobody does anything.
     #[must_use]
     pub fn held_instances(&self) -> u32 {

@@ -63,6 +63,7 @@ struct Past {
 struct Counts {
     ready: i64,
     held: i64,
+    ready_with_rows: i64,
     missing: i64,
 }
 
@@ -71,13 +72,12 @@ impl Counts {
         let in_state = |wanted: &[Option<InstanceState>]| {
             instances.iter().filter(|instance| wanted.contains(&instance.state)).count() as i64
         };
-        let ready = match agent.instances_ready {
-            Some(ready) => i64::from(ready),
-            None => in_state(&[None, Some(InstanceState::Ready)]),
-        };
+        let ready_with_rows = in_state(&[None, Some(InstanceState::Ready)]);
+        let ready = agent.instances_ready.map_or(ready_with_rows, i64::from);
         let completeness = &agent.completeness;
         let missing = i64::from(completeness.instances_expected) - i64::from(completeness.instances_reported);
-        Self { ready, held: ready + in_state(&[Some(InstanceState::Starting)]), missing: missing.max(0) }
+        let held = ready + in_state(&[Some(InstanceState::Starting)]);
+        Self { ready, held, ready_with_rows, missing: missing.max(0) }
     }
 }
 
@@ -222,6 +222,8 @@ impl<'a> Signal<'a> {
         let mut zero = 0;
         let is_cpu = matches!(self.objective.source, Source::Resource { resource: Resource::Cpu, .. });
         self.missing = counts.missing as usize;
+        // Ready, heard of lately, and without a row in this window: like the others.
+        self.alike += (counts.ready - counts.ready_with_rows - counts.missing).max(0) as usize;
         for window in instances {
             let just_ready = window.ready_at.is_some_and(|at| at > window.range.start);
             match window.state {

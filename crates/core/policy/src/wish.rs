@@ -163,6 +163,8 @@ impl<'a> View<'a> {
                 (_, None, WhenAbsent::Missing) => missing += 1,
             }
         }
+        // An instance that samples every 57 s may have no row in a window of a minute: ready, and like the others.
+        population.like_measured += usize::try_from(observation.quiet_instances()).unwrap_or(usize::MAX);
         let typical = typical_capacity(&population.measured);
         population.measured.extend(vec![Load { used: 0, capacity: typical }; zero]);
         population.unready = vec![typical; unready];
