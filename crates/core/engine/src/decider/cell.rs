@@ -98,13 +98,22 @@ impl Cells {
     }
 
     pub(super) fn at(&self, pane: EventTime) -> Option<&Cell> {
-        let at = self.0.binary_search_by_key(&pane, |(start, _)| *start).ok()?;
-        Some(&self.0[at].1)
+        Some(&self.0[self.place(pane).ok()?].1)
+    }
+
+    /// Where the pane's cell is, or would be. Nearly always the last one is asked for.
+    fn place(&self, pane: EventTime) -> Result<usize, usize> {
+        match self.0.back() {
+            None => Err(0),
+            Some((last, _)) if *last == pane => Ok(self.0.len() - 1),
+            Some((last, _)) if *last < pane => Err(self.0.len()),
+            Some(_) => self.0.binary_search_by_key(&pane, |(start, _)| *start),
+        }
     }
 
     /// Replaces the pane's cell.
     pub(super) fn put(&mut self, pane: EventTime, cell: Cell) {
-        match self.0.binary_search_by_key(&pane, |(start, _)| *start) {
+        match self.place(pane) {
             Ok(at) => self.0[at].1 = cell,
             Err(at) => self.0.insert(at, (pane, cell)),
         }

@@ -22,6 +22,8 @@ pub(super) struct Instance {
     state_at: Option<EventTime>,
     last_at: Option<EventTime>,
     gaps: VecDeque<Duration>,
+    /// The median of the gaps, kept: it is asked for at every close of a window.
+    median_gap: Option<Duration>,
     /// Pane whose cell has not been looked at for gaps.
     unsettled: Option<EventTime>,
 }
@@ -55,13 +57,14 @@ impl Instance {
                 self.gaps.pop_front();
             }
         }
+        let mut gaps: Vec<Duration> = self.gaps.iter().copied().collect();
+        gaps.sort_unstable();
+        self.median_gap = gaps.get(gaps.len() / 2).copied();
     }
 
     /// How often it reports: the median of its last gaps.
     pub(super) fn interval(&self) -> Duration {
-        let mut gaps: Vec<Duration> = self.gaps.iter().copied().collect();
-        gaps.sort_unstable();
-        gaps.get(gaps.len() / 2).copied().unwrap_or(FIRST_INTERVAL)
+        self.median_gap.unwrap_or(FIRST_INTERVAL)
     }
 
     /// Whether it has been silent for too long at `at`.

@@ -20,6 +20,8 @@ use tidegauge_wire::{DecodeConfig, Decoder, Format, Undecoded};
 const COMMIT_WITH_OUTPUT: Duration = Duration::from_millis(200);
 /// Without any, this often.
 const COMMIT_WITHOUT: Duration = Duration::from_secs(5);
+/// With fewer messages in a round it waits a little for more: a round has its price.
+const BUSY: usize = 500;
 /// Marks are considered this often.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -67,7 +69,7 @@ pub(super) fn life(shared: &Shared, number: usize, schemas: &SchemaSource) -> Re
             idle = true;
             continue;
         }
-        idle = !worker.read(&mut reader)?;
+        idle = worker.read(&mut reader)? < BUSY;
         worker.tick()?;
         worker.commit_if_due(&reader)?;
     }
@@ -141,14 +143,14 @@ impl Worker<'_> {
         start
     }
 
-    /// Reads a batch of each partition; whether there was anything.
-    fn read(&mut self, reader: &mut Reader) -> Result<bool, KafkaError> {
-        let mut any = false;
+    /// Reads a batch of each partition; returns the messages that were there.
+    fn read(&mut self, reader: &mut Reader) -> Result<usize, KafkaError> {
+        let mut count = 0;
         for (at, partition) in &mut self.partitions {
             if !partition.ended {
                 let end = self.shared.telemetry_end(at);
                 let batch = reader.take(at, self.shared.config.workers.batch);
-                any |= !batch.is_empty();
+                count += batch.len();
                 let rows = decode(self.shared, self.schemas, &self.writer, at, partition, &batch, end)?;
                 if rows > 0 {
                     let samples = partition.decoder.finish();
@@ -161,7 +163,7 @@ impl Worker<'_> {
         }
         self.end_what_is_read(reader)?;
         self.writer.serve();
-        Ok(any)
+        Ok(count)
     }
 
     /// Ends the partitions that a bounded run has read; their outputs are stored before anybody hears of it.

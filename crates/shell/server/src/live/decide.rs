@@ -21,6 +21,9 @@ const COMMIT_WITH_OUTPUT: Duration = Duration::from_millis(200);
 /// Without any, this often.
 const COMMIT_WITHOUT: Duration = Duration::from_secs(5);
 
+/// With fewer messages in a round it waits a little for more: a round has its price.
+const BUSY: usize = 8;
+
 /// One shuffle partition of this worker.
 struct Partition {
     decider: Decider,
@@ -56,7 +59,7 @@ pub(super) fn life(shared: &Shared, number: usize, publisher: &mut dyn Publish) 
             idle = true;
             continue;
         }
-        idle = !worker.read(&mut reader)?;
+        idle = worker.read(&mut reader)? < BUSY;
         worker.commit_if_due(&reader)?;
     }
     worker.commit(&reader)?;
@@ -104,20 +107,20 @@ impl Worker<'_> {
         start
     }
 
-    /// Reads a batch of each partition; whether there was anything.
-    fn read(&mut self, reader: &mut Reader) -> Result<bool, KafkaError> {
-        let mut any = false;
+    /// Reads a batch of each partition; returns the messages that were there.
+    fn read(&mut self, reader: &mut Reader) -> Result<usize, KafkaError> {
+        let mut count = 0;
         for (at, partition) in &mut self.partitions {
             if partition.ended {
                 continue;
             }
             let batch = reader.take(at, self.shared.config.workers.batch);
-            any |= !batch.is_empty();
+            count += batch.len();
             self.sent |= step(&self.shared.config, self.publisher, &self.writer, at, partition, &batch)?;
         }
         self.end_what_is_read(reader)?;
         self.writer.serve();
-        Ok(any)
+        Ok(count)
     }
 
     fn end_what_is_read(&mut self, reader: &Reader) -> Result<(), KafkaError> {
