@@ -11,10 +11,15 @@
 //! - **S1** Equal seeds, equal bytes.
 //! - **S2** The invariants of the engine hold after every step ([`drive::Drive::check`]).
 
+pub mod cluster;
 pub mod drive;
+pub mod kafka;
 pub mod reference;
 pub mod rng;
+pub mod sabotage;
 pub mod scenario;
+pub mod verify;
+pub mod workers;
 
 pub use drive::Drive;
 pub use reference::Reference;
