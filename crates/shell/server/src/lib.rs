@@ -3,7 +3,7 @@
 //! ```text
 //!  command line ─► config ─► live (workers: kafka ⇄ engine)        run
 //!                    │
-//!                    ├─► commands::validate, topics, tail          look and prepare
+//!                    ├─► commands::validate, topics, status, tail  look and prepare
 //!                    └─► commands::produce, generate               feed
 //! ```
 //!

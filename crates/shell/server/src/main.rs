@@ -26,6 +26,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Run(args) => live::run(config, args.into()),
         Command::Validate(args) => commands::validate::run(&config, &args),
+        Command::Status(args) => commands::status::run(&config, &args),
         Command::Topics(args) => commands::topics::run(&config, &args),
         Command::Produce(args) => commands::produce::run(&config, &args),
         Command::Tail(args) => commands::tail::run(&config, &args),
