@@ -6,6 +6,7 @@ use crate::terminal::{Cell, Tone, table, toned};
 use serde_json::json;
 use std::fmt::Write as _;
 use tidegauge_model::EventTime;
+use tidegauge_wire::{Encoding, Output as _};
 
 /// Steps, a line each.
 pub(super) fn steps(steps: &[Step], colours: bool) -> String {
@@ -19,6 +20,11 @@ pub(super) fn steps(steps: &[Step], colours: bool) -> String {
 /// One JSON object.
 pub(super) fn json(facts: &Facts, steps: Option<&[Step]>) -> anyhow::Result<String> {
     let mut object = serde_json::to_value(facts)?;
+    if let Some(decision) = &facts.standing {
+        let mut published = Vec::new(); // As `tail decisions --output json` shows it.
+        decision.encode(Encoding::Json, &mut published);
+        object["standing"] = serde_json::from_slice(&published)?;
+    }
     if let Some(steps) = steps {
         object["steps"] = json!(steps);
         object["answer"] = why::answer(steps).into();

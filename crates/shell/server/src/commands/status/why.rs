@@ -13,6 +13,9 @@ use tidegauge_policy::{HumanDuration, Policy};
 /// A stage whose next record is older than this is behind: it commits every 5 s at the latest.
 const BEHIND: Duration = Duration::from_secs(30);
 
+/// An agent that is silent for this long, of event time, is no longer decided about.
+const FORGOTTEN: Duration = Duration::from_secs(3_600);
+
 /// One thing that has to be in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Step {
@@ -47,7 +50,7 @@ pub(super) fn chain(config: &Config, facts: &Facts, target: &Target) -> Vec<Step
     }
     steps.extend([telemetry(facts), committed(&facts.aggregate), reading(&facts.aggregate, facts.now)]);
     if let Some(tail) = &facts.journal {
-        steps.extend([sources(tail), watermark(tail, facts.now), target_rows(tail, target)]);
+        steps.extend([sources(tail, facts.now), watermark(tail, facts.now), target_rows(tail, target)]);
     }
     if let Some(partition) = facts.journal_partition() {
         steps.push(decider(&facts.decide, partition, facts.now));
@@ -108,29 +111,30 @@ fn reading(stage: &Stage, now: EventTime) -> Step {
     )
 }
 
-/// How a stage is behind, if it is.
+/// How a stage is behind, if it is: what is left may also be no more than markers of transactions.
 fn behind(stage: &Stage, partition: Option<&PartitionFacts>, now: EventTime) -> Option<String> {
     let at = partition.filter(|at| at.lag_records > 0)?;
+    let age = now.since(stage.oldest_unread?);
     let (name, lag, group) = (at.name(), at.lag_records, &stage.group);
     if stage.members == 0 {
-        return Some(format!(
-            "{lag} records of {name} wait and group {group} has no members: is `tidegauge run` running"
-        ));
+        return Some(format!("{lag} records of {name} wait and group {group} has no members: is `tidegauge run` up"));
     }
-    let age = now.since(stage.oldest_unread?);
     (age > BEHIND).then(|| format!("{name} is {lag} records behind, the next of them {} old", about(age)))
 }
 
-fn sources(tail: &Tail) -> Step {
+fn sources(tail: &Tail, now: EventTime) -> Step {
     let what = "sources";
+    let Some((_, last)) = tail.stored else {
+        return bad(what, format!("shuffle partition {} is empty: the first stage has sent no mark", tail.partition));
+    };
     if tail.silent.is_empty() {
-        return good(what, format!("all {} have spoken in the journal", tail.sources.len()));
+        let age = now.since(last);
+        // Marks come every 5 s as long as somebody works; a bounded run that ended is silent with good reason.
+        let quiet = if age > BEHIND { format!(", and nothing for {}", about(age)) } else { String::new() };
+        return good(what, format!("all {} have spoken in the journal{quiet}", tail.sources.len()));
     }
-    let silent = tail.silent.join(", ");
-    bad(
-        what,
-        format!("no mark of {silent} in the last {} records of the journal: no window closes before", tail.records),
-    )
+    let (silent, records) = (tail.silent.join(", "), tail.records);
+    bad(what, format!("no mark of {silent} in the last {records} records of the journal: no window closes before"))
 }
 
 fn watermark(tail: &Tail, now: EventTime) -> Step {
@@ -141,7 +145,10 @@ fn watermark(tail: &Tail, now: EventTime) -> Step {
         lost.iter().map(|source| format!("; {} is {} and not waited for", source.source, source.standing)).collect();
     match tail.watermark {
         Some(watermark) => {
-            let by = slowest.map(|source| format!(", held back by {source}")).unwrap_or_default();
+            let by = slowest.map_or_else(
+                || "; no source counts, so event time stands still".to_owned(),
+                |source| format!(", held back by {source}"),
+            );
             good(what, format!("{watermark}, {} ago{by}{lost}", about(now.since(watermark))))
         }
         None => {
@@ -153,6 +160,11 @@ fn watermark(tail: &Tail, now: EventTime) -> Step {
 
 fn target_rows(tail: &Tail, target: &Target) -> Step {
     let what = "telemetry of the target";
+    if let (Some((_, last)), Some(watermark)) = (tail.target_panes, tail.watermark)
+        && watermark.since(last) > FORGOTTEN
+    {
+        return bad(what, format!("{target} fell silent at {last}, and the watermark is at {watermark}"));
+    }
     match (tail.target_panes, tail.stored) {
         (Some((first, last)), _) => good(what, format!("in panes from {first} to {last}, of the journal's tail")),
         (None, Some((since, _))) => bad(
