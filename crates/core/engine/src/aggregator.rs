@@ -18,7 +18,7 @@ mod resume;
 
 pub use resume::ResumePoint;
 
-use crate::journal::{self, JournalRecord, Mark, Partial, PartialRow, RowsBuilder};
+use crate::journal::{self, JournalRecord, Mark, Partial, PartialRow, RowsBuilder, SourceRecord};
 use arrow::array::Array as _;
 use entities::Entities;
 use pane::Pane;
@@ -147,8 +147,8 @@ pub struct Aggregator {
     watermark: EventTime,
     open: BTreeMap<EventTime, Pane>,
     corrections: BTreeMap<EventTime, Pane>,
-    /// Next correction number of each pane that may still be corrected.
-    sequences: BTreeMap<EventTime, u32>,
+    /// The first waiting correction: its offset, and the watermark before it.
+    corrections_since: Option<(i64, EventTime)>,
     unknown_metrics: BTreeSet<Metric>,
     counts: AggregatorCounts,
     resume: resume::Resume,
@@ -172,15 +172,17 @@ impl Aggregator {
         Self::resumed(config, None)
     }
 
-    /// Starts where an earlier life ended: reads again from [`ResumePoint::replay_from`] and says nothing twice.
+    /// Starts where an earlier life ended: is given again what begins at [`ResumePoint::replay_from`], and is as that
+    /// life was once all before [`ResumePoint::next_offset`] was given. Until then it is not ticked, and refusals that
+    /// it repeats are of no interest.
     #[must_use]
     pub fn resumed(config: AggregatorConfig, point: Option<ResumePoint>) -> Self {
         Self {
             entities: Entities::new(config.shuffle_partitions, config.instances_per_agent),
-            watermark: point.map_or(EventTime::MIN, |point| point.watermark),
+            watermark: point.map_or(EventTime::MIN, |point| point.corrections_watermark),
             open: BTreeMap::new(),
             corrections: BTreeMap::new(),
-            sequences: BTreeMap::new(),
+            corrections_since: None,
             unknown_metrics: BTreeSet::new(),
             counts: AggregatorCounts::default(),
             resume: resume::Resume::new(point),
@@ -266,6 +268,8 @@ impl Aggregator {
                 self.counts.replayed += 1;
                 Destination::Nowhere
             } else if end.saturating_add(lateness) > watermark {
+                let before = EventTime::from_micros(watermark);
+                self.corrections_since.get_or_insert((position.offset(), before));
                 Destination::Correction(pane)
             } else {
                 self.counts.too_late += 1;
@@ -273,7 +277,9 @@ impl Aggregator {
                 out.push(AggregatorOutput::Refused { position, refusal: Refusal::TooLate { watermark, event_time } });
                 Destination::Nowhere
             });
-            watermark = watermark.max(at.saturating_sub(disorder));
+            if !self.resume.was_sent(position.offset()) {
+                watermark = watermark.max(at.saturating_sub(disorder));
+            }
         }
         (EventTime::from_micros(watermark), destinations)
     }
@@ -291,7 +297,6 @@ impl Aggregator {
                 break;
             }
             let pane = entry.remove();
-            self.sequences.entry(pane.start()).or_insert(1);
             // A4: while further panes close after this one, its chunks speak for this one only.
             let next_closes = self.open.keys().next().is_some_and(|s| closes(s, self.config.pane, self.watermark));
             let mark = if next_closes {
@@ -303,17 +308,14 @@ impl Aggregator {
             marked = if next_closes { BTreeSet::new() } else { spoke };
         }
         self.send_marks(&marked, out);
-        let horizon = self.watermark.minus(self.config.allowed_lateness).minus(self.config.pane);
-        self.sequences = self.sequences.split_off(&horizon);
         self.entities.forget_before(self.watermark.minus(FORGET_AFTER), [&mut self.open, &mut self.corrections]);
     }
 
     fn send_corrections(&mut self, out: &mut Vec<AggregatorOutput>) {
-        for (start, pane) in std::mem::take(&mut self.corrections) {
-            let next = self.sequences.entry(start).or_insert(1);
-            let sequence = *next;
-            *next += 1;
+        self.corrections_since = None;
+        for pane in std::mem::take(&mut self.corrections).into_values() {
             self.counts.corrected += pane.samples();
+            let sequence = pane.first_offset() + 1;
             self.send_partial(pane, sequence, None, out);
         }
     }
@@ -322,7 +324,7 @@ impl Aggregator {
     fn send_partial(
         &mut self,
         pane: Pane,
-        sequence: u32,
+        sequence: i64,
         mark: Option<Mark>,
         out: &mut Vec<AggregatorOutput>,
     ) -> BTreeSet<u32> {
@@ -369,8 +371,8 @@ impl Aggregator {
 
     fn record(&self, partition: u32, mark: Option<Mark>, partial: Option<Partial>) -> AggregatorOutput {
         let source = self.config.source.clone();
-        let record = JournalRecord { source, partitions: self.config.partitions, mark, partial };
-        AggregatorOutput::Journal { partition, record: journal::encode(&record) }
+        let record = SourceRecord { source, partitions: self.config.partitions, mark, partial };
+        AggregatorOutput::Journal { partition, record: journal::encode(&JournalRecord::Source(record)) }
     }
 
     fn mark_at(&self, watermark: EventTime) -> Mark {
@@ -441,21 +443,17 @@ impl Aggregator {
         self.open.values().chain(self.corrections.values()).map(Pane::samples).sum()
     }
 
-    /// Where the next life has to start, given that all before `next_offset` was fed to this one and all outputs are
+    /// Where the next life has to start, given that all before `next_offset` was given to this one and all outputs are
     /// safe. Keep it in the commit.
     #[must_use]
     pub fn resume_point(&self, next_offset: i64) -> ResumePoint {
         if let Some(earlier) = self.resume.until(next_offset) {
             return earlier; // still rebuilding: what the earlier life knew stands
         }
-        let first = |panes: &BTreeMap<EventTime, Pane>| panes.values().map(Pane::first_offset).min();
-        let corrections_from = first(&self.corrections).unwrap_or(next_offset);
-        ResumePoint {
-            replay_from: first(&self.open).unwrap_or(next_offset).min(corrections_from),
-            corrections_from,
-            next_offset,
-            watermark: self.watermark,
-        }
+        let first_open = self.open.values().map(Pane::first_offset).min().unwrap_or(next_offset);
+        let (corrections_from, corrections_watermark) = self.corrections_since.unwrap_or((next_offset, self.watermark));
+        let replay_from = first_open.min(corrections_from);
+        ResumePoint { replay_from, corrections_from, next_offset, corrections_watermark }
     }
 }
 

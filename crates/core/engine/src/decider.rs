@@ -12,20 +12,30 @@
 //! - **D2** Every window that holds a row is emitted, once, when the pane at its end closes (E3).
 //! - **D3** A correction counts in every window not yet emitted; one that no window can use any more is reported.
 //! - **D4** Rows in partials = rows in closed panes + rows pending + rows in reported late partials.
-//! - **D5** A window is built from its own cells, oldest first: nothing depends on what was before it.
+//! - **D5** A window is built from its own cells, oldest first: nothing depends on what was before it. One that reaches
+//!   back beyond the oldest cells that are kept is not emitted.
+//! - **D6** Restored from a checkpoint and given the journal from [`Checkpoint::replay_from`] on, a Decider is, from
+//!   [`Checkpoint::next_offset`] on, as the one that the checkpoint was taken of ([`restore`]).
 
 mod cell;
 mod control;
 mod instance;
-mod resume;
+mod position;
+mod restore;
 mod summary;
 
-pub use control::Control;
-pub use resume::DeciderResumePoint;
+pub use control::{Control, ControlDifference};
+pub use position::DeciderPosition;
 
-use crate::journal::{JournalRecord, Partial, PartialRows};
+pub(crate) use control::TargetControl;
+pub(crate) use instance::InstanceState as KeptInstance;
+pub(crate) use restore::Base;
+
+use crate::journal::{ControlChange, JournalRecord, Partial, PartialRows, SourceRecord};
+use crate::state::Checkpoint;
 use cell::{Cell, Cells, MetricNumbers};
 use instance::Instance;
+use restore::{Bases, Phase};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +65,7 @@ pub struct DeciderConfig {
     pub rules: SourceRules,
     /// Width of a pane.
     pub pane: Duration,
-    /// Windows to build.
+    /// Windows to publish. Those that policies and alert rules look at are built besides.
     pub windows: Vec<WindowRule>,
 }
 
@@ -105,7 +115,7 @@ pub struct DeciderCounts {
     pub merged: u64,
     /// Rows reported as late partials.
     pub too_late: u64,
-    /// Rows skipped because an earlier life had closed their pane beyond use.
+    /// Rows of partials that came a second time, from an Aggregator without transactions.
     pub replayed: u64,
     /// Windows emitted.
     pub windows: u64,
@@ -119,23 +129,34 @@ pub struct DeciderCounts {
 #[derive(Debug)]
 pub struct Decider {
     config: DeciderConfig,
+    /// Windows to build: those to publish, and those that are watched.
+    windows: Vec<WindowRule>,
     control: Control,
     sources: Sources,
     metrics: MetricNumbers,
     /// Partials of panes that have not closed.
-    pending: BTreeMap<EventTime, BTreeMap<PartialKey, PartialRows>>,
-    /// Least journal offset behind each pane that a window may still need.
-    needed: BTreeMap<EventTime, i64>,
+    pending: BTreeMap<EventTime, PendingPane>,
+    /// The latest pane that had rows.
+    last_pane: Option<EventTime>,
     agents: BTreeMap<Target, Agent>,
     /// End of the last closed pane.
     closed_through: Option<EventTime>,
-    /// An earlier life has emitted what ends at or before this.
-    emitted_through: Option<EventTime>,
+    /// Cells of panes before this are gone.
+    cells_from: Option<EventTime>,
+    phase: Phase,
+    bases: Bases,
     counts: DeciderCounts,
 }
 
 /// Source, sequence, chunk: the order in which partials of a pane merge.
-type PartialKey = (SourceId, u32, u32);
+type PartialKey = (SourceId, i64, u32);
+
+#[derive(Debug)]
+struct PendingPane {
+    /// Where the first of them stands in the journal.
+    first_offset: i64,
+    partials: BTreeMap<PartialKey, PartialRows>,
+}
 
 #[derive(Debug, Default)]
 struct Agent {
@@ -145,62 +166,99 @@ struct Agent {
 }
 
 impl Decider {
-    /// Starts with nothing known.
+    /// Starts with nothing known but what holds, at any place of the journal.
     #[must_use]
     pub fn new(config: DeciderConfig, control: Control) -> Self {
-        Self::resumed(config, control, None)
+        let sources = Sources::new(config.topics.iter().cloned(), config.rules);
+        Self::with(config, control, sources, Phase::Live)
     }
 
-    /// Starts where an earlier life ended: reads again from [`DeciderResumePoint::replay_from`] and emits nothing
-    /// twice. Control state starts anew.
+    /// Goes on where `checkpoint` was taken: give it the journal from [`Checkpoint::replay_from`] on.
+    ///
+    /// `control`, where given, takes the place of what held then: the same past under other policies.
     #[must_use]
-    pub fn resumed(config: DeciderConfig, control: Control, point: Option<DeciderResumePoint>) -> Self {
-        Self {
-            sources: Sources::new(config.topics.iter().cloned(), config.rules),
+    pub fn restored(config: DeciderConfig, checkpoint: Checkpoint, control: Option<Control>) -> Self {
+        restore::begin(config, checkpoint, control)
+    }
+
+    fn with(config: DeciderConfig, control: Control, sources: Sources, phase: Phase) -> Self {
+        let mut decider = Self {
+            windows: Vec::new(),
             control,
+            sources,
             metrics: MetricNumbers::default(),
             pending: BTreeMap::new(),
-            needed: BTreeMap::new(),
+            last_pane: None,
             agents: BTreeMap::new(),
             closed_through: None,
-            emitted_through: point.map(|point| point.closed_through),
+            cells_from: None,
+            phase,
+            bases: Bases::default(),
             counts: DeciderCounts::default(),
             config,
-        }
+        };
+        decider.find_windows();
+        decider
     }
 
     /// Takes the next record of the journal and returns what it leads to, in order (E5).
     pub fn step(&mut self, input: DeciderInput) -> Vec<DeciderOutput> {
         let mut out = Vec::new();
         let DeciderInput { record, offset, log_time } = input;
-        if let Some(partial) = record.partial {
-            self.take_partial(&record.source, partial, offset, &mut out);
+        if self.is_before_base(&record, offset) {
+            return out;
         }
-        match record.mark {
-            Some(mark) => self.sources.mark(&record.source, record.partitions, mark, log_time),
-            None => self.sources.advance(log_time),
+        self.keep_base(offset);
+        match record {
+            JournalRecord::Source(SourceRecord { source, partitions, mark, partial }) => {
+                if let Some(partial) = partial {
+                    self.take_partial(&source, partial, offset, &mut out);
+                }
+                match mark {
+                    Some(mark) => self.sources.mark(&source, partitions, mark, log_time),
+                    None => self.sources.advance(log_time),
+                }
+            }
+            JournalRecord::Control(change) => {
+                self.take_change(change, &mut out);
+                self.sources.advance(log_time);
+            }
         }
         self.close_panes(&mut out);
         out
     }
 
+    fn take_change(&mut self, change: ControlChange, out: &mut Vec<DeciderOutput>) {
+        let before = out.len();
+        self.control.apply(change, self.closed_through.unwrap_or(EventTime::MIN), out);
+        self.counts.alerts += (out.len() - before) as u64;
+        self.find_windows();
+    }
+
+    /// Policies and rules see the windows that they name, published or not.
+    fn find_windows(&mut self) {
+        let mut windows = self.config.windows.clone();
+        for spec in self.control.windows() {
+            if !windows.iter().any(|rule| rule.spec == spec) {
+                windows.push(WindowRule { spec, agent: false, instance: false });
+            }
+        }
+        windows.sort();
+        self.windows = windows;
+    }
+
     fn take_partial(&mut self, source: &SourceId, partial: Partial, offset: i64, out: &mut Vec<DeciderOutput>) {
         self.counts.samples += partial.samples;
         let pane = partial.pane;
-        if self.closed_through.is_none_or(|closed| pane >= closed) {
-            self.needed.entry(pane).or_insert(offset);
-            let key = (source.clone(), partial.sequence, partial.chunk);
-            if let Some(before) = self.pending.entry(pane).or_default().insert(key, partial.rows) {
-                // At least once: the same chunk again, after a restart. It replaces itself.
-                self.counts.replayed += before.samples();
-            }
+        if self.was_sent_before(source, &partial) {
+            self.counts.replayed += partial.samples;
+        } else if self.closed_through.is_none_or(|closed| pane >= closed) {
+            self.keep_pending(source, partial, offset);
         } else if self.is_usable(pane) {
-            self.needed.entry(pane).or_insert(offset);
+            self.last_pane = self.last_pane.max(Some(pane));
             self.counts.merged += partial.samples;
             let touched = self.merge_rows(pane, &partial.rows);
             self.settle(pane, touched);
-        } else if self.emitted_through.is_some_and(|emitted| pane < emitted) {
-            self.counts.replayed += partial.samples;
         } else {
             self.counts.too_late += partial.samples;
             let (offsets, samples) = (partial.offsets, partial.samples);
@@ -208,10 +266,28 @@ impl Decider {
         }
     }
 
+    /// What was on time leaves before the mark that passes its pane. After that mark it can only be the same again, from
+    /// an Aggregator without transactions that was restarted.
+    fn was_sent_before(&self, source: &SourceId, partial: &Partial) -> bool {
+        let end = partial.pane.plus(self.config.pane);
+        partial.sequence == 0 && self.sources.watermark_of(source).is_some_and(|watermark| end <= watermark)
+    }
+
+    fn keep_pending(&mut self, source: &SourceId, partial: Partial, offset: i64) {
+        self.last_pane = self.last_pane.max(Some(partial.pane));
+        let pane = self.pending.entry(partial.pane);
+        let pane = pane.or_insert_with(|| PendingPane { first_offset: offset, partials: BTreeMap::new() });
+        let key = (source.clone(), partial.sequence, partial.chunk);
+        if let Some(before) = pane.partials.insert(key, partial.rows) {
+            // Without transactions: the same chunk again. It replaces itself.
+            self.counts.replayed += before.samples();
+        }
+    }
+
     /// Whether a window that holds this closed pane is still to be emitted (D3).
     fn is_usable(&self, pane: EventTime) -> bool {
         let last_end = |rule: &WindowRule| pane.plus(rule.spec.size).floor_to(rule.spec.slide);
-        self.config.windows.iter().any(|rule| Some(last_end(rule)) > self.closed_through)
+        Some(pane) >= self.cells_from && self.windows.iter().any(|rule| Some(last_end(rule)) > self.closed_through)
     }
 
     /// Closes pane after pane up to the watermark; a stretch in which nothing can happen is skipped.
@@ -228,14 +304,14 @@ impl Decider {
             if end > limit {
                 break;
             }
-            for (_, rows) in self.pending.remove(&pane).unwrap_or_default() {
+            for rows in self.pending.remove(&pane).into_iter().flat_map(|pane| pane.partials.into_values()) {
                 self.counts.merged += rows.samples();
                 self.merge_rows(pane, &rows);
             }
             self.settle(pane, self.agents.keys().cloned().collect());
             self.close_windows(end, out);
             self.closed_through = Some(end);
-            self.forget(end);
+            self.forget(end, out);
             closed = end;
         }
         self.closed_through = Some(closed);
@@ -243,16 +319,17 @@ impl Decider {
 
     /// How far panes may close: the watermark, or all that is left once every source has ended.
     fn limit(&self) -> Option<EventTime> {
-        if !self.sources.all_ended() {
-            return self.sources.watermark();
-        }
-        let last_pane = self.needed.last_key_value().map(|(&pane, _)| pane);
-        let longest = self.longest_window();
-        last_pane.map(|pane| pane.plus(self.config.pane).plus(longest)).max(self.sources.watermark())
+        let limit = if self.sources.all_ended() {
+            let end = self.last_pane.map(|pane| pane.plus(self.config.pane).plus(self.longest_window()));
+            end.max(self.sources.watermark())
+        } else {
+            self.sources.watermark()
+        };
+        self.phase.capped(limit)
     }
 
     fn longest_window(&self) -> Duration {
-        self.config.windows.iter().map(|rule| rule.spec.size).max().unwrap_or(self.config.pane)
+        self.windows.iter().map(|rule| rule.spec.size).max().unwrap_or(self.config.pane)
     }
 
     /// With nothing held and nobody to watch, time can jump to the next pane that has rows.
@@ -305,12 +382,12 @@ impl Decider {
 
     /// Summaries, decisions and alerts of every window that ends here, agent after agent (E5).
     fn close_windows(&mut self, end: EventTime, out: &mut Vec<DeciderOutput>) {
-        let emit = self.emitted_through.is_none_or(|emitted| end > emitted);
-        if !emit {
-            return;
+        if self.phase.is_restoring() {
+            return; // all of these were closed before the checkpoint
         }
-        let ending: Vec<WindowRule> =
-            self.config.windows.iter().filter(|rule| end.floor_to(rule.spec.slide) == end).copied().collect();
+        let is_whole = |rule: &WindowRule| Some(end.minus(rule.spec.size)) >= self.cells_from;
+        let ends = |rule: &&WindowRule| end.floor_to(rule.spec.slide) == end && is_whole(rule);
+        let ending: Vec<WindowRule> = self.windows.iter().filter(ends).copied().collect();
         let sources_ratio = self.sources.ratio();
         for (target, agent) in &self.agents {
             for rule in &ending {
@@ -327,18 +404,54 @@ impl Decider {
     }
 
     /// Drops what no window can need any more.
-    fn forget(&mut self, end: EventTime) {
-        let horizon = end.plus(self.config.pane).minus(self.longest_window());
-        self.needed = self.needed.split_off(&horizon);
+    fn forget(&mut self, end: EventTime, out: &mut Vec<DeciderOutput>) {
+        self.cells_from = self.cells_from.max(Some(end.plus(self.config.pane).minus(self.longest_window())));
+        self.trim_cells();
         for agent in self.agents.values_mut() {
-            agent.cells.forget_before(horizon);
-            agent.instances.retain(|_, instance| {
-                instance.cells.forget_before(horizon);
-                !(instance.cells.is_empty() && instance.is_gone(end))
-            });
+            agent.instances.retain(|_, instance| !(instance.cells.is_empty() && instance.is_gone(end)));
         }
-        let forgotten = end.minus(FORGET_AFTER);
-        self.agents.retain(|_, agent| !agent.instances.is_empty() || agent.last_at > Some(forgotten));
+        if self.phase.is_restoring() {
+            return; // who is known is in the checkpoint
+        }
+        let horizon = end.minus(FORGET_AFTER);
+        let is_silent = |agent: &Agent| agent.instances.is_empty() && agent.last_at <= Some(horizon);
+        let silent = self.agents.iter().filter(|(_, agent)| is_silent(agent)).map(|(target, _)| target.clone());
+        for target in silent.collect::<Vec<_>>() {
+            self.agents.remove(&target);
+            let before = out.len();
+            self.control.forget(&target, end, out);
+            self.counts.alerts += (out.len() - before) as u64;
+        }
+    }
+
+    fn trim_cells(&mut self) {
+        let Some(from) = self.cells_from else { return };
+        for agent in self.agents.values_mut() {
+            agent.cells.forget_before(from);
+            agent.instances.values_mut().for_each(|instance| instance.cells.forget_before(from));
+        }
+    }
+
+    /// How the documents of a process differ from those that hold.
+    #[must_use]
+    pub fn control_difference(&self, wanted: &[ControlChange]) -> ControlDifference {
+        self.control.difference(wanted)
+    }
+
+    /// Names and versions of the policies that hold.
+    pub fn policies(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.control.policies().map(|policy| (policy.name.as_str(), policy.version))
+    }
+
+    /// Why documents of the journal do not hold, since this was last called.
+    pub fn take_refused(&mut self) -> Vec<String> {
+        self.control.take_refused()
+    }
+
+    /// The source that holds the watermark back.
+    #[must_use]
+    pub fn slowest_source(&self) -> Option<&SourceId> {
+        self.sources.slowest()
     }
 
     /// How far event time has advanced here.
@@ -372,17 +485,7 @@ impl Decider {
     /// Rows in panes that have not closed.
     #[must_use]
     pub fn pending_samples(&self) -> u64 {
-        self.pending.values().flat_map(BTreeMap::values).map(PartialRows::samples).sum()
-    }
-
-    /// Where the next life has to start, given that all before `next_offset` was fed to this one and all outputs are
-    /// safe. Keep it in the commit.
-    #[must_use]
-    pub fn resume_point(&self, next_offset: i64) -> DeciderResumePoint {
-        DeciderResumePoint {
-            replay_from: self.needed.values().copied().min().unwrap_or(next_offset),
-            next_offset,
-            closed_through: self.closed_through.max(self.emitted_through).unwrap_or(EventTime::MIN),
-        }
+        let partials = self.pending.values().flat_map(|pane| pane.partials.values());
+        partials.map(PartialRows::samples).sum()
     }
 }

@@ -1,17 +1,21 @@
-//! Records of the shuffle topic: partial panes and marks, as values and as bytes.
+//! Records of the shuffle topic: partial panes, marks and changes of control, as values and as bytes.
 //!
-//! The journal is everything that the second stage ever reacts to, in one order. A record is an Avro header
-//! (`schemas/journal.avsc`) and, for a partial pane, one Arrow record batch with a row per instance, sorted by
+//! The journal is everything that the second stage ever reacts to, in one order. A record of a source is an Avro
+//! header (`schemas/journal.avsc`) and, for a partial pane, one Arrow record batch with a row per instance, sorted by
 //! (domain, instance). The batch's schema is not in the record, only its fingerprint: inline it would cost ten times
-//! a row. Metrics are a list per row, so one schema serves whatever telemetry reports.
+//! a row. Metrics are a list per row, so one schema serves whatever telemetry reports. A change of control
+//! (`schemas/control.avsc`) is a policy or a set of alert rules, as written: it holds from where it stands on.
 //!
 //! - **J1** What [`encode`] wrote [`decode`] returns; bytes of released versions stay readable (golden files).
 //! - **J2** A mark never runs ahead of the partial panes that it speaks of: they stand before it.
 
 mod bytes;
+mod control;
 mod rows;
 
 pub use bytes::{JournalError, decode, encode};
+pub(crate) use bytes::{fnv1a, single_object_prefix};
+pub use control::{ControlChange, ControlKind};
 pub use rows::{PartialRow, PartialRows, RowsBuilder};
 
 use tidegauge_model::EventTime;
@@ -20,9 +24,18 @@ use tidegauge_window::{Progress, SourceId};
 /// Progress of a source, as a record.
 pub type Mark = Progress;
 
-/// One record of the shuffle topic: a mark, a chunk of a partial pane, or the last chunk, which is both.
+/// One record of the shuffle topic.
 #[derive(Clone, Debug, PartialEq)]
-pub struct JournalRecord {
+pub enum JournalRecord {
+    /// A telemetry partition speaks.
+    Source(SourceRecord),
+    /// What is decided and alerted on changes.
+    Control(ControlChange),
+}
+
+/// A mark, a chunk of a partial pane, or the last chunk, which is both.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceRecord {
     /// Who speaks.
     pub source: SourceId,
     /// Partitions of the source's topic.
@@ -38,8 +51,9 @@ pub struct JournalRecord {
 pub struct Partial {
     /// Start of the pane.
     pub pane: EventTime,
-    /// 0 for what was on time, then corrections in the order in which they left.
-    pub sequence: u32,
+    /// 0 for what was on time; a correction has the offset of its first row + 1. So they ascend in the order in which
+    /// they leave, and a restarted Aggregator gives none a number that was given before.
+    pub sequence: i64,
     /// Number of the chunk within its sequence.
     pub chunk: u32,
     /// No chunk of this sequence follows.

@@ -20,9 +20,12 @@ pub mod aggregator;
 pub mod decider;
 pub mod journal;
 pub mod partition;
+pub mod state;
 
 pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint};
 pub use decider::{
-    Control, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderResumePoint, LatePartial, WindowRule,
+    Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, LatePartial,
+    WindowRule,
 };
-pub use journal::{JournalRecord, Mark, Partial, PartialRow};
+pub use journal::{ControlChange, ControlKind, JournalRecord, Mark, Partial, PartialRow, SourceRecord};
+pub use state::Checkpoint;

@@ -6,12 +6,12 @@
 
 use std::path::PathBuf;
 use tidegauge_engine::journal::{Mark, RowsBuilder, decode, encode};
-use tidegauge_engine::{JournalRecord, Partial, PartialRow};
+use tidegauge_engine::{JournalRecord, Partial, PartialRow, SourceRecord};
 use tidegauge_model::{EventTime, InstanceState, Metric, Position};
 use tidegauge_window::{Sketch, SourceId, Stats};
 
-fn mark() -> JournalRecord {
-    JournalRecord {
+fn mark() -> SourceRecord {
+    SourceRecord {
         source: SourceId { topic: "agents.telemetry.v1".into(), partition: 3 },
         partitions: 4,
         mark: Some(Mark { watermark: Some(EventTime::from_secs(1_767_225_625)), drained: true, ended: false }),
@@ -19,7 +19,7 @@ fn mark() -> JournalRecord {
     }
 }
 
-fn partial() -> JournalRecord {
+fn partial() -> SourceRecord {
     let mut latencies = (Stats::default(), Sketch::default());
     let mut depth = Stats::default();
     for (offset, value) in [12.5, 250.0, 0.0].into_iter().enumerate() {
@@ -51,12 +51,13 @@ fn partial() -> JournalRecord {
         samples: rows.samples(),
         rows: rows.finish(),
     };
-    JournalRecord { partial: Some(partial), ..mark() }
+    SourceRecord { partial: Some(partial), ..mark() }
 }
 
 #[test]
 fn released_bytes_are_still_read() {
     for (name, record) in [("mark.v1.bin", mark()), ("partial.v1.bin", partial())] {
+        let record = JournalRecord::Source(record);
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
         if std::env::var_os("TIDEGAUGE_BLESS").is_some() {
             std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
@@ -69,7 +70,7 @@ fn released_bytes_are_still_read() {
 
 #[test]
 fn damaged_bytes_are_an_error_and_never_a_panic() {
-    let bytes = encode(&partial());
+    let bytes = encode(&JournalRecord::Source(partial()));
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
     }

@@ -216,34 +216,56 @@ impl Alert {
 /// **A4** when rules change: what nobody watches any more ends.
 fn resolve_orphans(rules: &AlertRules, book: &mut AlertBook, observation: &Observation<'_>) -> Vec<AlertTransition> {
     let watched: BTreeSet<&str> = rules.rules.iter().map(|rule| rule.name.as_str()).collect();
-    let orphans: Vec<String> = book
-        .alerts
-        .iter()
-        .filter(|(_, alert)| !watched.contains(alert.rule.as_str()))
-        .map(|(fingerprint, _)| fingerprint.clone())
-        .collect();
-    let gone = orphans.into_iter().filter_map(|fingerprint| {
-        let alert = book.alerts.remove(&fingerprint)?;
-        let Told { from, to, no_data, started_at } = alert.ended();
-        Some(AlertTransition {
-            fingerprint,
-            summary: format!("the rule {} is no more", alert.rule),
-            rule: alert.rule,
-            target: observation.target.clone(),
-            instance: alert.instance,
-            severity: tidegauge_model::Severity::Info,
-            from,
-            to,
-            no_data,
-            value: None,
-            threshold: 0.0,
-            started_at,
-            at: observation.window.end,
-            completeness: observation.completeness,
-            labels: BTreeMap::new(),
-        })
-    });
-    gone.collect()
+    let is_orphan = |alert: &Alert| !watched.contains(alert.rule.as_str());
+    let end = End { target: observation.target, at: observation.window.end, completeness: observation.completeness };
+    end.all(book, is_orphan, |alert| format!("the rule {} is no more", alert.rule))
+}
+
+/// **A4**: ends every alert of a target's book, since nobody will look any more: its rules are no more, or the target
+/// was not heard of for so long that it is forgotten. `why` is said after the rule's name.
+pub fn end_all(book: &mut AlertBook, target: &Target, at: EventTime, why: &str) -> Vec<AlertTransition> {
+    End { target, at, completeness: 0.0 }.all(book, |_| true, |alert| format!("{}: {why}", alert.rule))
+}
+
+/// Alerts end without a value.
+struct End<'a> {
+    target: &'a Target,
+    at: EventTime,
+    completeness: f64,
+}
+
+impl End<'_> {
+    fn all(
+        &self,
+        book: &mut AlertBook,
+        ends: impl Fn(&Alert) -> bool,
+        summary: impl Fn(&Alert) -> String,
+    ) -> Vec<AlertTransition> {
+        let ending: Vec<String> =
+            book.alerts.iter().filter(|(_, alert)| ends(alert)).map(|(print, _)| print.clone()).collect();
+        let ended = ending.into_iter().filter_map(|fingerprint| {
+            let alert = book.alerts.remove(&fingerprint)?;
+            let Told { from, to, no_data, started_at } = alert.ended();
+            Some(AlertTransition {
+                fingerprint,
+                summary: summary(&alert),
+                rule: alert.rule,
+                target: self.target.clone(),
+                instance: alert.instance,
+                severity: tidegauge_model::Severity::Info,
+                from,
+                to,
+                no_data,
+                value: None,
+                threshold: 0.0,
+                started_at,
+                at: self.at,
+                completeness: self.completeness,
+                labels: BTreeMap::new(),
+            })
+        });
+        ended.collect()
+    }
 }
 
 /// Everything that a transition says besides the states.

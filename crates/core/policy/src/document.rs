@@ -45,6 +45,57 @@ pub fn parse(file_name: &str, text: &str) -> Result<Vec<Document>, PolicyError> 
     Ok(documents)
 }
 
+/// A document and the text it was read from, which says the same by itself: what a journal keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// What it means.
+    pub document: Document,
+    /// As it was written.
+    pub text: String,
+}
+
+impl Written {
+    /// Reads every document of a file, as [`parse`] does.
+    ///
+    /// # Errors
+    ///
+    /// The first [`PolicyError`] met.
+    pub fn parse(file_name: &str, text: &str) -> Result<Vec<Self>, PolicyError> {
+        let documents = parse(file_name, text)?;
+        let texts = split(text).into_iter().map(|text| text.trim_start_matches('\n').to_owned());
+        Ok(documents.into_iter().zip(texts).map(|(document, text)| Self { document, text }).collect())
+    }
+}
+
+impl Document {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Policy(policy) => &policy.name,
+            Self::AlertRules(rules) => &rules.name,
+        }
+    }
+
+    /// Its version; a change must raise it.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        match self {
+            Self::Policy(policy) => policy.version,
+            Self::AlertRules(rules) => rules.version,
+        }
+    }
+
+    /// Hash of its meaning, hex.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        match self {
+            Self::Policy(policy) => &policy.hash,
+            Self::AlertRules(rules) => &rules.hash,
+        }
+    }
+}
+
 /// A problem, and where it is.
 struct Found {
     place: Option<Place>,

@@ -27,9 +27,9 @@ pub mod state;
 pub mod wish;
 
 pub use alert::rules::AlertRules;
-pub use alert::{AlertBook, evaluate};
+pub use alert::{AlertBook, end_all, evaluate};
 pub use decide::{Verdict, decide};
-pub use document::Document;
+pub use document::{Document, Written};
 pub use duration::HumanDuration;
 pub use error::PolicyError;
 pub use observe::Observation;

@@ -117,9 +117,9 @@ impl Policy {
 
 /// The policies that are evaluated for `target`: of the live ones the first that covers it, and every shadow that does.
 #[must_use]
-pub fn applicable<'a>(policies: &'a [Policy], target: &Target) -> Vec<&'a Policy> {
+pub fn applicable<'a>(policies: impl IntoIterator<Item = &'a Policy>, target: &Target) -> Vec<&'a Policy> {
     let mut has_live = false;
-    let covering = policies.iter().filter(|policy| policy.matches.covers(target));
+    let covering = policies.into_iter().filter(|policy| policy.matches.covers(target));
     covering.filter(|policy| policy.mode != Mode::Live || !std::mem::replace(&mut has_live, true)).collect()
 }
 

@@ -5,7 +5,8 @@ use crate::rng::Rng;
 use crate::scenario::{Scenario, batch};
 use std::collections::BTreeSet;
 use tidegauge_engine::{
-    Aggregator, AggregatorInput, AggregatorOutput, Control, Decider, DeciderInput, DeciderOutput, journal,
+    Aggregator, AggregatorInput, AggregatorOutput, Control, Decider, DeciderInput, DeciderOutput, JournalRecord,
+    journal,
 };
 use tidegauge_model::{EventTime, InstanceId, Target, TimeRange, WindowSummary};
 
@@ -121,7 +122,8 @@ impl Drive {
         assert_eq!(journal::encode(&record), bytes, "J1: decode and encode again");
         let offset = self.journal_lengths[shuffle];
         self.journal_lengths[shuffle] += 1;
-        let expected = reference.as_deref_mut().map(|reference| reference.journal(shuffle, &record, log_time));
+        let JournalRecord::Source(source) = &record else { panic!("an Aggregator speaks of itself only") };
+        let expected = reference.as_deref_mut().map(|reference| reference.journal(shuffle, source, log_time));
         let mut windows = Vec::new();
         for output in self.deciders[shuffle].step(DeciderInput { record, offset, log_time }) {
             match output {

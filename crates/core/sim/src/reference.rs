@@ -4,7 +4,7 @@
 use crate::scenario::{Row, Scenario};
 use std::collections::BTreeMap;
 use tidegauge_engine::partition::shuffle_partition;
-use tidegauge_engine::{JournalRecord, LatePartial, Refusal};
+use tidegauge_engine::{LatePartial, Refusal, SourceRecord};
 use tidegauge_model::{EventTime, Position, Target, TimeRange, WindowSummary};
 use tidegauge_window::sketch::nearest_rank;
 
@@ -27,9 +27,8 @@ pub struct Reference {
     watermarks: Vec<i64>,
     open: Vec<BTreeMap<i64, Vec<Row>>>,
     corrections: Vec<BTreeMap<i64, Vec<Row>>>,
-    next_sequence: Vec<BTreeMap<i64, u32>>,
     /// Rows of each partial that left, by (partition, pane, sequence).
-    left: BTreeMap<(usize, i64, u32), Vec<Row>>,
+    left: BTreeMap<(usize, i64, i64), Vec<Row>>,
     /// Rows that must be refused, by partition, in order.
     refusals: Vec<Vec<i64>>,
     shuffles: Vec<Shuffle>,
@@ -58,7 +57,6 @@ impl Reference {
             watermarks: vec![i64::MIN; partitions],
             open: vec![BTreeMap::new(); partitions],
             corrections: vec![BTreeMap::new(); partitions],
-            next_sequence: vec![BTreeMap::new(); partitions],
             left: BTreeMap::new(),
             refusals: vec![Vec::new(); partitions],
             shuffles,
@@ -113,15 +111,13 @@ impl Reference {
         for pane in closing {
             let rows = self.open[partition].remove(&pane).unwrap_or_default();
             self.left.insert((partition, pane, 0), rows);
-            self.next_sequence[partition].entry(pane).or_insert(1);
         }
     }
 
     fn leave_corrections(&mut self, partition: usize) {
         for (pane, rows) in std::mem::take(&mut self.corrections[partition]) {
-            let next = self.next_sequence[partition].entry(pane).or_insert(1);
-            self.left.insert((partition, pane, *next), rows);
-            *next += 1;
+            let first = rows.iter().map(|row| row.offset).min().expect("a correction has rows");
+            self.left.insert((partition, pane, first + 1), rows);
         }
     }
 
@@ -150,7 +146,7 @@ impl Reference {
     }
 
     /// A record that a Decider gets; returns the windows that it must emit.
-    pub fn journal(&mut self, shuffle: usize, record: &JournalRecord, log_time: EventTime) -> Vec<ExpectedWindow> {
+    pub fn journal(&mut self, shuffle: usize, record: &SourceRecord, log_time: EventTime) -> Vec<ExpectedWindow> {
         let partition = record.source.partition as usize;
         if let Some(partial) = &record.partial {
             let pane = partial.pane.as_micros();

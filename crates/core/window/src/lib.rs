@@ -21,5 +21,5 @@ pub mod sources;
 pub mod stats;
 
 pub use sketch::{Sketch, SketchGroups};
-pub use sources::{Progress, SourceId, SourceRules, Sources, Standing};
+pub use sources::{Progress, SourceId, SourceRules, Sources, SourcesState, Standing};
 pub use stats::{Stats, StatsGroups};

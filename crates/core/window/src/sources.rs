@@ -19,6 +19,7 @@
 //! Deliberately absent: timers. Silence is noticed by the log's own time (`LogAppendTime` of the journal), so a replay
 //! notices it at the same place.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +105,75 @@ pub struct Sources {
     watermark: Option<EventTime>,
 }
 
+/// All that [`Sources`] remember, as plain data. Standings are not in it: they are judged anew at every step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcesState {
+    watermark: Option<EventTime>,
+    topics: Vec<(String, u32)>,
+    sources: Vec<SourceState>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SourceState {
+    topic: String,
+    partition: u32,
+    watermark: Option<EventTime>,
+    drained: bool,
+    ended: bool,
+    spoke_at: EventTime,
+    drained_since: Option<EventTime>,
+    is_skewed: bool,
+    skewed_at: Option<EventTime>,
+}
+
 impl Sources {
+    /// What there is to remember, for [`Self::restored`].
+    #[must_use]
+    pub fn state(&self) -> SourcesState {
+        let source = |(id, source): (&SourceId, &Source)| SourceState {
+            topic: id.topic.to_string(),
+            partition: id.partition,
+            watermark: source.progress.watermark,
+            drained: source.progress.drained,
+            ended: source.progress.ended,
+            spoke_at: source.spoke_at,
+            drained_since: source.drained_since,
+            is_skewed: source.skewed_at.is_some(),
+            skewed_at: source.skewed_at.flatten(),
+        };
+        SourcesState {
+            watermark: self.watermark,
+            topics: self.topics.iter().map(|(topic, &count)| (topic.to_string(), count)).collect(),
+            sources: self.sources.iter().map(source).collect(),
+        }
+    }
+
+    /// As they were when `state` was taken; topics that it does not know are waited for too.
+    #[must_use]
+    pub fn restored(state: &SourcesState, topics: impl IntoIterator<Item = Arc<str>>, rules: SourceRules) -> Self {
+        let mut restored = Self::new(topics, rules);
+        restored.topics.extend(state.topics.iter().map(|(topic, count)| (topic.as_str().into(), *count)));
+        restored.watermark = state.watermark;
+        for kept in &state.sources {
+            let id = SourceId { topic: kept.topic.as_str().into(), partition: kept.partition };
+            let source = Source {
+                progress: Progress { watermark: kept.watermark, drained: kept.drained, ended: kept.ended },
+                spoke_at: kept.spoke_at,
+                drained_since: kept.drained_since,
+                skewed_at: kept.is_skewed.then_some(kept.skewed_at),
+                standing: Standing::Counted,
+            };
+            restored.sources.insert(id, source);
+        }
+        restored
+    }
+
+    /// The watermark that a source has stated.
+    #[must_use]
+    pub fn watermark_of(&self, id: &SourceId) -> Option<EventTime> {
+        self.sources.get(id)?.progress.watermark
+    }
+
     /// Waits for every partition of every topic of `topics`.
     #[must_use]
     pub fn new(topics: impl IntoIterator<Item = Arc<str>>, rules: SourceRules) -> Self {

@@ -121,7 +121,8 @@ pub const RESERVED: &[(&str, &str)] = &[
     ("metadata.broker.list", "set kafka.bootstrap"),
     ("client.id", "set node.id"),
     ("group.id", "set kafka.group"),
-    ("group.instance.id", "made from node.id"),
+    ("group.instance.id", "made from node.id: a worker that comes back is known by it"),
+    ("partition.assignment.strategy", "partitions are given and taken one by one, and all members must agree on how"),
     ("security.protocol", "set kafka.security.protocol"),
     ("ssl.ca.location", "set kafka.security.ca_file"),
     ("ssl.certificate.location", "set kafka.security.certificate_file"),
@@ -134,11 +135,22 @@ pub const RESERVED: &[(&str, &str)] = &[
     ("enable.auto.offset.store", "offsets are committed after the outputs"),
     ("auto.offset.reset", "telemetry is read from its beginning"),
     ("isolation.level", "only committed records count"),
+    ("check.crcs", "damaged records are never read as if they were whole"),
     ("enable.idempotence", "a retry must not repeat or reorder records"),
     ("acks", "an output counts when it is safe"),
+    ("request.required.acks", "an output counts when it is safe"),
+    ("transactional.id", "made from node.id: a worker that comes back ends its own open transaction"),
+    ("transaction.timeout.ms", "others wait that long for a worker that is gone"),
     ("allow.auto.create.topics", "topics are created by `tidegauge topics ensure`"),
     ("group.protocol", "static members of the classic protocol"),
 ];
+
+/// The greatest record that a producer takes: a refused one of the greatest size that an operator may allow (16 MiB),
+/// with the headers that say why. The topic has the last word.
+const MAX_MESSAGE_BYTES: usize = 17 << 20;
+
+/// After how long the broker ends the transaction of a worker that is gone. Until then nobody reads past it.
+const TRANSACTION_TIMEOUT_MS: u32 = 5000;
 
 impl Connection {
     /// Settings of a client that neither reads nor writes records. `role` is the rest of its `client.id`; two clients
@@ -169,8 +181,6 @@ impl Connection {
         let mut config = self.shared(role);
         config
             .set("group.id", group)
-            .set("group.protocol", "classic")
-            .set("partition.assignment.strategy", "cooperative-sticky")
             .set("heartbeat.interval.ms", "500")
             .set("session.timeout.ms", "6000")
             // The default is 64 MiB for each partition whose queue is split off.
@@ -179,6 +189,8 @@ impl Connection {
             .set("fetch.wait.max.ms", "100");
         self.add_properties(&mut config);
         config
+            .set("group.protocol", "classic")
+            .set("partition.assignment.strategy", "cooperative-sticky")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "false")
@@ -197,10 +209,34 @@ impl Connection {
         config
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "5")
-            // Room for a dead letter: a refused record with the headers that say why. The topic has the last word.
-            .set("message.max.bytes", "8388608");
+            // The default is 1 GiB; a worker waits when it is full.
+            .set("queue.buffering.max.kbytes", "65536")
+            .set("message.max.bytes", MAX_MESSAGE_BYTES.to_string());
         self.add_properties(&mut config);
         config.set("enable.idempotence", "true").set("acks", "all");
+        config
+    }
+
+    /// Settings of a producer whose records become visible with the positions that they follow from.
+    /// `transactional_id` is the same after a restart, and no other producer has it.
+    #[must_use]
+    pub fn transactional(&self, role: &str, transactional_id: &str) -> ClientConfig {
+        let mut config = self.producer(role);
+        let defaults = [
+            // Outputs come in bursts that are waited for: there is nothing to linger for.
+            ("linger.ms", "1"),
+            // A partition joins the next transaction only when the last one's marker is written, and is asked again
+            // after this; at the default of 100 ms that is most of a transaction's time.
+            ("retry.backoff.ms", "5"),
+        ];
+        for (name, value) in defaults {
+            if !self.properties.contains_key(name) {
+                config.set(name, value);
+            }
+        }
+        config
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string());
         config
     }
 
@@ -215,7 +251,9 @@ impl Connection {
             one.set(name, value);
             one.create_native_config().map_err(|error| (Some(name.clone()), error.to_string()))?;
         }
-        let client: Result<AdminClient<_>, _> = self.producer("check").create_with_context(LogContext::default());
+        // With a transactional id: what does not go with transactions is told now. Nothing is sent before they begin.
+        let settings = self.transactional("check", "check");
+        let client: Result<AdminClient<_>, _> = settings.create_with_context(LogContext::default());
         client.map(drop).map_err(|error| (None, error.to_string()))
     }
 
@@ -322,7 +360,15 @@ mod tests {
             bootstrap: "127.0.0.1:1".into(),
             node: "n1".into(),
             security: Security::default(),
-            properties: BTreeMap::from([("fetch.wait.max.ms".into(), "20".into()), ("acks".into(), "0".into())]),
+            properties: BTreeMap::from(
+                [
+                    ("fetch.wait.max.ms", "20"),
+                    ("linger.ms", "7"),
+                    ("acks", "0"),
+                    ("partition.assignment.strategy", "range"),
+                ]
+                .map(|(name, value)| (name.into(), value.into())),
+            ),
         }
     }
 
@@ -332,7 +378,12 @@ mod tests {
         assert_eq!(consumer.get("fetch.wait.max.ms"), Some("20"));
         assert_eq!(consumer.get("client.id"), Some("n1-aggregate-0"));
         assert_eq!(consumer.get("isolation.level"), Some("read_committed"));
+        assert_eq!(consumer.get("partition.assignment.strategy"), Some("cooperative-sticky"));
         assert_eq!(connection().producer("p").get("acks"), Some("all"));
+        let transactional = connection().transactional("p", "n1-decide-0");
+        let set = ["linger.ms", "acks", "retry.backoff.ms", "transactional.id", "transaction.timeout.ms"];
+        let want = ["7", "all", "5", "n1-decide-0", "5000"];
+        assert_eq!(set.map(|name| transactional.get(name)), want.map(Some));
         assert_eq!(connection().base("admin").get("fetch.wait.max.ms"), Some("20"), "every client gets them");
     }
 

@@ -17,9 +17,14 @@
 //! - **K4** Secrets are never printed: [`client::Secret`] has no readable `Debug`.
 
 pub mod admin;
-pub mod batch;
 pub mod client;
+pub mod delivery;
 pub mod log;
+mod native;
+pub mod range;
 pub mod reader;
 pub mod registry;
+pub mod transaction;
 pub mod writer;
+
+pub use native::batch;

@@ -4,18 +4,28 @@
 //!  poll ─► rebalance? ─► assigned: committed offsets ─► split queue ─► assign at the replay offset
 //!    │                   revoked:  the caller drops its state ─► unassign
 //!    └ partition queues ─► take ─► Batch
+//!
+//!  close: unsubscribe ─► nothing assigned ─► drop queues ─► close the client   others take over at once
+//!  drop:                                     drop queues ─► close the client   a static member keeps its place
 //! ```
 //!
 //! The order of calls is the one that was proved by experiment: a queue is split before its partition is assigned, a
-//! rebalance is answered by the thread that polls, offsets are committed only for partitions still owned.
+//! rebalance is answered by the thread that polls.
+//!
+//! - **K6** Who is no member commits nothing: with generation −1 the broker would take any position without a question,
+//!   and a lost assignment has other owners.
+//! - **K7** A position is committed with its metadata, whole or not at all, and is never silently left out.
+//! - **K8** No message is passed over: one that comes where nobody reads it ends the reader.
 
-use crate::batch::{Batch, PartitionQueue};
 use crate::log::ClientLog;
+use crate::native::batch::{Batch, PartitionQueue};
+use crate::native::group::generation;
 use rdkafka::bindings::rd_kafka_resp_err_t;
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +34,12 @@ use std::time::{Duration, Instant};
 
 /// How long leaving a group may take.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// The pause between two questions to a coordinator that has no answer yet.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The most metadata that a broker stores beside a position; one byte more and it refuses the whole commit.
+pub const MAX_METADATA_BYTES: usize = 4096;
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +56,12 @@ pub enum Rebalance {
     /// To be read from now on; answer with [`Reader::assign`].
     Assigned(Vec<TopicPartition>),
     /// Not ours any more; drop its state, then answer with [`Reader::unassign`].
-    Revoked(Vec<TopicPartition>),
+    Revoked {
+        /// Which.
+        partitions: Vec<TopicPartition>,
+        /// Others may own them already: nothing can be committed for them.
+        lost: bool,
+    },
 }
 
 /// What a commit remembers of a partition.
@@ -89,7 +110,7 @@ impl ConsumerContext for Rebalances {
             .collect();
         let rebalance = match error {
             rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assigned(partitions),
-            _ => Rebalance::Revoked(partitions),
+            _ => Rebalance::Revoked { partitions, lost: consumer.assignment_lost() },
         };
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(rebalance);
     }
@@ -100,6 +121,7 @@ pub struct Reader {
     // Dropped in this order: queues before their consumer (K1).
     queues: BTreeMap<TopicPartition, PartitionQueue>,
     consumer: Arc<BaseConsumer<Rebalances>>,
+    leaving: bool,
 }
 
 impl Reader {
@@ -111,37 +133,88 @@ impl Reader {
     pub fn subscribe(config: &ClientConfig, topics: &[&str]) -> KafkaResult<Self> {
         let consumer: BaseConsumer<Rebalances> = config.create_with_context(Rebalances::default())?;
         consumer.subscribe(topics)?;
-        Ok(Self { queues: BTreeMap::new(), consumer: Arc::new(consumer) })
+        Ok(Self { queues: BTreeMap::new(), consumer: Arc::new(consumer), leaving: false })
     }
 
     /// Serves the client for up to `wait` and returns the rebalances to answer, in order.
     ///
     /// # Errors
     ///
-    /// What the client cannot retry: authorization, a fatal error.
+    /// What the client cannot retry: authorization, a fatal error, a message that missed its partition's queue.
     pub fn poll(&mut self, wait: Duration) -> KafkaResult<Vec<Rebalance>> {
-        if let Some(Err(error)) = self.consumer.poll(wait)
-            && is_lasting(&error)
-        {
-            return Err(error);
+        match self.consumer.poll(wait) {
+            None => {}
+            Some(Err(error)) => {
+                if is_lasting(&error) || matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+                    return Err(error);
+                }
+            }
+            // K8: the partition's queue has a gap. Built anew, the reader begins again at what was committed.
+            Some(Ok(message)) => {
+                let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+                tracing::error!(topic, partition, offset, "a message came past its partition's queue");
+                return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::Inconsistent));
+            }
         }
         let mut waiting = self.consumer.context().waiting.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(std::mem::take(&mut waiting))
     }
 
-    /// What was committed for these partitions.
+    /// What was committed for these partitions. An open transaction that holds positions of theirs is waited for: it
+    /// may be a dead worker's, and then the broker ends it after its time-out.
     ///
     /// # Errors
     ///
-    /// If the coordinator does not answer within `wait`.
-    pub fn committed(&self, partitions: &[TopicPartition], wait: Duration) -> KafkaResult<Vec<Commit>> {
+    /// If the coordinator does not answer within `patience`, or refuses.
+    pub fn committed(&self, partitions: &[TopicPartition], patience: Duration) -> KafkaResult<Vec<Commit>> {
+        let since = Instant::now();
+        loop {
+            let left = patience.saturating_sub(since.elapsed()).max(ASK_AGAIN);
+            match self.ask_committed(partitions, left) {
+                Err(error) if may_pass(&error) && since.elapsed() < patience => std::thread::sleep(ASK_AGAIN),
+                answer => return answer,
+            }
+        }
+    }
+
+    fn ask_committed(&self, partitions: &[TopicPartition], wait: Duration) -> KafkaResult<Vec<Commit>> {
         let answer = self.consumer.committed_offsets(list_of(partitions), wait)?;
-        let commit = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| Commit {
-            partition: TopicPartition { topic: element.topic().to_owned(), partition: element.partition() },
-            offset: element.offset().to_raw().filter(|&offset| offset >= 0),
-            metadata: element.metadata().to_owned(),
+        let commit = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            // A partition that failed has no offset either, and would look as if nothing had ever been committed.
+            element.error()?;
+            Ok(Commit {
+                partition: TopicPartition { topic: element.topic().to_owned(), partition: element.partition() },
+                offset: element.offset().to_raw().filter(|&offset| offset >= 0),
+                metadata: element.metadata().to_owned(),
+            })
         };
-        Ok(answer.elements().iter().map(commit).collect())
+        answer.elements().iter().map(commit).collect()
+    }
+
+    /// Whether the group's assignment was taken away without asking: after a session that ran out, or a fatal error.
+    #[must_use]
+    pub fn assignment_lost(&self) -> bool {
+        self.consumer.assignment_lost()
+    }
+
+    /// Whether this is a member of its group that holds partitions, and may commit (K6).
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        !self.assignment_lost()
+            && generation(&self.consumer).is_some()
+            && self.consumer.assignment().is_ok_and(|list| list.count() > 0)
+    }
+
+    /// What a transaction needs to know of the group, read now; `None` if this is no member (K6).
+    pub(crate) fn membership(&self) -> Option<ConsumerGroupMetadata> {
+        if !self.is_member() {
+            return None;
+        }
+        // The safe client does not show the generation in what it hands out. It is asked for before and after: a
+        // member that was thrown out in between has another one, since it cannot be taken in again so fast.
+        let before = generation(&self.consumer);
+        let metadata = self.consumer.group_metadata();
+        metadata.filter(|_| before.is_some() && before == generation(&self.consumer))
     }
 
     /// Begins to read these partitions, each at its offset (`None` = its beginning).
@@ -163,6 +236,24 @@ impl Reader {
         self.consumer.incremental_assign(&list)
     }
 
+    /// Fetches no more of these partitions until [`Self::resume`]. What was fetched ahead is let go and fetched again.
+    ///
+    /// # Errors
+    ///
+    /// If the client refuses.
+    pub fn pause(&self, partitions: &[TopicPartition]) -> KafkaResult<()> {
+        self.consumer.pause(&list_of(partitions))
+    }
+
+    /// Goes on where [`Self::pause`] stopped.
+    ///
+    /// # Errors
+    ///
+    /// If the client refuses.
+    pub fn resume(&self, partitions: &[TopicPartition]) -> KafkaResult<()> {
+        self.consumer.resume(&list_of(partitions))
+    }
+
     /// Stops reading these partitions.
     ///
     /// # Errors
@@ -181,19 +272,24 @@ impl Reader {
         self.queues.get_mut(partition).expect("a partition that was assigned").take(most)
     }
 
-    /// Commits positions and metadata, and waits for the answer.
+    /// Commits positions and metadata, and waits for the answer. Nothing to commit is nothing done.
     ///
     /// # Errors
     ///
-    /// If the coordinator refuses, as it does after a rebalance.
+    /// If this is no member of its group (K6, `IllegalGeneration`), or the coordinator refuses, as it does after a
+    /// rebalance.
+    ///
+    /// # Panics
+    ///
+    /// If a commit has no offset, or metadata beyond [`MAX_METADATA_BYTES`].
     pub fn commit(&self, commits: &[Commit]) -> KafkaResult<()> {
-        let mut list = TopicPartitionList::new();
-        for Commit { partition, offset, metadata } in commits {
-            let mut element = list.add_partition(&partition.topic, partition.partition);
-            element.set_offset(offset.map_or(Offset::Invalid, Offset::Offset))?;
-            element.set_metadata(metadata);
+        if commits.is_empty() {
+            return Ok(());
         }
-        self.consumer.commit(&list, CommitMode::Sync)
+        if !self.is_member() {
+            return Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::IllegalGeneration));
+        }
+        self.consumer.commit(&list_of_commits(commits)?, CommitMode::Sync)
     }
 
     /// First and next offset of a partition, as the broker has them now.
@@ -218,8 +314,10 @@ impl Reader {
         }
     }
 
-    /// Leaves the group.
-    pub fn close(self) {}
+    /// Leaves the group: its partitions are free at once. For when nobody comes back soon under this name.
+    pub fn close(mut self) {
+        self.leaving = true;
+    }
 
     /// Polls until `done`, for a while.
     fn poll_until(&self, done: impl Fn(&BaseConsumer<Rebalances>) -> bool) -> bool {
@@ -232,11 +330,16 @@ impl Reader {
 }
 
 impl Drop for Reader {
-    /// In the order that was proved not to hang: unsubscribe, wait until nothing is assigned, drop the queues, close.
+    /// Without [`Reader::close`] a static member keeps its partitions until its session runs out: whoever comes back
+    /// under its name before that goes on, and no other member notices.
+    ///
+    /// In the order that was proved not to hang.
     fn drop(&mut self) {
         self.consumer.context().closing.store(true, Ordering::Release);
-        self.consumer.unsubscribe();
-        self.poll_until(|consumer| consumer.assignment().is_ok_and(|list| list.count() == 0));
+        if self.leaving {
+            self.consumer.unsubscribe();
+            self.poll_until(|consumer| consumer.assignment().is_ok_and(|list| list.count() == 0));
+        }
         self.queues.clear();
         let closed = self.consumer.close_queue().is_ok() && self.poll_until(BaseConsumer::closed);
         if !closed {
@@ -255,6 +358,50 @@ fn list_of(partitions: &[TopicPartition]) -> TopicPartitionList {
     list
 }
 
+/// The positions as the client takes them.
+pub(crate) fn list_of_commits(commits: &[Commit]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(commits.len());
+    for Commit { partition: TopicPartition { topic, partition }, offset, metadata } in commits {
+        // K7: both would be silent: a transaction leaves out a position without an offset, and of metadata that is
+        // too long the broker complains in a way that looks like trouble that passes.
+        let offset = offset.unwrap_or_else(|| panic!("a commit of {topic}[{partition}] has no offset"));
+        assert!(
+            metadata.len() <= MAX_METADATA_BYTES,
+            "the metadata of {topic}[{partition}] has {} bytes, a broker stores {MAX_METADATA_BYTES}",
+            metadata.len()
+        );
+        let mut element = list.add_partition(topic, *partition);
+        element.set_offset(Offset::Offset(offset))?;
+        if !metadata.is_empty() {
+            element.set_metadata(metadata); // once: a second time leaks the first
+        }
+    }
+    Ok(list)
+}
+
+/// Whether a question to a coordinator may be answered when it is asked again: it moves, or waits for the end of a
+/// transaction, or of a rebalance.
+pub(crate) fn may_pass(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let Some(code) = error.rdkafka_error_code() else { return false };
+    matches!(
+        code,
+        Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::TimedOutQueue
+            | Code::BrokerTransportFailure
+            | Code::NetworkException
+            | Code::WaitingForCoordinator
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+            | Code::UnstableOffsetCommit
+            | Code::IllegalGeneration
+            | Code::UnknownMemberId
+            | Code::RebalanceInProgress
+    )
+}
+
 /// Whether waiting will not mend it.
 #[must_use]
 pub fn is_lasting(error: &KafkaError) -> bool {
@@ -268,6 +415,8 @@ pub fn is_lasting(error: &KafkaError) -> bool {
                 | Code::TopicAuthorizationFailed
                 | Code::GroupAuthorizationFailed
                 | Code::ClusterAuthorizationFailed
+                | Code::TransactionalIdAuthorizationFailed
+                | Code::MessageSizeTooLarge
                 | Code::FencedInstanceId
         ),
         None => false,

@@ -3,8 +3,8 @@
 mod args;
 
 pub use args::{
-    EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, RunArgs, Speed, TailArgs,
-    TailOutput, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
+    EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, RunArgs, Speed, StatusArgs,
+    TailArgs, TailOutput, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -63,6 +63,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check the configuration and the policies, and with --online what is on the broker
     Validate(ValidateArgs),
+    /// Show how far it has come, what holds it back, and why there is no decision
+    Status(StatusArgs),
     /// Create the topics that are missing
     #[command(subcommand, after_help = "Examples:\n  tidegauge topics ensure --dry-run")]
     Topics(TopicsCommand),
@@ -93,6 +95,7 @@ impl Cli {
         let paths = match &self.command {
             Command::Run(args) => &args.policies.paths,
             Command::Validate(args) => &args.policies.paths,
+            Command::Status(args) => &args.policies.paths,
             _ => return None,
         };
         // A list of quoted texts is the same in JSON and in YAML.

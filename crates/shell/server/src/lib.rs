@@ -3,7 +3,7 @@
 //! ```text
 //!  command line ─► config ─► live (workers: kafka ⇄ engine)        run
 //!                    │
-//!                    ├─► commands::validate, topics, tail          look and prepare
+//!                    ├─► commands::validate, topics, status, tail  look and prepare
 //!                    └─► commands::produce, generate               feed
 //! ```
 //!
@@ -19,7 +19,10 @@ pub mod config;
 pub mod connect;
 pub mod exit;
 pub mod fleet;
+pub mod health;
+pub mod http;
 pub mod live;
+pub mod metrics;
 pub mod telemetry;
 pub mod terminal;
 pub mod topics;

@@ -24,11 +24,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let config = Config::load(&cli.layers())?;
     telemetry::init(config.log, cli.quietest_level(config.log.level))?;
     match cli.command {
-        Command::Run(args) => {
-            telemetry::serve_metrics(config.metrics)?;
-            live::run(config, args.into())
-        }
+        Command::Run(args) => live::run(config, args.into()),
         Command::Validate(args) => commands::validate::run(&config, &args),
+        Command::Status(args) => commands::status::run(&config, &args),
         Command::Topics(args) => commands::topics::run(&config, &args),
         Command::Produce(args) => commands::produce::run(&config, &args),
         Command::Tail(args) => commands::tail::run(&config, &args),

@@ -1,9 +1,8 @@
-//! What tidegauge says of itself: log lines on standard error (for people on a terminal, one JSON object a line
-//! otherwise), and metrics for Prometheus where an address is configured.
+//! What tidegauge says of itself as it goes: log lines on standard error, for people on a terminal, one JSON object a
+//! line otherwise.
 
-use crate::config::{LogConfig, LogFormat, LogLevel, MetricsConfig};
+use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::exit::{Code, Failure};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
@@ -30,23 +29,6 @@ pub fn init(config: LogConfig, level: LogLevel) -> anyhow::Result<()> {
     } else {
         builder.json().flatten_event(true).init();
     }
-    Ok(())
-}
-
-/// Serves metrics where the configuration says, on a thread of its own, for the rest of the process's life.
-///
-/// # Errors
-///
-/// [`Failure`] with [`Code::Config`] if the address cannot be listened on.
-pub fn serve_metrics(config: MetricsConfig) -> anyhow::Result<()> {
-    let Some(listen) = config.listen else { return Ok(()) };
-    // Tried first, since the exporter would only log it.
-    let taken = |error| Failure::new(Code::Config, format!("metrics.listen: cannot listen on {listen}: {error}"));
-    drop(std::net::TcpListener::bind(listen).map_err(taken)?);
-    PrometheusBuilder::new().with_http_listener(listen).install()?;
-    metrics::describe_gauge!("tidegauge_build_info", "Always 1; the label says which version runs");
-    metrics::gauge!("tidegauge_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    tracing::info!(%listen, "metrics at /metrics");
     Ok(())
 }
 

@@ -2,45 +2,130 @@
 //!
 //! Pure policies, remembered here: the Decider hands over every window that closes, the silent ones of known agents
 //! too, and each policy and rule that names that window is taken one step further.
+//!
+//! What holds came through the journal ([`ControlChange`]) and holds from its place there on, so that a replay decides
+//! by what was in force then.
+//!
+//! - **C1** Of two documents of one name the higher version holds, whoever wrote them and in whatever order.
+//! - **C2** A target's generation never falls, whatever is forgotten in between.
+//! - **C3** An alert that nobody watches any more ends: its rules were taken away, or its agent was forgotten.
 
 use super::DeciderOutput;
 use super::summary::ClosedWindows;
+use crate::journal::{ControlChange, ControlKind};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use tidegauge_model::{Mode, Target, WindowSpec, WindowSummary};
+use tidegauge_model::{EventTime, Mode, Target, WindowSpec, WindowSummary};
 use tidegauge_policy::alert::rules::{AlertRules, By};
 use tidegauge_policy::policy::applicable;
-use tidegauge_policy::{AlertBook, Observation, Policy, TargetState, decide, evaluate};
+use tidegauge_policy::{
+    AlertBook, Document, Observation, Policy, TargetState, Written, decide, document, end_all, evaluate,
+};
 
-/// What is decided and alerted on, and what must be remembered for it. Policies and rules are shared by all Deciders.
-#[derive(Debug, Default)]
+/// What is decided and alerted on, and what must be remembered for it.
+#[derive(Clone, Debug, Default)]
 pub struct Control {
-    policies: Arc<[Policy]>,
-    rules: Arc<[AlertRules]>,
+    /// What holds was given from outside; changes in the journal do not matter.
+    is_fixed: bool,
+    policies: BTreeMap<String, Held<Policy>>,
+    rules: BTreeMap<String, Held<AlertRules>>,
     /// By target, then by policy.
     decisions: BTreeMap<Target, BTreeMap<String, TargetState>>,
-    /// By target, then by place of the rule set.
-    alerts: BTreeMap<Target, BTreeMap<usize, AlertBook>>,
+    /// By target, then by set of rules.
+    alerts: BTreeMap<Target, BTreeMap<String, AlertBook>>,
+    /// Generations of targets whose state is gone, by policy.
+    generations: BTreeMap<(Target, String), u64>,
+    refused: Vec<String>,
+}
+
+/// A document as the journal had it, and what it means; nothing if it was taken away.
+#[derive(Clone, Debug)]
+struct Held<T> {
+    change: ControlChange,
+    value: Option<T>,
+}
+
+/// What a process with its own files has to say about what holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlDifference {
+    /// To be appended to the journal.
+    pub changes: Vec<ControlChange>,
+    /// Documents that cannot hold, and why.
+    pub refused: Vec<String>,
+}
+
+/// What is remembered of one target.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct TargetControl {
+    pub(crate) decisions: BTreeMap<String, TargetState>,
+    pub(crate) alerts: BTreeMap<String, AlertBook>,
+}
+
+impl ControlChange {
+    /// That this document shall hold.
+    #[must_use]
+    pub fn of(written: &Written) -> Self {
+        let (document, kind) = match &written.document {
+            document @ Document::Policy(_) => (document, ControlKind::Policy),
+            document @ Document::AlertRules(_) => (document, ControlKind::AlertRules),
+        };
+        let (name, hash) = (document.name().to_owned(), document.hash().to_owned());
+        Self { kind, name, version: document.version(), hash, document: Some(written.text.clone()) }
+    }
 }
 
 impl Control {
-    /// For these policies and rules, with nothing remembered.
+    /// Nothing holds until the journal says so. `generations` are known from elsewhere, such as the standing decisions
+    /// of an installation whose state was lost.
     #[must_use]
-    pub fn new(policies: Arc<[Policy]>, rules: Arc<[AlertRules]>) -> Self {
-        Self { policies, rules, ..Self::default() }
+    pub fn journaled(generations: BTreeMap<(Target, String), u64>) -> Self {
+        Self { generations, ..Self::default() }
+    }
+
+    /// These hold, whatever the journal says: for what-if questions.
+    #[must_use]
+    pub fn fixed(policies: impl IntoIterator<Item = Policy>, rules: impl IntoIterator<Item = AlertRules>) -> Self {
+        let nameless = |kind, name: &str| ControlChange {
+            kind,
+            name: name.to_owned(),
+            version: 0,
+            hash: String::new(),
+            document: None,
+        };
+        let policy = |policy: Policy| {
+            let change = nameless(ControlKind::Policy, &policy.name);
+            (policy.name.clone(), Held { change, value: Some(policy) })
+        };
+        let set = |rules: AlertRules| {
+            let change = nameless(ControlKind::AlertRules, &rules.name);
+            (rules.name.clone(), Held { change, value: Some(rules) })
+        };
+        let (policies, rules) = (policies.into_iter().map(policy).collect(), rules.into_iter().map(set).collect());
+        Self { is_fixed: true, policies, rules, ..Self::default() }
+    }
+
+    pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.values().filter_map(|held| held.value.as_ref())
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &AlertRules> {
+        self.rules.values().filter_map(|held| held.value.as_ref())
+    }
+
+    /// The windows that policies and rules look at.
+    pub(super) fn windows(&self) -> impl Iterator<Item = WindowSpec> {
+        self.policies().map(|policy| policy.window).chain(self.rules().map(AlertRules::window))
     }
 
     /// Whether anything is decided or alerted on windows of this width and slide.
-    pub(super) fn watches(&self, spec: WindowSpec) -> bool {
-        self.policies.iter().any(|policy| policy.window == spec)
-            || self.rules.iter().any(|rules| rules.window() == spec)
+    fn watches(&self, spec: WindowSpec) -> bool {
+        self.windows().any(|watched| watched == spec)
     }
 
     /// Whether windows of instances are looked at, besides those of agents.
     pub(super) fn watches_instances(&self, spec: WindowSpec) -> bool {
         let by_instance = |rules: &AlertRules| rules.rules.iter().any(|rule| rule.by == By::Instance);
-        self.policies.iter().any(|policy| policy.window == spec)
-            || self.rules.iter().any(|rules| rules.window() == spec && by_instance(rules))
+        self.policies().any(|policy| policy.window == spec)
+            || self.rules().any(|rules| rules.window() == spec && by_instance(rules))
     }
 
     /// Evaluates every policy and rule whose window this is; returns how many decisions and alerts were published.
@@ -63,10 +148,14 @@ impl Control {
     }
 
     fn decide(&mut self, spec: WindowSpec, observation: &Observation<'_>, out: &mut Vec<DeciderOutput>) {
-        let policies = applicable(&self.policies, observation.target);
+        let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         for policy in policies.into_iter().filter(|policy| policy.window == spec) {
             let states = self.decisions.entry(observation.target.clone()).or_default();
-            let verdict = decide(policy, states.entry(policy.name.clone()).or_default(), observation);
+            let state = states.entry(policy.name.clone()).or_insert_with(|| {
+                let key = (observation.target.clone(), policy.name.clone());
+                self.generations.remove(&key).map_or_else(TargetState::default, TargetState::above_generation) // C2
+            });
+            let verdict = decide(policy, state, observation);
             if verdict.publish {
                 out.push(DeciderOutput::Decision(Box::new(verdict.decision)));
             }
@@ -74,15 +163,177 @@ impl Control {
     }
 
     fn alert(&mut self, spec: WindowSpec, observation: &Observation<'_>, out: &mut Vec<DeciderOutput>) {
-        let policies = applicable(&self.policies, observation.target);
+        let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         let min_instances = policies.iter().find(|policy| policy.mode == Mode::Live).map(|policy| policy.min_instances);
-        for (place, rules) in self.rules.iter().enumerate().filter(|(_, rules)| rules.window() == spec) {
+        for rules in self.rules.values().filter_map(|held| held.value.as_ref()).filter(|rules| rules.window() == spec) {
             if !rules.matches.covers(observation.target) {
                 continue;
             }
-            let book = self.alerts.entry(observation.target.clone()).or_default().entry(place).or_default();
-            let transitions = evaluate(rules, book, observation, min_instances);
-            out.extend(transitions.into_iter().map(|transition| DeciderOutput::Alert(Box::new(transition))));
+            let books = self.alerts.entry(observation.target.clone()).or_default();
+            let transitions = evaluate(rules, books.entry(rules.name.clone()).or_default(), observation, min_instances);
+            out.extend(transitions.into_iter().map(told));
         }
     }
+
+    /// How `wanted`, all documents of a process, differ from what holds. What holds and is not wanted is taken away.
+    #[must_use]
+    pub fn difference(&self, wanted: &[ControlChange]) -> ControlDifference {
+        let mut difference = ControlDifference::default();
+        for change in wanted {
+            match self.held(change.kind, &change.name) {
+                Some(held) if held.version == change.version && held.document.is_none() => {
+                    let ControlChange { name, version, .. } = change;
+                    difference
+                        .refused
+                        .push(format!("{name}: version {version} was taken away; it comes back with a higher version"));
+                }
+                Some(held) if held.version == change.version && held.hash == change.hash => {}
+                Some(held) if held.version >= change.version => {
+                    let ControlChange { name, version, .. } = change;
+                    let holds = held.version;
+                    let message =
+                        format!("{name}: version {version} differs from version {holds}, which holds; raise it");
+                    difference.refused.push(message);
+                }
+                _ => difference.changes.push(change.clone()),
+            }
+        }
+        let is_wanted = |held: &ControlChange| wanted.iter().any(|w| (w.kind, &w.name) == (held.kind, &held.name));
+        let unwanted = self.documents().filter(|held| held.document.is_some() && !is_wanted(held));
+        difference.changes.extend(unwanted.map(|held| ControlChange { document: None, ..held.clone() }));
+        difference
+    }
+
+    fn held(&self, kind: ControlKind, name: &str) -> Option<&ControlChange> {
+        match kind {
+            ControlKind::Policy => self.policies.get(name).map(|held| &held.change),
+            ControlKind::AlertRules => self.rules.get(name).map(|held| &held.change),
+        }
+    }
+
+    /// Every document as the journal had it, those that were taken away too.
+    pub(super) fn documents(&self) -> impl Iterator<Item = &ControlChange> {
+        self.policies.values().map(|held| &held.change).chain(self.rules.values().map(|held| &held.change))
+    }
+
+    /// What the journal says shall hold from here on; alerts that nobody watches any more end at `at`.
+    pub(super) fn apply(&mut self, change: ControlChange, at: EventTime, out: &mut Vec<DeciderOutput>) {
+        if self.is_fixed || self.held(change.kind, &change.name).is_some_and(|held| !is_newer(&change, held)) {
+            return; // C1
+        }
+        let document = match change.document.as_deref().map(|text| document::parse(&change.name, text)).transpose() {
+            Ok(parsed) => parsed.and_then(|documents| documents.into_iter().next()),
+            Err(error) => {
+                self.refused.push(format!("{} version {} cannot be read: {error}", change.name, change.version));
+                return;
+            }
+        };
+        let name = change.name.clone();
+        match (change.kind, document) {
+            (ControlKind::Policy, Some(Document::Policy(policy))) => {
+                let change = ControlChange { hash: policy.hash.clone(), ..change };
+                self.policies.insert(name, Held { change, value: Some(policy) });
+            }
+            (ControlKind::AlertRules, Some(Document::AlertRules(rules))) => {
+                let change = ControlChange { hash: rules.hash.clone(), ..change };
+                self.rules.insert(name, Held { change, value: Some(rules) });
+            }
+            (ControlKind::Policy, None) => {
+                self.forget_policy(&name);
+                self.policies.insert(name, Held { change, value: None });
+            }
+            (ControlKind::AlertRules, None) => {
+                let targets: Vec<Target> = self.alerts.keys().cloned().collect();
+                for target in targets {
+                    self.end_alerts(&target, Some(&name), at, "its rules are no more", out);
+                }
+                self.rules.insert(name, Held { change, value: None });
+            }
+            (_, Some(other)) => self.refused.push(format!("{name} is something else: {}", other.name())),
+        }
+    }
+
+    /// Why documents of the journal do not hold, since this was last called.
+    pub(super) fn take_refused(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.refused)
+    }
+
+    fn forget_policy(&mut self, name: &str) {
+        for (target, states) in &mut self.decisions {
+            if let Some(state) = states.remove(name) {
+                self.generations.insert((target.clone(), name.to_owned()), state.generation); // C2
+            }
+        }
+        self.decisions.retain(|_, states| !states.is_empty());
+    }
+
+    /// Forgets all of a target but its generations.
+    pub(super) fn forget(&mut self, target: &Target, at: EventTime, out: &mut Vec<DeciderOutput>) {
+        for (policy, state) in self.decisions.remove(target).unwrap_or_default() {
+            self.generations.insert((target.clone(), policy), state.generation); // C2
+        }
+        self.end_alerts(target, None, at, "nothing was heard of the agent for an hour", out);
+    }
+
+    /// C3, of one set of rules or of all.
+    fn end_alerts(
+        &mut self,
+        target: &Target,
+        of: Option<&str>,
+        at: EventTime,
+        why: &str,
+        out: &mut Vec<DeciderOutput>,
+    ) {
+        let Some(books) = self.alerts.get_mut(target) else { return };
+        for (_, book) in books.iter_mut().filter(|(name, _)| of.is_none_or(|of| of == name.as_str())) {
+            out.extend(end_all(book, target, at, why).into_iter().map(told));
+        }
+        books.retain(|name, _| of.is_some_and(|of| of != name.as_str()));
+        if books.is_empty() {
+            self.alerts.remove(target);
+        }
+    }
+
+    /// What is remembered of a target.
+    pub(super) fn of_target(&self, target: &Target) -> TargetControl {
+        TargetControl {
+            decisions: self.decisions.get(target).cloned().unwrap_or_default(),
+            alerts: self.alerts.get(target).cloned().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn generations(&self) -> impl Iterator<Item = (&(Target, String), u64)> {
+        self.generations.iter().map(|(key, &generation)| (key, generation))
+    }
+
+    /// As it was when these were taken from another.
+    pub(super) fn restored(
+        documents: Vec<ControlChange>,
+        generations: BTreeMap<(Target, String), u64>,
+        targets: impl IntoIterator<Item = (Target, TargetControl)>,
+    ) -> Self {
+        let mut control = Self::journaled(generations);
+        for document in documents {
+            control.apply(document, EventTime::MIN, &mut Vec::new());
+        }
+        for (target, TargetControl { decisions, alerts }) in targets {
+            if !decisions.is_empty() {
+                control.decisions.insert(target.clone(), decisions);
+            }
+            if !alerts.is_empty() {
+                control.alerts.insert(target, alerts);
+            }
+        }
+        control
+    }
+}
+
+/// C1: a higher version, or the end of what holds.
+fn is_newer(change: &ControlChange, held: &ControlChange) -> bool {
+    let ends = change.document.is_none() && held.document.is_some();
+    change.version > held.version || (change.version == held.version && ends)
+}
+
+fn told(transition: tidegauge_model::AlertTransition) -> DeciderOutput {
+    DeciderOutput::Alert(Box::new(transition))
 }

@@ -2,9 +2,10 @@
 
 use super::cell::{Cell, Cells};
 use crate::journal::PartialRow;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
-use tidegauge_model::{EventTime, InstanceState};
+use tidegauge_model::{EventTime, InstanceState as Reported};
 
 /// The interval of an instance that has not shown one yet.
 const FIRST_INTERVAL: Duration = Duration::from_secs(60);
@@ -16,7 +17,7 @@ const GONE_AFTER_INTERVALS: u32 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Instance {
     pub(super) cells: Cells,
-    pub(super) state: Option<InstanceState>,
+    pub(super) state: Option<Reported>,
     pub(super) ready_at: Option<EventTime>,
     /// Event time of the row that said so.
     state_at: Option<EventTime>,
@@ -28,7 +29,42 @@ pub(super) struct Instance {
     unsettled: Option<EventTime>,
 }
 
+/// All that is remembered of an instance besides its cells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InstanceState {
+    state: Option<u8>,
+    ready_at: Option<EventTime>,
+    state_at: Option<EventTime>,
+    last_at: Option<EventTime>,
+    gaps_ns: Vec<u64>,
+}
+
 impl Instance {
+    pub(super) fn state(&self) -> InstanceState {
+        InstanceState {
+            state: self.state.map(|state| state as u8),
+            ready_at: self.ready_at,
+            state_at: self.state_at,
+            last_at: self.last_at,
+            gaps_ns: self.gaps.iter().map(|gap| gap.as_nanos() as u64).collect(),
+        }
+    }
+
+    /// Takes over what is remembered; the cells stay.
+    pub(super) fn restore(&mut self, state: InstanceState) {
+        self.state = state.state.and_then(Reported::from_number);
+        (self.ready_at, self.state_at, self.last_at) = (state.ready_at, state.state_at, state.last_at);
+        self.gaps = state.gaps_ns.into_iter().map(Duration::from_nanos).collect();
+        self.unsettled = None;
+        self.find_median();
+    }
+
+    fn find_median(&mut self) {
+        let mut gaps: Vec<Duration> = self.gaps.iter().copied().collect();
+        gaps.sort_unstable();
+        self.median_gap = gaps.get(gaps.len() / 2).copied();
+    }
+
     /// Adds what one source knows of one pane.
     pub(super) fn add(&mut self, pane: EventTime, row: &PartialRow<'_>, cell: Cell) {
         if (row.state.is_some() || row.ready_at.is_some()) && Some(row.at.1) >= self.state_at {
@@ -57,9 +93,7 @@ impl Instance {
                 self.gaps.pop_front();
             }
         }
-        let mut gaps: Vec<Duration> = self.gaps.iter().copied().collect();
-        gaps.sort_unstable();
-        self.median_gap = gaps.get(gaps.len() / 2).copied();
+        self.find_median();
     }
 
     /// How often it reports: the median of its last gaps.
@@ -74,7 +108,7 @@ impl Instance {
 
     /// Whether it should be heard of at `at`.
     pub(super) fn is_expected(&self, at: EventTime) -> bool {
-        !self.is_gone(at) && self.state.is_none_or(InstanceState::is_expected_to_report)
+        !self.is_gone(at) && self.state.is_none_or(Reported::is_expected_to_report)
     }
 
     /// Whether it was heard of in the window that starts at `start`, or recently enough for its interval.
@@ -85,11 +119,11 @@ impl Instance {
 
     /// Whether it runs at `at`, in any state but stopped and failed.
     pub(super) fn is_present(&self, at: EventTime) -> bool {
-        !self.is_gone(at) && !matches!(self.state, Some(InstanceState::Stopped | InstanceState::Failed))
+        !self.is_gone(at) && !matches!(self.state, Some(Reported::Stopped | Reported::Failed))
     }
 
     /// Whether it serves at `at`; no state reported = ready.
     pub(super) fn is_ready(&self, at: EventTime) -> bool {
-        !self.is_gone(at) && matches!(self.state, None | Some(InstanceState::Ready))
+        !self.is_gone(at) && matches!(self.state, None | Some(Reported::Ready))
     }
 }

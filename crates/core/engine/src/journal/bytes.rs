@@ -1,6 +1,6 @@
 //! Journal records as bytes: Avro header, then the rows as one Arrow IPC message.
 
-use super::{JournalRecord, Mark, Partial, PartialRows, rows};
+use super::{JournalRecord, Mark, Partial, PartialRows, SourceRecord, control, rows};
 use apache_avro::{Schema, rabin::Rabin, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
@@ -33,6 +33,14 @@ pub enum JournalError {
         /// The layout's fingerprint.
         fingerprint: u64,
     },
+    /// A version that no document can have.
+    #[error("version {version} of `{name}` is out of range")]
+    Version {
+        /// Of what.
+        name: String,
+        /// The version.
+        version: i64,
+    },
     /// The rows are damaged.
     #[error("the rows do not decode: {0}")]
     Rows(String),
@@ -61,7 +69,7 @@ struct MarkHeader {
 #[serde(rename = "Pane")]
 struct PaneHeader {
     start_us: i64,
-    sequence: i32,
+    sequence: i64,
     chunk: i32,
     last: bool,
     first_offset: i64,
@@ -77,28 +85,33 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     Schema::parse_str(include_str!("../../../../../schemas/journal.avsc")).expect("the journal's own schema")
 });
 
-/// `C3 01` and the header schema's fingerprint: Avro's single-object encoding.
-static PREFIX: LazyLock<[u8; 10]> = LazyLock::new(|| {
-    let mut prefix = [0xC3, 0x01, 0, 0, 0, 0, 0, 0, 0, 0];
-    prefix[2..].copy_from_slice(&SCHEMA.fingerprint::<Rabin>().bytes);
-    prefix
-});
+static PREFIX: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEMA));
 
-/// Fingerprint of the rows' layout: names and types, hashed as Avro hashes schemas.
-static ROWS_FINGERPRINT: LazyLock<u64> = LazyLock::new(|| {
-    let layout =
-        rows::schema().fields().iter().map(|f| format!("{}:{:?};", f.name(), f.data_type())).collect::<String>();
-    fnv1a(layout.as_bytes())
-});
+/// `C3 01` and a schema's fingerprint, as Avro's single-object encoding has them.
+pub(crate) fn single_object_prefix(schema: &Schema) -> [u8; 10] {
+    let mut prefix = [0xC3, 0x01, 0, 0, 0, 0, 0, 0, 0, 0];
+    prefix[2..].copy_from_slice(&schema.fingerprint::<Rabin>().bytes);
+    prefix
+}
+
+/// Fingerprint of the rows' layout: columns and types, in words of our own, since Arrow's may change with its version.
+static ROWS_FINGERPRINT: LazyLock<u64> = LazyLock::new(|| fnv1a(rows::layout().as_bytes()));
 
 /// 64-bit FNV-1a.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The record in bytes, for [`decode`].
 #[must_use]
 pub fn encode(record: &JournalRecord) -> Vec<u8> {
+    match record {
+        JournalRecord::Source(record) => encode_source(record),
+        JournalRecord::Control(change) => control::encode(change),
+    }
+}
+
+fn encode_source(record: &SourceRecord) -> Vec<u8> {
     let body = record.partial.as_ref().map(|partial| encode_rows(partial.rows.batch()));
     let header = Header {
         topic: record.source.topic.to_string(),
@@ -111,7 +124,7 @@ pub fn encode(record: &JournalRecord) -> Vec<u8> {
         }),
         pane: record.partial.as_ref().map(|partial| PaneHeader {
             start_us: partial.pane.as_micros(),
-            sequence: partial.sequence.cast_signed(),
+            sequence: partial.sequence,
             chunk: partial.chunk.cast_signed(),
             last: partial.last,
             first_offset: partial.offsets.0,
@@ -136,12 +149,15 @@ pub fn encode(record: &JournalRecord) -> Vec<u8> {
 ///
 /// [`JournalError`], if the bytes are something else or damaged.
 pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
+    if let Some(change) = control::decode(bytes) {
+        return change.map(JournalRecord::Control);
+    }
     let unknown = || JournalError::UnknownHeader { first: bytes[..bytes.len().min(10)].to_vec() };
     let mut rest = bytes.strip_prefix(PREFIX.as_slice()).ok_or_else(unknown)?;
     let reader = GenericDatumReader::builder(&SCHEMA).build().map_err(|e| JournalError::Header(Box::new(e)))?;
     let header: Header = reader.read_deser(&mut rest).map_err(|e| JournalError::Header(Box::new(e)))?;
     let partial = header.pane.as_ref().map(|pane| decode_partial(pane, rest)).transpose()?;
-    Ok(JournalRecord {
+    Ok(JournalRecord::Source(SourceRecord {
         source: SourceId { topic: header.topic.into(), partition: header.partition.cast_unsigned() },
         partitions: header.partitions.cast_unsigned(),
         mark: header.mark.map(|mark| Mark {
@@ -150,7 +166,7 @@ pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
             ended: mark.ended,
         }),
         partial,
-    })
+    }))
 }
 
 fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalError> {
@@ -170,7 +186,7 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
         .ok_or_else(|| JournalError::Rows("a row names a metric that is not in the list".to_owned()))?;
     Ok(Partial {
         pane: EventTime::from_micros(pane.start_us),
-        sequence: pane.sequence.cast_unsigned(),
+        sequence: pane.sequence,
         chunk: pane.chunk.cast_unsigned(),
         last: pane.last,
         offsets: (pane.first_offset, pane.last_offset),

@@ -60,6 +60,30 @@ pub(super) fn schema() -> SchemaRef {
     SCHEMA.clone()
 }
 
+/// The layout in words that no library changes: names and types of all columns, nested ones in brackets.
+pub(super) fn layout() -> String {
+    fn of(fields: &Fields) -> String {
+        let one = |field: &Arc<Field>| {
+            let kind = match field.data_type() {
+                DataType::Utf8 => "text".to_owned(),
+                DataType::Binary => "bytes".to_owned(),
+                DataType::UInt8 => "u8".to_owned(),
+                DataType::UInt16 => "u16".to_owned(),
+                DataType::UInt32 => "u32".to_owned(),
+                DataType::UInt64 => "u64".to_owned(),
+                DataType::Float64 => "f64".to_owned(),
+                DataType::Timestamp(TimeUnit::Microsecond, None) => "us".to_owned(),
+                DataType::List(item) => format!("[{}]", of(&Fields::from(vec![Arc::clone(item)]))),
+                DataType::Struct(fields) => format!("{{{}}}", of(fields)),
+                other => unreachable!("no column of {other}"),
+            };
+            format!("{}:{kind}{}", field.name(), if field.is_nullable() { "?" } else { "" })
+        };
+        fields.iter().map(one).collect::<Vec<_>>().join(",")
+    }
+    of(schema().fields())
+}
+
 fn item(fields: Fields) -> Arc<Field> {
     Arc::new(Field::new("item", DataType::Struct(fields), false))
 }

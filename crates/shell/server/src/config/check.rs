@@ -3,7 +3,7 @@
 //! Reads as a list: every section is checked, and every problem noted, before anybody is told.
 
 use super::checked::{
-    Config, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, TimeConfig, TopicsConfig, WindowConfig,
+    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, OutputConfig, TimeConfig, TopicsConfig, WindowConfig,
     WorkersConfig,
 };
 use super::layers::Written;
@@ -128,7 +128,7 @@ impl Checker {
             },
             delivery: raw.delivery,
             log: LogConfig { format: raw.log.format, level: raw.log.level },
-            metrics: MetricsConfig { listen: raw.metrics.listen },
+            http: HttpConfig { listen: raw.http.listen },
         })
     }
 

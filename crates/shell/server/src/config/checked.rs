@@ -41,8 +41,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// Log lines.
     pub log: LogConfig,
-    /// tidegauge's own metrics.
-    pub metrics: MetricsConfig,
+    /// Where an operator is answered.
+    pub http: HttpConfig,
 }
 
 /// The brokers, and how to reach them.
@@ -174,9 +174,9 @@ pub struct LogConfig {
     pub level: LogLevel,
 }
 
-/// tidegauge's own metrics.
+/// Where an operator is answered: health, metrics, status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MetricsConfig {
-    /// Where Prometheus finds them; `None`: nowhere.
+pub struct HttpConfig {
+    /// The address; `None`: nowhere.
     pub listen: Option<SocketAddr>,
 }

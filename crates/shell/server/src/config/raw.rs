@@ -122,8 +122,8 @@ sections! {
         delivery: Delivery = "at_least_once",
         /// Log lines, which go to standard error.
         log: LogSection = "{}",
-        /// tidegauge's own metrics.
-        metrics: MetricsSection = "{}",
+        /// Where `run` answers an operator: health, metrics, status.
+        http: HttpSection = "{}",
     }
 
     /// This process.
@@ -300,9 +300,10 @@ sections! {
         level: LogLevel = "info",
     }
 
-    /// tidegauge's own metrics.
-    MetricsSection {
-        /// Address at which Prometheus finds them under `/metrics`, such as 127.0.0.1:9464; default: nowhere.
+    /// Where `run` answers an operator: health, metrics, status.
+    HttpSection {
+        /// Address of `/livez`, `/readyz`, `/metrics` and `/status`, such as 127.0.0.1:9464; default: nowhere. It
+        /// asks nobody for a password and changes nothing; port 0 takes a free one, which the log names.
         listen: Option<SocketAddr> = Absent,
     }
 }

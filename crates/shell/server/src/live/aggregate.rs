@@ -92,7 +92,7 @@ impl Worker<'_> {
                 }
                 reader.assign(&starts)
             }
-            Rebalance::Revoked(revoked) => {
+            Rebalance::Revoked { partitions: revoked, .. } => {
                 tracing::info!(?revoked, "telemetry partitions revoked");
                 if let Err(error) = self.commit(reader) {
                     // Whoever owns them next begins at the commit before.

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegauge_engine::{Control, Decider, DeciderConfig, DeciderInput, DeciderResumePoint, WindowRule, journal};
+use tidegauge_engine::{Control, Decider, DeciderConfig, DeciderInput, DeciderPosition, WindowRule, journal};
 use tidegauge_kafka::batch::{Batch, Event};
 use tidegauge_kafka::reader::{Commit, Reader, Rebalance, TopicPartition};
 use tidegauge_kafka::writer::{Record, Writer};
@@ -81,7 +81,7 @@ impl Worker<'_> {
                 }
                 reader.assign(&starts)
             }
-            Rebalance::Revoked(revoked) => {
+            Rebalance::Revoked { partitions: revoked, .. } => {
                 tracing::info!(?revoked, "shuffle partitions revoked");
                 if let Err(error) = self.commit(reader) {
                     // Whoever owns them next begins at the commit before.
@@ -99,10 +99,9 @@ impl Worker<'_> {
     /// Takes a partition over; returns the offset to read from.
     fn add(&mut self, commit: &Commit, first: i64) -> i64 {
         let config = &self.shared.config;
-        let point = DeciderResumePoint::from_metadata(&commit.metadata).filter(|_| commit.offset.is_some());
         let start = commit.offset.unwrap_or(first).max(first);
-        let control = Control::new(config.policies.clone().into(), config.alerts.clone().into());
-        let decider = Decider::resumed(decider_config(config), control, point);
+        let control = Control::fixed(config.policies.clone(), config.alerts.clone());
+        let decider = Decider::new(decider_config(config), control);
         self.partitions.insert(commit.partition.clone(), Partition { decider, next_offset: start, ended: false });
         start
     }
@@ -150,8 +149,16 @@ impl Worker<'_> {
     fn commit(&mut self, reader: &Reader) -> Result<(), KafkaError> {
         self.writer.flush()?;
         let commit = |(at, partition): (&TopicPartition, &Partition)| {
-            let point = partition.decider.resume_point(partition.next_offset);
-            Commit { partition: at.clone(), offset: Some(point.replay_from), metadata: point.to_metadata() }
+            let next_offset = partition.next_offset;
+            let closed_through = partition.decider.closed_through().unwrap_or(EventTime::MIN);
+            let position = DeciderPosition {
+                next_offset,
+                replay_from: next_offset,
+                state_from: 0,
+                state_until: 0,
+                closed_through,
+            };
+            Commit { partition: at.clone(), offset: Some(next_offset), metadata: position.to_metadata() }
         };
         let commits: Vec<Commit> = self.partitions.iter().map(commit).collect();
         if !commits.is_empty() {

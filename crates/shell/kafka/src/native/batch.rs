@@ -1,13 +1,9 @@
 //! Messages of one partition, many at a call: `rd_kafka_consume_batch_queue`, which the safe client does not have.
 //!
-//! This is the one module of the workspace with `unsafe`. It costs half as much a record as polling one by one, and
-//! fetching is most of what a record costs. Each block says why it is sound; the rest of the crate sees slices.
-//!
-//! - **K1** A queue is destroyed before its consumer: [`crate::reader::Reader`] owns both, queues first.
+//! - **K1** A queue is destroyed before its consumer: [`crate::reader::Reader`] and [`crate::range::RangeReader`] own
+//!   both, queues first.
 //! - **K2** A message is destroyed once, when its [`Batch`] is dropped; slices cannot outlive the batch.
 //! - **K3** A partition's queue is split off before the partition is assigned and kept for the consumer's life.
-
-#![allow(unsafe_code, reason = "the safe client has no batch fetch; see the header for what is promised")]
 
 use rdkafka::bindings as rd;
 use rdkafka::client::ClientContext;

@@ -1,0 +1,221 @@
+//! From a checkpoint and the journal back to the Decider that was.
+//!
+//! A checkpoint holds what reaches further back than the longest window: control state, what instances were learnt to
+//! do, who is known. The cells are not in it: the journal has them, in fewer bytes and once. So that they come back bit
+//! for bit, panes must close again where they closed then, which takes the sources as they were at some earlier place of
+//! the journal, a *base*, from which all cells that are needed follow:
+//!
+//! ```text
+//!  journal  ──┬───────────────┬──────────────────────────────────┬────────────────────┬──────►
+//!        replay_from        base                            next_offset           committed
+//!             │  partials     │  step by step: cells, closings   │  step by step, all │
+//!             │  that waited  │  no windows, no control          │  (whoever drives   │
+//!             │  at the base  │                                  │  it drops outputs) │
+//!             └───────────────┴──────────────────────────────────┴────────────────────┘
+//!               Preroll          Rebuild          the checkpoint ▲      Live
+//! ```
+
+use super::control::Control;
+use super::{Agent, Decider, DeciderConfig, DeciderCounts, EventTime, Sources};
+use crate::journal::{ControlChange, JournalRecord};
+use crate::state::{Checkpoint, KeptAgent};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use tidegauge_window::SourcesState;
+
+/// A place of the journal from which cells can be built anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Base {
+    /// The next record.
+    pub(crate) offset: i64,
+    /// The first record of a pane that waited then.
+    pub(crate) replay_from: i64,
+    /// How far panes had closed: cells from there on follow from this base.
+    pub(crate) closed_through: Option<EventTime>,
+    /// The latest pane that had rows.
+    pub(crate) last_pane: Option<EventTime>,
+    /// The sources.
+    pub(crate) sources: SourcesState,
+    /// What held: it says how long windows are.
+    pub(crate) documents: Vec<ControlChange>,
+}
+
+/// How far a restore has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Before the base: only what waited there matters.
+    Preroll(Box<Restore>),
+    /// From the base to the checkpoint: cells come back.
+    Rebuild(Box<Restore>),
+    /// Whole.
+    Live,
+}
+
+#[derive(Debug)]
+pub(super) struct Restore {
+    checkpoint: Checkpoint,
+    control: Option<Control>,
+}
+
+impl Phase {
+    pub(super) fn is_restoring(&self) -> bool {
+        !matches!(self, Self::Live)
+    }
+
+    /// Nothing closes beyond what had closed at the checkpoint, whatever the rules of sources are by now.
+    pub(super) fn capped(&self, limit: Option<EventTime>) -> Option<EventTime> {
+        match self {
+            Self::Preroll(_) => None,
+            Self::Rebuild(restore) => limit.min(restore.checkpoint.closed_through),
+            Self::Live => limit,
+        }
+    }
+}
+
+/// The latest bases, oldest first: the first is the one that a restore would need now.
+#[derive(Debug, Default)]
+pub(super) struct Bases(VecDeque<Base>);
+
+pub(super) fn begin(config: DeciderConfig, checkpoint: Checkpoint, control: Option<Control>) -> Decider {
+    let base = checkpoint.base.clone();
+    let sources = Sources::restored(&base.sources, config.topics.iter().cloned(), config.rules);
+    let held = Control::restored(base.documents.clone(), BTreeMap::new(), []);
+    let phase = Phase::Preroll(Box::new(Restore { checkpoint, control }));
+    let mut decider = Decider::with(config, held, sources, phase);
+    decider.closed_through = base.closed_through;
+    decider.last_pane = base.last_pane;
+    decider.cells_from = base.closed_through;
+    decider.bases.0.push_back(base);
+    decider
+}
+
+impl Decider {
+    /// Moves the restore on to this record; whether the record is from before the base, and taken care of.
+    pub(super) fn is_before_base(&mut self, record: &JournalRecord, offset: i64) -> bool {
+        match std::mem::replace(&mut self.phase, Phase::Live) {
+            Phase::Live => false,
+            Phase::Preroll(restore) if offset < restore.checkpoint.base.offset => {
+                self.phase = Phase::Preroll(restore);
+                self.take_what_waits(record, offset);
+                true
+            }
+            Phase::Preroll(restore) | Phase::Rebuild(restore) if offset < restore.checkpoint.next_offset => {
+                self.phase = Phase::Rebuild(restore);
+                false
+            }
+            Phase::Preroll(restore) | Phase::Rebuild(restore) => {
+                self.finish(*restore);
+                false
+            }
+        }
+    }
+
+    fn take_what_waits(&mut self, record: &JournalRecord, offset: i64) {
+        let JournalRecord::Source(source) = record else { return };
+        if let Some(partial) = source.partial.clone().filter(|partial| Some(partial.pane) >= self.closed_through) {
+            self.keep_pending(&source.source, partial, offset);
+        }
+    }
+
+    /// The checkpoint's own place is reached: cells are as they were, the rest comes from it.
+    fn finish(&mut self, restore: Restore) {
+        let Checkpoint { closed_through, cells_from, last_pane, agents, generations, documents, .. } =
+            restore.checkpoint;
+        self.close_through(closed_through);
+        let mut rebuilt = std::mem::take(&mut self.agents);
+        let mut controls = Vec::new();
+        for (target, KeptAgent { control, last_at, instances }) in agents {
+            let mut cells = rebuilt.remove(&target).unwrap_or_default();
+            let mut agent = Agent { cells: cells.cells, last_at, instances: BTreeMap::new() };
+            for (id, state) in instances {
+                let mut instance = cells.instances.remove(&id).unwrap_or_default();
+                instance.restore(state);
+                agent.instances.insert(id, instance);
+            }
+            controls.push((target.clone(), control));
+            self.agents.insert(target, agent);
+        }
+        let held = Control::restored(documents, generations, controls);
+        self.control = restore.control.unwrap_or(held);
+        self.find_windows();
+        (self.cells_from, self.last_pane) = (cells_from, last_pane);
+        self.trim_cells();
+        self.counts = DeciderCounts { samples: self.pending_samples(), ..DeciderCounts::default() };
+    }
+
+    /// Closes what had closed by then. Nothing is left to do, unless the rules of sources have changed since.
+    fn close_through(&mut self, end: Option<EventTime>) {
+        while let Some(pane) = self.pending.first_entry().filter(|pane| Some(*pane.key()) < end) {
+            let (start, waiting) = pane.remove_entry();
+            waiting.partials.values().for_each(|rows| drop(self.merge_rows(start, rows)));
+            self.settle(start, self.agents.keys().cloned().collect());
+        }
+        self.closed_through = end;
+    }
+
+    /// Says that all before `next_offset` was given: with nothing more to read yet, a restore ends too.
+    pub fn reached(&mut self, next_offset: i64) {
+        match std::mem::replace(&mut self.phase, Phase::Live) {
+            Phase::Preroll(restore) | Phase::Rebuild(restore) if next_offset >= restore.checkpoint.next_offset => {
+                self.finish(*restore);
+            }
+            phase => self.phase = phase,
+        }
+    }
+
+    /// Keeps a base now and then: whenever a quarter of the longest window has passed.
+    pub(super) fn keep_base(&mut self, offset: i64) {
+        let is_due = match self.bases.0.back() {
+            None => true,
+            Some(last) => match (last.closed_through, self.closed_through) {
+                (Some(last), Some(closed)) => closed.since(last) >= self.longest_window() / 4,
+                (last, closed) => last.is_some() != closed.is_some(),
+            },
+        };
+        if is_due {
+            let base = self.base(offset);
+            self.bases.0.push_back(base);
+        }
+    }
+
+    fn base(&self, offset: i64) -> Base {
+        Base {
+            offset,
+            replay_from: self.pending.values().map(|pane| pane.first_offset).min().unwrap_or(offset),
+            closed_through: self.closed_through,
+            last_pane: self.last_pane,
+            sources: self.sources.state(),
+            documents: self.control.documents().cloned().collect(),
+        }
+    }
+
+    /// The state as of now, given that all before `next_offset` was given to it; `None` while it is being restored.
+    pub fn checkpoint(&mut self, next_offset: i64) -> Option<Checkpoint> {
+        if self.phase.is_restoring() {
+            return None;
+        }
+        self.keep_base(next_offset);
+        // The latest from which all cells follow that are kept now; those before it are of no use any more.
+        let follows = |base: &Base| base.closed_through <= self.cells_from || base.closed_through.is_none();
+        while self.bases.0.get(1).is_some_and(follows) {
+            self.bases.0.pop_front();
+        }
+        let base = self.bases.0.front().expect("one was just kept").clone();
+        let kept = |(target, agent): (&_, &Agent)| {
+            let instances = agent.instances.iter().map(|(id, instance)| (id.clone(), instance.state())).collect();
+            let control = self.control.of_target(target);
+            (target.clone(), KeptAgent { control, last_at: agent.last_at, instances })
+        };
+        Some(Checkpoint {
+            next_offset,
+            base,
+            pane: self.config.pane,
+            closed_through: self.closed_through,
+            cells_from: self.cells_from,
+            last_pane: self.last_pane,
+            documents: self.control.documents().cloned().collect(),
+            generations: self.control.generations().map(|(key, generation)| (key.clone(), generation)).collect(),
+            agents: self.agents.iter().map(kept).collect(),
+        })
+    }
+}

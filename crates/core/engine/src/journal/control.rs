@@ -1,0 +1,90 @@
+//! Changes of control: a policy or a set of alert rules, as written, or that it is no more.
+
+use super::JournalError;
+use super::bytes::single_object_prefix;
+use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
+use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+/// What a change of control is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ControlKind {
+    /// A policy.
+    Policy,
+    /// A set of alert rules.
+    AlertRules,
+}
+
+/// One policy or one set of rules, from the place of this record in the journal on.
+///
+/// Versions order the changes of one name: what is not newer than what holds changes nothing, so that two processes
+/// with different files do not take turns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlChange {
+    /// What it is.
+    pub kind: ControlKind,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// Hash of its meaning, as policies and rules state it.
+    pub hash: String,
+    /// The document, YAML; `None`: it is no more, and comes back with a higher version only.
+    pub document: Option<String>,
+}
+
+/// Serializes as `schemas/control.avsc` says.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "ControlChange")]
+struct Record {
+    kind: ControlKind,
+    name: String,
+    version: i64,
+    hash: String,
+    document: Option<String>,
+}
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::parse_str(include_str!("../../../../../schemas/control.avsc")).expect("the journal's own schema")
+});
+
+static PREFIX: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEMA));
+
+pub(super) fn encode(change: &ControlChange) -> Vec<u8> {
+    let ControlChange { kind, name, version, hash, document } = change.clone();
+    let record = Record { kind, name, version: i64::from(version), hash, document };
+    let mut out = PREFIX.to_vec();
+    let writer = GenericDatumWriter::builder(&SCHEMA).build().expect("the journal's own schema");
+    writer.write_ser(&mut out, &record).expect("the record has the shape of its schema");
+    out
+}
+
+/// `None` if the bytes are no change of control.
+pub(super) fn decode(bytes: &[u8]) -> Option<Result<ControlChange, JournalError>> {
+    let rest = bytes.strip_prefix(PREFIX.as_slice())?;
+    let checked = |Record { kind, name, version, hash, document }: Record| {
+        let version = u32::try_from(version).map_err(|_| JournalError::Version { name: name.clone(), version })?;
+        Ok(ControlChange { kind, name, version, hash, document })
+    };
+    Some(read(rest).map_err(|error| JournalError::Header(Box::new(error))).and_then(checked))
+}
+
+fn read(mut bytes: &[u8]) -> Result<Record, apache_avro::Error> {
+    GenericDatumReader::builder(&SCHEMA).build()?.read_deser(&mut bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{JournalRecord, decode, encode};
+    use super::*;
+
+    #[test]
+    fn j1_a_change_reads_back_as_it_was_written() {
+        for document in [None, Some("kind: Policy\n".to_owned())] {
+            let (kind, name, hash) = (ControlKind::AlertRules, "é".to_owned(), "00ff".to_owned());
+            let change = JournalRecord::Control(ControlChange { kind, name, version: u32::MAX, hash, document });
+            assert_eq!(decode(&encode(&change)).expect("our own bytes"), change);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The state of a Decider, as a value and as records of the state topic.
+//!
+//! ```text
+//!  Checkpoint ─► encode ─► a round of records ─► state topic ─► StateReader ─► Checkpoint
+//!                          head · target · target · …
+//! ```
+//!
+//! A round is written at once, in the transaction of the outputs that led to it. Each record names its round (the
+//! journal offset at which the checkpoint was taken), its place in it, and how many there are; a checksum covers all of
+//! it. So a record that is missing, cut or changed is noticed and named, and none is ever half believed.
+//!
+//! - **T1** What [`encode`] wrote, [`StateReader`] gives back, whole or not at all.
+//! - **T2** A round of another layout is refused, whatever it holds: it is not guessed at.
+//!
+//! The layout's fingerprint is that of the names and types of all fields, found by looking at a value that has all of
+//! them: who adds a field changes it without thinking of it. It does not cover configuration.
+
+mod bytes;
+mod reader;
+mod sample;
+
+pub use bytes::{StateRecord, encode};
+pub use reader::{StateError, StateReader};
+
+use crate::decider::{Base, KeptInstance, TargetControl};
+use crate::journal::ControlChange;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tidegauge_model::{EventTime, InstanceId, Target};
+
+/// Version of the state's layout: raised when a change of meaning does not show in the layout.
+pub const STATE_VERSION: u32 = 1;
+
+/// All that a Decider remembers and the journal cannot give back, as of one place of the journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The first journal offset that had not been read.
+    pub next_offset: i64,
+    pub(crate) base: Base,
+    /// Width of a pane.
+    pub(crate) pane: Duration,
+    pub(crate) closed_through: Option<EventTime>,
+    pub(crate) cells_from: Option<EventTime>,
+    pub(crate) last_pane: Option<EventTime>,
+    pub(crate) documents: Vec<ControlChange>,
+    pub(crate) generations: BTreeMap<(Target, String), u64>,
+    pub(crate) agents: BTreeMap<Target, KeptAgent>,
+}
+
+/// What is remembered of an agent besides its cells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct KeptAgent {
+    pub(crate) control: TargetControl,
+    pub(crate) last_at: Option<EventTime>,
+    pub(crate) instances: BTreeMap<InstanceId, KeptInstance>,
+}
+
+impl Checkpoint {
+    /// Journal offset from which a restored Decider has to be given records.
+    #[must_use]
+    pub fn replay_from(&self) -> i64 {
+        self.base.replay_from
+    }
+
+    /// How far windows had been emitted.
+    #[must_use]
+    pub fn closed_through(&self) -> Option<EventTime> {
+        self.closed_through
+    }
+
+    /// Width of the panes that it was taken with.
+    #[must_use]
+    pub fn pane(&self) -> Duration {
+        self.pane
+    }
+
+    /// The policies and sets of alert rules that held, those that were taken away too.
+    #[must_use]
+    pub fn documents(&self) -> &[ControlChange] {
+        &self.documents
+    }
+}
+
+/// The first record of a round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    base: Base,
+    pane_us: u64,
+    closed_through: Option<EventTime>,
+    cells_from: Option<EventTime>,
+    last_pane: Option<EventTime>,
+    documents: Vec<ControlChange>,
+    generations: Vec<(Target, String, u64)>,
+}
+
+/// The other records: a target, or more of its instances.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetPart {
+    target: Target,
+    control: TargetControl,
+    last_at: Option<EventTime>,
+    instances: BTreeMap<InstanceId, KeptInstance>,
+}

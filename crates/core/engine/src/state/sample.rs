@@ -1,0 +1,107 @@
+//! A state that has something of everything: its skeleton is the layout.
+
+use super::{Head, TargetPart};
+use crate::decider::{Base, KeptInstance, TargetControl};
+use crate::journal::{ControlChange, ControlKind, fnv1a};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+use tidegauge_policy::{AlertBook, TargetState};
+
+/// Fingerprint of the layout.
+pub(super) static LAYOUT: LazyLock<u64> = LazyLock::new(|| fnv1a(layout().as_bytes()));
+
+/// Names and types of all fields, nested as they are.
+pub(super) fn layout() -> String {
+    let (head, part) = samples();
+    let mut text = String::new();
+    for value in [serde_json::to_value(head), serde_json::to_value(part)] {
+        describe(&value.expect("plain data"), &mut text);
+        text.push('\n');
+    }
+    text
+}
+
+fn describe(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(_) => out.push_str("bool"),
+        Value::Number(number) => out.push_str(if number.is_f64() { "float" } else { "int" }),
+        Value::String(_) => out.push_str("text"),
+        Value::Array(items) => {
+            out.push('[');
+            items.iter().take(1).for_each(|item| describe(item, out));
+            out.push(']');
+        }
+        Value::Object(fields) => {
+            out.push('{');
+            for (name, value) in fields {
+                let _ = write!(out, "{name}:");
+                describe(value, out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+    }
+}
+
+/// Read from the texts below, so that a field that is added is missing there until somebody writes it down, and one that
+/// is taken away is too much.
+fn samples() -> (Head, TargetPart) {
+    let (documents, base): (Vec<ControlChange>, Base) = (vec![document()], read(base()));
+    let target = json!({"workspace": "w", "agent": "a", "region": "r"});
+    let head = json!({
+        "base": base, "pane_us": 1, "closed_through": 1, "cells_from": 1, "last_pane": 1,
+        "documents": documents, "generations": [[target, "policy", 1]],
+    });
+    let (decision, book): (TargetState, AlertBook) = (read(target_state()), read(alert_book()));
+    let control = TargetControl {
+        decisions: [("policy".to_owned(), decision)].into(),
+        alerts: [("rules".to_owned(), book)].into(),
+    };
+    let instance: KeptInstance = read(json!({"state": 1, "ready_at": 1, "state_at": 1, "last_at": 1, "gaps_ns": [1]}));
+    let part = json!({"target": target, "control": control, "last_at": 1, "instances": {"i": instance}});
+    (read(head), read(part))
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).expect("the sample has every field of the state, and no other")
+}
+
+fn document() -> ControlChange {
+    let (name, hash, document) = ("n".to_owned(), "h".to_owned(), Some("d".to_owned()));
+    ControlChange { kind: ControlKind::Policy, name, version: 1, hash, document }
+}
+
+fn base() -> Value {
+    json!({
+        "offset": 1, "replay_from": 1, "closed_through": 1, "last_pane": 1, "documents": [document()],
+        "sources": {
+            "watermark": 1, "topics": [["t", 1]],
+            "sources": [{
+                "topic": "t", "partition": 1, "watermark": 1, "drained": true, "ended": true, "spoke_at": 1,
+                "drained_since": 1, "is_skewed": true, "skewed_at": 1,
+            }],
+        },
+    })
+}
+
+fn target_state() -> Value {
+    json!({
+        "generation": 1,
+        "standing": {
+            "id": "i", "desired_instances": 1, "action": "hold", "reasons": ["within_tolerance"], "policy_hash": "h",
+            "first_decided_at": 1, "published_at": 1,
+        },
+        "recommendations": [{"at": 1, "replicas": 1}],
+        "changes": {"up": [{"at": 1, "change": 1}], "down": [{"at": 1, "change": 1}]},
+    })
+}
+
+fn alert_book() -> Value {
+    json!({"alerts": {"fingerprint": {
+        "rule": "r", "instance": "i", "is_firing": true, "started_at": 1, "calm_since": 1, "absent_since": 1,
+        "no_data": true,
+    }}})
+}

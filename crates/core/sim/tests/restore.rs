@@ -1,0 +1,152 @@
+//! D6, T1: a Decider restored from a checkpoint goes on as the one that it was taken of, byte for byte.
+//!
+//! The journal of a simulation, with policies and rules that come and go in it, is stepped through once without a
+//! disturbance, and again with restores at seeded places, through the bytes of the state topic each time.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a test takes a seed and tells what it saw")]
+
+use tidegauge_engine::state::{self, StateReader};
+use tidegauge_engine::{
+    Checkpoint, Control, ControlChange, ControlKind, Decider, DeciderInput, DeciderOutput, JournalRecord, journal,
+};
+use tidegauge_model::EventTime;
+use tidegauge_policy::Written;
+use tidegauge_sim::{Drive, Rng, Scenario};
+
+const SEEDS: u64 = 150;
+
+/// A record of the journal as a Decider gets it.
+#[derive(Clone)]
+struct Entry {
+    bytes: Vec<u8>,
+    log_time: EventTime,
+}
+
+fn policy(version: u32, target: f64, window: (u64, u64)) -> ControlChange {
+    let (size, slide) = window;
+    let text = format!(
+        "apiVersion: tidegauge.io/v1\nkind: Policy\nmetadata: {{name: queue, version: {version}}}\nspec:\n  \
+         window: {{size: {size}s, slide: {slide}s}}\n  objectives:\n    \
+         - {{metric: queue_depth, type: average_value, target: {target}}}\n  min_instances: 1\n  \
+         max_instances: 40\n  behavior:\n    scale_up: {{stabilization_window: 30s, policies: [{{type: instances, \
+         value: 2, period: 1m}}]}}\n    scale_down: {{stabilization_window: 2m}}\n"
+    );
+    change(&text)
+}
+
+fn rules(version: u32, above: f64, (size, slide): (u64, u64)) -> ControlChange {
+    let text = format!(
+        "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: {{name: depth, version: {version}}}\nspec:\n  \
+         window: {{size: {size}s, slide: {slide}s}}\n  rules:\n    \
+         - {{name: deep, signal: {{kind: metric, metric: queue_depth}}, above: {above}, for: 40s}}\n    \
+         - {{name: deep_instance, by: instance, signal: {{kind: metric, metric: queue_depth}}, above: {above}, \
+         keep_firing_for: 20s, forget_absent_after: 1m}}\n"
+    );
+    change(&text)
+}
+
+fn change(text: &str) -> ControlChange {
+    ControlChange::of(&Written::parse("test", text).unwrap_or_else(|error| panic!("{error}"))[0])
+}
+
+/// The journal of a shuffle partition with changes of control at seeded places.
+fn journal_of(rng: &mut Rng, scenario: &Scenario, recorded: &[(EventTime, Vec<u8>)]) -> Vec<Entry> {
+    let mut entries: Vec<Entry> =
+        recorded.iter().map(|(log_time, bytes)| Entry { bytes: bytes.clone(), log_time: *log_time }).collect();
+    let window = |rng: &mut Rng| {
+        let spec = scenario.windows[rng.range(0, scenario.windows.len() as i64) as usize].spec;
+        // Now and then one that nobody publishes, longer than all others.
+        if rng.chance(0.3) { (600, 30) } else { (spec.size.as_secs(), spec.slide.as_secs()) }
+    };
+    let mut changes = vec![(0, policy(1, 20.0, window(rng))), (0, rules(1, 25.0, window(rng)))];
+    for version in 2..4 {
+        let place = |rng: &mut Rng| rng.range(0, recorded.len() as i64 + 1) as usize;
+        changes.push((place(rng), policy(version, 10.0 + f64::from(version), window(rng))));
+        changes.push((place(rng), rules(version, 24.0, window(rng))));
+        let gone = ControlChange { document: None, ..policy(version, 1.0, (60, 60)) };
+        changes.push((place(rng), gone));
+    }
+    changes.push((
+        recorded.len() / 2,
+        ControlChange { kind: ControlKind::AlertRules, document: None, ..rules(3, 1.0, (60, 60)) },
+    ));
+    changes.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+    for (place, change) in changes {
+        let log_time = entries.get(place).or(entries.last()).map_or(EventTime::from_secs(0), |entry| entry.log_time);
+        entries.insert(place, Entry { bytes: journal::encode(&JournalRecord::Control(change)), log_time });
+    }
+    entries
+}
+
+fn step(decider: &mut Decider, entries: &[Entry], offset: usize) -> Vec<DeciderOutput> {
+    let Entry { bytes, log_time } = &entries[offset];
+    let record = journal::decode(bytes).expect("a record of ours");
+    decider.step(DeciderInput { record, offset: offset as i64, log_time: *log_time })
+}
+
+fn through_bytes(checkpoint: &Checkpoint) -> Checkpoint {
+    let mut reader = StateReader::default();
+    let mut found = None;
+    for (offset, record) in state::encode(checkpoint).into_iter().enumerate() {
+        assert!(found.is_none(), "the last record completes the round");
+        found = reader.push(offset as i64, &record.value).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let found = found.expect("a whole round");
+    assert_eq!(&found, checkpoint, "T1");
+    found
+}
+
+#[test]
+fn a_restored_decider_goes_on_as_the_one_before() {
+    let (mut restores, mut outputs, mut decisions, mut alerts) = (0, 0, 0, 0);
+    let one = std::env::var("TIDEGAUGE_SIM_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    for seed in one.map_or_else(|| (0..SEEDS).collect::<Vec<_>>(), |seed| vec![seed]) {
+        let scenario = Scenario::new(seed);
+        let mut drive = Drive::new(scenario.clone());
+        drive.run(seed, None);
+        let mut rng = Rng::new(seed ^ 0x7265_7374);
+        for recorded in &drive.journal {
+            let entries = journal_of(&mut rng, &scenario, recorded);
+            let mut golden = Decider::new(scenario.decider(), Control::journaled([].into()));
+            let want: Vec<_> = (0..entries.len()).map(|offset| step(&mut golden, &entries, offset)).collect();
+            outputs += want.iter().map(Vec::len).sum::<usize>();
+            let of = |is: fn(&DeciderOutput) -> bool| want.iter().flatten().filter(|output| is(output)).count();
+            decisions += of(|output| matches!(output, DeciderOutput::Decision(_)));
+            alerts += of(|output| matches!(output, DeciderOutput::Alert(_)));
+
+            let mut decider = Decider::new(scenario.decider(), Control::journaled([].into()));
+            let mut taken: Option<Checkpoint> = decider.checkpoint(0);
+            let mut committed = 0;
+            while committed < entries.len() {
+                if rng.chance(0.02) {
+                    // A kill: the last checkpoint, and the journal again, silently up to what was committed.
+                    let checkpoint = through_bytes(taken.as_ref().expect("the first was taken at once"));
+                    decider = Decider::restored(scenario.decider(), checkpoint.clone(), None);
+                    for offset in checkpoint.replay_from() as usize..committed {
+                        drop(step(&mut decider, &entries, offset));
+                    }
+                    decider.reached(committed as i64);
+                    restores += 1;
+                }
+                let got = step(&mut decider, &entries, committed);
+                assert_eq!(got, want[committed], "seed {seed}, offset {committed}");
+                committed += 1;
+                if rng.chance(0.1) {
+                    taken = decider.checkpoint(committed as i64);
+                }
+            }
+            assert_eq!(
+                decider.checkpoint(committed as i64).map(|c| state_of(&c)),
+                golden.checkpoint(committed as i64).map(|c| state_of(&c)),
+                "seed {seed}: the same state at the end"
+            );
+        }
+    }
+    eprintln!("{restores} restores; {outputs} outputs equal, {decisions} decisions and {alerts} alerts among them");
+    assert!(one.is_some() || (restores > 500 && decisions > 500 && alerts > 500));
+}
+
+/// The targets' records of a round: bases may differ, since each life keeps its own.
+fn state_of(checkpoint: &Checkpoint) -> Vec<Vec<u8>> {
+    state::encode(checkpoint).into_iter().skip(1).map(|record| record.value).collect()
+}

@@ -1,0 +1,113 @@
+//! Questions to the broker, none of which leaves a trace.
+
+use crate::config::Config;
+use anyhow::Context as _;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::Offset;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+use tidegauge_kafka::log::LogContext;
+use tidegauge_kafka::reader::{Commit, TopicPartition};
+
+/// How long one answer may take. Committed positions wait for transactions that are open.
+const PATIENCE: Duration = Duration::from_secs(15);
+const TICK: Duration = Duration::from_millis(100);
+
+/// A client that is no member of the group whose positions it reads.
+pub(super) struct Asker {
+    consumer: BaseConsumer<LogContext>,
+    group: String,
+}
+
+impl Asker {
+    /// For the group of a stage.
+    pub(super) fn new(config: &Config, stage: &str) -> anyhow::Result<Self> {
+        let group = format!("{}-{stage}", config.kafka.group);
+        let mut settings = config.kafka.connection.consumer("status", &group);
+        settings.set("enable.partition.eof", "true");
+        let consumer = settings.create_with_context(LogContext::default()).context("making a consumer")?;
+        Ok(Self { consumer, group })
+    }
+
+    pub(super) fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// First and next offset of a partition.
+    pub(super) fn ends(&self, at: &TopicPartition) -> anyhow::Result<(i64, i64)> {
+        let asked = self.consumer.fetch_watermarks(&at.topic, at.partition, PATIENCE);
+        asked.with_context(|| format!("asking for the ends of {}[{}]", at.topic, at.partition))
+    }
+
+    /// What the group has committed.
+    pub(super) fn committed(&self, partitions: &[TopicPartition]) -> anyhow::Result<Vec<Commit>> {
+        let mut list = TopicPartitionList::new();
+        for at in partitions {
+            list.add_partition(&at.topic, at.partition);
+        }
+        let answer = self.consumer.committed_offsets(list, PATIENCE);
+        let answer = answer.with_context(|| format!("asking for the positions of group {}", self.group))?;
+        let commit = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| Commit {
+            partition: TopicPartition { topic: element.topic().to_owned(), partition: element.partition() },
+            offset: element.offset().to_raw().filter(|&offset| offset >= 0),
+            metadata: element.metadata().to_owned(),
+        };
+        Ok(answer.elements().iter().map(commit).collect())
+    }
+
+    /// Who is in the group, and who has which partition.
+    pub(super) fn members(&self) -> anyhow::Result<Members> {
+        let list = self.consumer.fetch_group_list(Some(&self.group), PATIENCE);
+        let list = list.with_context(|| format!("asking for the members of group {}", self.group))?;
+        let mut found = Members::default();
+        for member in list.groups().iter().filter(|group| group.name() == self.group).flat_map(|group| group.members())
+        {
+            found.count += 1;
+            let owned = super::members::assignment(member.assignment().unwrap_or_default()).unwrap_or_default();
+            found.owners.extend(owned.into_iter().map(|at| (at, member.client_id().to_owned())));
+        }
+        Ok(found)
+    }
+
+    /// Reads a partition from an offset to its present end, or until `each` has enough.
+    pub(super) fn read(
+        &self,
+        at: &TopicPartition,
+        from: i64,
+        mut each: impl FnMut(&BorrowedMessage<'_>) -> ControlFlow<()>,
+    ) -> anyhow::Result<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&at.topic, at.partition, Offset::Offset(from))?;
+        let what = || format!("reading {}[{}]", at.topic, at.partition);
+        self.consumer.assign(&list).with_context(what)?;
+        let mut heard = Instant::now();
+        let result = loop {
+            match self.consumer.poll(TICK) {
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    if each(&message).is_break() {
+                        break Ok(());
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => break Ok(()),
+                Some(Err(error)) => break Err(error).with_context(what),
+                None if heard.elapsed() > PATIENCE => anyhow::bail!("{}: nothing came for {PATIENCE:?}", what()),
+                None => {}
+            }
+        };
+        self.consumer.unassign()?;
+        result
+    }
+}
+
+/// Members of a group.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    pub(super) count: usize,
+    /// The client id of the member that has a partition.
+    pub(super) owners: BTreeMap<TopicPartition, String>,
+}

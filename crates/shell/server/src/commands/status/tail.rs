@@ -1,0 +1,170 @@
+//! The last records of one shuffle partition, and what a Decider makes of their marks.
+//!
+//! Every Aggregator sends its marks to every shuffle partition, at least every 5 s, so the tail of one partition knows
+//! how all sources stand.
+
+use super::broker::Asker;
+use super::facts::{text, texts};
+use crate::config::Config;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use tidegauge_engine::journal;
+use tidegauge_kafka::reader::TopicPartition;
+use tidegauge_model::{EventTime, Target};
+use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
+
+use rdkafka::message::Message as _;
+
+/// So many records are read, then tenfold and once more, until every source was seen.
+const LENGTHS: [i64; 3] = [2_000, 20_000, 200_000];
+
+/// What the tail of a shuffle partition says.
+#[derive(Debug, Serialize)]
+pub(super) struct Tail {
+    /// The shuffle partition.
+    pub(super) partition: i32,
+    /// Records read.
+    pub(super) records: u64,
+    /// Records that are none of the journal's.
+    pub(super) foreign: u64,
+    /// When the broker stored the first and the last of them.
+    #[serde(serialize_with = "texts")]
+    pub(super) stored: Option<(EventTime, EventTime)>,
+    /// The least watermark of the sources that count.
+    #[serde(serialize_with = "text")]
+    pub(super) watermark: Option<EventTime>,
+    /// The source that has it.
+    pub(super) slowest: Option<String>,
+    /// Every source that spoke.
+    pub(super) sources: Vec<SourceStatus>,
+    /// Sources that have not.
+    pub(super) silent: Vec<String>,
+    /// First and last pane with a row of the target, where one was asked for.
+    #[serde(serialize_with = "texts")]
+    pub(super) target_panes: Option<(EventTime, EventTime)>,
+}
+
+/// A source, as its marks say.
+#[derive(Debug, Serialize)]
+pub(super) struct SourceStatus {
+    /// `topic[partition]`.
+    pub(super) source: String,
+    /// Its watermark.
+    #[serde(serialize_with = "text")]
+    pub(super) watermark: Option<EventTime>,
+    /// `counted`, `idle`, `ended`, `skewed` or `stalled`.
+    pub(super) standing: &'static str,
+}
+
+impl Tail {
+    /// Reads the tail of a partition whose sources are the partitions of `telemetry`.
+    pub(super) fn read(
+        asker: &Asker,
+        config: &Config,
+        at: &TopicPartition,
+        telemetry: &[TopicPartition],
+        target: Option<&Target>,
+    ) -> anyhow::Result<Self> {
+        let (first, end) = asker.ends(at)?;
+        for length in LENGTHS {
+            let from = end.saturating_sub(length).max(first);
+            let tail = Reading::new(config, target).read(asker, at, from, end)?.finish(at.partition, telemetry);
+            if tail.silent.is_empty() || from == first || length == LENGTHS[LENGTHS.len() - 1] {
+                return Ok(tail);
+            }
+        }
+        unreachable!("the last length returns")
+    }
+}
+
+struct Reading<'a> {
+    sources: Sources,
+    target: Option<&'a Target>,
+    records: u64,
+    foreign: u64,
+    stored: Option<(EventTime, EventTime)>,
+    target_panes: Option<(EventTime, EventTime)>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(config: &Config, target: Option<&'a Target>) -> Self {
+        let time = &config.time;
+        let rules = SourceRules {
+            max_skew: time.max_skew,
+            idle_after: time.idle_after,
+            stall_after: time.stall_after,
+            ..SourceRules::default()
+        };
+        let topics = config.topics.telemetry.iter().map(|topic| topic.as_str().into());
+        let sources = Sources::new(topics, rules);
+        Self { sources, target, records: 0, foreign: 0, stored: None, target_panes: None }
+    }
+
+    fn read(mut self, asker: &Asker, at: &TopicPartition, from: i64, end: i64) -> anyhow::Result<Self> {
+        if from >= end {
+            return Ok(self);
+        }
+        asker.read(at, from, |message| {
+            let log_time = EventTime::from_millis(message.timestamp().to_millis().unwrap_or_default());
+            self.take(message.payload().unwrap_or_default(), log_time);
+            if message.offset() + 1 >= end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(self)
+    }
+
+    fn take(&mut self, bytes: &[u8], log_time: EventTime) {
+        self.records += 1;
+        self.stored = Some((self.stored.map_or(log_time, |(first, _)| first), log_time));
+        let Ok(record) = journal::decode(bytes) else {
+            self.foreign += 1;
+            return;
+        };
+        if let Some(mark) = record.mark {
+            self.sources.mark(&record.source, record.partitions, mark, log_time);
+        } else {
+            self.sources.advance(log_time);
+        }
+        let (Some(target), Some(partial)) = (self.target, &record.partial) else { return };
+        let rows = partial.rows.reader();
+        let is_there = (0..partial.rows.len())
+            .map(|row| rows.row(row))
+            .any(|row| row.workspace == target.workspace.as_str() && row.agent == target.agent.as_str());
+        if is_there {
+            let (first, last) = self.target_panes.unwrap_or((partial.pane, partial.pane));
+            self.target_panes = Some((first.min(partial.pane), last.max(partial.pane)));
+        }
+    }
+
+    fn finish(self, partition: i32, telemetry: &[TopicPartition]) -> Tail {
+        let sources = self.sources.standings().map(|(source, watermark, standing)| SourceStatus {
+            source: name(source),
+            watermark,
+            standing: match standing {
+                Standing::Counted => "counted",
+                Standing::Idle => "idle",
+                Standing::Ended => "ended",
+                Standing::Skewed => "skewed",
+                Standing::Stalled => "stalled",
+            },
+        });
+        let sources: Vec<_> = sources.collect();
+        let spoke: BTreeSet<_> = sources.iter().map(|source| source.source.as_str()).collect();
+        let expected = telemetry.iter().map(|at| format!("{}[{}]", at.topic, at.partition));
+        Tail {
+            partition,
+            records: self.records,
+            foreign: self.foreign,
+            stored: self.stored,
+            watermark: self.sources.watermark(),
+            slowest: self.sources.slowest().map(name),
+            silent: expected.filter(|source| !spoke.contains(source.as_str())).collect(),
+            sources,
+            target_panes: self.target_panes,
+        }
+    }
+}
+
+fn name(source: &SourceId) -> String {
+    format!("{}[{}]", source.topic, source.partition)
+}

@@ -1,0 +1,169 @@
+//! All that is known, as plain values: what `/status` shows and gauges are read from.
+
+use super::check;
+use super::state::{PartitionState, State, WorkerState};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+use tidegauge_kafka::reader::TopicPartition;
+use tidegauge_model::EventTime;
+
+/// A process, at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// The version that runs.
+    pub version: &'static str,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Why not.
+    pub not_ready: Vec<String>,
+    /// Whether every worker's loop turns.
+    pub alive: bool,
+    /// Whether it was asked to stop.
+    pub stopping: bool,
+    /// Time since it began to work.
+    pub uptime_s: f64,
+    /// Memory, once measured.
+    pub memory: Option<MemoryStatus>,
+    /// The last reload of policies and alert rules, if there was one.
+    pub reload: Option<ReloadStatus>,
+    /// Its workers, in order.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// Memory of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryStatus {
+    /// Resident.
+    pub rss_bytes: u64,
+    /// From which partitions are paused.
+    pub limit_bytes: u64,
+    /// Whether they are.
+    pub over: bool,
+}
+
+/// A reload of policies and alert rules.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReloadStatus {
+    /// `accepted` or `refused`.
+    pub outcome: &'static str,
+    /// What there is to say about it.
+    pub text: String,
+    /// How long ago.
+    pub age_s: f64,
+}
+
+/// A worker.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WorkerStatus {
+    /// Its stage.
+    pub stage: &'static str,
+    /// Its number in the stage.
+    pub number: usize,
+    /// `starting`, `joining`, `running`, `trouble` or `stopped`.
+    pub phase: &'static str,
+    /// How long ago it gave a sign of life.
+    pub silent_s: f64,
+    /// How often it was built anew.
+    pub restarts: u64,
+    /// What went wrong last, until a commit succeeds.
+    pub trouble: Option<String>,
+    /// Why a transaction was last aborted.
+    pub last_abort: Option<&'static str>,
+    /// Time since its last commit; absent while it has no partitions.
+    pub commit_age_s: Option<f64>,
+    /// How many partitions the group gave it.
+    pub assigned: usize,
+    /// Those of which it has said something.
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// A partition of a worker.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PartitionStatus {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// How long its state is being rebuilt; absent if it is not.
+    pub restoring_s: Option<f64>,
+    /// Whether it is not fetched, to keep the memory limit.
+    pub paused: bool,
+    /// The next offset to read.
+    pub next_offset: Option<i64>,
+    /// The end, as last heard of.
+    pub end_offset: Option<i64>,
+    /// Records between the two.
+    pub lag_records: Option<i64>,
+    /// Its watermark.
+    pub watermark: Option<String>,
+    /// Wall clock less watermark; negative if the fleet's clocks are ahead of ours.
+    pub watermark_delay_s: Option<f64>,
+    /// The source that holds it back.
+    pub held_back_by: Option<String>,
+    /// Age of the oldest snapshot that a restore would begin with.
+    pub state_age_s: Option<f64>,
+}
+
+impl Status {
+    pub(super) fn of(state: &State, now: Instant, wall_clock: EventTime) -> Self {
+        let not_ready: Vec<_> = check::checks(state, now).into_iter().filter_map(|check| check.problem).collect();
+        let seconds = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
+        let worker = |(&(stage, number), worker): (&(&'static str, usize), &WorkerState)| WorkerStatus {
+            stage,
+            number,
+            phase: worker.phase.name(),
+            silent_s: seconds(worker.said_at),
+            restarts: worker.restarts,
+            trouble: worker.trouble.clone(),
+            last_abort: worker.last_abort,
+            commit_age_s: worker.commit_since.map(seconds),
+            assigned: worker.assigned,
+            partitions: worker.partitions.iter().map(|(at, state)| partition(at, state, now, wall_clock)).collect(),
+        };
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            ready: not_ready.is_empty(),
+            not_ready,
+            alive: check::silent(state, now).is_empty(),
+            stopping: state.stopping,
+            uptime_s: seconds(state.began_at),
+            memory: state.memory.map(|memory| MemoryStatus {
+                rss_bytes: memory.rss_bytes,
+                limit_bytes: memory.limit_bytes,
+                over: memory.over,
+            }),
+            reload: state.control.as_ref().map(|(control, at)| ReloadStatus {
+                outcome: control.outcome(),
+                text: control.text().to_owned(),
+                age_s: seconds(*at),
+            }),
+            workers: state.workers.iter().map(worker).collect(),
+        }
+    }
+}
+
+fn partition(at: &TopicPartition, state: &PartitionState, now: Instant, wall_clock: EventTime) -> PartitionStatus {
+    let progress = state.progress.as_ref().map(|(progress, _)| progress);
+    let watermark = progress.and_then(|progress| progress.watermark);
+    let since = |at: Instant| now.saturating_duration_since(at);
+    // An age that was told grows on.
+    let aged = |(age, at): (Duration, Instant)| (age + since(at)).as_secs_f64();
+    let told = state.progress.as_ref().and_then(|(progress, at)| Some((progress.state_age?, *at)));
+    PartitionStatus {
+        topic: at.topic.clone(),
+        partition: at.partition,
+        restoring_s: state.restoring_since.map(|at| since(at).as_secs_f64()),
+        paused: state.paused,
+        next_offset: progress.map(|progress| progress.next_offset),
+        end_offset: progress.and_then(|progress| progress.end_offset),
+        lag_records: progress.and_then(|progress| Some((progress.end_offset? - progress.next_offset).max(0))),
+        watermark: watermark.map(|watermark| watermark.to_string()),
+        watermark_delay_s: watermark.map(|watermark| delay_s(watermark, wall_clock)),
+        held_back_by: progress.and_then(|progress| progress.held_back_by.clone()),
+        state_age_s: told.map(aged),
+    }
+}
+
+fn delay_s(watermark: EventTime, wall_clock: EventTime) -> f64 {
+    wall_clock.as_micros().saturating_sub(watermark.as_micros()) as f64 / 1e6
+}
