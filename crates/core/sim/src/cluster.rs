@@ -3,11 +3,13 @@
 use crate::kafka::{At, Kafka, Rates};
 use crate::rng::Rng;
 use crate::sabotage::Sabotage;
-use crate::scenario::{START_S, Scenario};
+use crate::scenario::{START_S, Scenario, changes};
 use crate::workers::aggregate::Aggregating;
+use crate::workers::decide::Deciding;
 use crate::workers::{Machine, Worker, World, topics};
 use std::collections::BTreeMap;
 use tidegauge_delivery::Guarantee;
+use tidegauge_engine::{DeciderPosition, JournalRecord, ResumePoint, journal};
 
 /// How rough a run is.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,7 @@ pub struct Cluster {
     /// What the workers live in.
     pub world: World,
     aggregators: Vec<Worker<Aggregating>>,
+    deciders: Vec<Worker<Deciding>>,
     weather: Weather,
     /// Rows that were appended, by partition.
     appended: Vec<usize>,
@@ -83,6 +86,7 @@ impl Cluster {
         Self {
             appended: vec![0; scenario.partitions.len()],
             aggregators: (0..WORKERS).map(Worker::new).collect(),
+            deciders: (0..WORKERS).map(Worker::new).collect(),
             weather,
             world: World {
                 kafka,
@@ -93,8 +97,23 @@ impl Cluster {
                 sabotage,
                 telemetry_ended: false,
                 counts: BTreeMap::new(),
+                problems: Vec::new(),
             },
         }
+        .with_documents()
+    }
+
+    /// Where what follows shall be a function of the telemetry alone, what holds has to stand before all of it.
+    fn with_documents(mut self) -> Self {
+        if self.world.scenario.undisturbed {
+            for change in changes(&self.world.scenario.documents) {
+                let record = journal::encode(&JournalRecord::Control(change));
+                for partition in 0..self.world.scenario.shuffle_partitions {
+                    self.world.kafka.append(At { topic: topics::SHUFFLE, partition }, &[], &record);
+                }
+            }
+        }
+        self
     }
 
     /// Runs until all telemetry is read and all that follows from it is durable.
@@ -114,6 +133,9 @@ impl Cluster {
         self.weather = Weather::CALM;
         self.world.kafka.calm();
         for _ in 0..PATIENCE {
+            if let Some(problem) = self.world.problems.first() {
+                return Err(problem.clone());
+            }
             if self.is_done() {
                 return Ok(());
             }
@@ -143,10 +165,33 @@ impl Cluster {
         self.world.now_ms += self.world.rng.range(1, 50);
         self.world.kafka.pass(self.world.now_ms);
         take_turns(&mut self.aggregators, self.weather, &mut self.world);
+        take_turns(&mut self.deciders, self.weather, &mut self.world);
+        if self.world.rng.chance(0.05) {
+            self.delete_what_nobody_needs();
+        }
+    }
+
+    /// Retention at its harshest: only what the committed positions ask for is kept.
+    fn delete_what_nobody_needs(&mut self) {
+        let World { kafka, scenario, .. } = &mut self.world;
+        for partition in 0..scenario.partitions.len() as u32 {
+            let committed = kafka.shown(Aggregating::GROUP, partition);
+            if let Some(point) = committed.and_then(|committed| ResumePoint::from_metadata(&committed.metadata)) {
+                kafka.trim(At { topic: topics::TELEMETRY, partition }, point.replay_from);
+            }
+        }
+        for partition in 0..scenario.shuffle_partitions {
+            let committed = kafka.shown(Deciding::GROUP, partition);
+            if let Some(position) = committed.and_then(|committed| DeciderPosition::from_metadata(&committed.metadata))
+            {
+                kafka.trim(At { topic: topics::SHUFFLE, partition }, position.replay_from);
+                kafka.trim(At { topic: topics::STATE, partition }, position.state_from);
+            }
+        }
     }
 
     fn is_done(&self) -> bool {
-        done(&self.aggregators, &self.world)
+        done(&self.aggregators, &self.world) && done(&self.deciders, &self.world)
     }
 }
 

@@ -180,6 +180,17 @@ impl Kafka {
         self.log(at).read(from, most)
     }
 
+    /// Deletes what lies before an offset, as retention does.
+    pub fn trim(&mut self, at: At, start: i64) {
+        self.log_mut(at).trim(start);
+    }
+
+    /// The first offset that is still there.
+    #[must_use]
+    pub fn start(&self, at: At) -> i64 {
+        self.log(at).start()
+    }
+
     /// Where a reader of committed records finds the end.
     #[must_use]
     pub fn last_stable(&self, at: At) -> i64 {
@@ -252,6 +263,12 @@ impl Kafka {
             self.count("positions not told yet", 1);
         }
         committed
+    }
+
+    /// The committed position of a partition as an operator's tools show it, if it is certain.
+    #[must_use]
+    pub fn shown(&self, group: usize, partition: u32) -> Option<Committed> {
+        self.groups[group].committed(partition).ok().flatten()
     }
 
     /// Positions outside of transactions.

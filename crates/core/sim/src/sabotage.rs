@@ -21,6 +21,18 @@ pub enum Sabotage {
     TellPositionsBeforeTheFlush,
     /// What is stepped again to rebuild is sent again.
     SpeakWhileRebuilding,
+    /// State is read up to whatever end there is: not as far as the position says.
+    ReadStateToTheStableEnd,
+    /// State is read further than the position says.
+    ReadStatePastThePosition,
+    /// State is read before the committed positions.
+    ReadStateBeforeThePositions,
+    /// What stabilization, limits and alerts remember is forgotten in a restore.
+    ForgetControlState,
+    /// A fresh start does not look at the standing decisions.
+    ForgetGenerations,
+    /// Positions that one transaction holds are told to others.
+    BelieveUncertainPositions,
 }
 
 impl Sabotage {

@@ -3,8 +3,9 @@
 use crate::rng::Rng;
 use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array};
 use std::time::Duration;
-use tidegauge_engine::{AggregatorConfig, DeciderConfig, WindowRule};
+use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, WindowRule};
 use tidegauge_model::{InstanceState, Metric, Position, SampleBatch, WindowSpec};
+use tidegauge_policy::Written;
 use tidegauge_window::{SourceId, SourceRules};
 
 /// One row of telemetry, as plain data.
@@ -50,7 +51,9 @@ pub struct Scenario {
     /// Partition that stops speaking for a while, from and to (seconds of log time).
     pub stall: Option<(usize, i64, i64)>,
     /// Policies and alert rules, as their files' text.
-    pub documents: Vec<&'static str>,
+    pub documents: Vec<String>,
+    /// The same as they are after somebody has changed them, and when (milliseconds from the start).
+    pub changed: Option<(i64, Vec<String>)>,
     /// No source is ever excluded and no row corrected: what follows is a function of the telemetry alone.
     pub undisturbed: bool,
 }
@@ -63,11 +66,11 @@ pub const START_S: i64 = 1_767_225_600;
 const WAVES_POLICY: &str = r#"
 apiVersion: tidegauge.io/v1
 kind: Policy
-metadata: { name: waves, version: 1 }
+metadata: { name: waves, version: VERSION }
 spec:
   match: { agents: ["*"] }
   window: { size: 30s, slide: 10s }
-  objectives: [{ signal: queue_depth, target: 10 }]
+  objectives: [{ signal: queue_depth, target: TARGET }]
   min_instances: 1
   max_instances: 40
   behavior:
@@ -80,7 +83,7 @@ spec:
 const WAVES_ALERTS: &str = r#"
 apiVersion: tidegauge.io/v1
 kind: AlertRules
-metadata: { name: waves, version: 1 }
+metadata: { name: waves, version: VERSION }
 spec:
   match: { agents: ["*"] }
   window: { size: 30s, slide: 10s }
@@ -117,6 +120,7 @@ impl Scenario {
             windows,
             stall: None,
             documents: Vec::new(),
+            changed: None,
             undisturbed: false,
         };
         let partitions = rng.range(1, 5) as usize;
@@ -148,6 +152,11 @@ impl Scenario {
             SourceRules { max_skew: Duration::from_secs(30), stall_after, ..SourceRules::default() }
         };
         let lateness = if undisturbed { Duration::ZERO } else { Duration::from_secs(*rng.pick(&[10, 30])) };
+        let documents = |version: u32, target: u32| {
+            let policy = WAVES_POLICY.replace("VERSION", &version.to_string()).replace("TARGET", &target.to_string());
+            vec![policy, WAVES_ALERTS.replace("VERSION", &version.to_string())]
+        };
+        let changed_ms = rng.range(20_000, 90_000);
         Self {
             seed,
             partitions: waves(&mut rng),
@@ -157,7 +166,8 @@ impl Scenario {
             rules,
             windows: vec![rule(1, 1, false), rule(6, 2, true)],
             stall: None,
-            documents: vec![WAVES_POLICY, WAVES_ALERTS],
+            documents: documents(1, 10),
+            changed: (!undisturbed && rng.chance(0.5)).then(|| (changed_ms, documents(2, 7))),
             undisturbed,
         }
     }
@@ -183,6 +193,20 @@ impl Scenario {
         let topics = vec![TOPIC.into()];
         DeciderConfig { topics, rules: self.rules, pane: self.pane, windows: self.windows.clone() }
     }
+}
+
+/// Policies and alert rules as changes of what holds.
+///
+/// # Panics
+///
+/// If one cannot be read.
+#[must_use]
+pub fn changes(documents: &[String]) -> Vec<ControlChange> {
+    let written = documents.iter().flat_map(|text| match Written::parse("scenario", text) {
+        Ok(written) => written,
+        Err(error) => panic!("a scenario's own document: {error}"),
+    });
+    written.map(|written| ControlChange::of(&written)).collect()
 }
 
 /// The source of a partition.

@@ -1,14 +1,18 @@
 //! Does the committed record equal what an undisturbed run would have written?
 //!
+//! - **R1** Windows, decisions and alerts are those that one undisturbed Decider makes of the committed journal, byte for
+//!   byte, in their order, each once.
+//! - **R2** With no row corrected and no source excluded, they are those of an undisturbed run of the same telemetry.
 //! - **R0** Each row of telemetry is in exactly one place: in the partials of its pane, or refused; and what is
 //!   refused is what brute force refuses.
 
 use crate::kafka::{At, Kafka, Record};
 use crate::scenario::{Row, Scenario};
+use crate::workers::decide::{generation_of, record_of};
 use crate::workers::topics;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegauge_delivery::Guarantee;
-use tidegauge_engine::journal;
+use tidegauge_engine::{Control, Decider, DeciderInput, JournalRecord, journal};
 
 /// What a reader of committed records sees of a partition.
 #[must_use]
@@ -57,6 +61,7 @@ pub fn every_row_is_somewhere(kafka: &Kafka, scenario: &Scenario, guarantee: Gua
     for shuffle in 0..scenario.shuffle_partitions {
         for record in committed(kafka, topics::SHUFFLE, shuffle) {
             let record = journal::decode(record.value).map_err(|error| error.to_string())?;
+            let JournalRecord::Source(record) = record else { continue };
             let Some(partial) = record.partial else { continue };
             let (source, pane) = (record.source.partition, partial.pane.as_micros());
             let first = seen.insert((shuffle, source, pane, partial.sequence, partial.chunk));
@@ -79,4 +84,101 @@ pub fn every_row_is_somewhere(kafka: &Kafka, scenario: &Scenario, guarantee: Gua
         }
     }
     ensure(told == refused, || format!("refused {told:?}, by brute force {refused:?}"))
+}
+
+/// Outputs of a shuffle partition, by topic, in order.
+pub type Outputs = BTreeMap<usize, Vec<Vec<u8>>>;
+
+const OUTPUTS: [usize; 4] = [topics::WINDOWS, topics::DECISIONS, topics::ALERTS, topics::LATE_PARTIALS];
+
+/// What was published from a shuffle partition.
+#[must_use]
+pub fn published(kafka: &Kafka, shuffle: u32) -> Outputs {
+    let values = |topic| committed(kafka, topic, shuffle).into_iter().map(|record| record.value.to_vec()).collect();
+    OUTPUTS.into_iter().map(|topic| (topic, values(topic))).collect()
+}
+
+/// What one Decider makes of the committed journal. Rows in its partials are all accounted for.
+fn decided(kafka: &Kafka, scenario: &Scenario, shuffle: u32) -> Result<Outputs, String> {
+    let mut decider = Decider::new(scenario.decider(), Control::journaled(BTreeMap::new()));
+    let mut outputs: Outputs = OUTPUTS.into_iter().map(|topic| (topic, Vec::new())).collect();
+    for Record { offset, log_time, value, .. } in committed(kafka, topics::SHUFFLE, shuffle) {
+        let record = journal::decode(value).map_err(|error| error.to_string())?;
+        for output in decider.step(DeciderInput { record, offset, log_time }) {
+            let (topic, _, value) = record_of(&output);
+            outputs.entry(topic).or_default().push(value);
+        }
+    }
+    let counts = decider.counts();
+    let somewhere = counts.merged + counts.too_late + counts.replayed;
+    ensure(counts.samples == somewhere && decider.pending_samples() == 0, || {
+        format!("rows are left over: {counts:?}")
+    })?;
+    Ok(outputs)
+}
+
+/// **R1**. Without transactions what was published before may come again, exactly as it was.
+///
+/// # Errors
+///
+/// The first output that is another.
+pub fn outputs_are_those_of_the_journal(
+    kafka: &Kafka,
+    scenario: &Scenario,
+    guarantee: Guarantee,
+) -> Result<u64, String> {
+    let mut total = 0;
+    for shuffle in 0..scenario.shuffle_partitions {
+        let mut got = published(kafka, shuffle);
+        if guarantee == Guarantee::AtLeastOnce {
+            got.values_mut().for_each(without_repeats);
+        }
+        let want = decided(kafka, scenario, shuffle)?;
+        equal(&want, &got).map_err(|problem| format!("partition {shuffle}: {problem}"))?;
+        total += want.values().map(Vec::len).sum::<usize>() as u64;
+    }
+    Ok(total)
+}
+
+fn without_repeats(values: &mut Vec<Vec<u8>>) {
+    let mut seen = BTreeSet::new();
+    values.retain(|value| seen.insert(value.clone()));
+}
+
+/// Whether two runs have published the same.
+///
+/// # Errors
+///
+/// The first output that is another.
+pub fn equal(want: &Outputs, got: &Outputs) -> Result<(), String> {
+    for (topic, want) in want {
+        let got = got.get(topic).map_or(&[][..], Vec::as_slice);
+        let other = want.iter().zip(got).position(|(want, got)| want != got);
+        let at = other.or_else(|| (want.len() != got.len()).then_some(want.len().min(got.len())));
+        let text =
+            |values: &[Vec<u8>], at| values.get(at).map(|value: &Vec<u8>| String::from_utf8_lossy(value).into_owned());
+        if let Some(at) = at {
+            let (want_text, got_text) = (text(want, at), text(got, at));
+            let counts = (want.len(), got.len());
+            return Err(format!("topic {topic}, output {at} of {counts:?}: want {want_text:?}, got {got_text:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Generations of a target never fall, and rise by one; positions never move back.
+///
+/// # Errors
+///
+/// The first that does.
+pub fn nothing_moves_back(kafka: &Kafka, scenario: &Scenario) -> Result<(), String> {
+    let mut last = BTreeMap::new();
+    for shuffle in 0..scenario.shuffle_partitions {
+        for record in committed(kafka, topics::DECISIONS, shuffle) {
+            let (key, generation) = generation_of(record.key, record.value).ok_or("not a decision")?;
+            let before = last.insert(key, generation).unwrap_or_default();
+            ensure(before <= generation, || format!("generation {generation} after {before}"))?;
+        }
+    }
+    kafka.moved_back().first().map_or(Ok(()), |problem| Err(format!("moved back: {problem}")))
 }

@@ -12,12 +12,13 @@
 //! between. What it keeps in memory dies with it. The two stages differ only in their [`Machine`].
 
 pub mod aggregate;
+pub mod decide;
 mod running;
 
-use crate::kafka::{Committed, Kafka, Producer, Trouble};
+use crate::kafka::{At, Committed, Kafka, Producer, Trouble};
 use crate::rng::Rng;
 use crate::sabotage::Sabotage;
-use crate::scenario::Scenario;
+use crate::scenario::{START_S, Scenario};
 use running::Running;
 use std::collections::BTreeMap;
 use tidegauge_delivery::{Guarantee, Outbox};
@@ -60,6 +61,8 @@ pub struct World {
     pub telemetry_ended: bool,
     /// What happened how often.
     pub counts: BTreeMap<&'static str, u64>,
+    /// What must not happen, and did.
+    pub problems: Vec<String>,
 }
 
 impl World {
@@ -67,6 +70,21 @@ impl World {
     #[must_use]
     pub fn breaks(&self, rule: Sabotage) -> bool {
         self.sabotage == Some(rule)
+    }
+
+    /// Whether a record is still there; if not, that is a problem: whoever says from where it has to read must be right.
+    pub fn is_there(&mut self, at: At, offset: i64) -> bool {
+        let start = self.kafka.start(at);
+        if offset < start {
+            self.problems.push(format!("{at:?}: offset {offset} is needed, and deleted up to {start}"));
+        }
+        offset >= start
+    }
+
+    /// Milliseconds since the start.
+    #[must_use]
+    pub fn passed_ms(&self) -> i64 {
+        self.now_ms - START_S * 1_000
     }
 
     /// Counts an event.
@@ -89,11 +107,11 @@ pub trait Machine: Sized {
     /// Reads a little and steps, or lets time pass.
     fn work(&mut self, partition: u32, world: &mut World);
     /// A burst begins: its last chance to say something.
-    fn prepare(&mut self, world: &mut World);
+    fn prepare(&mut self, partition: u32, world: &mut World);
     /// Outputs that wait, in order.
     fn outboxes(&self) -> Vec<&Outbox>;
     /// What to commit, after the flush.
-    fn position(&mut self, partition: u32, producer: &Producer) -> Committed;
+    fn position(&mut self, partition: u32, producer: &Producer, world: &World) -> Committed;
     /// Outputs and position are durable.
     fn settled(&mut self, world: &World);
     /// Outputs that wait are dropped unsent.

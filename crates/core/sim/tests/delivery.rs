@@ -24,9 +24,13 @@ fn simulate(seed: u64, guarantee: Guarantee) -> Result<BTreeMap<&'static str, u6
     let mut cluster = Cluster::new(Scenario::short(seed), guarantee, Weather::of(seed), seed, None);
     cluster.run()?;
     let world = &cluster.world;
-    verify::every_row_is_somewhere(&world.kafka, &world.scenario, guarantee)?;
+    let (kafka, scenario) = (&world.kafka, &world.scenario);
+    verify::every_row_is_somewhere(kafka, scenario, guarantee)?;
+    let outputs = verify::outputs_are_those_of_the_journal(kafka, scenario, guarantee)?;
+    verify::nothing_moves_back(kafka, scenario)?;
     let mut counts = world.counts.clone();
     counts.extend(world.kafka.counts.clone());
+    counts.insert("outputs", outputs);
     Ok(counts)
 }
 

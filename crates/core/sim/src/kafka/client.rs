@@ -22,8 +22,8 @@ pub struct Producer {
     reached: BTreeSet<At>,
     /// The open transaction has reached anything at all.
     touched: bool,
-    /// Offset behind the last record stored, by partition.
-    stored: BTreeMap<At, i64>,
+    /// Where the records of this burst were stored, by partition: first offset, and the one behind the last.
+    stored: BTreeMap<At, (i64, i64)>,
 }
 
 impl Producer {
@@ -96,15 +96,20 @@ impl Producer {
                 kafka.log_mut(at).append((&first.key, &first.value), Some(stamp), now)
             };
             let offset = kafka.call(true, store)?;
-            self.stored.insert(at, offset + 1);
+            self.stored.entry(at).or_insert((offset, offset)).1 = offset + 1;
             self.waiting.pop_front();
         }
         Ok(())
     }
 
-    /// The offset behind what this producer stored last in a partition.
+    /// Forgets where records were stored: a new burst begins.
+    pub fn forget_stored(&mut self) {
+        self.stored.clear();
+    }
+
+    /// Where the records of this burst were stored in a partition: first offset, and the one behind the last.
     #[must_use]
-    pub fn stored_until(&self, at: At) -> Option<i64> {
+    pub fn stored(&self, at: At) -> Option<(i64, i64)> {
         self.stored.get(&at).copied()
     }
 

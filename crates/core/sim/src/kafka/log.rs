@@ -59,6 +59,8 @@ pub(super) struct Log {
     /// First offset of each open transaction.
     open: BTreeMap<ProducerId, usize>,
     producers: BTreeMap<ProducerId, Seen>,
+    /// What lies before was deleted; whoever checks a run may look at it all the same.
+    start: i64,
 }
 
 impl Log {
@@ -104,6 +106,14 @@ impl Log {
         }
         let (key, value) = (Vec::new(), Vec::new());
         self.entries.push(Entry { log_time: now, producer: Some(producer), fate: Fate::Marker, key, value });
+    }
+
+    pub(super) fn trim(&mut self, start: i64) {
+        self.start = self.start.max(start);
+    }
+
+    pub(super) fn start(&self) -> i64 {
+        self.start
     }
 
     /// The offset of the next record.

@@ -54,13 +54,13 @@ impl Machine for Aggregating {
         }
     }
 
-    fn prepare(&mut self, _: &mut World) {}
+    fn prepare(&mut self, _: u32, _: &mut World) {}
 
     fn outboxes(&self) -> Vec<&Outbox> {
         vec![&self.outbox]
     }
 
-    fn position(&mut self, _: u32, _: &Producer) -> Committed {
+    fn position(&mut self, _: u32, _: &Producer, _: &World) -> Committed {
         let point = self.aggregator.resume_point(self.next);
         Committed { offset: point.next_offset, metadata: point.to_metadata() }
     }
@@ -80,6 +80,9 @@ impl Machine for Aggregating {
 
 impl Aggregating {
     fn read(&mut self, at: At, world: &mut World) {
+        if !world.is_there(at, self.next) {
+            return;
+        }
         let silent = self.next < self.silent_below;
         let mut most = world.rng.range(1, 60);
         if silent {

@@ -1,6 +1,6 @@
 //! A worker that is a member of its group.
 
-use super::{Machine, World};
+use super::{Machine, World, topics};
 use crate::kafka::{At, Committed, Member, NO_GENERATION, Producer, reply};
 use crate::sabotage::Sabotage;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,7 +108,7 @@ impl<M: Machine> Running<M> {
                 world.count("partitions restored");
             }
         } else if !self.partitions.is_empty() && world.now_ms >= self.burst_at_ms {
-            self.partitions.values_mut().for_each(|machine| machine.prepare(world));
+            self.partitions.iter_mut().for_each(|(&partition, machine)| machine.prepare(partition, world));
             self.burst = Some(Burst::new(world.guarantee));
         } else if !self.partitions.is_empty() {
             let owned: Vec<u32> = self.partitions.keys().copied().collect();
@@ -184,13 +184,14 @@ impl<M: Machine> Running<M> {
         match call {
             Call::Begin => reply(self.producer.begin(kafka)),
             Call::Send => {
+                self.producer.forget_stored();
                 let outboxes = self.partitions.values().flat_map(M::outboxes).chain(&self.orphans);
                 let outside = world.sabotage == Some(Sabotage::SendOutsideTheTransaction);
                 for (output, _) in outboxes.flat_map(Outbox::iter) {
                     let at =
                         At { topic: output.topic, partition: output.partition.unwrap_or_default().cast_unsigned() };
                     let (key, value) = (output.key.unwrap_or_default(), output.value.unwrap_or_default());
-                    if outside {
+                    if outside && at.topic != topics::STATE {
                         kafka.append(at, key, value);
                     } else {
                         self.producer.send(at, key, value);
@@ -234,7 +235,7 @@ impl<M: Machine> Running<M> {
     fn positions(&mut self, world: &World) -> BTreeMap<u32, Committed> {
         let mut positions = BTreeMap::new();
         for (&partition, machine) in &mut self.partitions {
-            let position = machine.position(partition, &self.producer);
+            let position = machine.position(partition, &self.producer, world);
             self.telling.insert(partition, position.offset);
             let moved = self.told.get(&partition) != Some(&position.offset);
             if moved || !world.breaks(Sabotage::SkipPositionsThatDidNotMove) {
