@@ -44,9 +44,9 @@ impl Weather {
                 lost_reply: up_to(0.05),
                 refused: up_to(0.02),
                 timed_out: up_to(0.005),
-                evicted: up_to(0.003),
+                evicted: up_to(0.002),
             },
-            crash: up_to(0.008),
+            crash: up_to(0.01),
             pause: up_to(0.001),
             leave: up_to(0.001),
         }
@@ -62,6 +62,8 @@ pub struct Cluster {
     weather: Weather,
     /// Rows that were appended, by partition.
     appended: Vec<usize>,
+    /// When an operator takes the positions of Deciders away (milliseconds from the start).
+    reset_ms: Option<i64>,
 }
 
 const WORKERS: usize = 2;
@@ -85,6 +87,7 @@ impl Cluster {
         let kafka = Kafka::new(&partitions, &[telemetry, shuffle], weather.rates, seed);
         Self {
             appended: vec![0; scenario.partitions.len()],
+            reset_ms: None,
             aggregators: (0..WORKERS).map(Worker::new).collect(),
             deciders: (0..WORKERS).map(Worker::new).collect(),
             weather,
@@ -101,6 +104,12 @@ impl Cluster {
             },
         }
         .with_documents()
+    }
+
+    /// The same with an operator who stops all Deciders after a minute and sets their positions anew.
+    #[must_use]
+    pub fn with_a_reset(self) -> Self {
+        Self { reset_ms: Some(60_000), ..self }
     }
 
     /// Where what follows shall be a function of the telemetry alone, what holds has to stand before all of it.
@@ -162,12 +171,28 @@ impl Cluster {
     }
 
     fn step(&mut self) {
-        self.world.now_ms += self.world.rng.range(1, 50);
+        self.world.now_ms += self.world.rng.range(1, 80);
         self.world.kafka.pass(self.world.now_ms);
         take_turns(&mut self.aggregators, self.weather, &mut self.world);
         take_turns(&mut self.deciders, self.weather, &mut self.world);
+        if self.reset_ms.is_some_and(|reset_ms| self.world.passed_ms() >= reset_ms) {
+            self.reset();
+        }
         if self.world.rng.chance(0.05) {
             self.delete_what_nobody_needs();
+        }
+    }
+
+    /// Once nothing of the Deciders is open any more, their positions lose what stood beside them.
+    fn reset(&mut self) {
+        let back_ms = self.world.now_ms + 100;
+        self.deciders.iter_mut().for_each(|worker| worker.crash(back_ms));
+        let partitions = 0..self.world.scenario.shuffle_partitions;
+        let offset = |partition| Some((partition, self.world.kafka.shown(Deciding::GROUP, partition)?.offset));
+        if self.world.kafka.is_settled() {
+            let offsets = partitions.filter_map(offset).collect();
+            self.world.kafka.reset_offsets(Deciding::GROUP, &offsets);
+            self.reset_ms = None;
         }
     }
 
@@ -191,7 +216,7 @@ impl Cluster {
     }
 
     fn is_done(&self) -> bool {
-        done(&self.aggregators, &self.world) && done(&self.deciders, &self.world)
+        self.world.kafka.is_settled() && done(&self.aggregators, &self.world) && done(&self.deciders, &self.world)
     }
 }
 

@@ -265,6 +265,18 @@ impl Kafka {
         committed
     }
 
+    /// Whether no transaction is open or ending.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.transactions.is_settled()
+    }
+
+    /// The committed position as one sees it who does not wait until it is certain, which breaks a rule.
+    #[must_use]
+    pub fn uncertain(&self, group: usize, partition: u32) -> Option<Committed> {
+        self.groups[group].uncertain(partition)
+    }
+
     /// The committed position of a partition as an operator's tools show it, if it is certain.
     #[must_use]
     pub fn shown(&self, group: usize, partition: u32) -> Option<Committed> {

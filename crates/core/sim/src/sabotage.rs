@@ -35,49 +35,124 @@ pub enum Sabotage {
     BelieveUncertainPositions,
 }
 
-impl Sabotage {
-    /// All of them, each with the rule that it breaks and how.
-    pub const ALL: [(Self, &'static str, &'static str); 9] = [
-        (
-            Self::SkipPositionsThatDidNotMove,
-            "A transaction carries the position of every partition, moved or not",
-            "positions whose offset did not move are left out",
-        ),
-        (
-            Self::SkipTheMembershipCheck,
-            "Who is no member commits nothing; generation −1 is believed unchecked",
-            "the check is skipped; a client that lost its place sends −1",
-        ),
-        (
-            Self::TellAStaleGeneration,
-            "Group metadata is read just before the positions are sent",
-            "the generation of the first assignment is sent",
-        ),
-        (
-            Self::KeepOutputsOfLostPartitions,
-            "Outputs of lost partitions are dropped with their state",
-            "they leave with the next burst",
-        ),
-        (
-            Self::DropOutputsAfterAnAbort,
-            "After an abort outputs of partitions still owned are sent again",
-            "they are forgotten",
-        ),
-        (
-            Self::AbortWhenTheCommitIsUnknown,
-            "A commit whose outcome is unknown is asked for again, never aborted",
-            "it is aborted and its outputs are sent again",
-        ),
-        (Self::SendOutsideTheTransaction, "Outputs are part of the transaction", "they are sent by a plain producer"),
-        (
-            Self::TellPositionsBeforeTheFlush,
-            "Positions follow the flush: they say how far the state topic reaches",
-            "positions first, then the flush",
-        ),
-        (
-            Self::SpeakWhileRebuilding,
-            "What is read again below the committed offset says nothing",
-            "its outputs are sent again",
-        ),
-    ];
+/// Where a broken rule shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// With transactions.
+    ExactlyOnce,
+    /// Without.
+    AtLeastOnce,
+    /// With transactions, and an operator who takes positions away.
+    Reset,
 }
+
+/// A rule, and how it is broken on purpose.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// What breaks it.
+    pub sabotage: Sabotage,
+    /// Where that shows.
+    pub setting: Setting,
+    /// The rule.
+    pub rule: &'static str,
+    /// What is done instead.
+    pub broken: &'static str,
+}
+
+const fn rule(sabotage: Sabotage, setting: Setting, rule: &'static str, broken: &'static str) -> Rule {
+    Rule { sabotage, setting, rule, broken }
+}
+
+/// Every rule that is broken on purpose.
+pub const RULES: [Rule; 15] = [
+    rule(
+        Sabotage::SkipPositionsThatDidNotMove,
+        Setting::ExactlyOnce,
+        "a transaction carries the position of every partition, moved or not",
+        "positions whose offset did not move are left out",
+    ),
+    rule(
+        Sabotage::SkipTheMembershipCheck,
+        Setting::ExactlyOnce,
+        "who is no member of its group commits nothing",
+        "nobody asks; a client that lost its place sends generation -1, which the broker believes",
+    ),
+    rule(
+        Sabotage::TellAStaleGeneration,
+        Setting::ExactlyOnce,
+        "group metadata is read just before the positions are sent",
+        "the generation of the first assignment is sent",
+    ),
+    rule(
+        Sabotage::KeepOutputsOfLostPartitions,
+        Setting::ExactlyOnce,
+        "outputs of lost partitions are dropped with their state",
+        "they leave with the next burst",
+    ),
+    rule(
+        Sabotage::DropOutputsAfterAnAbort,
+        Setting::ExactlyOnce,
+        "after an abort the outputs of partitions still owned are sent again",
+        "they are forgotten",
+    ),
+    rule(
+        Sabotage::AbortWhenTheCommitIsUnknown,
+        Setting::ExactlyOnce,
+        "a commit whose outcome is unknown is asked for again, never aborted",
+        "it is aborted, and its outputs are sent again",
+    ),
+    rule(
+        Sabotage::SendOutsideTheTransaction,
+        Setting::ExactlyOnce,
+        "outputs are part of the transaction",
+        "a producer without transactions sends them",
+    ),
+    rule(
+        Sabotage::TellPositionsBeforeTheFlush,
+        Setting::ExactlyOnce,
+        "positions follow the flush: they say how far the state topic reaches",
+        "positions first, then the flush",
+    ),
+    rule(
+        Sabotage::BelieveUncertainPositions,
+        Setting::ExactlyOnce,
+        "a restore waits until no open transaction holds a position of its partition",
+        "it takes the last one that is certain",
+    ),
+    rule(
+        Sabotage::SpeakWhileRebuilding,
+        Setting::ExactlyOnce,
+        "what is read again below the committed offset says nothing",
+        "its outputs are sent",
+    ),
+    rule(
+        Sabotage::ReadStateToTheStableEnd,
+        Setting::ExactlyOnce,
+        "state is read as far as the position says, however long its marker takes",
+        "it is read to the last stable offset",
+    ),
+    rule(
+        Sabotage::ReadStatePastThePosition,
+        Setting::AtLeastOnce,
+        "state is read no further than the position says",
+        "it is read to the end",
+    ),
+    rule(
+        Sabotage::ReadStateBeforeThePositions,
+        Setting::ExactlyOnce,
+        "a restore reads the committed positions first, then state",
+        "state first, then the positions",
+    ),
+    rule(
+        Sabotage::ForgetControlState,
+        Setting::ExactlyOnce,
+        "what stabilization, rate limits and pending alerts remember survives a restart",
+        "a restored Decider knows the policies only",
+    ),
+    rule(
+        Sabotage::ForgetGenerations,
+        Setting::Reset,
+        "generations go on above the standing decisions where state is lost",
+        "they begin at 1",
+    ),
+];

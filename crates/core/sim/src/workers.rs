@@ -81,6 +81,14 @@ impl World {
         offset >= start
     }
 
+    /// The committed position of a partition, once it is certain.
+    fn committed(&mut self, group: usize, partition: u32) -> Option<Option<Committed>> {
+        if self.breaks(Sabotage::BelieveUncertainPositions) {
+            return Some(self.kafka.uncertain(group, partition));
+        }
+        self.kafka.committed(group, partition).ok()
+    }
+
     /// Milliseconds since the start.
     #[must_use]
     pub fn passed_ms(&self) -> i64 {

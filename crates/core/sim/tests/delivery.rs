@@ -1,49 +1,90 @@
 //! Seeded simulations of whole deployments over a broker in memory: crashes at every step, lost and repeated replies,
-//! fencing, rebalances. The committed record equals that of an undisturbed run.
+//! fencing, rebalances, harsh retention. The committed record equals that of an undisturbed run.
 //!
 //! A failing seed replays: `TIDEGAUGE_SIM_SEED=17 cargo test --release --workspace --test delivery`.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a test takes a seed and tells what it saw")]
 
-use std::collections::BTreeMap;
-use tidegauge_delivery::Guarantee;
-use tidegauge_sim::Scenario;
-use tidegauge_sim::cluster::{Cluster, Weather};
-use tidegauge_sim::verify;
+mod common;
 
-const SEEDS: u64 = 1_000;
+use common::{Counts, simulate};
+use tidegauge_sim::sabotage::Setting;
 
-fn seeds(most: u64) -> Vec<u64> {
-    match std::env::var("TIDEGAUGE_SIM_SEED") {
-        Ok(seed) => vec![seed.parse().expect("TIDEGAUGE_SIM_SEED is a number")],
-        Err(_) => (0..most).collect(),
-    }
+/// Each must happen somewhere, or the simulations prove less than they say.
+const MUST_HAPPEN: [&str; 31] = [
+    "killed while reading",
+    "killed before Begin",
+    "killed before Send",
+    "killed before Flush",
+    "killed before CheckMembership",
+    "killed before Positions",
+    "killed before Commit",
+    "killed before Abort",
+    "killed in a restore",
+    "killed while starting",
+    "killed while joining",
+    "calls lost",
+    "calls refused",
+    "replies lost",
+    "transactions timed out",
+    "producers fenced",
+    "workers rebuilt",
+    "members evicted",
+    "members left",
+    "sessions expired",
+    "memberships lost",
+    "lost places noticed",
+    "lost places not noticed",
+    "partitions lost",
+    "pauses",
+    "bursts kept",
+    "positions not told yet",
+    "restores from state",
+    "batches read in silence",
+    "outputs equal to those of the journal",
+    "outputs equal to those of an undisturbed run",
+];
+
+/// One seed if asked for, or a range such as `40..80`.
+fn seeds(most: u64) -> std::ops::Range<u64> {
+    let Ok(asked) = std::env::var("TIDEGAUGE_SIM_SEED") else { return 0..most };
+    let number = |text: &str| text.parse().expect("TIDEGAUGE_SIM_SEED is a number, or two with .. between them");
+    let (first, end) = asked
+        .split_once("..")
+        .map_or_else(|| (number(&asked), number(&asked) + 1), |(first, end)| (number(first), number(end)));
+    first..end
 }
 
-fn simulate(seed: u64, guarantee: Guarantee) -> Result<BTreeMap<&'static str, u64>, String> {
-    let mut cluster = Cluster::new(Scenario::short(seed), guarantee, Weather::of(seed), seed, None);
-    cluster.run()?;
-    let world = &cluster.world;
-    let (kafka, scenario) = (&world.kafka, &world.scenario);
-    verify::every_row_is_somewhere(kafka, scenario, guarantee)?;
-    let outputs = verify::outputs_are_those_of_the_journal(kafka, scenario, guarantee)?;
-    verify::nothing_moves_back(kafka, scenario)?;
-    let mut counts = world.counts.clone();
-    counts.extend(world.kafka.counts.clone());
-    counts.insert("outputs", outputs);
-    Ok(counts)
-}
-
-#[test]
-fn exactly_once() {
-    let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let mut failed = Vec::new();
-    for seed in seeds(SEEDS) {
-        match simulate(seed, Guarantee::ExactlyOnce) {
+fn run(seeds: std::ops::Range<u64>, setting: Setting) -> Counts {
+    let (mut sums, mut failed) = (Counts::new(), Vec::new());
+    for seed in seeds {
+        match simulate(seed, setting, None) {
             Ok(counts) => counts.into_iter().for_each(|(what, count)| *sums.entry(what).or_default() += count),
             Err(problem) => failed.push(format!("seed {seed}: {problem}")),
         }
     }
-    eprintln!("{sums:#?}");
-    assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed[..failed.len().min(30)].join("\n"));
+    eprintln!("{setting:?}: {sums:#?}");
+    assert!(failed.is_empty(), "{} seeds failed:\n{}", failed.len(), failed[..failed.len().min(20)].join("\n"));
+    sums
+}
+
+/// Nothing lost, nothing twice, whatever goes wrong.
+#[test]
+fn exactly_once() {
+    let seeds = seeds(1_000);
+    let sums = run(seeds.clone(), Setting::ExactlyOnce);
+    let missing: Vec<&str> = MUST_HAPPEN.into_iter().filter(|what| sums.get(what).is_none_or(|&n| n == 0)).collect();
+    assert!(seeds.end - seeds.start < 100 || missing.is_empty(), "never happened: {missing:?}");
+}
+
+/// Nothing lost; what comes twice is the same twice.
+#[test]
+fn at_least_once() {
+    run(seeds(150), Setting::AtLeastOnce);
+}
+
+/// An operator takes the Deciders' positions away: they begin anew, and generations go on rising.
+#[test]
+fn after_a_reset_generations_go_on_rising() {
+    run(seeds(60), Setting::Reset);
 }

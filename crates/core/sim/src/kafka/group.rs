@@ -186,6 +186,11 @@ impl Group {
         Ok(self.committed.get(&partition).cloned())
     }
 
+    /// The same for one who does not wait until it is certain.
+    pub(super) fn uncertain(&self, partition: u32) -> Option<Committed> {
+        self.committed.get(&partition).cloned()
+    }
+
     /// An operator sets positions, without metadata.
     pub(super) fn reset(&mut self, offsets: &BTreeMap<u32, i64>) {
         for (&partition, &offset) in offsets {

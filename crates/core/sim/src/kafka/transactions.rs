@@ -131,6 +131,11 @@ impl Transactions {
         to.map(|to| Marker { producer: *producer, epoch: *epoch, commit, to })
     }
 
+    /// Whether no transaction is open or ending.
+    pub(super) fn is_settled(&self) -> bool {
+        self.ids.values().all(|id| matches!(id.state, State::Empty | State::Ended { .. }))
+    }
+
     /// Aborts what is open since before; returns how many.
     pub(super) fn expire(&mut self, since_before_ms: i64, rng: &mut Rng) -> u64 {
         let old = |id: &&mut Transactional| matches!(id.state, State::Ongoing(_)) && id.since_ms < since_before_ms;

@@ -24,7 +24,7 @@ impl Machine for Aggregating {
     type Restoring = ();
 
     fn restore((): &mut (), partition: u32, world: &mut World) -> Option<Self> {
-        let committed = world.kafka.committed(Self::GROUP, partition).ok()?;
+        let committed = world.committed(Self::GROUP, partition)?;
         let point = committed.as_ref().and_then(|committed| ResumePoint::from_metadata(&committed.metadata));
         let fresh_from = committed.map_or(0, |committed| committed.offset);
         Some(Self {

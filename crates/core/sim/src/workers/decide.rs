@@ -61,7 +61,7 @@ impl Machine for Deciding {
             return None;
         }
         let Some(position) = restoring.position else {
-            let committed = world.kafka.committed(Self::GROUP, partition).ok()?;
+            let committed = world.committed(Self::GROUP, partition)?;
             let Some(position) = committed.as_ref().and_then(|c| DeciderPosition::from_metadata(&c.metadata)) else {
                 return Some(Self::fresh(partition, committed.map_or(0, |committed| committed.offset), world));
             };
