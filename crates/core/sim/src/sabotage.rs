@@ -21,6 +21,8 @@ pub enum Sabotage {
     TellPositionsBeforeTheFlush,
     /// What is stepped again to rebuild is sent again.
     SpeakWhileRebuilding,
+    /// An Aggregator goes on at the committed offset, without reading again what waits.
+    GoOnWithoutReadingAgain,
     /// State is read up to whatever end there is: not as far as the position says.
     ReadStateToTheStableEnd,
     /// State is read further than the position says.
@@ -64,7 +66,7 @@ const fn rule(sabotage: Sabotage, setting: Setting, rule: &'static str, broken: 
 }
 
 /// Every rule that is broken on purpose.
-pub const RULES: [Rule; 15] = [
+pub const RULES: [Rule; 16] = [
     rule(
         Sabotage::SkipPositionsThatDidNotMove,
         Setting::ExactlyOnce,
@@ -124,6 +126,12 @@ pub const RULES: [Rule; 15] = [
         Setting::ExactlyOnce,
         "what is read again below the committed offset says nothing",
         "its outputs are sent",
+    ),
+    rule(
+        Sabotage::GoOnWithoutReadingAgain,
+        Setting::ExactlyOnce,
+        "a restored Aggregator reads again from the oldest row that still matters",
+        "it goes on at the committed offset",
     ),
     rule(
         Sabotage::ReadStateToTheStableEnd,

@@ -27,10 +27,13 @@ impl Machine for Aggregating {
         let committed = world.committed(Self::GROUP, partition)?;
         let point = committed.as_ref().and_then(|committed| ResumePoint::from_metadata(&committed.metadata));
         let fresh_from = committed.map_or(0, |committed| committed.offset);
+        let resume = |point: ResumePoint| {
+            if world.breaks(Sabotage::GoOnWithoutReadingAgain) { point.next_offset } else { point.replay_from }
+        };
         Some(Self {
             aggregator: Aggregator::resumed(world.scenario.aggregator(partition as usize), point),
             outbox: Outbox::default(),
-            next: point.map_or(fresh_from, |point| point.replay_from),
+            next: point.map_or(fresh_from, resume),
             silent_below: point.map_or(fresh_from, |point| point.next_offset),
             ended: false,
         })

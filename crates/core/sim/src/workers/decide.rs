@@ -31,6 +31,8 @@ pub struct Deciding {
     round_at_ms: i64,
     /// What this process's files say was compared with what holds.
     compared_ms: Option<i64>,
+    /// What holds, where a restore forgot what is remembered for it; nothing, unless that rule is broken.
+    forgotten: Vec<ControlChange>,
 }
 
 #[derive(Clone, Copy)]
@@ -47,6 +49,7 @@ pub struct Restoring {
     reader: StateReader,
     next: i64,
     found: Option<Checkpoint>,
+    is_begun: bool,
 }
 
 impl Machine for Deciding {
@@ -56,7 +59,7 @@ impl Machine for Deciding {
 
     fn restore(restoring: &mut Restoring, partition: u32, world: &mut World) -> Option<Self> {
         let state = At { topic: topics::STATE, partition };
-        if world.breaks(Sabotage::ReadStateBeforeThePositions) && restoring.next == 0 {
+        if world.breaks(Sabotage::ReadStateBeforeThePositions) && !std::mem::replace(&mut restoring.is_begun, true) {
             restoring.read(state, i64::MAX, world);
             return None;
         }
@@ -97,7 +100,7 @@ impl Machine for Deciding {
         let most = world.rng.range(1, 20);
         let (records, next) = world.kafka.read(at, self.next, most as usize);
         let speaks = world.breaks(Sabotage::SpeakWhileRebuilding);
-        for record in records {
+        for record in &records {
             let Ok(entry) = journal::decode(record.value) else {
                 world.problems.push(format!("offset {} of the journal is not a record", record.offset));
                 return;
@@ -108,8 +111,15 @@ impl Machine for Deciding {
                 outputs.iter().for_each(|output| self.keep(partition, output));
             }
         }
+        let last = records.last().map(|record| (record.offset, record.log_time));
         self.next = next;
         self.decider.reached(next);
+        if let Some((offset, log_time)) = last.filter(|_| self.next >= self.silent_below) {
+            for change in std::mem::take(&mut self.forgotten) {
+                let record = JournalRecord::Control(change);
+                drop(self.decider.step(DeciderInput { record, offset, log_time }));
+            }
+        }
         self.compare(partition, world);
     }
 
@@ -202,21 +212,15 @@ impl Deciding {
             keeping: None,
             round_at_ms,
             compared_ms: None,
+            forgotten: Vec::new(),
         }
     }
 
     /// Nothing is known but what was decided: generations go on above it.
     fn fresh(partition: u32, from: i64, world: &mut World) -> Self {
         world.count("fresh starts");
-        let mut generations = BTreeMap::new();
-        let at = At { topic: topics::DECISIONS, partition };
-        if !world.breaks(Sabotage::ForgetGenerations) {
-            for record in world.kafka.read(at, 0, usize::MAX).0 {
-                if let Some((key, generation)) = generation_of(record.key, record.value) {
-                    generations.insert(key, generation);
-                }
-            }
-        }
+        let generations =
+            if world.breaks(Sabotage::ForgetGenerations) { BTreeMap::new() } else { generations(partition, world) };
         let from = from.max(world.kafka.start(At { topic: topics::SHUFFLE, partition }));
         let decider = Decider::new(world.scenario.decider(), Control::journaled(generations));
         Self::with(decider, from, from, None, world.now_ms)
@@ -226,13 +230,16 @@ impl Deciding {
         world.count("restores from state");
         let DeciderPosition { next_offset, state_from, state_until, .. } = position;
         let replay_from = checkpoint.replay_from();
-        let control = world.breaks(Sabotage::ForgetControlState).then(|| without_memory(checkpoint.documents()));
+        let forgets = world.breaks(Sabotage::ForgetControlState);
+        let forgotten = if forgets { checkpoint.documents().to_vec() } else { Vec::new() };
+        let control = forgets.then(|| Control::journaled(generations(partition, world)));
         if checkpoint.next_offset > next_offset {
             world.problems.push(format!("partition {partition}: state of {} for {position:?}", checkpoint.next_offset));
         }
         let decider = Decider::restored(world.scenario.decider(), checkpoint, control);
         let kept = Some(Round { replay_from, from: state_from, until: state_until });
-        Self::with(decider, replay_from, next_offset, kept, world.now_ms + ROUND_EVERY_MS)
+        let round_at_ms = world.now_ms + ROUND_EVERY_MS;
+        Self { forgotten, ..Self::with(decider, replay_from, next_offset, kept, round_at_ms) }
     }
 
     /// Appends to the journal how this process's files differ from what holds, once for each state of the files.
@@ -288,16 +295,8 @@ pub fn generation_of(key: &[u8], value: &[u8]) -> Option<((Target, String), u64)
     Some(((target, parts.next()?.to_owned()), generation))
 }
 
-/// What holds, without what is remembered for it.
-fn without_memory(documents: &[ControlChange]) -> Control {
-    let mut control = (Vec::new(), Vec::new());
-    for text in documents.iter().filter_map(|change| change.document.as_deref()) {
-        for document in tidegauge_policy::document::parse("held", text).unwrap_or_default() {
-            match document {
-                tidegauge_policy::Document::Policy(policy) => control.0.push(policy),
-                tidegauge_policy::Document::AlertRules(rules) => control.1.push(rules),
-            }
-        }
-    }
-    Control::fixed(control.0, control.1)
+/// Generations of the standing decisions.
+fn generations(partition: u32, world: &World) -> BTreeMap<(Target, String), u64> {
+    let (decisions, _) = world.kafka.read(At { topic: topics::DECISIONS, partition }, 0, usize::MAX);
+    decisions.into_iter().filter_map(|record| generation_of(record.key, record.value)).collect()
 }

@@ -152,9 +152,10 @@ impl<M: Machine> Running<M> {
         let Some(mut burst) = self.burst.take() else { return Turn::Done };
         if let Next::Call(call) = burst.next() {
             let call = in_broken_order(world, call);
-            let mut reply = self.perform(call, world);
-            if world.breaks(Sabotage::AbortWhenTheCommitIsUnknown) && call == Call::Commit && reply == Reply::Again {
-                reply = Reply::Refused;
+            let reply = self.perform(call, world);
+            if world.breaks(Sabotage::AbortWhenTheCommitIsUnknown) && (call, reply) == (Call::Commit, Reply::Again) {
+                let _ignored = self.producer.abort(&mut world.kafka);
+                return Turn::Done;
             }
             burst.answer(reply);
         }

@@ -25,7 +25,7 @@ pub(crate) fn simulate(seed: u64, setting: Setting, sabotage: Option<Sabotage>) 
     let mut counts = cluster.world.counts.clone();
     counts.extend(kafka.counts.clone());
     verify::every_row_is_somewhere(kafka, scenario, guarantee)?;
-    verify::nothing_moves_back(kafka, scenario)?;
+    verify::nothing_moves_back(kafka, scenario, guarantee)?;
     if setting != Setting::Reset {
         let outputs = verify::outputs_are_those_of_the_journal(kafka, scenario, guarantee)?;
         counts.insert("outputs equal to those of the journal", outputs);
