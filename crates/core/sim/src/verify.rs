@@ -48,12 +48,12 @@ fn judged(scenario: &Scenario) -> (BTreeMap<(u32, i64), u64>, BTreeSet<(u32, i64
     (panes, refused)
 }
 
-/// **R0**.
+/// **R0**; returns how many corrections there were.
 ///
 /// # Errors
 ///
 /// The first row, or pane, that is not where it has to be.
-pub fn every_row_is_somewhere(kafka: &Kafka, scenario: &Scenario, guarantee: Guarantee) -> Result<(), String> {
+pub fn every_row_is_somewhere(kafka: &Kafka, scenario: &Scenario, guarantee: Guarantee) -> Result<u64, String> {
     let exactly = guarantee == Guarantee::ExactlyOnce;
     let (panes, refused) = judged(scenario);
     let mut found: BTreeMap<(u32, i64), u64> = BTreeMap::new();
@@ -83,25 +83,32 @@ pub fn every_row_is_somewhere(kafka: &Kafka, scenario: &Scenario, guarantee: Gua
             ensure(first || !exactly, || format!("row {offset} of source {source} refused twice"))?;
         }
     }
-    ensure(told == refused, || format!("refused {told:?}, by brute force {refused:?}"))
+    ensure(told == refused, || format!("refused {told:?}, by brute force {refused:?}"))?;
+    Ok(seen.iter().filter(|(_, _, _, sequence, _)| *sequence > 0).count() as u64)
 }
 
 /// Outputs of a shuffle partition, by topic, in order.
 pub type Outputs = BTreeMap<usize, Vec<Vec<u8>>>;
 
-const OUTPUTS: [usize; 4] = [topics::WINDOWS, topics::DECISIONS, topics::ALERTS, topics::LATE_PARTIALS];
+/// Topics of outputs, and what is in them.
+pub const OUTPUTS: [(usize, &str); 4] = [
+    (topics::WINDOWS, "windows"),
+    (topics::DECISIONS, "decisions"),
+    (topics::ALERTS, "alerts"),
+    (topics::LATE_PARTIALS, "late partials"),
+];
 
 /// What was published from a shuffle partition.
 #[must_use]
 pub fn published(kafka: &Kafka, shuffle: u32) -> Outputs {
     let values = |topic| committed(kafka, topic, shuffle).into_iter().map(|record| record.value.to_vec()).collect();
-    OUTPUTS.into_iter().map(|topic| (topic, values(topic))).collect()
+    OUTPUTS.into_iter().map(|(topic, _)| (topic, values(topic))).collect()
 }
 
 /// What one Decider makes of the committed journal. Rows in its partials are all accounted for.
 fn decided(kafka: &Kafka, scenario: &Scenario, shuffle: u32) -> Result<Outputs, String> {
     let mut decider = Decider::new(scenario.decider(), Control::journaled(BTreeMap::new()));
-    let mut outputs: Outputs = OUTPUTS.into_iter().map(|topic| (topic, Vec::new())).collect();
+    let mut outputs: Outputs = OUTPUTS.into_iter().map(|(topic, _)| (topic, Vec::new())).collect();
     for Record { offset, log_time, value, .. } in committed(kafka, topics::SHUFFLE, shuffle) {
         let record = journal::decode(value).map_err(|error| error.to_string())?;
         for output in decider.step(DeciderInput { record, offset, log_time }) {
@@ -117,7 +124,7 @@ fn decided(kafka: &Kafka, scenario: &Scenario, shuffle: u32) -> Result<Outputs, 
     Ok(outputs)
 }
 
-/// **R1**. Without transactions what was published before may come again, exactly as it was.
+/// **R1**; returns how many outputs of each kind there were. Without transactions what was published before may come again, exactly as it was.
 ///
 /// # Errors
 ///
@@ -126,17 +133,19 @@ pub fn outputs_are_those_of_the_journal(
     kafka: &Kafka,
     scenario: &Scenario,
     guarantee: Guarantee,
-) -> Result<u64, String> {
-    let mut total = 0;
+) -> Result<BTreeMap<&'static str, u64>, String> {
+    let mut counts = BTreeMap::new();
     for shuffle in 0..scenario.shuffle_partitions {
         let (mut want, mut got) = (decided(kafka, scenario, shuffle)?, published(kafka, shuffle));
         if guarantee == Guarantee::AtLeastOnce {
             want.values_mut().chain(got.values_mut()).for_each(without_repeats);
         }
         equal(&want, &got).map_err(|problem| format!("partition {shuffle}: {problem}"))?;
-        total += want.values().map(Vec::len).sum::<usize>() as u64;
+        for (topic, kind) in OUTPUTS {
+            *counts.entry(kind).or_default() += want[&topic].len() as u64;
+        }
     }
-    Ok(total)
+    Ok(counts)
 }
 
 fn without_repeats(values: &mut Vec<Vec<u8>>) {
@@ -159,7 +168,8 @@ pub fn equal(want: &Outputs, got: &Outputs) -> Result<(), String> {
         if let Some(at) = at {
             let (want_text, got_text) = (text(want, at), text(got, at));
             let counts = (want.len(), got.len());
-            return Err(format!("topic {topic}, output {at} of {counts:?}: want {want_text:?}, got {got_text:?}"));
+            let kind = OUTPUTS.iter().find(|(number, _)| number == topic).map_or("?", |(_, kind)| kind);
+            return Err(format!("{kind}: number {at} of {counts:?} is {got_text:?}, and should be {want_text:?}"));
         }
     }
     Ok(())

@@ -243,7 +243,7 @@ impl Deciding {
     }
 
     /// Appends to the journal how this process's files differ from what holds, once for each state of the files.
-    fn compare(&mut self, partition: u32, world: &World) {
+    fn compare(&mut self, partition: u32, world: &mut World) {
         if self.next < self.silent_below {
             return;
         }
@@ -260,6 +260,7 @@ impl Deciding {
             let partition = Some(partition.cast_signed());
             let output = OutputRef { topic: topics::SHUFFLE, partition, value: Some(&record), ..<_>::default() };
             self.outputs.push(output, []);
+            world.count("changes of control");
         }
     }
 
