@@ -9,7 +9,7 @@ use crate::config::Config;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use tidegauge_engine::journal;
+use tidegauge_engine::{JournalRecord, journal};
 use tidegauge_kafka::reader::TopicPartition;
 use tidegauge_model::{EventTime, Target};
 use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
@@ -116,14 +116,17 @@ impl<'a> Reading<'a> {
     fn take(&mut self, bytes: &[u8], log_time: EventTime) {
         self.records += 1;
         self.stored = Some((self.stored.map_or(log_time, |(first, _)| first), log_time));
-        let Ok(record) = journal::decode(bytes) else {
-            self.foreign += 1;
-            return;
+        let record = match journal::decode(bytes) {
+            Ok(JournalRecord::Source(record)) => record,
+            Ok(JournalRecord::Control(_)) => return self.sources.advance(log_time),
+            Err(_) => {
+                self.foreign += 1;
+                return;
+            }
         };
-        if let Some(mark) = record.mark {
-            self.sources.mark(&record.source, record.partitions, mark, log_time);
-        } else {
-            self.sources.advance(log_time);
+        match record.mark {
+            Some(mark) => self.sources.mark(&record.source, record.partitions, mark, log_time),
+            None => self.sources.advance(log_time),
         }
         let (Some(target), Some(partial)) = (self.target, &record.partial) else { return };
         let rows = partial.rows.reader();
