@@ -230,6 +230,14 @@ mod tests {
         assert_eq!(names.len(), TABLE.len(), "a name is there once");
     }
 
+    #[test]
+    fn m2_labels_come_from_bounded_sets() {
+        let bounded = ["version", "stage", "worker", "topic", "partition", "outcome", "kind"];
+        for metric in TABLE {
+            assert!(metric.labels.iter().all(|label| bounded.contains(label)), "{}: {:?}", metric.name, metric.labels);
+        }
+    }
+
     /// M1, for what the compiler does not see: nobody writes the name of a metric but the table.
     #[test]
     fn m1_no_source_names_a_metric_beside_the_table() {
