@@ -100,12 +100,8 @@ fn decided(commit: &Commit) -> Option<Reached> {
 impl Facts {
     pub(super) fn gather(config: &Config, cluster: &Cluster, target: Option<&Target>) -> anyhow::Result<Self> {
         let topics = &config.topics;
-        let needed: Vec<&str> = topics
-            .telemetry
-            .iter()
-            .chain([&topics.shuffle, &topics.decisions_current])
-            .map(|topic| topic.as_str())
-            .collect();
+        let needed: Vec<&str> =
+            topics.telemetry.iter().chain([&topics.shuffle, &topics.decisions_current]).map(String::as_str).collect();
         let found = Admin::new(&config.kafka.connection)?.topics(&needed)?;
         let counts: BTreeMap<&str, u32> = found.iter().map(|(name, topic)| (name.as_str(), topic.partitions)).collect();
         let mut facts = Self {
