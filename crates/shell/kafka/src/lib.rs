@@ -21,10 +21,13 @@ pub mod client;
 pub mod delivery;
 pub mod log;
 mod native;
+mod position;
 pub mod range;
 pub mod reader;
 pub mod registry;
+mod startup;
 pub mod transaction;
+mod trouble;
 pub mod writer;
 
 pub use native::batch;

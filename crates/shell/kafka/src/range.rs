@@ -14,11 +14,12 @@
 
 use crate::log::LogContext;
 use crate::native::batch::{Event, Message, PartitionQueue};
-use crate::reader::{TopicPartition, is_lasting};
+use crate::position::TopicPartition;
+use crate::trouble::is_lasting;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::{ControlFlow, Range};
@@ -138,7 +139,7 @@ impl RangeReader {
             times.add_partition_offset(topic, partition, Offset::Offset(time_ms))?;
         }
         let answer = self.consumer.offsets_for_times(times, ANSWER)?;
-        let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        let offset = |element: &TopicPartitionListElem<'_>| {
             element.error()?;
             Ok((element.partition(), element.offset().to_raw().filter(|&offset| offset >= 0)))
         };
