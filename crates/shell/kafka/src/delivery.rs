@@ -98,7 +98,8 @@ impl Delivery {
         }
     }
 
-    /// Why the last burst was not committed, or had to ask again; [`crate::reader::is_lasting`] says whether waiting may mend it.
+    /// Why the last burst was not committed, or had to ask again. If it [is lasting](crate::reader::is_lasting),
+    /// a worker built anew meets it again.
     #[must_use]
     pub fn last_error(&self) -> Option<&KafkaError> {
         self.last_error.as_ref()
@@ -180,7 +181,10 @@ impl Delivery {
         let reply = reply_to(call, &Trouble { is_fatal: fatal.is_some(), ..Trouble::of(&error) });
         let error = fatal.unwrap_or(error);
         tracing::debug!(?call, ?reply, %error, "a call of a burst failed");
-        self.last_error = Some(error);
+        // An abort that has to be repeated is a consequence too.
+        if call != Call::Abort || reply == Reply::Fatal || self.last_error.is_none() {
+            self.last_error = Some(error);
+        }
         match reply {
             Reply::Again if give_up() => Reply::Fatal,
             Reply::Again => {
