@@ -3,13 +3,13 @@
 use crate::kafka::{At, Kafka, Rates};
 use crate::rng::Rng;
 use crate::sabotage::Sabotage;
-use crate::scenario::{START_S, Scenario, changes};
+use crate::scenario::{START_S, Scenario};
 use crate::workers::aggregate::Aggregating;
 use crate::workers::decide::Deciding;
 use crate::workers::{Machine, Worker, World, topics};
 use std::collections::BTreeMap;
 use tidegauge_delivery::Guarantee;
-use tidegauge_engine::{DeciderPosition, JournalRecord, ResumePoint, journal};
+use tidegauge_engine::{DeciderPosition, ResumePoint};
 
 /// How rough a run is.
 #[derive(Clone, Copy, Debug)]
@@ -99,30 +99,17 @@ impl Cluster {
                 guarantee,
                 sabotage,
                 telemetry_ended: false,
+                documents_changed: false,
                 counts: BTreeMap::new(),
                 problems: Vec::new(),
             },
         }
-        .with_documents()
     }
 
     /// The same with an operator who stops all Deciders after a minute and sets their positions anew.
     #[must_use]
     pub fn with_a_reset(self) -> Self {
         Self { reset_ms: Some(60_000), ..self }
-    }
-
-    /// Where what follows shall be a function of the telemetry alone, what holds has to stand before all of it.
-    fn with_documents(mut self) -> Self {
-        if self.world.scenario.undisturbed {
-            for change in changes(&self.world.scenario.documents) {
-                let record = journal::encode(&JournalRecord::Control(change));
-                for partition in 0..self.world.scenario.shuffle_partitions {
-                    self.world.kafka.append(At { topic: topics::SHUFFLE, partition }, &[], &record);
-                }
-            }
-        }
-        self
     }
 
     /// Runs until all telemetry is read and all that follows from it is durable.
@@ -175,12 +162,23 @@ impl Cluster {
         self.world.kafka.pass(self.world.now_ms);
         take_turns(&mut self.aggregators, self.weather, &mut self.world);
         take_turns(&mut self.deciders, self.weather, &mut self.world);
+        if self.may_change_documents() {
+            self.world.documents_changed = true;
+        }
         if self.reset_ms.is_some_and(|reset_ms| self.world.passed_ms() >= reset_ms) {
             self.reset();
         }
         if self.world.rng.chance(0.05) {
             self.delete_what_nobody_needs();
         }
+    }
+
+    /// Somebody changes the documents, not before each partition has begun with those of the beginning.
+    fn may_change_documents(&self) -> bool {
+        let World { kafka, scenario, documents_changed, .. } = &self.world;
+        let due = scenario.changed.as_ref().is_some_and(|(at_ms, _)| self.world.passed_ms() >= *at_ms);
+        let mut partitions = 0..scenario.shuffle_partitions;
+        due && !documents_changed && partitions.all(|partition| kafka.shown(Deciding::GROUP, partition).is_some())
     }
 
     /// Once nothing of the Deciders is open any more, their positions lose what stood beside them.

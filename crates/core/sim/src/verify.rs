@@ -7,7 +7,7 @@
 //!   refused is what brute force refuses.
 
 use crate::kafka::{At, Kafka, Record};
-use crate::scenario::{Row, Scenario};
+use crate::scenario::{Row, Scenario, changes};
 use crate::workers::decide::{generation_of, record_of};
 use crate::workers::topics;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +24,11 @@ fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(problem()) }
 }
 
+/// How many, by telemetry partition and start of the pane.
+type RowsOfPanes = BTreeMap<(u32, i64), u64>;
+
 /// Rows of each pane, by telemetry partition, and the rows refused, all by brute force.
-fn judged(scenario: &Scenario) -> (BTreeMap<(u32, i64), u64>, BTreeSet<(u32, i64)>) {
+fn judged(scenario: &Scenario) -> (RowsOfPanes, BTreeSet<(u32, i64)>) {
     let (mut panes, mut refused) = (BTreeMap::new(), BTreeSet::new());
     let (disorder, lateness, future) = scenario.bounds;
     let us = |duration: std::time::Duration| duration.as_micros() as i64;
@@ -56,7 +59,7 @@ fn judged(scenario: &Scenario) -> (BTreeMap<(u32, i64), u64>, BTreeSet<(u32, i64
 pub fn every_row_is_somewhere(kafka: &Kafka, scenario: &Scenario, guarantee: Guarantee) -> Result<u64, String> {
     let exactly = guarantee == Guarantee::ExactlyOnce;
     let (panes, refused) = judged(scenario);
-    let mut found: BTreeMap<(u32, i64), u64> = BTreeMap::new();
+    let mut found = RowsOfPanes::new();
     let mut seen = BTreeSet::new();
     for shuffle in 0..scenario.shuffle_partitions {
         for record in committed(kafka, topics::SHUFFLE, shuffle) {
@@ -107,7 +110,8 @@ pub fn published(kafka: &Kafka, shuffle: u32) -> Outputs {
 
 /// What one Decider makes of the committed journal. Rows in its partials are all accounted for.
 fn decided(kafka: &Kafka, scenario: &Scenario, shuffle: u32) -> Result<Outputs, String> {
-    let mut decider = Decider::new(scenario.decider(), Control::journaled(BTreeMap::new()));
+    let control = Control::beginning(changes(&scenario.documents), BTreeMap::new());
+    let mut decider = Decider::new(scenario.decider(), control);
     let mut outputs: Outputs = OUTPUTS.into_iter().map(|(topic, _)| (topic, Vec::new())).collect();
     for Record { offset, log_time, value, .. } in committed(kafka, topics::SHUFFLE, shuffle) {
         let record = journal::decode(value).map_err(|error| error.to_string())?;

@@ -59,6 +59,8 @@ pub struct World {
     pub sabotage: Option<Sabotage>,
     /// No more telemetry will come.
     pub telemetry_ended: bool,
+    /// Somebody has changed the documents.
+    pub documents_changed: bool,
     /// What happened how often.
     pub counts: BTreeMap<&'static str, u64>,
     /// What must not happen, and did.
@@ -79,6 +81,12 @@ impl World {
             self.problems.push(format!("{at:?}: offset {offset} is needed, and deleted up to {start}"));
         }
         offset >= start
+    }
+
+    /// Policies and alert rules as the processes' files have them now.
+    fn documents(&self) -> &[String] {
+        let changed = self.scenario.changed.as_ref().filter(|_| self.documents_changed);
+        changed.map_or(&self.scenario.documents, |(_, documents)| documents)
     }
 
     /// The committed position of a partition, once it is certain.
@@ -114,14 +122,16 @@ pub trait Machine: Sized {
     fn restore(restoring: &mut Self::Restoring, partition: u32, world: &mut World) -> Option<Self>;
     /// Reads a little and steps, or lets time pass.
     fn work(&mut self, partition: u32, world: &mut World);
+    /// Whether all that an earlier life had committed was read again: until then it says nothing and has no position.
+    fn is_restored(&self) -> bool;
     /// A burst begins: its last chance to say something.
     fn prepare(&mut self, partition: u32, world: &mut World);
     /// Outputs that wait, in order.
-    fn outboxes(&self) -> Vec<&Outbox>;
+    fn outbox(&self) -> &Outbox;
     /// What to commit, after the flush.
     fn position(&mut self, partition: u32, producer: &Producer, world: &World) -> Committed;
     /// Outputs and position are durable.
-    fn settled(&mut self, world: &World);
+    fn settled(&mut self);
     /// Outputs that wait are dropped unsent.
     fn drop_outputs(&mut self);
     /// Whether there is nothing to do any more.

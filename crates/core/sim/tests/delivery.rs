@@ -43,7 +43,7 @@ const MUST_HAPPEN: [&str; 36] = [
     "bursts kept",
     "positions not told yet",
     "restores from state",
-    "batches read in silence",
+    "batches read again",
     "windows",
     "decisions",
     "alerts",

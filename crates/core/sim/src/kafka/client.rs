@@ -22,8 +22,8 @@ pub struct Producer {
     reached: BTreeSet<At>,
     /// The open transaction has reached anything at all.
     touched: bool,
-    /// Where the records of this burst were stored, by partition: first offset, and the one behind the last.
-    stored: BTreeMap<At, (i64, i64)>,
+    /// The offset behind the last record of this burst, by partition.
+    stored: BTreeMap<At, i64>,
 }
 
 impl Producer {
@@ -96,7 +96,7 @@ impl Producer {
                 kafka.log_mut(at).append((&first.key, &first.value), Some(stamp), now)
             };
             let offset = kafka.call(true, store)?;
-            self.stored.entry(at).or_insert((offset, offset)).1 = offset + 1;
+            self.stored.insert(at, offset + 1);
             self.waiting.pop_front();
         }
         Ok(())
@@ -107,9 +107,9 @@ impl Producer {
         self.stored.clear();
     }
 
-    /// Where the records of this burst were stored in a partition: first offset, and the one behind the last.
+    /// The offset behind the last record of this burst in a partition.
     #[must_use]
-    pub fn stored(&self, at: At) -> Option<(i64, i64)> {
+    pub fn stored(&self, at: At) -> Option<i64> {
         self.stored.get(&at).copied()
     }
 

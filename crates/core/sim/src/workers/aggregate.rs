@@ -25,7 +25,9 @@ impl Machine for Aggregating {
 
     fn restore((): &mut (), partition: u32, world: &mut World) -> Option<Self> {
         let committed = world.committed(Self::GROUP, partition)?;
-        let point = committed.as_ref().and_then(|committed| ResumePoint::from_metadata(&committed.metadata));
+        let point = committed.as_ref().and_then(|committed| {
+            ResumePoint::from_metadata(&committed.metadata).filter(|point| point.next_offset == committed.offset)
+        });
         let fresh_from = committed.map_or(0, |committed| committed.offset);
         let resume = |point: ResumePoint| {
             if world.breaks(Sabotage::GoOnWithoutReadingAgain) { point.next_offset } else { point.replay_from }
@@ -57,10 +59,14 @@ impl Machine for Aggregating {
         }
     }
 
+    fn is_restored(&self) -> bool {
+        self.next >= self.silent_below
+    }
+
     fn prepare(&mut self, _: u32, _: &mut World) {}
 
-    fn outboxes(&self) -> Vec<&Outbox> {
-        vec![&self.outbox]
+    fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     fn position(&mut self, _: u32, _: &Producer, _: &World) -> Committed {
@@ -68,7 +74,7 @@ impl Machine for Aggregating {
         Committed { offset: point.next_offset, metadata: point.to_metadata() }
     }
 
-    fn settled(&mut self, _: &World) {
+    fn settled(&mut self) {
         self.outbox.clear();
     }
 
@@ -86,20 +92,26 @@ impl Aggregating {
         if !world.is_there(at, self.next) {
             return;
         }
-        let silent = self.next < self.silent_below;
-        let mut most = world.rng.range(1, 60);
-        if silent {
-            most = most.min(self.silent_below - self.next);
+        if !self.is_restored() {
+            world.count("batches read again");
         }
+        let most = world.rng.range(1, 60);
         let (records, next) = world.kafka.read(at, self.next, most as usize);
         let rows = &world.scenario.partitions[at.partition as usize];
         let rows: Vec<_> = records.iter().map(|record| rows[record.offset as usize].clone()).collect();
         self.next = next;
-        let outputs = self.aggregator.step(AggregatorInput::Samples(&batch(at.partition as usize, &rows)));
-        if silent && !world.breaks(Sabotage::SpeakWhileRebuilding) {
-            world.count("batches read in silence");
-        } else {
-            self.keep(at.partition, outputs);
+        let mut outputs = self.aggregator.step(AggregatorInput::Samples(&batch(at.partition as usize, &rows)));
+        if !world.breaks(Sabotage::SpeakWhileRebuilding) {
+            outputs.retain(|output| self.is_news(output));
+        }
+        self.keep(at.partition, outputs);
+    }
+
+    /// What an earlier life refused is in the late topic. Panes do not close while it is read again what was read then.
+    fn is_news(&self, output: &AggregatorOutput) -> bool {
+        match output {
+            AggregatorOutput::Refused { position, .. } => position.offset() >= self.silent_below,
+            AggregatorOutput::Journal { .. } => true,
         }
     }
 

@@ -18,9 +18,8 @@ const ROUND_EVERY_MS: i64 = 8_000;
 /// A Decider, its outputs, how far it has read, and where its state is kept.
 pub struct Deciding {
     decider: Decider,
-    outputs: Outbox,
-    /// A round that leaves with this burst, and from where its restore reads the journal.
-    state: Outbox,
+    outbox: Outbox,
+    /// A round of state that waits in the outbox, by where a restore from it reads the journal.
     writing: Option<i64>,
     next: i64,
     /// What lies before was read by an earlier life: it is stepped again in silence.
@@ -28,9 +27,12 @@ pub struct Deciding {
     /// The last round that is durable, and the one that this burst makes so.
     kept: Option<Round>,
     keeping: Option<Round>,
-    round_at_ms: i64,
-    /// What this process's files say was compared with what holds.
-    compared_ms: Option<i64>,
+    /// State records of this partition stand before this offset.
+    state_end: i64,
+    /// When this life took the last round; none yet: it takes one with its first commit.
+    taken_ms: Option<i64>,
+    /// Which state of this process's files was compared with what holds.
+    compared: Option<bool>,
     /// What holds, where a restore forgot what is remembered for it; nothing, unless that rule is broken.
     forgotten: Vec<ControlChange>,
 }
@@ -65,7 +67,10 @@ impl Machine for Deciding {
         }
         let Some(position) = restoring.position else {
             let committed = world.committed(Self::GROUP, partition)?;
-            let Some(position) = committed.as_ref().and_then(|c| DeciderPosition::from_metadata(&c.metadata)) else {
+            let told = committed.as_ref().and_then(|committed| {
+                DeciderPosition::from_metadata(&committed.metadata).filter(|told| told.next_offset == committed.offset)
+            });
+            let Some(position) = told else {
                 return Some(Self::fresh(partition, committed.map_or(0, |committed| committed.offset), world));
             };
             restoring.position = Some(position);
@@ -114,7 +119,7 @@ impl Machine for Deciding {
         let last = records.last().map(|record| (record.offset, record.log_time));
         self.next = next;
         self.decider.reached(next);
-        if let Some((offset, log_time)) = last.filter(|_| self.next >= self.silent_below) {
+        if let Some((offset, log_time)) = last.filter(|_| self.is_restored()) {
             for change in std::mem::take(&mut self.forgotten) {
                 let record = JournalRecord::Control(change);
                 drop(self.decider.step(DeciderInput { record, offset, log_time }));
@@ -123,39 +128,40 @@ impl Machine for Deciding {
         self.compare(partition, world);
     }
 
+    fn is_restored(&self) -> bool {
+        self.next >= self.silent_below
+    }
+
     fn prepare(&mut self, partition: u32, world: &mut World) {
-        (self.writing, self.keeping) = (None, None);
-        self.state.clear();
-        if self.next < self.silent_below || (self.kept.is_some() && world.now_ms < self.round_at_ms) {
+        let is_due = self.taken_ms.is_none_or(|taken_ms| world.now_ms >= taken_ms + ROUND_EVERY_MS);
+        if !is_due || self.writing.is_some() {
             return;
         }
         let Some(checkpoint) = self.decider.checkpoint(self.next) else { return };
-        self.writing = Some(checkpoint.replay_from());
-        self.round_at_ms = world.now_ms + ROUND_EVERY_MS;
         for record in state::encode(&checkpoint) {
             let partition = Some(partition.cast_signed());
             let (key, value) = (Some(record.key.as_bytes()), Some(record.value.as_slice()));
-            self.state.push(OutputRef { topic: topics::STATE, partition, key, value, ..<_>::default() }, []);
+            self.outbox.push(OutputRef { topic: topics::STATE, partition, key, value, ..<_>::default() }, []);
         }
+        (self.writing, self.taken_ms) = (Some(checkpoint.replay_from()), Some(world.now_ms));
         world.count("rounds of state");
     }
 
-    fn outboxes(&self) -> Vec<&Outbox> {
-        vec![&self.outputs, &self.state]
+    fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     fn position(&mut self, partition: u32, producer: &Producer, world: &World) -> Committed {
         let at = At { topic: topics::STATE, partition };
         self.keeping = self.writing.map(|replay_from| {
-            let end = world.kafka.end(at);
-            let (from, until) = producer.stored(at).unwrap_or((end, end));
-            Round { replay_from, from, until }
+            let until = producer.stored(at).unwrap_or_else(|| world.kafka.end(at));
+            Round { replay_from, from: self.state_end, until }
         });
         let Some(Round { replay_from, from, until }) = self.keeping.or(self.kept) else {
             return Committed { offset: self.next, metadata: String::new() };
         };
         let position = DeciderPosition {
-            next_offset: self.next.max(self.silent_below),
+            next_offset: self.next,
             replay_from,
             state_from: from,
             state_until: until,
@@ -164,14 +170,15 @@ impl Machine for Deciding {
         Committed { offset: position.next_offset, metadata: position.to_metadata() }
     }
 
-    fn settled(&mut self, _: &World) {
+    fn settled(&mut self) {
         self.kept = self.keeping.take().or(self.kept);
+        self.state_end = self.kept.map_or(self.state_end, |kept| kept.until);
         self.drop_outputs();
     }
 
     fn drop_outputs(&mut self) {
-        self.outputs.clear();
-        self.state.clear();
+        self.writing = None;
+        self.outbox.clear();
     }
 
     fn is_done(&self, partition: u32, world: &World) -> bool {
@@ -200,18 +207,18 @@ impl Restoring {
 }
 
 impl Deciding {
-    fn with(decider: Decider, next: i64, silent_below: i64, kept: Option<Round>, round_at_ms: i64) -> Self {
+    fn with(decider: Decider, next: i64, silent_below: i64, kept: Option<Round>, state_end: i64) -> Self {
         Self {
             decider,
-            outputs: Outbox::default(),
-            state: Outbox::default(),
+            outbox: Outbox::default(),
             writing: None,
             next,
             silent_below,
             kept,
             keeping: None,
-            round_at_ms,
-            compared_ms: None,
+            state_end,
+            taken_ms: None,
+            compared: None,
             forgotten: Vec::new(),
         }
     }
@@ -222,8 +229,9 @@ impl Deciding {
         let generations =
             if world.breaks(Sabotage::ForgetGenerations) { BTreeMap::new() } else { generations(partition, world) };
         let from = from.max(world.kafka.start(At { topic: topics::SHUFFLE, partition }));
-        let decider = Decider::new(world.scenario.decider(), Control::journaled(generations));
-        Self::with(decider, from, from, None, world.now_ms)
+        let control = Control::beginning(changes(world.documents()), generations);
+        let state_end = world.kafka.last_stable(At { topic: topics::STATE, partition });
+        Self::with(Decider::new(world.scenario.decider(), control), from, from, None, state_end)
     }
 
     fn restored(partition: u32, position: DeciderPosition, checkpoint: Checkpoint, world: &mut World) -> Self {
@@ -238,28 +246,20 @@ impl Deciding {
         }
         let decider = Decider::restored(world.scenario.decider(), checkpoint, control);
         let kept = Some(Round { replay_from, from: state_from, until: state_until });
-        let round_at_ms = world.now_ms + ROUND_EVERY_MS;
-        Self { forgotten, ..Self::with(decider, replay_from, next_offset, kept, round_at_ms) }
+        Self { forgotten, ..Self::with(decider, replay_from, next_offset, kept, state_until) }
     }
 
     /// Appends to the journal how this process's files differ from what holds, once for each state of the files.
     fn compare(&mut self, partition: u32, world: &mut World) {
-        if self.next < self.silent_below {
+        if !self.is_restored() || self.compared == Some(world.documents_changed) {
             return;
         }
-        let passed_ms = world.passed_ms();
-        let changed = world.scenario.changed.as_ref().filter(|(at_ms, _)| passed_ms >= *at_ms);
-        let of_ms = changed.map_or(0, |(at_ms, _)| *at_ms);
-        if self.compared_ms == Some(of_ms) {
-            return;
-        }
-        self.compared_ms = Some(of_ms);
-        let wanted = changes(changed.map_or(&world.scenario.documents, |(_, documents)| documents));
-        for change in self.decider.control_difference(&wanted).changes {
+        self.compared = Some(world.documents_changed);
+        for change in self.decider.control_difference(&changes(world.documents())).changes {
             let record = journal::encode(&JournalRecord::Control(change));
             let partition = Some(partition.cast_signed());
             let output = OutputRef { topic: topics::SHUFFLE, partition, value: Some(&record), ..<_>::default() };
-            self.outputs.push(output, []);
+            self.outbox.push(output, []);
             world.count("changes of control");
         }
     }
@@ -267,7 +267,7 @@ impl Deciding {
     fn keep(&mut self, partition: u32, output: &DeciderOutput) {
         let (topic, key, value) = record_of(output);
         let (partition, key, value) = (Some(partition.cast_signed()), Some(key.as_bytes()), Some(value.as_slice()));
-        self.outputs.push(OutputRef { topic, partition, key, value, ..<_>::default() }, []);
+        self.outbox.push(OutputRef { topic, partition, key, value, ..<_>::default() }, []);
     }
 }
 

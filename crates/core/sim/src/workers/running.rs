@@ -108,7 +108,7 @@ impl<M: Machine> Running<M> {
                 world.count("partitions restored");
             }
         } else if !self.partitions.is_empty() && world.now_ms >= self.burst_at_ms {
-            self.partitions.iter_mut().for_each(|(&partition, machine)| machine.prepare(partition, world));
+            self.restored().for_each(|(partition, machine)| machine.prepare(partition, world));
             self.burst = Some(Burst::new(world.guarantee));
         } else if !self.partitions.is_empty() {
             let owned: Vec<u32> = self.partitions.keys().copied().collect();
@@ -123,6 +123,12 @@ impl<M: Machine> Running<M> {
         Turn::Done
     }
 
+    /// The partitions that it speaks for.
+    fn restored(&mut self) -> impl Iterator<Item = (u32, &mut M)> {
+        let restored = self.partitions.iter_mut().filter(|(_, machine)| machine.is_restored());
+        restored.map(|(&partition, machine)| (partition, machine))
+    }
+
     /// Takes note of what the group has given and taken. Who missed a generation may have lost everything in between.
     fn rebalance(&mut self, generation: i32, assigned: &BTreeSet<u32>, world: &mut World) {
         let kept: BTreeSet<u32> = if generation == self.generation + 1 { assigned.clone() } else { BTreeSet::new() };
@@ -131,7 +137,7 @@ impl<M: Machine> Running<M> {
             world.count("partitions lost");
             let machine = self.partitions.remove(&partition);
             if let Some(machine) = machine.filter(|_| world.breaks(Sabotage::KeepOutputsOfLostPartitions)) {
-                self.orphans.extend(machine.outboxes().into_iter().cloned());
+                self.orphans.push(machine.outbox().clone());
             }
         }
         self.restoring.clear();
@@ -162,7 +168,7 @@ impl<M: Machine> Running<M> {
         match burst.next() {
             Next::Call(_) => self.burst = Some(burst),
             Next::End(Outcome::Committed) => {
-                self.partitions.values_mut().for_each(|machine| machine.settled(world));
+                self.restored().for_each(|(_, machine)| machine.settled());
                 self.told.append(&mut self.telling);
                 self.orphans.clear();
                 self.burst_at_ms = world.now_ms + BURST_EVERY_MS.1;
@@ -171,7 +177,7 @@ impl<M: Machine> Running<M> {
                 world.count("bursts kept");
                 self.producer.forget();
                 if world.breaks(Sabotage::DropOutputsAfterAnAbort) {
-                    self.partitions.values_mut().for_each(M::drop_outputs);
+                    self.restored().for_each(|(_, machine)| machine.drop_outputs());
                 }
                 self.burst_at_ms = world.now_ms + world.rng.range(0, BURST_EVERY_MS.0);
             }
@@ -186,7 +192,8 @@ impl<M: Machine> Running<M> {
             Call::Begin => reply(self.producer.begin(kafka)),
             Call::Send => {
                 self.producer.forget_stored();
-                let outboxes = self.partitions.values().flat_map(M::outboxes).chain(&self.orphans);
+                let restored = self.partitions.values().filter(|machine| machine.is_restored());
+                let outboxes = restored.map(M::outbox).chain(&self.orphans);
                 let outside = world.sabotage == Some(Sabotage::SendOutsideTheTransaction);
                 for (output, _) in outboxes.flat_map(Outbox::iter) {
                     let at =
@@ -232,10 +239,10 @@ impl<M: Machine> Running<M> {
         }
     }
 
-    /// The position of every partition, moved or not.
+    /// The position of every partition that it speaks for, moved or not.
     fn positions(&mut self, world: &World) -> BTreeMap<u32, Committed> {
         let mut positions = BTreeMap::new();
-        for (&partition, machine) in &mut self.partitions {
+        for (&partition, machine) in self.partitions.iter_mut().filter(|(_, machine)| machine.is_restored()) {
             let position = machine.position(partition, &self.producer, world);
             self.telling.insert(partition, position.offset);
             let moved = self.told.get(&partition) != Some(&position.offset);
@@ -261,7 +268,7 @@ impl<M: Machine> Running<M> {
 }
 
 fn waiting<M: Machine>(machine: &M) -> usize {
-    machine.outboxes().iter().map(|outbox| outbox.len()).sum()
+    machine.outbox().len()
 }
 
 /// The call that is made where the order of calls is broken on purpose.
