@@ -14,12 +14,16 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod broker;
+pub(crate) mod bulk;
 pub(crate) mod compare;
 pub(crate) mod decided;
 pub(crate) mod delivery;
 pub(crate) mod exact;
 pub(crate) mod feeder;
 pub(crate) mod fleet;
+pub(crate) mod http;
+pub(crate) mod memory;
+pub(crate) mod own_broker;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod run;

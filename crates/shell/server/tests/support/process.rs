@@ -133,6 +133,15 @@ impl Process {
         }
     }
 
+    /// Its log, once it has ended; it must have exited with 0.
+    pub(crate) fn succeeded(&mut self) -> Option<String> {
+        let status = self.child.try_wait().expect("a child of ours")?;
+        let log = self.log();
+        assert!(status.success(), "tidegauge {}: {status}\n{}", self.arguments, end_of(&log));
+        self.assert_no_panic();
+        Some(log)
+    }
+
     /// Ends it as `kill -9` does.
     pub(crate) fn kill(mut self) {
         self.assert_runs();

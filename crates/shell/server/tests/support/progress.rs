@@ -71,6 +71,12 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// Whether every partition of both stages stands elsewhere.
+    pub(crate) fn all_differ(&self, before: &Self) -> bool {
+        let differ = |now: &Positions, before: &Positions| now.iter().all(|(at, now)| before.get(at) != Some(now));
+        differ(&self.aggregate, &before.aggregate) && differ(&self.decide, &before.decide)
+    }
+
     /// Whether both stages stand elsewhere.
     pub(crate) fn both_differ(&self, before: &Self) -> bool {
         self.aggregate != before.aggregate && self.decide != before.decide
