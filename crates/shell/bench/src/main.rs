@@ -23,9 +23,11 @@ const BYTES_PER_MIB: f64 = 1_048_576.0;
 fn main() -> anyhow::Result<()> {
     let setting = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let guarantee = setting("GUARANTEE", "at_least_once");
-    ensure!(guarantee == "at_least_once", "GUARANTEE={guarantee}: tidegauge offers at_least_once so far");
+    let offered = ["at_least_once", "exactly_once"].contains(&guarantee.as_str());
+    ensure!(offered, "GUARANTEE={guarantee}: tidegauge offers at_least_once and exactly_once");
     let (out_topic, jobs) = (setting("OUT_TOPIC", "out"), setting("JOBS", "AB"));
-    let config = configuration(&setting("BOOTSTRAP", "127.0.0.1:19092"), &setting("TOPIC", "telemetry"), &out_topic)?;
+    let (bootstrap, topic) = (setting("BOOTSTRAP", "127.0.0.1:19092"), setting("TOPIC", "telemetry"));
+    let config = configuration(&bootstrap, &topic, &out_topic, &guarantee)?;
     let admin = Admin::new(&config.kafka.connection)?;
     for topic in topics::wanted(&config) {
         admin.create(&topic).with_context(|| format!("creating {}", topic.name))?;
@@ -40,11 +42,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn configuration(bootstrap: &str, topic: &str, out_topic: &str) -> anyhow::Result<Config> {
+fn configuration(bootstrap: &str, topic: &str, out_topic: &str, delivery: &str) -> anyhow::Result<Config> {
     let own = |name: &str| format!("{out_topic}.{name}");
     let settings = [
         ("kafka.bootstrap", format!("[\"{bootstrap}\"]")),
         ("kafka.group", out_topic.to_owned()),
+        ("delivery", delivery.to_owned()),
         ("topics.telemetry", format!("[{topic}]")),
         ("topics.shuffle", own("shuffle")),
         ("topics.windows", own("windows")),

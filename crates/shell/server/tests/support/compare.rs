@@ -73,9 +73,9 @@ impl Said {
         let id = record.header("ce_id");
         let mut about = DefaultHasher::new();
         if id.is_empty() {
-            content.hash(&mut about)
+            content.hash(&mut about);
         } else {
-            (record.header("ce_type"), id).hash(&mut about)
+            (record.header("ce_type"), id).hash(&mut about);
         }
         Self { about: about.finish(), content, partition: record.partition, offset: record.offset }
     }
@@ -174,7 +174,8 @@ mod tests {
         let changed = record("k", "b", "9", &[]);
         let other_header = record("k", "b", "2", &[("content-type", "application/json")]);
         let caused = record("k", "b", "2", &[("tidegauge.cause.partition", "7"), ("tidegauge.cause.offset", "99")]);
-        let cases: [(&str, Vec<&Record>, &[(Kind, usize)]); 11] = [
+        type Case<'a> = (&'a str, Vec<&'a Record>, &'a [(Kind, usize)]);
+        let cases: [Case<'_>; 11] = [
             ("equal", vec![&a, &b, &c], &[]),
             ("provenance may differ", vec![&a, &caused, &c], &[]),
             ("missing in the middle", vec![&a, &c], &[(Kind::Missing, 1)]),

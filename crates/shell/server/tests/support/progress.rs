@@ -5,6 +5,7 @@ use super::process::{Deployment, Process};
 use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::groups::GroupInfo;
 use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -122,7 +123,7 @@ pub(crate) fn owners(broker: &Broker, group: &str) -> BTreeMap<i32, String> {
     let client = broker.consumer(group, "read_committed");
     let found = client.fetch_group_list(Some(group), ANSWER).expect("the group's description");
     let mut owners = BTreeMap::new();
-    for member in found.groups().iter().flat_map(|group| group.members()) {
+    for member in found.groups().iter().flat_map(GroupInfo::members) {
         for partition in assigned(member.assignment().unwrap_or_default()).unwrap_or_default() {
             owners.insert(partition, member.client_id().to_owned());
         }
