@@ -278,7 +278,7 @@ fn control_state_survives() {
         process.kill();
         let ends = tail.ends();
         let is_live = |span: &&Span| ends.get(&span.target).is_some_and(|end| (span.from..span.to).contains(end));
-        assert!(is_live(&span), "{span:?} is over at {:?}", ends.get(&span.target));
+        assert!(is_live(span), "{span:?} is over at {:?}", ends.get(&span.target));
         all.iter().filter(is_live).for_each(|span| *hit.entry(span.memory).or_default() += 1);
     }
     say(&format!("{test}: {} kills, in the middle of {hit:?} of {} spans", kills.len(), all.len()));

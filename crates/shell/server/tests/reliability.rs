@@ -7,7 +7,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -76,8 +76,7 @@ impl<'a> Load<'a> {
         let begin = Instant::now();
         loop {
             let held = owners(self.broker, &self.deployment.group("decide"));
-            let nodes: std::collections::BTreeSet<_> =
-                held.values().filter_map(|client| client.split('-').next()).collect();
+            let nodes: BTreeSet<_> = held.values().filter_map(|client| client.split('-').next()).collect();
             if held.len() == SHUFFLE_PARTITIONS as usize && nodes.len() == count {
                 break;
             }
@@ -91,9 +90,9 @@ impl<'a> Load<'a> {
 
     /// The greatest time without a commit of each partition, from `since` to the end of the watch.
     fn gaps(&self, since: Instant) -> Vec<Duration> {
-        let mut last: BTreeMap<i32, (Instant, Duration)> = BTreeMap::new();
         let mut before = self.commits.positions();
-        before.keys().for_each(|partition| drop(last.insert(*partition, (since, Duration::ZERO))));
+        let mut last: BTreeMap<i32, (Instant, Duration)> =
+            before.keys().map(|partition| (*partition, (since, Duration::ZERO))).collect();
         while since.elapsed() < WATCH {
             sleep(EVERY);
             let positions = self.commits.positions();
