@@ -4,7 +4,6 @@ use super::{At, Committed, Epoch, Kafka, Member, Participant, ProducerId, Stamp,
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 struct Waiting {
-    at: At,
     key: Vec<u8>,
     value: Vec<u8>,
     sequence: i64,
@@ -16,7 +15,8 @@ pub struct Producer {
     id: Option<String>,
     producer: ProducerId,
     epoch: Epoch,
-    waiting: VecDeque<Waiting>,
+    /// By partition: those of one keep their order, those of several do not.
+    waiting: BTreeMap<At, VecDeque<Waiting>>,
     sequences: BTreeMap<At, i64>,
     /// Partitions that the open transaction has reached.
     reached: BTreeSet<At>,
@@ -44,7 +44,7 @@ impl Producer {
             id: id.map(str::to_owned),
             producer,
             epoch,
-            waiting: VecDeque::new(),
+            waiting: BTreeMap::new(),
             sequences: BTreeMap::new(),
             reached: BTreeSet::new(),
             touched: false,
@@ -66,7 +66,8 @@ impl Producer {
     /// Hands a record over.
     pub fn send(&mut self, at: At, key: &[u8], value: &[u8]) {
         let sequence = self.sequences.entry(at).or_insert(0);
-        self.waiting.push_back(Waiting { at, key: key.to_vec(), value: value.to_vec(), sequence: *sequence });
+        let record = Waiting { key: key.to_vec(), value: value.to_vec(), sequence: *sequence };
+        self.waiting.entry(at).or_default().push_back(record);
         *sequence += 1;
     }
 
@@ -77,12 +78,15 @@ impl Producer {
     /// [`Trouble::Again`] while something waits; [`Trouble::Refused`] if a record will not be stored.
     pub fn flush(&mut self, kafka: &mut Kafka) -> Result<(), Trouble> {
         let mut patience = kafka.rng.range(1, 40);
-        while let Some(first) = self.waiting.front() {
+        while !self.waiting.is_empty() {
             if patience == 0 {
                 return Err(Trouble::Again);
             }
             patience -= 1;
-            let (producer, epoch, at) = (self.producer, self.epoch, first.at);
+            let place = kafka.rng.range(0, self.waiting.len() as i64) as usize;
+            let Some((&at, records)) = self.waiting.iter().nth(place) else { break };
+            let Some(first) = records.front() else { break };
+            let (producer, epoch) = (self.producer, self.epoch);
             if let Some(id) = self.id.as_deref().filter(|_| !self.reached.contains(&at)) {
                 self.touched = true;
                 let add =
@@ -97,7 +101,10 @@ impl Producer {
             };
             let offset = kafka.call(true, store)?;
             self.stored.insert(at, offset + 1);
-            self.waiting.pop_front();
+            if let Some(records) = self.waiting.get_mut(&at) {
+                records.pop_front();
+            }
+            self.waiting.retain(|_, records| !records.is_empty());
         }
         Ok(())
     }
