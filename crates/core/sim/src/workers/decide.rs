@@ -241,7 +241,7 @@ impl Deciding {
         let forgets = world.breaks(Sabotage::ForgetControlState);
         let forgotten = if forgets { checkpoint.documents().to_vec() } else { Vec::new() };
         let control = forgets.then(|| Control::journaled(generations(partition, world)));
-        if checkpoint.next_offset > next_offset {
+        if checkpoint.next_offset > next_offset && !world.breaks(Sabotage::ReadStatePastThePosition) {
             world.problems.push(format!("partition {partition}: state of {} for {position:?}", checkpoint.next_offset));
         }
         let decider = Decider::restored(world.scenario.decider(), checkpoint, control);
