@@ -104,8 +104,13 @@ mod tests {
         let version = |found| PositionError::Version { found, expected: VERSION };
         let foreign = |chars| PositionError::Foreign { chars };
         let whole = position.to_metadata();
-        let cases =
-            [("hello", foreign(5)), ("AA", version(0)), ("AQ", version(1)), ("Ag", foreign(2)), (&whole[..54], foreign(54))];
+        let cases = [
+            ("hello", foreign(5)),
+            ("AA", version(0)),
+            ("AQ", version(1)),
+            ("Ag", foreign(2)),
+            (&whole[..54], foreign(54)),
+        ];
         for (other, error) in cases {
             assert_eq!(DeciderPosition::parse(other), Err(error), "{other}");
             assert_eq!(DeciderPosition::from_metadata(other), None, "{other}");

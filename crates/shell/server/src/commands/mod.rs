@@ -2,6 +2,7 @@
 
 pub mod generate;
 pub mod produce;
+pub mod state;
 pub mod status;
 pub mod tail;
 pub mod topics;
