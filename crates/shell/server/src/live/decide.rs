@@ -148,7 +148,12 @@ impl<'a> Decide<'a> {
             tracing::warn!(topic = at.topic, partition = at.partition, "not put into force: {refused}");
             self.shared.refused(refused);
         }
-        let unwanted = if self.shared.prunes() { difference.unwanted } else { Vec::new() };
+        let unwanted = if self.shared.prunes() {
+            difference.unwanted
+        } else {
+            difference.unwanted.iter().for_each(|held| self.shared.goes_on(held));
+            Vec::new()
+        };
         for change in difference.changes.into_iter().chain(unwanted) {
             let ControlChange { name, version, document, .. } = &change;
             let verb = if document.is_some() { "put into force" } else { "taken away" };
