@@ -1,0 +1,261 @@
+//! Where the machine of each partition comes from: the log's beginning, or the last checkpoint before the stretch.
+//!
+//! Checkpoints are found by reading the state topic from a little before the stretch on, by the broker's time: rounds
+//! are written once a minute, so few are read. If none is there, all that there is of the topic is read.
+
+use super::log::LogReader;
+use super::range::Span;
+use super::stretch::Stretch;
+use crate::config::Config;
+use crate::exit::{Code, Failure};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
+use std::time::Duration;
+use tidegauge_engine::state::StateReader;
+use tidegauge_engine::{Checkpoint, DeciderPosition};
+use tidegauge_model::EventTime;
+
+/// How far before the stretch the search begins: many times the distance of two checkpoints.
+const BEFORE: Duration = Duration::from_secs(15 * 60);
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Where a machine comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// With nothing known, at this offset: the log's beginning.
+    Fresh(i64),
+    /// From a checkpoint, whose records are in this range of the state topic.
+    Restored { state: Range<i64>, next_offset: i64, read_from: i64 },
+}
+
+impl Start {
+    /// The first offset that has to be read.
+    pub(super) fn read_from(&self) -> i64 {
+        match self {
+            Self::Fresh(offset) | Self::Restored { read_from: offset, .. } => *offset,
+        }
+    }
+}
+
+/// What to do for each span. With `verify` no further than the live system has come.
+pub(super) fn find(
+    config: &Config,
+    verify: bool,
+    reader: &mut LogReader,
+    spans: &[Span],
+) -> anyhow::Result<Vec<Stretch>> {
+    let done = if verify { decided(config, spans)? } else { BTreeMap::new() };
+    let (mut stretches, mut unreachable) = (Vec::new(), Vec::new());
+    for span in spans {
+        let mut search = Search::new(config, span);
+        match search.run(reader)? {
+            Some((from, start)) => {
+                let to = done.get(&span.partition).map_or(span.to, |&done| span.to.min(done));
+                if from < to {
+                    stretches.push(Stretch { partition: span.partition, from, to, start });
+                }
+            }
+            None => unreachable.push(search.apology(reader)?),
+        }
+    }
+    if unreachable.is_empty() { Ok(stretches) } else { Err(Failure::new(Code::Data, unreachable.join("; ")).into()) }
+}
+
+/// How far the live system has decided, by partition: the positions that it has committed. Nobody joins its group.
+fn decided(config: &Config, spans: &[Span]) -> anyhow::Result<BTreeMap<i32, i64>> {
+    let group = format!("{}-decide", config.kafka.group);
+    let consumer: BaseConsumer = config.kafka.connection.consumer("replay-positions", &group).create()?;
+    let mut asked = TopicPartitionList::new();
+    for span in spans {
+        asked.add_partition(&config.topics.shuffle, span.partition);
+    }
+    let unavailable = |error: rdkafka::error::KafkaError| {
+        Failure::new(Code::Unavailable, format!("asking for the positions of group {group}: {error}"))
+    };
+    let answer = consumer.committed_offsets(asked, ANSWER).map_err(unavailable)?;
+    let position = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        let offset = element.offset().to_raw().filter(|&offset| offset >= 0)?;
+        let position = DeciderPosition::from_metadata(element.metadata());
+        Some((element.partition(), position.map_or(offset, |position| position.next_offset)))
+    };
+    let found: BTreeMap<i32, i64> = answer.elements().iter().filter_map(position).collect();
+    match spans.iter().find(|span| !found.contains_key(&span.partition)) {
+        None => Ok(found),
+        Some(span) => {
+            let message = format!(
+                "group {group} has no position in {} [{}]: nothing was decided there yet that could be verified",
+                config.topics.shuffle, span.partition
+            );
+            Err(Failure::new(Code::Data, message).into())
+        }
+    }
+}
+
+/// The search for the last checkpoint that a span can begin with.
+struct Search<'s> {
+    shuffle: &'s str,
+    state: &'s str,
+    pane: Duration,
+    span: &'s Span,
+    /// The first checkpoint from which the log is still there.
+    earliest: Option<(i64, Start)>,
+    /// The last one that is not beyond the wanted offset.
+    last: Option<(i64, Start)>,
+    /// The first record that could not be used.
+    trouble: Option<String>,
+}
+
+impl<'s> Search<'s> {
+    fn new(config: &'s Config, span: &'s Span) -> Self {
+        let (shuffle, state) = (config.topics.shuffle.as_str(), config.topics.state.as_str());
+        Self { shuffle, state, pane: config.time.pane, span, earliest: None, last: None, trouble: None }
+    }
+
+    /// The offset at which outputs begin, and where the machine comes from.
+    fn run(&mut self, reader: &mut LogReader) -> anyhow::Result<Option<(i64, Start)>> {
+        let &Span { partition, first, from, .. } = self.span;
+        if first == 0 && from.unwrap_or(0) == 0 {
+            return Ok(Some((0, Start::Fresh(0))));
+        }
+        let (begin, end) = reader.bounds(self.state, partition)?;
+        let near = match from {
+            Some(from) => self.near(reader, from)?.unwrap_or(begin).max(begin),
+            None => begin,
+        };
+        self.scan(reader, near..end)?;
+        if self.last.is_none() && near > begin {
+            self.scan(reader, begin..end)?;
+        }
+        let found = match from {
+            Some(from) => self.last.clone().map(|(_, start)| (from, start)),
+            None => self.earliest.clone(),
+        };
+        if found.is_none() && first == 0 {
+            self.report_trouble();
+            return Ok(Some((from.unwrap_or(0), Start::Fresh(0))));
+        }
+        if found.is_some() {
+            self.report_trouble();
+        }
+        Ok(found)
+    }
+
+    /// A checkpoint was passed over: the one before it serves as well.
+    fn report_trouble(&self) {
+        if let Some(trouble) = &self.trouble {
+            tracing::warn!(trouble, "a checkpoint was passed over");
+        }
+    }
+
+    /// The state offset of some time before `from`.
+    fn near(&self, reader: &mut LogReader, from: i64) -> anyhow::Result<Option<i64>> {
+        match time_of(reader, self.shuffle, self.span, from)? {
+            None => Ok(None),
+            Some(at) => reader.offset_at(self.state, self.span.partition, at.minus(BEFORE)),
+        }
+    }
+
+    fn scan(&mut self, reader: &mut LogReader, range: Range<i64>) -> anyhow::Result<()> {
+        let mut rounds = StateReader::default();
+        // Records of two rounds may be mixed where two owners wrote for a while, hence the one before the last.
+        let mut ends = [range.start; 2];
+        let (topic, partition) = (self.state, self.span.partition);
+        reader.read_while(topic, partition, range, |row| {
+            match rounds.push(row.offset(), row.value().unwrap_or_default()) {
+                Ok(None) => {}
+                Ok(Some(checkpoint)) => {
+                    let state = ends[0]..row.offset() + 1;
+                    ends = [ends[1], row.offset() + 1];
+                    return Ok(self.consider(&checkpoint, state));
+                }
+                Err(error) => {
+                    self.trouble.get_or_insert_with(|| format!("{topic} [{partition}]: {error}"));
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    fn consider(&mut self, checkpoint: &Checkpoint, state: Range<i64>) -> ControlFlow<()> {
+        let (next_offset, read_from) = (checkpoint.next_offset, checkpoint.replay_from());
+        if self.span.from.is_some_and(|from| next_offset > from) {
+            if read_from >= self.span.first && self.earliest.is_none() {
+                self.earliest = Some((next_offset, Start::Restored { state, next_offset, read_from }));
+            }
+            return ControlFlow::Break(());
+        }
+        if read_from < self.span.first {
+            return ControlFlow::Continue(()); // the log that it needs is gone
+        }
+        if checkpoint.pane() != self.pane {
+            let (topic, partition) = (self.state, self.span.partition);
+            let (found, pane) = (checkpoint.pane(), self.pane);
+            let message = format!("{topic} [{partition}]: panes were {found:?} wide, and are {pane:?} by now");
+            self.trouble.get_or_insert(message);
+            return ControlFlow::Continue(());
+        }
+        let found = (next_offset, Start::Restored { state, next_offset, read_from });
+        self.earliest.get_or_insert_with(|| found.clone());
+        self.last = Some(found);
+        if self.span.from.is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Why there is no way to begin there, and where there is one.
+    fn apology(&self, reader: &mut LogReader) -> anyhow::Result<String> {
+        let &Span { partition, first, from, .. } = self.span;
+        let wanted = from.map_or_else(|| "its beginning".to_owned(), |from| format!("offset {from}"));
+        let mut text = format!(
+            "{} [{partition}] cannot be replayed from {wanted}: the log begins at offset {first}, and there is no \
+             checkpoint in {} that serves",
+            self.shuffle, self.state
+        );
+        if let Some(trouble) = &self.trouble {
+            text.push_str(&format!(" ({trouble})"));
+        }
+        if let Some((offset, _)) = &self.earliest {
+            let at = time_of(reader, self.shuffle, self.span, *offset)?;
+            let at = at.map_or_else(String::new, |at| format!(", {at}"));
+            text.push_str(&format!("; it is possible from offset {offset} on{at}"));
+        }
+        Ok(text)
+    }
+}
+
+/// When the first record at or after `offset` was stored.
+fn time_of(reader: &mut LogReader, topic: &str, span: &Span, offset: i64) -> anyhow::Result<Option<EventTime>> {
+    let (_, end) = reader.bounds(topic, span.partition)?;
+    let mut at = None;
+    reader.read_while(topic, span.partition, offset.max(span.first)..end, |row| {
+        at = Some(EventTime::from_millis(row.timestamp_ms()));
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(at)
+}
+
+/// Reads the checkpoint of a start back.
+pub(super) fn load(
+    reader: &mut LogReader,
+    topic: &str,
+    partition: i32,
+    state: Range<i64>,
+    start: &Start,
+) -> anyhow::Result<Checkpoint> {
+    let mut rounds = StateReader::default();
+    let mut found = None;
+    let mut trouble = None;
+    reader.read(topic, partition, state, |row| {
+        match rounds.push(row.offset(), row.value().unwrap_or_default()) {
+            Ok(Some(checkpoint)) => found = Some(checkpoint),
+            Ok(None) => {}
+            Err(error) => trouble = Some(error),
+        }
+        Ok(())
+    })?;
+    let is_it = |checkpoint: &Checkpoint| matches!(start, Start::Restored { next_offset, .. } if *next_offset == checkpoint.next_offset);
+    found.filter(is_it).ok_or_else(|| {
+        let trouble = trouble.unwrap_or_else(|| rounds.incomplete());
+        Failure::new(Code::Data, format!("{topic} [{partition}]: {trouble}")).into()
+    })
+}
