@@ -6,6 +6,7 @@ use super::{ANSWER, join, originals};
 use crate::config::{Config, IngestFormat};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidegauge_engine::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, ResumePoint};
 use tidegauge_kafka::batch::{Batch, Event, Message};
@@ -345,7 +346,7 @@ fn warn(at: &TopicPartition, partition: &mut Partition) {
     }
 }
 
-pub(crate) fn decode_config(config: &Config) -> DecodeConfig {
+fn decode_config(config: &Arc<Config>) -> DecodeConfig {
     let ingest = &config.ingest;
     DecodeConfig {
         format: match ingest.format {

@@ -23,7 +23,6 @@ pub mod publish;
 pub mod schemas;
 mod shared;
 
-pub(crate) use aggregate::decode_config;
 pub use publish::{OutputRecord, Publish};
 pub use schemas::SchemaSource;
 

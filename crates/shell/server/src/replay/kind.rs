@@ -1,6 +1,7 @@
 //! The kinds of outputs, where they stand, and which headers say how they came to be.
 
 use crate::config::TopicsConfig;
+use crate::live::CAUSE_HEADERS;
 use tidegauge_engine::DeciderOutput;
 
 /// A kind of output of a Decider.
@@ -55,7 +56,6 @@ impl Kind {
     }
 }
 
-const CAUSE: &str = "tidegauge.cause.";
 
 /// Which journal record led to an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) struct Provenance {
 impl Provenance {
     /// Whether a header is part of it, and so may differ between two runs that are equal.
     pub(super) fn is_named(header: &str) -> bool {
-        header.starts_with(CAUSE)
+        CAUSE_HEADERS.contains(&header)
     }
 
     /// As the headers of a record say; `None` if they do not.
@@ -75,10 +75,10 @@ impl Provenance {
         let (mut partition, mut offset) = (None, None);
         for (name, value) in headers {
             let number = || std::str::from_utf8(value).ok()?.parse::<i64>().ok();
-            match name.strip_prefix(CAUSE) {
-                Some("partition") => partition = number().and_then(|number| i32::try_from(number).ok()),
-                Some("offset") => offset = number(),
-                _ => {}
+            match CAUSE_HEADERS.iter().position(|header| *header == name) {
+                Some(0) => partition = number().and_then(|number| i32::try_from(number).ok()),
+                Some(_) => offset = number(),
+                None => {}
             }
         }
         Some(Self { partition: partition?, offset: offset? })

@@ -3,11 +3,12 @@
 use super::log::LogReader;
 use super::start::{self, Start};
 use crate::config::Config;
+use crate::live::decider_config;
+use std::collections::BTreeMap;
 use tidegauge_engine::journal::{self, JournalError};
-use tidegauge_engine::{Control, Decider, DeciderConfig, DeciderInput, DeciderOutput, WindowRule};
+use tidegauge_engine::{Control, ControlChange, Decider, DeciderConfig, DeciderInput, DeciderOutput};
 use tidegauge_model::{EventTime, Mode};
 use tidegauge_policy::Policy;
-use tidegauge_window::SourceRules;
 
 /// What every Decider of a replay is built from.
 #[derive(Clone, Debug)]
@@ -25,35 +26,11 @@ impl Setup {
         Self { config: decider_config(config), fixed }
     }
 
-    /// With the configured policies as they are: what a run over the telemetry decides by.
-    pub(super) fn configured(config: &Config) -> Self {
-        let control = Control::fixed(config.policies.clone(), config.alerts.clone());
-        Self { config: decider_config(config), fixed: Some(control) }
-    }
-
-    /// A Decider that knows nothing yet.
-    pub(super) fn fresh(&self) -> Decider {
-        Decider::new(self.config.clone(), self.fixed.clone().unwrap_or_default())
-    }
-}
-
-fn decider_config(config: &Config) -> DeciderConfig {
-    let time = &config.time;
-    let rule = |window: &crate::config::WindowConfig| WindowRule {
-        spec: window.spec,
-        agent: window.agent,
-        instance: window.instance,
-    };
-    DeciderConfig {
-        topics: config.topics.telemetry.iter().map(|topic| topic.as_str().into()).collect(),
-        rules: SourceRules {
-            max_skew: time.max_skew,
-            idle_after: time.idle_after,
-            stall_after: time.stall_after,
-            ..SourceRules::default()
-        },
-        pane: time.pane,
-        windows: config.windows.iter().map(rule).collect(),
+    /// A Decider that knows nothing yet; unless something else is fixed, `documents` hold until the journal says
+    /// otherwise, as where a live one begins.
+    pub(super) fn fresh(&self, documents: impl IntoIterator<Item = ControlChange>) -> Decider {
+        let control = self.fixed.clone().unwrap_or_else(|| Control::beginning(documents, BTreeMap::new()));
+        Decider::new(self.config.clone(), control)
     }
 }
 
@@ -73,7 +50,7 @@ impl Machine {
         start: &Start,
     ) -> anyhow::Result<(Self, i64)> {
         let decider = match start {
-            Start::Fresh(_) => setup.fresh(),
+            Start::Fresh { documents, .. } => setup.fresh(documents.iter().cloned()),
             Start::Restored { state, .. } => {
                 let checkpoint = start::load(reader, state_topic, partition, state.clone(), start)?;
                 Decider::restored(setup.config.clone(), checkpoint, setup.fixed.clone())

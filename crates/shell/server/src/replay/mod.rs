@@ -27,6 +27,7 @@ pub mod range;
 mod recorded;
 mod scratch;
 mod sink;
+mod standing;
 mod start;
 mod stretch;
 mod telemetry;
@@ -123,9 +124,17 @@ pub fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
     }
     let mut sum = Counts::default();
     counts.iter().for_each(|(_, counts)| sum.join(*counts));
-    let size = format!("{} partitions; {}", stretches.len(), progress.finish());
+    let foreign = match sum.foreign {
+        0 => String::new(),
+        count => format!("{count} records that are none of the journal; "),
+    };
+    let size = format!("{foreign}{} partitions; {}", stretches.len(), progress.finish());
     match (&verification, &backtest) {
-        (Some(verification), _) => conclude(config, &verification.outcome(), &size),
+        (Some(verification), _) => {
+            let is_whole = options.to == Point::End;
+            let standing = if is_whole { standing::check(config, &found)? } else { Vec::new() };
+            conclude(config, &verification.outcome(), &standing, &size)
+        }
         (None, Some(backtest)) => {
             let table = backtest.table(config, &found, &causes)?;
             commands::print(&format!("{table}backtest: {}; {size}\n", sum.text()))
@@ -135,14 +144,19 @@ pub fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
 }
 
 /// Says what a verification has shown.
-fn conclude(config: &Config, outcome: &verify::Outcome, size: &str) -> anyhow::Result<()> {
-    let Some(first) = outcome.first() else {
-        return commands::print(&format!("{}; {size}\n", outcome.text()));
-    };
-    let mut reader = LogReader::new(&config.kafka, "replay-difference")?;
-    let text = first.describe(&mut reader, &config.topics)?;
-    commands::print(&format!("{}; {size}\nfirst difference: {text}\n", outcome.text()))?;
-    let count = outcome.differences();
+fn conclude(config: &Config, outcome: &verify::Outcome, standing: &[String], size: &str) -> anyhow::Result<()> {
+    let mut text = format!("{}; {size}\n", outcome.text());
+    if let Some(first) = outcome.first() {
+        let mut reader = LogReader::new(&config.kafka, "replay-difference")?;
+        let told = first.describe(&mut reader, &config.topics)?;
+        text.push_str(&format!("first difference: {told}\n"));
+    }
+    text.extend(standing.iter().map(|line| format!("standing decision of {line}\n")));
+    commands::print(&text)?;
+    let count = outcome.differences() + standing.len() as u64;
+    if count == 0 {
+        return Ok(());
+    }
     let message = format!(
         "{count} {} from what was recorded (the configuration has to be that of the recorded run)",
         if count == 1 { "difference" } else { "differences" }

@@ -3,7 +3,7 @@
 use super::sink::{Cause, Sink};
 use crate::config::{Config, TopicsConfig};
 use crate::exit::{Code, Failure};
-use crate::live::Publish as _;
+use crate::live::{CAUSE_HEADERS, Publish as _};
 use crate::live::publish::Publisher;
 use crate::topics;
 use anyhow::Context as _;
@@ -96,10 +96,8 @@ pub(super) struct Scribe {
 
 impl Sink for Scribe {
     fn take(&mut self, cause: Cause, outputs: &[DeciderOutput]) -> anyhow::Result<()> {
-        let provenance = [
-            ("tidegauge.cause.partition".to_owned(), cause.partition.to_string().into_bytes()),
-            ("tidegauge.cause.offset".to_owned(), cause.offset.to_string().into_bytes()),
-        ];
+        let cause = [cause.partition.to_string(), cause.offset.to_string()];
+        let cause = CAUSE_HEADERS.into_iter().zip(cause).map(|(name, value)| (name.to_owned(), value.into_bytes()));
         for output in outputs {
             let mut result: Result<(), KafkaError> = Ok(());
             self.publisher.publish(output, &mut |record| {
@@ -108,7 +106,7 @@ impl Sink for Scribe {
                         topic: &record.topic,
                         key: Some(record.key.as_bytes()),
                         value: Some(&record.value),
-                        headers: record.headers.iter().cloned().chain(provenance.clone()).collect(),
+                        headers: record.headers.iter().cloned().chain(cause.clone()).collect(),
                         ..Record::default()
                     });
                 }

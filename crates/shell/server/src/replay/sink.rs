@@ -27,6 +27,8 @@ pub(super) struct Counts {
     by_kind: [u64; 4],
     up: u64,
     down: u64,
+    /// Records of the log that are no journal records, and were passed over.
+    pub(super) foreign: u64,
 }
 
 impl Counts {
@@ -44,6 +46,7 @@ impl Counts {
         self.by_kind.iter_mut().zip(other.by_kind).for_each(|(sum, count)| *sum += count);
         self.up += other.up;
         self.down += other.down;
+        self.foreign += other.foreign;
     }
 
     /// `3 windows, 2 decisions (1 up, 0 down), 0 alerts, 0 late`.

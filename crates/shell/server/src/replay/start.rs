@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 use tidegauge_engine::state::StateReader;
-use tidegauge_engine::{Checkpoint, DeciderPosition};
+use tidegauge_engine::{Checkpoint, ControlChange, DeciderPosition};
+use tidegauge_kafka::log::LogContext;
 use tidegauge_model::EventTime;
 
 /// How far before the stretch the search begins: many times the distance of two checkpoints.
@@ -24,8 +25,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Where a machine comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Start {
-    /// With nothing known, at this offset: the log's beginning.
-    Fresh(i64),
+    /// With nothing known but what held when the live machine began, at this offset: the log's beginning.
+    Fresh { offset: i64, documents: Vec<ControlChange> },
     /// From a checkpoint, whose records are in this range of the state topic.
     Restored { state: Range<i64>, next_offset: i64, read_from: i64 },
 }
@@ -34,7 +35,7 @@ impl Start {
     /// The first offset that has to be read.
     pub(super) fn read_from(&self) -> i64 {
         match self {
-            Self::Fresh(offset) | Self::Restored { read_from: offset, .. } => *offset,
+            Self::Fresh { offset, .. } | Self::Restored { read_from: offset, .. } => *offset,
         }
     }
 }
@@ -66,7 +67,8 @@ pub(super) fn find(
 /// How far the live system has decided, by partition: the positions that it has committed. Nobody joins its group.
 fn decided(config: &Config, spans: &[Span]) -> anyhow::Result<BTreeMap<i32, i64>> {
     let group = format!("{}-decide", config.kafka.group);
-    let consumer: BaseConsumer = config.kafka.connection.consumer("replay-positions", &group).create()?;
+    let settings = config.kafka.connection.consumer("replay-positions", &group);
+    let consumer: BaseConsumer<LogContext> = settings.create_with_context(LogContext::default())?;
     let mut asked = TopicPartitionList::new();
     for span in spans {
         asked.add_partition(&config.topics.shuffle, span.partition);
@@ -102,7 +104,9 @@ struct Search<'s> {
     /// The first checkpoint from which the log is still there.
     earliest: Option<(i64, Start)>,
     /// The last one that is not beyond the wanted offset.
-    last: Option<(i64, Start)>,
+    last: Option<Start>,
+    /// What held at the first checkpoint that was seen.
+    documents: Option<Vec<ControlChange>>,
     /// The first record that could not be used.
     trouble: Option<String>,
 }
@@ -110,15 +114,12 @@ struct Search<'s> {
 impl<'s> Search<'s> {
     fn new(config: &'s Config, span: &'s Span) -> Self {
         let (shuffle, state) = (config.topics.shuffle.as_str(), config.topics.state.as_str());
-        Self { shuffle, state, pane: config.time.pane, span, earliest: None, last: None, trouble: None }
+        Self { shuffle, state, pane: config.time.pane, span, earliest: None, last: None, documents: None, trouble: None }
     }
 
     /// The offset at which outputs begin, and where the machine comes from.
     fn run(&mut self, reader: &mut LogReader) -> anyhow::Result<Option<(i64, Start)>> {
-        let &Span { partition, first, from, .. } = self.span;
-        if first == 0 && from.unwrap_or(0) == 0 {
-            return Ok(Some((0, Start::Fresh(0))));
-        }
+        let (partition, first, from) = (self.span.partition, self.span.first, self.from());
         let (begin, end) = reader.bounds(self.state, partition)?;
         let near = match from {
             Some(from) => self.near(reader, from)?.unwrap_or(begin).max(begin),
@@ -128,25 +129,25 @@ impl<'s> Search<'s> {
         if self.last.is_none() && near > begin {
             self.scan(reader, begin..end)?;
         }
-        let found = match from {
-            Some(from) => self.last.clone().map(|(_, start)| (from, start)),
-            None => self.earliest.clone(),
+        let found = match (from, self.last.clone()) {
+            (Some(from), Some(start)) => Some((from, start)),
+            (Some(from), None) if first == 0 => {
+                // A live machine that begins writes its first round soon: what holds there held at its beginning.
+                let documents = self.documents.take().unwrap_or_default();
+                Some((from, Start::Fresh { offset: 0, documents }))
+            }
+            (Some(_), None) => None,
+            (None, _) => self.earliest.clone(),
         };
-        if found.is_none() && first == 0 {
-            self.report_trouble();
-            return Ok(Some((from.unwrap_or(0), Start::Fresh(0))));
-        }
-        if found.is_some() {
-            self.report_trouble();
+        if let (Some(_), Some(trouble)) = (&found, &self.trouble) {
+            tracing::warn!(trouble, "a checkpoint was passed over");
         }
         Ok(found)
     }
 
-    /// A checkpoint was passed over: the one before it serves as well.
-    fn report_trouble(&self) {
-        if let Some(trouble) = &self.trouble {
-            tracing::warn!(trouble, "a checkpoint was passed over");
-        }
+    /// The first wanted offset; `None`: as early as can be, in a log that has lost its beginning.
+    fn from(&self) -> Option<i64> {
+        self.span.from.or((self.span.first == 0).then_some(0))
     }
 
     /// The state offset of some time before `from`.
@@ -180,7 +181,8 @@ impl<'s> Search<'s> {
 
     fn consider(&mut self, checkpoint: &Checkpoint, state: Range<i64>) -> ControlFlow<()> {
         let (next_offset, read_from) = (checkpoint.next_offset, checkpoint.replay_from());
-        if self.span.from.is_some_and(|from| next_offset > from) {
+        self.documents.get_or_insert_with(|| checkpoint.documents().to_vec());
+        if self.from().is_some_and(|from| next_offset > from) {
             if read_from >= self.span.first && self.earliest.is_none() {
                 self.earliest = Some((next_offset, Start::Restored { state, next_offset, read_from }));
             }
@@ -196,10 +198,10 @@ impl<'s> Search<'s> {
             self.trouble.get_or_insert(message);
             return ControlFlow::Continue(());
         }
-        let found = (next_offset, Start::Restored { state, next_offset, read_from });
-        self.earliest.get_or_insert_with(|| found.clone());
-        self.last = Some(found);
-        if self.span.from.is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let start = Start::Restored { state, next_offset, read_from };
+        self.earliest.get_or_insert_with(|| (next_offset, start.clone()));
+        self.last = Some(start);
+        if self.from().is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Why there is no way to begin there, and where there is one.

@@ -5,7 +5,6 @@ use super::machine::{Machine, Setup};
 use super::progress::Progress;
 use super::sink::{Cause, Counts, Sink};
 use super::start::Start;
-use crate::exit::{Code, Failure};
 use tidegauge_model::EventTime;
 
 /// Progress is told every so many records.
@@ -38,9 +37,12 @@ pub(super) fn replay(
     let (mut sinks, mut counts, mut told) = (sinks, Counts::default(), 0);
     reader.read(shuffle, partition, read_from..stretch.to, |row| {
         let (offset, log_time) = (row.offset(), EventTime::from_millis(row.timestamp_ms()));
-        let outputs = machine.step(row.value().unwrap_or_default(), offset, log_time).map_err(|error| {
-            Failure::new(Code::Data, format!("{shuffle} [{partition}] offset {offset} cannot be read: {error}"))
-        })?;
+        let outputs = machine.step(row.value().unwrap_or_default(), offset, log_time).unwrap_or_else(|error| {
+            // As the live worker does: what is foreign to the journal leads to nothing.
+            tracing::warn!(topic = shuffle, partition, offset, %error, "not a journal record");
+            counts.foreign += u64::from(offset >= stretch.from);
+            Vec::new()
+        });
         told += 1;
         if told % TELL_EVERY == 0 {
             progress.advance((0, partition), TELL_EVERY, log_time);

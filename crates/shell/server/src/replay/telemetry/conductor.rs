@@ -2,11 +2,12 @@
 
 use super::feed::{Part, Rows};
 use crate::config::Config;
+use crate::live::aggregator_config;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
-use tidegauge_engine::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal};
+use tidegauge_engine::{Aggregator, AggregatorInput, AggregatorOutput, Refusal};
+use tidegauge_kafka::reader::TopicPartition;
 use tidegauge_model::EventTime;
-use tidegauge_window::SourceId;
 
 /// Aggregators are ticked whenever time has gone on by this much, as the live ones are by the clock.
 const TICK: Duration = Duration::from_secs(1);
@@ -68,16 +69,8 @@ impl Conductor {
         journals: Vec<SyncSender<Entry>>,
     ) -> Self {
         let lane = |(part, rows): (Part, Receiver<Rows>)| {
-            let settings = AggregatorConfig {
-                source: SourceId { topic: part.topic.as_str().into(), partition: part.partition.cast_unsigned() },
-                partitions: part.partitions,
-                shuffle_partitions,
-                pane: config.time.pane,
-                disorder: config.time.disorder,
-                allowed_lateness: config.time.allowed_lateness,
-                max_future: config.time.max_future,
-                instances_per_agent: config.ingest.instances_per_agent,
-            };
+            let at = TopicPartition { topic: part.topic, partition: part.partition };
+            let settings = aggregator_config(config, &at, part.partitions, shuffle_partitions);
             Lane { aggregator: Aggregator::new(settings), rows, ended: false }
         };
         Self {

@@ -5,6 +5,7 @@ use super::super::progress::Progress;
 use crate::config::Config;
 use crate::exit::{Code, Failure};
 use crate::live::{SchemaSource, decode_config};
+use std::ops::ControlFlow::{Break, Continue};
 use std::ops::Range;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -74,6 +75,9 @@ impl Feed {
         let flow = |listens: bool| if listens { Continue(()) } else { Break(()) };
         reader.read_while(topic, *partition, range.clone(), |row| {
             let at = EventTime::from_millis(row.timestamp_ms());
+            if begin.is_none() {
+                progress.advance((*number, *partition), 0, at);
+            }
             (begin, ingested) = (begin.or(Some(at)), ingested.max(at));
             rejected += u64::from(!push(&schemas, &mut decoder, *partition, row)?);
             let lasts = begin.map_or(Duration::ZERO, |begin| at.since(begin));
@@ -92,8 +96,6 @@ impl Feed {
         Ok(())
     }
 }
-
-use std::ops::ControlFlow::{Break, Continue};
 
 /// Decodes a record; whether it is a row.
 fn push(schemas: &SchemaSource, decoder: &mut Decoder, partition: i32, row: &Row<'_>) -> anyhow::Result<bool> {

@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
-use tidegauge_engine::{Decider, DeciderInput, journal};
+use tidegauge_engine::{ControlChange, Decider, DeciderInput, journal};
 use tidegauge_kafka::admin::FoundTopic;
 
 /// Journal records that may wait for a thread of Deciders; each is half a MiB at most.
@@ -75,7 +75,7 @@ pub(super) fn run(config: &Config, options: &Options, found: &BTreeMap<String, F
         }
         Ok(sinks)
     };
-    let setup = Setup::configured(config);
+    let setup = Setup::of(config, false);
     let progress = Progress::new(parts.iter().map(Part::offsets).sum(), parts.len());
     let (counts, read) = work(config, &schemas, &parts, shuffle_partitions, workers, &setup, &sinks, &progress)?;
     if let Some(folder) = &folder {
@@ -135,7 +135,7 @@ fn work<'s>(
             let (send, receive) = sync_channel(WAITING);
             let own = (0..shuffle_partitions).filter(move |partition| *partition as usize % workers == number);
             let own: Vec<i32> = own.map(u32::cast_signed).collect();
-            deciders.push(scope.spawn(move || decide(setup, &own, &receive, sinks)));
+            deciders.push(scope.spawn(move || decide(setup, &config.control, &own, &receive, sinks)));
             journals.push(send);
         }
         let read = Conductor::new(config, shuffle_partitions, lanes, journals).run();
@@ -161,13 +161,14 @@ fn work<'s>(
 /// Steps the Deciders of some shuffle partitions through what comes.
 fn decide<'s>(
     setup: &Setup,
+    documents: &[ControlChange],
     partitions: &[i32],
     journal: &Receiver<Entry>,
     sinks: &impl Fn(i32) -> anyhow::Result<Vec<Box<dyn Sink + 's>>>,
 ) -> anyhow::Result<Counts> {
     let mut machines: BTreeMap<i32, (Decider, Vec<Box<dyn Sink + 's>>)> = BTreeMap::new();
     for &partition in partitions {
-        machines.insert(partition, (setup.fresh(), sinks(partition)?));
+        machines.insert(partition, (setup.fresh(documents.iter().cloned()), sinks(partition)?));
     }
     let mut counts = Counts::default();
     for Entry { partition, offset, log_time, record } in journal {

@@ -1,0 +1,406 @@
+//! `replay` against a real broker: what was recorded is computed again, and whatever was changed in it is named.
+//!
+//! The generated fleet is run twice: bounded, and by a process that goes on, is fed meanwhile, and is stopped. Each test
+//! looks at one of them; none changes what it has written. Changes are made in copies of topics, to which the
+//! configuration is pointed.
+
+mod support;
+
+use std::fs;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use support::broker::{Broker, Record, say, unique};
+use support::delivery::{self, Telemetry};
+use support::fleet;
+use support::process::Deployment;
+use support::run::{ALERTS, POLICY, Run, Workers, decoded};
+use tidegauge_kafka::writer;
+use tidegauge_model::{Decision, EventTime, Mode};
+use tidegauge_wire::{Output as _, SampleRow};
+
+const SEED: u64 = 0x7265_706c;
+/// A process that has not ended by then is killed, and the test fails.
+const LONGEST: Duration = Duration::from_secs(240);
+
+/// What a command came to.
+#[derive(Debug)]
+struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Starts the real binary with the configuration of `deployment`.
+fn start(deployment: &Deployment, arguments: &[&str]) -> Child {
+    let config = deployment.write("tidegauge.yaml.path", "").with_file_name("tidegauge.yaml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDEGAUGE")) {
+        command.env_remove(name);
+    }
+    command.arg("--config").arg(config).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the binary starts")
+}
+
+/// Waits for a process that says no more than a pipe holds.
+fn wait(mut child: Child) -> Outcome {
+    let begin = Instant::now();
+    let status = loop {
+        match child.try_wait().expect("a child of ours") {
+            Some(status) => break Some(status),
+            None if begin.elapsed() > LONGEST => {
+                let _ = child.kill();
+                break child.wait().ok();
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    child.stdout.take().expect("a pipe").read_to_string(&mut stdout).expect("text");
+    child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    Outcome { code: status.and_then(|status| status.code()), stdout, stderr }
+}
+
+fn replay(deployment: &Deployment, arguments: &[&str]) -> Outcome {
+    wait(start(deployment, &[&["replay"], arguments].concat()))
+}
+
+/// A replay that must find everything equal; returns windows, decisions, alerts, late.
+fn verified(deployment: &Deployment, arguments: &[&str]) -> [u64; 4] {
+    let outcome = replay(deployment, &[&["--verify"], arguments].concat());
+    assert_eq!(outcome.code, Some(0), "replay --verify {arguments:?}: {outcome:?}");
+    say(&format!("replay --verify {}: {}", arguments.join(" "), outcome.stdout.trim()));
+    assert!(outcome.stdout.starts_with("equal: "), "{outcome:?}");
+    assert!(!outcome.stdout.contains("not checked"), "{outcome:?}");
+    ["windows", "decisions", "alerts", "late"].map(|what| {
+        let before = outcome.stdout.split(&format!(" {what}")).next().unwrap_or_default();
+        let number = before.rsplit([' ', ',']).next().unwrap_or_default();
+        number.parse().unwrap_or(0)
+    })
+}
+
+fn rows(seed: u64, ticks: i64) -> Vec<SampleRow> {
+    let mut rows = fleet::jittered(fleet::rows_of_trace(&fleet::generate_trace(ticks, seed)), seed);
+    rows.retain(|row| !row.instance.is_empty());
+    let begin = rows.iter().map(|row| row.event_time).min().unwrap_or(EventTime::MIN);
+    rows.extend(fleet::probes(begin, seed));
+    delivery::order(rows, seed)
+}
+
+/// The fleet, sent and run to its end.
+fn bounded(test: &str) -> Option<&'static Run> {
+    static RUN: OnceLock<Run> = OnceLock::new();
+    let broker = Broker::find(test)?;
+    Some(RUN.get_or_init(|| {
+        let telemetry = Telemetry::fill(&broker, rows(SEED, fleet::TICKS));
+        Run::of(&broker, Arc::new(telemetry), Workers { each_stage: 2, batch: 2_000 })
+    }))
+}
+
+/// A process that goes on: fed in portions with pauses, then stopped.
+struct Unbounded {
+    broker: Broker,
+    deployment: Deployment,
+}
+
+fn unbounded(test: &str) -> Option<&'static Unbounded> {
+    static RUN: OnceLock<Unbounded> = OnceLock::new();
+    let broker = Broker::find(test)?;
+    Some(RUN.get_or_init(|| {
+        let topic = Telemetry::create(&broker);
+        let settings = "\
+            time: {allowed_lateness: 1m, idle_after: 1h, stall_after: 1h, max_skew: 1h}\n\
+            windows: [{size: 1m}, {size: 5m, slide: 10s}]\n\
+            policies: {paths: [policy.yaml]}\n\
+            alerts: {path: alerts.yaml}\n\
+            workers: {aggregate: 2, decide: 2}\n";
+        let files = [("policy.yaml", POLICY), ("alerts.yaml", ALERTS)];
+        let deployment = Deployment::new(&broker, &topic, settings, &files);
+        let process = start(&deployment, &["run"]);
+        let sent = delivery::place(rows(SEED + 1, 120));
+        let (writer, portion) = (broker.writer(), sent.len().div_ceil(20));
+        for portion in sent.chunks(portion) {
+            for row in portion {
+                let mut value = Vec::new();
+                row.row.encode_json(&mut value);
+                delivery::send(&writer, &topic, row.partition, &value);
+            }
+            writer.flush().expect("all is stored");
+            std::thread::sleep(Duration::from_millis(800));
+        }
+        // Until nothing more is decided.
+        let mut before = usize::MAX;
+        let begin = Instant::now();
+        while begin.elapsed() < LONGEST {
+            let now = broker.records(&deployment.topic("windows")).len();
+            if now == before {
+                break;
+            }
+            before = now;
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        assert!(before > 0, "{test}: nothing was published");
+        let ended = Command::new("kill").arg(process.id().to_string()).status();
+        assert!(ended.is_ok_and(|status| status.success()), "a child of ours");
+        let outcome = wait(process);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        Unbounded { broker, deployment }
+    }))
+}
+
+/// Of each partition of the shuffle log, an offset in its middle, as `--from` takes them; and the time of the latest.
+fn middle(broker: &Broker, deployment: &Deployment) -> (String, EventTime) {
+    let mut partitions: std::collections::BTreeMap<i32, Vec<Record>> = std::collections::BTreeMap::new();
+    broker.read(&deployment.topic("shuffle"), |record| {
+        partitions.entry(record.partition).or_default().push(Record { value: None, ..record });
+    });
+    let middles: Vec<&Record> = partitions.values().map(|records| &records[records.len() / 2]).collect();
+    let text = middles.iter().map(|record| format!("{}:{}", record.partition, record.offset)).collect::<Vec<_>>();
+    let at = middles.iter().filter_map(|record| record.timestamp_ms).max().expect("a record");
+    (text.join(","), EventTime::from_millis(at))
+}
+
+#[test]
+fn a_bounded_run_is_equal_with_any_workers_and_from_the_middle() {
+    let test = "a_bounded_run_is_equal_with_any_workers_and_from_the_middle";
+    let Some(run) = bounded(test) else { return };
+    let deployment = &run.deployment;
+    let all = verified(deployment, &["--workers", "1"]);
+    let mut windows = 0;
+    run.windows(|_| windows += 1);
+    assert_eq!(all[..3], [windows, run.decisions().len() as u64, run.alerts().len() as u64]);
+    assert!(all[..3].iter().all(|&count| count > 0), "{all:?}");
+    assert_eq!(verified(deployment, &["--workers", "3"]), all);
+    let (middle, _) = middle(&run.broker, deployment);
+    let later = verified(deployment, &["--from", &middle, "--workers", "3"]);
+    let earlier = verified(deployment, &["--to", &middle, "--workers", "1"]);
+    assert!(later[0] > 0 && earlier[0] > 0, "{earlier:?} and {later:?}");
+    let sum: Vec<u64> = later.iter().zip(&earlier).map(|(later, earlier)| later + earlier).collect();
+    assert_eq!(sum, all, "the two halves are the whole");
+}
+
+#[test]
+fn an_unbounded_run_is_equal_whole_and_from_a_time() {
+    let Some(run) = unbounded("an_unbounded_run_is_equal_whole_and_from_a_time") else { return };
+    let all = verified(&run.deployment, &["--workers", "1"]);
+    assert!(all[..3].iter().all(|&count| count > 0), "{all:?}");
+    assert_eq!(verified(&run.deployment, &["--workers", "3"]), all);
+    let (_, at) = middle(&run.broker, &run.deployment);
+    let later = verified(&run.deployment, &["--from", &at.to_string(), "--workers", "1"]);
+    assert!(later[0] > 0 && later[0] < all[0], "{later:?} of {all:?}");
+    assert_eq!(verified(&run.deployment, &["--from", &at.to_string(), "--workers", "3"]), later);
+}
+
+#[test]
+fn both_stages_from_the_telemetry_are_equal() {
+    let test = "both_stages_from_the_telemetry_are_equal";
+    let Some(run) = bounded(test) else { return };
+    let all = verified(&run.deployment, &["--telemetry", "--workers", "1"]);
+    assert_eq!(all[1], run.decisions().len() as u64);
+    assert_eq!(verified(&run.deployment, &["--telemetry", "--workers", "3"])[..3], all[..3]);
+}
+
+/// Copies the topic that the configuration has under `topics.<what>`, as `change` leaves each record.
+fn copied(
+    broker: &Broker,
+    deployment: &Deployment,
+    what: &str,
+    mut change: impl FnMut(Record) -> Vec<Record>,
+) -> String {
+    let copy = unique(&deployment.topic(what));
+    deployment.succeed(&["topics", "ensure", "--set", &format!("topics.{what}={copy}")]);
+    let writer = broker.writer();
+    broker.read(&deployment.topic(what), |record| {
+        for record in change(record) {
+            let sent = writer::Record {
+                topic: &copy,
+                partition: Some(record.partition),
+                key: record.key.as_deref(),
+                value: record.value.as_deref(),
+                headers: record.headers,
+                timestamp_ms: record.timestamp_ms,
+            };
+            writer.send(&sent).expect("it is sent");
+        }
+    });
+    writer.flush().expect("all is stored");
+    copy
+}
+
+/// Verifies a run whose decisions are `copy`: it must fail, and say all of `named`.
+fn differs(deployment: &Deployment, copy: &str, named: &[&str]) {
+    let outcome = replay(deployment, &["--verify", "--set", &format!("topics.decisions={copy}")]);
+    say(&format!("a change in {copy}: {}", outcome.stdout.trim()));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    for text in named.iter().copied().chain([copy, "first difference: "]) {
+        assert!(outcome.stdout.contains(text), "{text} in {outcome:?}");
+    }
+}
+
+/// The decision that is changed: one of those in the middle, with where it stands.
+fn victim(run: &Run) -> (i32, i64, Decision) {
+    let mut records = Vec::new();
+    run.output("decisions", |record| records.push(record));
+    let record = &records[records.len() / 2];
+    (record.partition, record.offset, decoded(record))
+}
+
+#[test]
+fn a_flipped_byte_a_dropped_and_a_doubled_decision_are_named() {
+    let test = "a_flipped_byte_a_dropped_and_a_doubled_decision_are_named";
+    let Some(run) = bounded(test) else { return };
+    let (partition, offset, decision) = victim(run);
+    let is_victim = |record: &Record| (record.partition, record.offset) == (partition, offset);
+    let target = decision.target.to_string();
+    let deployment = &run.deployment;
+
+    let same = copied(&run.broker, deployment, "decisions", |record| vec![record]);
+    verified(deployment, &["--set", &format!("topics.decisions={same}")]);
+
+    let position = |copy: &str, key: &[u8]| {
+        // Where the changed record stands in the copy: offsets of a topic written without transactions have no gaps.
+        let mut found = None;
+        run.broker.read(copy, |record| {
+            let named =
+                Decision::decode(record.value.as_deref().unwrap_or_default()).is_ok_and(|d| d.id == decision.id);
+            if found.is_none() && record.key.as_deref() == Some(key) && named {
+                found = Some((record.partition, record.offset));
+            }
+        });
+        found.map_or_else(String::new, |(partition, offset)| format!("partition {partition} offset {offset}"))
+    };
+    let key = target.as_bytes();
+
+    let flipped = copied(&run.broker, deployment, "decisions", |mut record| {
+        if is_victim(&record) {
+            let value = record.value.as_mut().expect("a value");
+            let id = decision.id.as_bytes();
+            let at = value.windows(id.len()).position(|window| window == id).expect("its id");
+            let digest = decision.policy_hash.as_bytes();
+            let hash = value.windows(digest.len()).position(|window| window == digest).expect("the policy's hash");
+            assert!(hash > at);
+            value[hash] ^= 1;
+        }
+        vec![record]
+    });
+    let at = position(&flipped, key);
+    differs(deployment, &flipped, &[&at, &target, "policy_hash", "another record than was replayed"]);
+
+    let dropped =
+        copied(&run.broker, deployment, "decisions", |record| if is_victim(&record) { vec![] } else { vec![record] });
+    let window = decision.window.end.to_string();
+    differs(deployment, &dropped, &[&target, &window, "missing"]);
+
+    let doubled = copied(&run.broker, deployment, "decisions", |record| {
+        if is_victim(&record) { vec![record.clone(), record] } else { vec![record] }
+    });
+    let outcome = replay(deployment, &["--verify", "--set", &format!("topics.decisions={doubled}")]);
+    say(&format!("doubled: {}", outcome.stdout.trim()));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stdout.contains("a second time") && outcome.stdout.contains(&target), "{outcome:?}");
+}
+
+#[test]
+fn files_are_the_same_whatever_the_workers_and_hold_what_was_published() {
+    let test = "files_are_the_same_whatever_the_workers_and_hold_what_was_published";
+    let Some(run) = bounded(test) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = |name: &str| folder.path().join(name).display().to_string();
+    let write = |name: &str, workers: &str| {
+        let outcome = replay(&run.deployment, &["--out", &out(name), "--workers", workers]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    };
+    write("one", "1");
+    write("three", "3");
+    for kind in ["windows", "decisions", "alerts", "late"] {
+        let read = |name: &str| fs::read(PathBuf::from(out(name)).join(format!("{kind}.jsonl"))).expect("a file");
+        assert!(read("one") == read("three"), "{kind}.jsonl");
+    }
+    let lines = fs::read_to_string(PathBuf::from(out("one")).join("decisions.jsonl")).expect("text");
+    let key = |decision: &Decision| (decision.target.clone(), decision.window.end);
+    let mut replayed: Vec<Decision> =
+        lines.lines().map(|line| Decision::decode(line.as_bytes()).expect(line)).collect();
+    let mut published = run.decisions();
+    replayed.sort_by_key(key);
+    published.sort_by_key(key);
+    assert_eq!(replayed, published);
+
+    let refused = replay(&run.deployment, &["--out", &out("one")]);
+    assert_eq!(refused.code, Some(64), "{refused:?}");
+    assert!(refused.stderr.contains("--force"), "{refused:?}");
+    let forced = replay(&run.deployment, &["--out", &out("one"), "--force"]);
+    assert_eq!(forced.code, Some(0), "{forced:?}");
+}
+
+#[test]
+fn scratch_topics_hold_what_the_live_ones_do_and_no_live_topic_is_taken() {
+    let test = "scratch_topics_hold_what_the_live_ones_do_and_no_live_topic_is_taken";
+    let Some(run) = bounded(test) else { return };
+    let prefix = unique("scratch");
+    let outcome = replay(&run.deployment, &["--topics", &prefix]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let records = |topic: &str| {
+        let mut records = run.broker.records(topic);
+        records.sort_by_key(|record| (record.partition, record.key.clone()));
+        records
+            .into_iter()
+            .map(|record| (record.partition, record.key, record.value, record.headers))
+            .collect::<Vec<_>>()
+    };
+    for (what, scratch) in [("decisions", "decisions"), ("alerts", "alerts"), ("late", "late")] {
+        let (live, replayed) = (records(&run.deployment.topic(what)), records(&format!("{prefix}.{scratch}")));
+        let live: Vec<_> = live.into_iter().filter(|(_, _, _, headers)| has_cause(headers)).collect();
+        assert!(live == replayed, "{what}: {} recorded, {} replayed", live.len(), replayed.len());
+    }
+    let again = replay(&run.deployment, &["--topics", &prefix]);
+    assert_eq!(again.code, Some(64), "{again:?}");
+    let live = run.deployment.topic("windows");
+    let live = live.strip_suffix(".windows").expect("its name");
+    let taken = replay(&run.deployment, &["--topics", live]);
+    assert_eq!(taken.code, Some(64), "{taken:?}");
+    assert!(taken.stderr.contains("live"), "{taken:?}");
+}
+
+fn has_cause(headers: &[(String, Vec<u8>)]) -> bool {
+    headers.iter().any(|(name, _)| name.starts_with("tidegauge.cause."))
+}
+
+#[test]
+fn another_policy_is_held_beside_what_was_decided() {
+    let Some(run) = bounded("another_policy_is_held_beside_what_was_decided") else { return };
+    let bolder = POLICY.replace("name: first-light", "name: bolder").replace("target: 0.10", "target: 0.05");
+    let policy = run.deployment.write("bolder.yaml", &bolder).display().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let outcome = replay(&run.deployment, &["--policy", &policy, "--out", &out.display().to_string()]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    say(&outcome.stdout);
+    assert!(outcome.stdout.contains("bolder v1") && outcome.stdout.contains("first-light v1"), "{outcome:?}");
+    let lines = fs::read_to_string(out.join("decisions.jsonl")).expect("text");
+    let decisions: Vec<Decision> = lines.lines().map(|line| Decision::decode(line.as_bytes()).expect(line)).collect();
+    assert!(!decisions.is_empty());
+    assert!(decisions.iter().all(|decision| decision.mode == Mode::Backtest && decision.policy == "bolder"));
+    let refused = replay(&run.deployment, &["--policy", &policy, "--verify"]);
+    assert_eq!(refused.code, Some(64), "{refused:?}");
+}
+
+#[test]
+fn what_cannot_be_replayed_is_said() {
+    let Some(run) = bounded("what_cannot_be_replayed_is_said") else { return };
+    let cases: [(&[&str], i32, &str); 5] = [
+        (&["--from", "99:0"], 64, "no partition 99"),
+        (&["--from", "yesterday"], 64, "expected a time"),
+        (&["--from", "end"], 65, "nothing to replay"),
+        (&["--telemetry", "--verify", "--from", "0:1"], 64, "whole runs"),
+        (&["--verify", "--set", "kafka.group=nobody-ever"], 65, "nothing was decided"),
+    ];
+    for (arguments, code, text) in cases {
+        let outcome = replay(&run.deployment, arguments);
+        assert_eq!(outcome.code, Some(code), "{arguments:?}: {outcome:?}");
+        assert!(outcome.stderr.contains(text), "{arguments:?}: {outcome:?}");
+    }
+}
