@@ -36,6 +36,10 @@ bless:
 bench *arguments="floor tidegauge":
     bench/run {{ arguments }}
 
+# How long disturbances are felt: takeovers, an outage, a backlog, a transaction
+reliability *what:
+    bench/reliability {{ what }}
+
 # Criterion benchmarks of single steps: just bench-micro decode
 bench-micro *filter:
     cargo bench --workspace --locked -- {{ filter }}

@@ -23,15 +23,18 @@ const BYTES_PER_MIB: f64 = 1_048_576.0;
 fn main() -> anyhow::Result<()> {
     let setting = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let guarantee = setting("GUARANTEE", "at_least_once");
-    ensure!(guarantee == "at_least_once", "GUARANTEE={guarantee}: tidegauge offers at_least_once so far");
+    let guarantees = ["at_least_once", "exactly_once"];
+    ensure!(guarantees.contains(&guarantee.as_str()), "GUARANTEE={guarantee}: expected one of {guarantees:?}");
     let (out_topic, jobs) = (setting("OUT_TOPIC", "out"), setting("JOBS", "AB"));
-    let config = configuration(&setting("BOOTSTRAP", "127.0.0.1:19092"), &setting("TOPIC", "telemetry"), &out_topic)?;
+    let (bootstrap, topic) = (setting("BOOTSTRAP", "127.0.0.1:19092"), setting("TOPIC", "telemetry"));
+    let config = configuration(&bootstrap, &topic, &out_topic, &guarantee)?;
     let admin = Admin::new(&config.kafka.connection)?;
     for topic in topics::wanted(&config) {
         admin.create(&topic).with_context(|| format!("creating {}", topic.name))?;
     }
     let schemas = SchemaSource::given(BTreeMap::from([(SCHEMA.0, SCHEMA.1.to_owned())]));
-    let report = run_with(config, RunOptions { until_end: true }, &schemas, || {
+    let no_reload = || anyhow::bail!("settings do not change while it runs");
+    let report = run_with(config, RunOptions { until_end: true, prune: false }, &schemas, &no_reload, || {
         let record = OutputRecord { topic: out_topic.clone(), ..OutputRecord::default() };
         Box::new(Rows { record, jobs: jobs.clone() })
     })?;
@@ -40,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn configuration(bootstrap: &str, topic: &str, out_topic: &str) -> anyhow::Result<Config> {
+fn configuration(bootstrap: &str, topic: &str, out_topic: &str, guarantee: &str) -> anyhow::Result<Config> {
     let own = |name: &str| format!("{out_topic}.{name}");
     let settings = [
         ("kafka.bootstrap", format!("[\"{bootstrap}\"]")),
@@ -59,6 +62,7 @@ fn configuration(bootstrap: &str, topic: &str, out_topic: &str) -> anyhow::Resul
         ("time.disorder", "60s".to_owned()),
         ("time.allowed_lateness", "0s".to_owned()),
         ("windows", "[{size: 1m, levels: [instance]}, {size: 5m, slide: 10s, levels: [agent]}]".to_owned()),
+        ("delivery", guarantee.to_owned()),
         ("workers.aggregate", "2".to_owned()),
         ("workers.decide", "2".to_owned()),
     ];
@@ -73,6 +77,10 @@ struct Rows {
 }
 
 impl Publish for Rows {
+    fn topics(&self) -> Vec<String> {
+        vec![self.record.topic.clone()]
+    }
+
     fn publish(&mut self, output: &DeciderOutput, send: &mut dyn FnMut(&OutputRecord)) {
         let DeciderOutput::Window(window) = output else { return };
         let (job, id) = match &window.instance {

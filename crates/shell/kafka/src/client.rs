@@ -1,16 +1,16 @@
-//! From an operator's words to settings of librdkafka, and waiting for a broker.
+//! From an operator's words to settings of librdkafka.
 //!
 //! Settings that correctness rests on are made here, once, for consumers and producers; [`RESERVED`] names them, and
 //! what an operator adds under `kafka.properties` cannot override them.
 
-use crate::log::{ClientLog, LogContext};
+use crate::log::LogContext;
 use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+
+pub use crate::startup::{Cluster, Unavailable, wait_for_broker};
 
 /// How to reach the brokers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,73 +284,6 @@ impl Connection {
     }
 }
 
-/// No broker answered in time.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error(
-    "no Kafka broker answered at {bootstrap} within {waited:?} ({problem}); check kafka.bootstrap and \
-     kafka.security, or raise kafka.startup_timeout"
-)]
-pub struct Unavailable {
-    /// Where it was tried.
-    pub bootstrap: String,
-    /// How long.
-    pub waited: Duration,
-    /// The last thing that went wrong.
-    pub problem: String,
-}
-
-/// A cluster that answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cluster {
-    /// Its id, which every broker of it knows.
-    pub id: Option<String>,
-    /// How many brokers it has.
-    pub brokers: usize,
-}
-
-/// Asks for the cluster until a broker answers or `timeout` has passed, and says so in the log at each try.
-///
-/// # Errors
-///
-/// [`Unavailable`] with the last thing that went wrong.
-pub fn wait_for_broker(connection: &Connection, timeout: Duration) -> Result<Cluster, Unavailable> {
-    let start = Instant::now();
-    let unavailable =
-        |problem: String| Unavailable { bootstrap: connection.bootstrap.clone(), waited: timeout, problem };
-    // A consumer, since its `poll` hands over what went wrong in the background. Silent, since it is told below.
-    let context = LogContext { log: ClientLog::silent() };
-    let consumer: BaseConsumer<LogContext> =
-        connection.base("startup").create_with_context(context).map_err(|error| unavailable(error.to_string()))?;
-    loop {
-        let left = timeout.saturating_sub(start.elapsed());
-        let problem = match consumer.fetch_metadata(None, left.clamp(SHORTEST_TRY, LONGEST_TRY)) {
-            Ok(metadata) => {
-                let id = consumer.client().fetch_cluster_id(LONGEST_TRY);
-                return Ok(Cluster { id, brokers: metadata.brokers().len() });
-            }
-            Err(error) => background_problem(&consumer).unwrap_or_else(|| error.to_string()),
-        };
-        let left = timeout.saturating_sub(start.elapsed());
-        if left.is_zero() {
-            return Err(unavailable(problem));
-        }
-        let (bootstrap, seconds) = (&connection.bootstrap, left.as_secs().max(1));
-        tracing::warn!(bootstrap, "no Kafka broker answers yet ({problem}); trying for another {seconds} s");
-        std::thread::sleep(left.min(PAUSE));
-    }
-}
-
-/// How long one question for the cluster may take: short, since the connection is kept from one to the next.
-const LONGEST_TRY: Duration = Duration::from_secs(1);
-const SHORTEST_TRY: Duration = Duration::from_millis(100);
-const PAUSE: Duration = Duration::from_millis(500);
-
-/// The last thing that went wrong in the background, in librdkafka's words: more than that nobody answered.
-fn background_problem(consumer: &BaseConsumer<LogContext>) -> Option<String> {
-    while consumer.poll(Duration::ZERO).is_some() {}
-    consumer.context().log.last_problem()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,13 +338,5 @@ mod tests {
         let properties = BTreeMap::from([("fetch.wiat.max.ms".to_owned(), "20".to_owned())]);
         let (property, message) = Connection { properties, ..connection() }.check().unwrap_err();
         assert_eq!(property.as_deref(), Some("fetch.wiat.max.ms"), "{message}");
-    }
-
-    #[test]
-    fn k3_a_broker_that_is_away_is_an_error_after_the_stated_time() {
-        let start = Instant::now();
-        let error = wait_for_broker(&connection(), Duration::from_millis(300)).unwrap_err();
-        assert!(start.elapsed() < Duration::from_secs(5));
-        assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     }
 }

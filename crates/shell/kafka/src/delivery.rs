@@ -3,14 +3,16 @@
 //! ```text
 //!  Burst ──Call──► Delivery ──► Writer, TransactionalWriter, Reader ──► broker
 //!    ▲                │
-//!    └──── Reply ◄────┴── reply_to: what an error means, in one place
+//!    └──── Reply ◄────┴── trouble: what an error means, in one place
 //! ```
 //!
 //! - **K10** An error that is not understood ends in [`Outcome::Rebuild`]: both clients and all state are dropped, and
 //!   what the broker says was committed is the truth.
 
-use crate::reader::{Commit, Reader, is_lasting};
+use crate::position::Commit;
+use crate::reader::Reader;
 use crate::transaction::TransactionalWriter;
+use crate::trouble::{Trouble, reply_to};
 use crate::writer::Writer;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
@@ -96,7 +98,8 @@ impl Delivery {
         }
     }
 
-    /// Why the last burst was not committed, or had to ask again; [`is_lasting`] says whether waiting may mend it.
+    /// Why the last burst was not committed, or had to ask again. If it [is lasting](crate::reader::is_lasting),
+    /// a worker built anew meets it again.
     #[must_use]
     pub fn last_error(&self) -> Option<&KafkaError> {
         self.last_error.as_ref()
@@ -178,7 +181,10 @@ impl Delivery {
         let reply = reply_to(call, &Trouble { is_fatal: fatal.is_some(), ..Trouble::of(&error) });
         let error = fatal.unwrap_or(error);
         tracing::debug!(?call, ?reply, %error, "a call of a burst failed");
-        self.last_error = Some(error);
+        // An abort that has to be repeated is a consequence too.
+        if call != Call::Abort || reply == Reply::Fatal || self.last_error.is_none() {
+            self.last_error = Some(error);
+        }
         match reply {
             Reply::Again if give_up() => Reply::Fatal,
             Reply::Again => {
@@ -188,74 +194,4 @@ impl Delivery {
             reply => reply,
         }
     }
-}
-
-/// What is to be known of an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Trouble {
-    code: Option<Code>,
-    /// The client is of no use any more: fenced, or its transaction's time has run out.
-    is_fatal: bool,
-    is_retriable: bool,
-    requires_abort: bool,
-    is_lasting: bool,
-}
-
-impl Trouble {
-    fn of(error: &KafkaError) -> Self {
-        let (is_fatal, is_retriable, requires_abort) = match error {
-            KafkaError::Transaction(error) => (error.is_fatal(), error.is_retriable(), error.txn_requires_abort()),
-            _ => (false, false, false),
-        };
-        let code = error.rdkafka_error_code();
-        Self { code, is_fatal, is_retriable, requires_abort, is_lasting: is_lasting(error) }
-    }
-}
-
-/// What an error means for the burst in which it came.
-fn reply_to(call: Call, trouble: &Trouble) -> Reply {
-    // Nothing more can be done with this client, or at all. Without a code the caller gave up, or the client cannot
-    // even be asked.
-    let Some(code) = trouble.code else { return Reply::Fatal };
-    if trouble.is_fatal || trouble.is_lasting {
-        return Reply::Fatal;
-    }
-    match call {
-        // A record that the client does not take, or that was not stored. In a transaction the client says `State`
-        // when an earlier record of it failed.
-        Call::Send | Call::Flush => Reply::Refused,
-        // The one error that this can have.
-        Call::CheckMembership => Reply::Refused,
-        // An earlier transaction was to be aborted, and was not. Otherwise a call before this one did not end, and
-        // will not, since nobody makes it again.
-        Call::Begin if trouble.requires_abort => Reply::Refused,
-        Call::Begin => Reply::Fatal,
-        // Other members own the partitions, or soon will.
-        Call::Positions if is_of_a_former_member(code) => Reply::Refused,
-        Call::Positions | Call::Commit if trouble.requires_abort => Reply::Refused,
-        // Within a transaction the client says itself what to ask again; a consumer's commit may be asked again
-        // whenever it is not known to have been refused.
-        Call::Positions | Call::Commit | Call::Abort if trouble.is_retriable || may_have_happened(code) => Reply::Again,
-        // `State`, `InvalidArgument` and what nobody thought of.
-        Call::Positions | Call::Commit | Call::Abort => Reply::Fatal,
-    }
-}
-
-fn is_of_a_former_member(code: Code) -> bool {
-    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress | Code::AssignmentLost)
-}
-
-fn may_have_happened(code: Code) -> bool {
-    matches!(
-        code,
-        Code::OperationTimedOut
-            | Code::RequestTimedOut
-            | Code::TimedOutQueue
-            | Code::BrokerTransportFailure
-            | Code::NetworkException
-            | Code::WaitingForCoordinator
-            | Code::CoordinatorLoadInProgress
-            | Code::CoordinatorNotAvailable
-            | Code::NotCoordinator
-    )
 }

@@ -14,41 +14,33 @@
 //!
 //! - **K6** Who is no member commits nothing: with generation −1 the broker would take any position without a question,
 //!   and a lost assignment has other owners.
-//! - **K7** A position is committed with its metadata, whole or not at all, and is never silently left out.
 //! - **K8** No message is passed over: one that comes where nobody reads it ends the reader.
 
 use crate::log::ClientLog;
 use crate::native::batch::{Batch, PartitionQueue};
 use crate::native::group::generation;
+use crate::position::{list_of, list_of_commits};
+use crate::trouble::may_pass;
 use rdkafka::bindings::rd_kafka_resp_err_t;
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+pub use crate::position::{Commit, MAX_METADATA_BYTES, TopicPartition};
+pub use crate::trouble::is_lasting;
 
 /// How long leaving a group may take.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// The pause between two questions to a coordinator that has no answer yet.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-
-/// The most metadata that a broker stores beside a position; one byte more and it refuses the whole commit.
-pub const MAX_METADATA_BYTES: usize = 4096;
-
-/// A partition of a topic.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicPartition {
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: i32,
-}
 
 /// What the group has given or taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,17 +54,6 @@ pub enum Rebalance {
         /// Others may own them already: nothing can be committed for them.
         lost: bool,
     },
-}
-
-/// What a commit remembers of a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commit {
-    /// The partition.
-    pub partition: TopicPartition,
-    /// Offset from which to read again; `None` if nothing was ever committed.
-    pub offset: Option<i64>,
-    /// What its owner wrote beside it; empty if nothing.
-    pub metadata: String,
 }
 
 /// Passes rebalances on to whoever polls.
@@ -144,11 +125,9 @@ impl Reader {
     pub fn poll(&mut self, wait: Duration) -> KafkaResult<Vec<Rebalance>> {
         match self.consumer.poll(wait) {
             None => {}
-            Some(Err(error)) => {
-                if is_lasting(&error) || matches!(error, KafkaError::MessageConsumptionFatal(_)) {
-                    return Err(error);
-                }
-            }
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
+            Some(Err(error)) if is_lasting(&error) => return Err(error),
+            Some(Err(_)) => {}
             // K8: the partition's queue has a gap. Built anew, the reader begins again at what was committed.
             Some(Ok(message)) => {
                 let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
@@ -179,7 +158,7 @@ impl Reader {
 
     fn ask_committed(&self, partitions: &[TopicPartition], wait: Duration) -> KafkaResult<Vec<Commit>> {
         let answer = self.consumer.committed_offsets(list_of(partitions), wait)?;
-        let commit = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        let commit = |element: &TopicPartitionListElem<'_>| {
             // A partition that failed has no offset either, and would look as if nothing had ever been committed.
             element.error()?;
             Ok(Commit {
@@ -347,78 +326,5 @@ impl Drop for Reader {
             tracing::warn!("a consumer did not close in time; it is left behind");
             std::mem::forget(Arc::clone(&self.consumer));
         }
-    }
-}
-
-fn list_of(partitions: &[TopicPartition]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::new();
-    for TopicPartition { topic, partition } in partitions {
-        list.add_partition(topic, *partition);
-    }
-    list
-}
-
-/// The positions as the client takes them.
-pub(crate) fn list_of_commits(commits: &[Commit]) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(commits.len());
-    for Commit { partition: TopicPartition { topic, partition }, offset, metadata } in commits {
-        // K7: both would be silent: a transaction leaves out a position without an offset, and of metadata that is
-        // too long the broker complains in a way that looks like trouble that passes.
-        let offset = offset.unwrap_or_else(|| panic!("a commit of {topic}[{partition}] has no offset"));
-        assert!(
-            metadata.len() <= MAX_METADATA_BYTES,
-            "the metadata of {topic}[{partition}] has {} bytes, a broker stores {MAX_METADATA_BYTES}",
-            metadata.len()
-        );
-        let mut element = list.add_partition(topic, *partition);
-        element.set_offset(Offset::Offset(offset))?;
-        if !metadata.is_empty() {
-            element.set_metadata(metadata); // once: a second time leaks the first
-        }
-    }
-    Ok(list)
-}
-
-/// Whether a question to a coordinator may be answered when it is asked again: it moves, or waits for the end of a
-/// transaction, or of a rebalance.
-pub(crate) fn may_pass(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    let Some(code) = error.rdkafka_error_code() else { return false };
-    matches!(
-        code,
-        Code::OperationTimedOut
-            | Code::RequestTimedOut
-            | Code::TimedOutQueue
-            | Code::BrokerTransportFailure
-            | Code::NetworkException
-            | Code::WaitingForCoordinator
-            | Code::CoordinatorLoadInProgress
-            | Code::CoordinatorNotAvailable
-            | Code::NotCoordinator
-            | Code::UnstableOffsetCommit
-            | Code::IllegalGeneration
-            | Code::UnknownMemberId
-            | Code::RebalanceInProgress
-    )
-}
-
-/// Whether waiting will not mend it.
-#[must_use]
-pub fn is_lasting(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    match error.rdkafka_error_code() {
-        Some(code) => matches!(
-            code,
-            Code::Fatal
-                | Code::Authentication
-                | Code::SaslAuthenticationFailed
-                | Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed
-                | Code::ClusterAuthorizationFailed
-                | Code::TransactionalIdAuthorizationFailed
-                | Code::MessageSizeTooLarge
-                | Code::FencedInstanceId
-        ),
-        None => false,
     }
 }

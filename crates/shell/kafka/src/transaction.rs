@@ -12,7 +12,8 @@
 //!
 //! - **K9** A commit that timed out is still under way, and only another commit says how it ends.
 
-use crate::reader::{Commit, Reader, list_of_commits};
+use crate::position::{Commit, list_of_commits};
+use crate::reader::Reader;
 use crate::writer::Writer;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};

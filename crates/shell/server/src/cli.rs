@@ -127,7 +127,7 @@ fn environment() -> Vec<(String, String)> {
 
 impl std::convert::From<RunArgs> for crate::live::RunOptions {
     fn from(args: RunArgs) -> Self {
-        Self { until_end: args.until_end }
+        Self { until_end: args.until_end, prune: args.prune }
     }
 }
 

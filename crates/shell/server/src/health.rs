@@ -216,7 +216,7 @@ impl WorkerHealth {
         metrics::COMMITTED_RECORDS.count(&[self.stage()], records);
         metrics::COMMITTED_BYTES.count(&[self.stage()], bytes);
         metrics::COMMIT_DURATION.took(&[self.stage()], took);
-        self.tell(|worker, now| worker.committed(now));
+        self.tell(WorkerState::committed);
     }
 
     /// A transaction was aborted; its outputs are sent again, or belong to somebody else by now.

@@ -46,7 +46,8 @@ struct Pages {
     recorder: &'static PrometheusHandle,
 }
 
-/// Answers at `listen` for the rest of the process's life; returns the address, which with port 0 is news.
+/// Answers at `listen` for the rest of the process's life; returns the address, which with port 0 is news. To be called
+/// before workers start: what was counted before is lost.
 ///
 /// # Errors
 ///

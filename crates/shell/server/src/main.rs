@@ -21,10 +21,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Generate(what) = &cli.command {
         return commands::generate::run(what); // needs neither a configuration nor a broker
     }
-    let config = Config::load(&cli.layers())?;
+    let layers = cli.layers();
+    let config = Config::load(&layers)?;
     telemetry::init(config.log, cli.quietest_level(config.log.level))?;
     match cli.command {
-        Command::Run(args) => live::run(config, args.into()),
+        Command::Run(args) => live::run(config, args.into(), &|| Ok(Config::load(&layers)?)),
         Command::Validate(args) => commands::validate::run(&config, &args),
         Command::Status(args) => commands::status::run(&config, &args),
         Command::Topics(args) => commands::topics::run(&config, &args),

@@ -17,7 +17,7 @@ use support::process::Deployment;
 use support::run::{Run, Workers};
 use support::{decided, exact, fleet, sequence};
 use tidegauge_engine::partition::shuffle_partition;
-use tidegauge_model::{Decision, EventTime, Target, WindowSummary};
+use tidegauge_model::{Decision, Target, WindowSummary};
 use tidegauge_wire::{Output, SampleRow};
 
 const SEED: u64 = 0x7469_6465;
@@ -30,8 +30,7 @@ fn generated(test: &str) -> Option<&'static Run> {
     static RUN: OnceLock<Run> = OnceLock::new();
     let broker = Broker::find(test)?;
     Some(RUN.get_or_init(|| {
-        let trace = fleet::generate_trace(fleet::TICKS, SEED);
-        let rows = with_probes(fleet::jittered(fleet::rows_of_trace(&trace), SEED));
+        let rows = fleet::generated(fleet::TICKS, SEED);
         let telemetry = Telemetry::fill(&broker, delivery::order(rows, SEED));
         Run::of(&broker, Arc::new(telemetry), TWO_WORKERS)
     }))
@@ -47,15 +46,9 @@ fn genai(test: &str) -> Option<&'static Run> {
     };
     Some(RUN.get_or_init(|| {
         let rows = fleet::rows_of_trace(&fleet::read_trace(&file));
-        let rows = delivery::order(with_probes(fleet::jittered(rows, SEED)), SEED);
+        let rows = delivery::order(fleet::with_probes(fleet::jittered(rows, SEED), SEED), SEED);
         Run::of(&broker, Arc::new(produced(&broker, rows)), TWO_WORKERS)
     }))
-}
-
-fn with_probes(mut rows: Vec<SampleRow>) -> Vec<SampleRow> {
-    let begin = rows.iter().map(|row| row.event_time).min().unwrap_or(EventTime::MIN);
-    rows.extend(fleet::probes(begin, SEED));
-    rows
 }
 
 /// A topic filled by `tidegauge produce`. It refuses to send rows without ids, so those follow by other means.

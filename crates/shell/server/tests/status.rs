@@ -40,7 +40,8 @@ fn status_before_and_after_a_run() {
     let Some(broker) = Broker::find("status_before_and_after_a_run") else { return };
     let telemetry = telemetry(&broker);
 
-    let before = Deployment::new(&broker, &telemetry.topic, "policies: {paths: [p.yaml]}\n", &[("p.yaml", POLICY)]);
+    let settings = "windows: [{size: 1m}, {size: 1m, slide: 10s}]\npolicies: {paths: [policy.yaml]}\n";
+    let before = Deployment::new(&broker, &telemetry.topic, settings, &[("policy.yaml", POLICY)]);
     let status = json(&before, &["--target", "default/planner"]);
     assert_eq!(missing(&status)[0], "first stage", "{status:#}");
     assert!(before.succeed(&["status"]).stdout.contains("The journal holds nothing yet."));

@@ -47,8 +47,10 @@ struct Held<T> {
 /// What a process with its own files has to say about what holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ControlDifference {
-    /// To be appended to the journal.
+    /// What is wanted and newer than what holds: to be appended to the journal.
     pub changes: Vec<ControlChange>,
+    /// The end of what holds and is not wanted. Another process may want it: whether to append it is for people to say.
+    pub unwanted: Vec<ControlChange>,
     /// Documents that cannot hold, and why.
     pub refused: Vec<String>,
 }
@@ -79,6 +81,15 @@ impl Control {
     #[must_use]
     pub fn journaled(generations: BTreeMap<(Target, String), u64>) -> Self {
         Self { generations, ..Self::default() }
+    }
+
+    /// These hold until the journal says otherwise: the beginning of a partition of which nothing is known.
+    #[must_use]
+    pub fn beginning(
+        documents: impl IntoIterator<Item = ControlChange>,
+        generations: BTreeMap<(Target, String), u64>,
+    ) -> Self {
+        Self::restored(documents, generations, [])
     }
 
     /// These hold, whatever the journal says: for what-if questions.
@@ -175,7 +186,7 @@ impl Control {
         }
     }
 
-    /// How `wanted`, all documents of a process, differ from what holds. What holds and is not wanted is taken away.
+    /// How `wanted`, all documents of a process, differ from what holds.
     #[must_use]
     pub fn difference(&self, wanted: &[ControlChange]) -> ControlDifference {
         let mut difference = ControlDifference::default();
@@ -200,7 +211,7 @@ impl Control {
         }
         let is_wanted = |held: &ControlChange| wanted.iter().any(|w| (w.kind, &w.name) == (held.kind, &held.name));
         let unwanted = self.documents().filter(|held| held.document.is_some() && !is_wanted(held));
-        difference.changes.extend(unwanted.map(|held| ControlChange { document: None, ..held.clone() }));
+        difference.unwanted.extend(unwanted.map(|held| ControlChange { document: None, ..held.clone() }));
         difference
     }
 
@@ -308,7 +319,7 @@ impl Control {
 
     /// As it was when these were taken from another.
     pub(super) fn restored(
-        documents: Vec<ControlChange>,
+        documents: impl IntoIterator<Item = ControlChange>,
         generations: BTreeMap<(Target, String), u64>,
         targets: impl IntoIterator<Item = (Target, TargetControl)>,
     ) -> Self {

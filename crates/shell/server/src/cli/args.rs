@@ -16,6 +16,9 @@ pub struct RunArgs {
     /// Read to the ends that the topics have at the start, close every window, commit, and stop
     #[arg(long)]
     pub until_end: bool,
+    /// Take away policies and alert rules that hold from earlier runs and are not among these files
+    #[arg(long)]
+    pub prune: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "documented where it is declared")]
     pub policies: Policies,

@@ -73,8 +73,11 @@ impl Checker {
         let registry = self.registry(&raw.ingest.schema_registry);
         let mapping = self.mapping(raw.ingest.mapping.as_deref());
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
-        let policies = self.policies(&raw.policies.paths, &windows);
-        let alerts = self.alerts(raw.alerts.path.as_deref(), &windows);
+        let (policies, mut control): (Vec<_>, Vec<_>) =
+            self.policies(&raw.policies.paths, &windows).into_iter().unzip();
+        let (alerts, of_alerts): (Vec<_>, Vec<_>) =
+            self.alerts(raw.alerts.path.as_deref(), &windows).into_iter().unzip();
+        control.extend(of_alerts);
         Some(Config {
             file: self.file.clone(),
             node_id,
@@ -120,11 +123,15 @@ impl Checker {
             windows,
             policies,
             alerts,
+            control,
             output: OutputConfig { format: raw.output.format, cloudevents: raw.output.cloudevents },
             workers: WorkersConfig {
                 aggregate: raw.workers.aggregate as usize,
                 decide: raw.workers.decide as usize,
                 batch: raw.workers.batch as usize,
+                commit_interval: raw.workers.commit_interval,
+                snapshot_interval: raw.workers.snapshot_interval,
+                memory_limit: raw.workers.memory_limit.0,
             },
             delivery: raw.delivery,
             log: LogConfig { format: raw.log.format, level: raw.log.level },

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegauge_engine::ControlChange;
 use tidegauge_kafka::client::{Connection, Secret};
 use tidegauge_model::{WindowSpec, WorkspaceId};
 use tidegauge_policy::{AlertRules, Policy};
@@ -33,6 +34,8 @@ pub struct Config {
     pub policies: Vec<Policy>,
     /// Alert rules; the built-in ones where none are configured.
     pub alerts: Vec<AlertRules>,
+    /// Policies and alert rules as the journal keeps them.
+    pub control: Vec<ControlChange>,
     /// How outputs are published.
     pub output: OutputConfig,
     /// Threads.
@@ -163,6 +166,12 @@ pub struct WorkersConfig {
     pub decide: usize,
     /// Most records taken from a partition at a time.
     pub batch: usize,
+    /// With outputs waiting, they are committed this often.
+    pub commit_interval: Duration,
+    /// State is written this often.
+    pub snapshot_interval: Duration,
+    /// Bytes of memory that the process may take.
+    pub memory_limit: u64,
 }
 
 /// Log lines.

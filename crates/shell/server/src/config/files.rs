@@ -7,9 +7,10 @@ use super::raw::{KafkaSection, RegistrySection, SecurityProtocol, SecuritySectio
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tidegauge_engine::ControlChange;
 use tidegauge_kafka::client::{Connection, Protocol, RESERVED, Sasl, Secret, Security};
 use tidegauge_model::WindowSpec;
-use tidegauge_policy::{AlertRules, HumanDuration, Policy, PolicyError};
+use tidegauge_policy::{AlertRules, HumanDuration, Policy, PolicyError, Written};
 use tidegauge_wire::Mapping;
 
 impl Checker {
@@ -138,43 +139,43 @@ impl Checker {
         }
     }
 
-    /// The policies of all files, each name once.
-    pub(super) fn policies(&mut self, paths: &[PathBuf], windows: &[WindowConfig]) -> Vec<Policy> {
+    /// The policies of all files, each name once, by name: of those that cover a target, the first live one decides.
+    pub(super) fn policies(&mut self, paths: &[PathBuf], windows: &[WindowConfig]) -> Vec<(Policy, ControlChange)> {
         let key = "policies.paths";
-        let mut policies = Vec::new();
+        let mut policies = BTreeMap::new();
         let mut seen = BTreeMap::new();
         for path in paths {
             for file in self.yaml_files(key, path) {
                 let Some(text) = self.text(key, &file) else { continue };
                 let name = file.display().to_string();
-                match Policy::parse(&name, &text) {
+                match policies_of(&name, &text) {
                     Ok(of_file) => {
-                        for policy in of_file {
+                        for (policy, change) in of_file {
                             self.window_exists(&name, "spec.window", policy.window, windows);
                             if let Some(first) = seen.insert(policy.name.clone(), name.clone()) {
                                 let message =
                                     format!("expected a name of its own, but {first} has `{}` too", policy.name);
                                 self.note_in(&name, "metadata.name", message);
                             }
-                            policies.push(policy);
+                            policies.insert(policy.name.clone(), (policy, change));
                         }
                     }
                     Err(error) => self.problems.push(problem_of(error)),
                 }
             }
         }
-        policies
+        policies.into_values().collect()
     }
 
     /// The rules of the file, or the built-in ones.
-    pub(super) fn alerts(&mut self, path: Option<&Path>, windows: &[WindowConfig]) -> Vec<AlertRules> {
+    pub(super) fn alerts(&mut self, path: Option<&Path>, windows: &[WindowConfig]) -> Vec<(AlertRules, ControlChange)> {
         let key = "alerts.path";
         let Some(path) = path else { return built_in_rules(windows) };
         let Some(text) = self.text(key, path) else { return Vec::new() };
         let name = self.resolve(key, path).display().to_string();
-        match AlertRules::parse(&name, &text) {
+        match rules_of(&name, &text) {
             Ok(rules) => {
-                for rules in &rules {
+                for (rules, _) in &rules {
                     self.window_exists(&name, "spec.window", rules.window(), windows);
                 }
                 rules
@@ -246,12 +247,28 @@ impl Checker {
 const BUILT_IN_RULES: &str = include_str!("../../../../../examples/policies/alerts-default.yaml");
 const BUILT_IN_WINDOW: &str = "window: { size: 1m, slide: 10s }";
 
-fn built_in_rules(windows: &[WindowConfig]) -> Vec<AlertRules> {
+fn built_in_rules(windows: &[WindowConfig]) -> Vec<(AlertRules, ControlChange)> {
     let Some(first) = windows.iter().find(|window| window.agent) else { return Vec::new() };
     let (size, slide) = (HumanDuration(first.spec.size), HumanDuration(first.spec.slide));
     let text = BUILT_IN_RULES.replace(BUILT_IN_WINDOW, &format!("window: {{ size: {size}, slide: {slide} }}"));
     // A window that the rules refuse was refused for itself.
-    AlertRules::parse("built-in alert rules", &text).unwrap_or_default()
+    rules_of("built-in alert rules", &text).unwrap_or_default()
+}
+
+/// Policies of a file, each with what the journal keeps of it. Files that hold anything else are refused.
+fn policies_of(file: &str, text: &str) -> Result<Vec<(Policy, ControlChange)>, PolicyError> {
+    let policies = Policy::parse(file, text)?;
+    Ok(policies.into_iter().zip(changes_of(file, text)?).collect())
+}
+
+/// The same for alert rules.
+fn rules_of(file: &str, text: &str) -> Result<Vec<(AlertRules, ControlChange)>, PolicyError> {
+    let rules = AlertRules::parse(file, text)?;
+    Ok(rules.into_iter().zip(changes_of(file, text)?).collect())
+}
+
+fn changes_of(file: &str, text: &str) -> Result<Vec<ControlChange>, PolicyError> {
+    Ok(Written::parse(file, text)?.iter().map(ControlChange::of).collect())
 }
 
 fn describe(spec: WindowSpec) -> String {

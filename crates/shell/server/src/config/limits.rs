@@ -1,7 +1,7 @@
 //! Bounds, and what contradicts what.
 
 use super::check::Checker;
-use super::raw::{Delivery, RawConfig, TimeSection, TopicsSection, WindowSection};
+use super::raw::{RawConfig, TimeSection, TopicsSection, WindowSection};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tidegauge_policy::HumanDuration;
@@ -17,6 +17,9 @@ const RECORD_BYTES: std::ops::RangeInclusive<u64> = 1024..=16 << 20;
 const MOST_PARTITIONS: u32 = 1024;
 const MOST_WORKERS: u32 = 256;
 const MOST_BATCH: u32 = 100_000;
+const COMMIT_INTERVAL: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(1);
+const SNAPSHOT_INTERVAL: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+const LEAST_MEMORY: u64 = 128 << 20;
 
 pub(super) fn check(raw: &RawConfig, checker: &mut Checker) {
     topics(&raw.topics, checker);
@@ -24,9 +27,6 @@ pub(super) fn check(raw: &RawConfig, checker: &mut Checker) {
     windows(raw, checker);
     ingest(raw, checker);
     workers(raw, checker);
-    if raw.delivery == Delivery::ExactlyOnce {
-        checker.note("delivery", "expected at_least_once; exactly_once is not built yet");
-    }
 }
 
 fn topics(topics: &TopicsSection, checker: &mut Checker) {
@@ -155,6 +155,18 @@ fn workers(raw: &RawConfig, checker: &mut Checker) {
     }
     checker.require((1..=MOST_BATCH).contains(&workers.batch), "workers.batch", || {
         format!("expected 1 to {MOST_BATCH}, found {}", workers.batch)
+    });
+    for (key, range, value) in [
+        ("workers.commit_interval", COMMIT_INTERVAL, workers.commit_interval),
+        ("workers.snapshot_interval", SNAPSHOT_INTERVAL, workers.snapshot_interval),
+    ] {
+        checker.require(range.contains(&value), key, || {
+            let [least, most, found] = [*range.start(), *range.end(), value].map(HumanDuration);
+            format!("expected {least} to {most}, found {found}")
+        });
+    }
+    checker.require(workers.memory_limit.0 >= LEAST_MEMORY, "workers.memory_limit", || {
+        format!("expected 128 MiB or more, found {} bytes", workers.memory_limit.0)
     });
     if workers.aggregate + workers.decide == 0 {
         checker.note_between(&["workers.aggregate", "workers.decide"], "expected at least one worker of either stage");

@@ -118,8 +118,8 @@ sections! {
         output: OutputSection = "{}",
         /// How many threads each stage has in this process.
         workers: WorkersSection = "{}",
-        /// What survives a crash: `at_least_once`. (`exactly_once` is refused: it is not built yet.)
-        delivery: Delivery = "at_least_once",
+        /// What survives a crash: `exactly_once`, or `at_least_once` for brokers without transactions.
+        delivery: Delivery = "exactly_once",
         /// Log lines, which go to standard error.
         log: LogSection = "{}",
         /// Where `run` answers an operator: health, metrics, status.
@@ -289,6 +289,15 @@ sections! {
         decide: u32 = "1",
         /// Most records taken from a partition at a time, 1 to 100000. Results do not depend on it.
         batch: u32 = "10000",
+        /// With outputs waiting, they and the positions that they follow from are committed this often, 10 ms to 1 s.
+        /// Shorter: fresher results, more work for the brokers.
+        commit_interval: Duration = "200ms",
+        /// What deciding remembers is written to the state topic this often, 1 s to 10 min. Shorter: a faster restart,
+        /// more records.
+        snapshot_interval: Duration = "10s",
+        /// Memory that the process may take, 128 MiB or more. Close to it, telemetry partitions that are ahead of the
+        /// others are not read until there is room.
+        memory_limit: ByteSize = "2 GiB",
     }
 
     /// Log lines, which go to standard error.

@@ -1,259 +1,318 @@
-//! A worker of the second stage: shuffle partitions to windows, decisions and alerts.
+//! The second stage: shuffle partitions to windows, decisions and alerts.
 
 use super::publish::{OutputRecord, Publish};
 use super::shared::Shared;
-use super::{ANSWER, join};
+use super::state::StateTopic;
+use super::trouble::Trouble;
+use super::worker::{Slot, Stage, Start, messages};
 use crate::config::Config;
-use rdkafka::error::KafkaError;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tidegauge_engine::{Control, Decider, DeciderConfig, DeciderInput, DeciderPosition, WindowRule, journal};
-use tidegauge_kafka::batch::{Batch, Event};
-use tidegauge_kafka::reader::{Commit, Reader, Rebalance, TopicPartition};
-use tidegauge_kafka::writer::{Record, Writer};
+use crate::health::Progress;
+use std::time::Instant;
+use tidegauge_delivery::{Outbox, OutputRef};
+use tidegauge_engine::state::encode;
+use tidegauge_engine::{Control, ControlChange, Decider, DeciderConfig, DeciderInput, DeciderPosition, JournalRecord};
+use tidegauge_engine::{WindowRule, journal};
+use tidegauge_kafka::batch::{Batch, Message};
+use tidegauge_kafka::reader::{Commit, TopicPartition};
+use tidegauge_kafka::writer::Writer;
 use tidegauge_model::EventTime;
-use tidegauge_policy::AlertRules;
 use tidegauge_window::SourceRules;
 
-/// With outputs waiting, positions are committed this often.
-const COMMIT_WITH_OUTPUT: Duration = Duration::from_millis(200);
-/// Without any, this often.
-const COMMIT_WITHOUT: Duration = Duration::from_secs(5);
+/// Names of the headers that say which journal record an output follows from.
+pub const CAUSE_HEADERS: [&str; 2] = ["tidegauge.cause.partition", "tidegauge.cause.offset"];
 
-/// With fewer messages in a round it waits a little for more: a round has its price.
-const BUSY: usize = 8;
-
-/// One shuffle partition of this worker.
-struct Partition {
-    decider: Decider,
-    next_offset: i64,
-    /// All of it that a bounded run is to read was read.
-    ended: bool,
-}
-
-struct Worker<'a> {
+/// The second stage of one worker.
+pub(super) struct Decide<'a> {
     shared: &'a Shared,
     publisher: &'a mut dyn Publish,
-    writer: Writer,
-    partitions: BTreeMap<TopicPartition, Partition>,
-    /// Something was sent since the last commit.
-    sent: bool,
-    committed_at: Instant,
+    state: StateTopic<'a>,
+    /// Topics of outputs, by number. The first two are the journal and the state topic.
+    topics: Vec<String>,
 }
 
-/// Joins the group and works until the process stops, or the bounded run has nothing left.
-pub(super) fn life(shared: &Shared, number: usize, publisher: &mut dyn Publish) -> Result<(), KafkaError> {
-    let config = &shared.config;
-    let writer = Writer::new(&config.kafka.connection.producer(&format!("decide-{number}-out")))?;
-    let mut reader = join(shared, "decide", number, &[&config.topics.shuffle])?;
-    let (partitions, committed_at) = (BTreeMap::new(), Instant::now());
-    let mut worker = Worker { shared, publisher, writer, partitions, sent: false, committed_at };
-    let mut idle = false;
-    while !shared.stopping() && !shared.shuffle_is_done() {
-        let wait = if idle { Duration::from_millis(2) } else { Duration::ZERO };
-        for rebalance in reader.poll(wait)? {
-            worker.rebalance(&mut reader, rebalance)?;
-        }
-        if !shared.may_read("decide", number, worker.partitions.len()) {
-            idle = true;
-            continue;
-        }
-        idle = worker.read(&mut reader)? < BUSY;
-        worker.commit_if_due(&reader)?;
-    }
-    worker.commit(&reader)?;
-    worker.report();
-    reader.close();
-    Ok(())
+const JOURNAL: usize = 0;
+const STATE: usize = 1;
+
+/// A Decider, and where its state is kept.
+pub(super) struct Machine {
+    decider: Decider,
+    /// The last round that was committed.
+    kept: Option<Round>,
+    /// One that waits in the outbox, by where a restore from it reads from.
+    writing: Option<i64>,
+    /// State records of this partition stand before this offset.
+    state_end: i64,
+    /// When this life took the last round; none yet: it takes one with its first commit.
+    taken_at: Option<Instant>,
+    /// The documents of this process that were compared with what holds.
+    compared: Option<u64>,
 }
 
-impl Worker<'_> {
-    fn rebalance(&mut self, reader: &mut Reader, rebalance: Rebalance) -> Result<(), KafkaError> {
-        match rebalance {
-            Rebalance::Assigned(assigned) => {
-                tracing::info!(?assigned, "shuffle partitions assigned");
-                let mut starts = Vec::new();
-                for commit in reader.committed(&assigned, ANSWER)? {
-                    let (first, _) = reader.offsets(&commit.partition, ANSWER)?;
-                    let start = self.add(&commit, first);
-                    starts.push((commit.partition, Some(start)));
-                }
-                reader.assign(&starts)
-            }
-            Rebalance::Revoked { partitions: revoked, .. } => {
-                tracing::info!(?revoked, "shuffle partitions revoked");
-                if let Err(error) = self.commit(reader) {
-                    // Whoever owns them next begins at the commit before.
-                    tracing::warn!(%error, "positions of revoked partitions were not committed");
-                }
-                self.report();
-                for partition in &revoked {
-                    self.partitions.remove(partition);
-                }
-                reader.unassign(&revoked)
-            }
-        }
+#[derive(Clone, Copy)]
+struct Round {
+    replay_from: i64,
+    from: i64,
+    until: i64,
+}
+
+impl<'a> Decide<'a> {
+    pub(super) fn new(shared: &'a Shared, number: usize, publisher: &'a mut dyn Publish) -> Self {
+        let topics = &shared.config.topics;
+        let own = [
+            &topics.shuffle,
+            &topics.state,
+            &topics.windows,
+            &topics.decisions,
+            &topics.decisions_current,
+            &topics.alerts,
+            &topics.late,
+        ];
+        let mut topics: Vec<String> = own.into_iter().cloned().collect();
+        let others = publisher.topics();
+        topics.extend(others.into_iter().filter(|topic| !own.contains(&topic)));
+        Self { shared, publisher, state: StateTopic::new(shared, number), topics }
     }
 
-    /// Takes a partition over; returns the offset to read from.
-    fn add(&mut self, commit: &Commit, first: i64) -> i64 {
-        let config = &self.shared.config;
+    fn fresh(&mut self, commit: &Commit, first: i64) -> Result<(Decider, i64, i64), Trouble> {
+        let at = &commit.partition;
+        if let Some(offset) = commit.offset {
+            tracing::warn!(
+                topic = at.topic,
+                partition = at.partition,
+                offset,
+                "a position without state: starting fresh there"
+            );
+        }
         let start = commit.offset.unwrap_or(first).max(first);
-        let control = Control::fixed(config.policies.clone(), config.alerts.clone());
-        let decider = Decider::new(decider_config(config), control);
-        self.partitions.insert(commit.partition.clone(), Partition { decider, next_offset: start, ended: false });
-        start
+        let generations = self.state.generations()?;
+        let control = Control::beginning(self.shared.control().1.to_vec(), generations);
+        let decider = Decider::new(decider_config(&self.shared.config), control);
+        Ok((decider, start, self.state.end(at.partition)?))
     }
 
-    /// Reads a batch of each partition; returns the messages that were there.
-    fn read(&mut self, reader: &mut Reader) -> Result<usize, KafkaError> {
-        let mut count = 0;
-        for (at, partition) in &mut self.partitions {
-            if partition.ended {
-                continue;
-            }
-            let batch = reader.take(at, self.shared.config.workers.batch);
-            count += batch.len();
-            self.sent |= step(&self.shared.config, self.publisher, &self.writer, at, partition, &batch)?;
-        }
-        self.end_what_is_read(reader)?;
-        self.writer.serve();
-        Ok(count)
-    }
-
-    fn end_what_is_read(&mut self, reader: &Reader) -> Result<(), KafkaError> {
-        let is_read = |(at, partition): &(&TopicPartition, &mut Partition)| {
-            !partition.ended && self.shared.shuffle_end(at).is_some_and(|end| partition.next_offset >= end)
-        };
-        let mut ended = Vec::new();
-        for (at, partition) in self.partitions.iter_mut().filter(is_read) {
-            partition.ended = true;
-            ended.push(at.clone());
-        }
-        if !ended.is_empty() {
-            self.commit(reader)?;
-            for at in &ended {
-                self.shared.shuffle_done(at);
-            }
-        }
-        Ok(())
-    }
-
-    fn commit_if_due(&mut self, reader: &Reader) -> Result<(), KafkaError> {
-        let due = if self.sent { COMMIT_WITH_OUTPUT } else { COMMIT_WITHOUT };
-        if self.committed_at.elapsed() >= due { self.commit(reader) } else { Ok(()) }
-    }
-
-    /// Stores all outputs, then the position of every partition.
-    fn commit(&mut self, reader: &Reader) -> Result<(), KafkaError> {
-        self.writer.flush()?;
-        let commit = |(at, partition): (&TopicPartition, &Partition)| {
-            let next_offset = partition.next_offset;
-            let closed_through = partition.decider.closed_through().unwrap_or(EventTime::MIN);
-            let position = DeciderPosition {
-                next_offset,
-                replay_from: next_offset,
-                state_from: 0,
-                state_until: 0,
-                closed_through,
-            };
-            Commit { partition: at.clone(), offset: Some(next_offset), metadata: position.to_metadata() }
-        };
-        let commits: Vec<Commit> = self.partitions.iter().map(commit).collect();
-        if !commits.is_empty() {
-            reader.commit(&commits)?;
-        }
-        (self.sent, self.committed_at) = (false, Instant::now());
-        Ok(())
-    }
-
-    fn report(&mut self) {
-        for partition in self.partitions.values_mut() {
-            let counts = partition.decider.take_counts();
-            self.shared.count(|report| {
-                report.windowed += counts.merged;
-                report.too_late += counts.too_late;
-                report.windows += counts.windows;
-                report.decisions += counts.decisions;
-                report.alerts += counts.alerts;
-            });
-        }
-    }
-}
-
-/// Steps through a batch of the journal and publishes what follows; whether anything did.
-fn step(
-    config: &Config,
-    publisher: &mut dyn Publish,
-    writer: &Writer,
-    at: &TopicPartition,
-    partition: &mut Partition,
-    batch: &Batch<'_>,
-) -> Result<bool, KafkaError> {
-    let mut sent = false;
-    for message in batch.iter() {
-        match message.error() {
-            Some(Event::EndOfPartition) => {
-                partition.next_offset = partition.next_offset.max(message.offset());
-                continue;
-            }
-            Some(Event::Trouble(error)) => {
-                tracing::warn!(topic = at.topic, partition = at.partition, ?error, "fetching");
-                continue;
-            }
-            None if message.offset() < partition.next_offset => continue,
-            None => {}
-        }
-        partition.next_offset = message.offset() + 1;
+    fn take(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>, message: &Message<'_>) -> Result<(), Trouble> {
+        let offset = message.offset();
         let record = match journal::decode(message.value().unwrap_or_default()) {
             Ok(record) => record,
             Err(error) => {
-                // Foreign bytes in our own topic: named, counted by the broker's log, and set aside where they stand.
-                tracing::error!(topic = config.topics.shuffle, offset = message.offset(), %error, "not a journal record");
-                continue;
+                // Foreign bytes in our own topic: named, and set aside where they stand. A replay does the same.
+                tracing::error!(topic = at.topic, partition = at.partition, offset, %error, "not a journal record");
+                self.shared.count(|report| report.foreign += 1);
+                return Ok(());
             }
         };
         let log_time = EventTime::from_millis(message.timestamp_ms());
-        let outputs = partition.decider.step(DeciderInput { record, offset: message.offset(), log_time });
-        sent |= !outputs.is_empty();
+        let outputs = slot.machine.decider.step(DeciderInput { record, offset, log_time });
+        if offset < slot.silent_below {
+            self.shared.passed("restore.replay");
+            return Ok(()); // L3
+        }
+        let cause = [at.partition.to_string(), offset.to_string()];
+        let (topics, outbox) = (&self.topics, &mut slot.outbox);
         for output in &outputs {
-            let mut result = Ok(());
-            publisher.publish(output, &mut |record| {
-                if result.is_ok() {
-                    result = send(writer, record);
-                }
-            });
-            result?;
+            self.publisher.publish(output, &mut |record| push(outbox, topics, record, &cause));
+        }
+        for problem in slot.machine.decider.take_refused() {
+            tracing::error!(
+                topic = at.topic,
+                partition = at.partition,
+                offset,
+                problem,
+                "a document of the journal does not hold"
+            );
+        }
+        Ok(())
+    }
+
+    /// The round that a commit now speaks of.
+    fn round(&self, at: &TopicPartition, machine: &Machine, writer: &Writer) -> Round {
+        match machine.writing {
+            Some(replay_from) => {
+                let stored = writer.stored_next(&self.shared.config.topics.state, at.partition);
+                let until = stored.expect("the round was stored with this burst");
+                Round { replay_from, from: machine.state_end, until }
+            }
+            None => machine.kept.expect("the first commit has a round"),
         }
     }
-    Ok(sent)
+
+    /// Tells the journal what this process wants and the journal does not have.
+    fn propose(&self, at: &TopicPartition, slot: &mut Slot<Machine>) {
+        let (number, wanted) = self.shared.control();
+        if slot.machine.compared == Some(number) {
+            return;
+        }
+        slot.machine.compared = Some(number);
+        let difference = slot.machine.decider.control_difference(&wanted);
+        for refused in difference.refused {
+            tracing::warn!(topic = at.topic, partition = at.partition, "not put into force: {refused}");
+            self.shared.refused(refused);
+        }
+        let unwanted = if self.shared.prunes() { difference.unwanted } else { Vec::new() };
+        for change in difference.changes.into_iter().chain(unwanted) {
+            let ControlChange { name, version, document, .. } = &change;
+            let verb = if document.is_some() { "put into force" } else { "taken away" };
+            tracing::info!(topic = at.topic, partition = at.partition, name, version, "a document is {verb}");
+            let value = journal::encode(&JournalRecord::Control(change));
+            let output = OutputRef {
+                topic: JOURNAL,
+                partition: Some(at.partition),
+                value: Some(&value),
+                ..OutputRef::default()
+            };
+            slot.outbox.push(output, []);
+        }
+    }
 }
 
-fn send(writer: &Writer, record: &OutputRecord) -> Result<(), KafkaError> {
-    writer.send(&Record {
-        topic: &record.topic,
-        key: Some(record.key.as_bytes()),
-        value: Some(&record.value),
-        headers: record.headers.clone(),
-        ..Record::default()
-    })
+impl Stage for Decide<'_> {
+    type Machine = Machine;
+    const NAME: &'static str = "decide";
+    const BUSY: usize = 8;
+
+    fn topics(&self) -> Vec<String> {
+        vec![self.shared.config.topics.shuffle.clone()]
+    }
+
+    fn output_topics(&self) -> Vec<String> {
+        self.topics.clone()
+    }
+
+    fn restore(&mut self, commit: &Commit, first: i64, _end: i64) -> Result<Start<Machine>, Trouble> {
+        let at = &commit.partition;
+        let position = DeciderPosition::from_metadata(&commit.metadata)
+            .filter(|position| commit.offset == Some(position.next_offset));
+        let Some(position) = position else {
+            let (decider, from, state_end) = self.fresh(commit, first)?;
+            let machine = Machine { decider, kept: None, writing: None, state_end, taken_at: None, compared: None };
+            return Ok(Start { machine, from, silent_below: from, ended: false });
+        };
+        let checkpoint = self.state.checkpoint(at.partition, &position)?;
+        let from = checkpoint.replay_from();
+        if first > from {
+            let problem = format!(
+                "it needs {}[{}] from offset {from} on, which begins at {first} by now: retention was faster",
+                at.topic, at.partition
+            );
+            return Err(Trouble::State {
+                topic: self.shared.config.topics.state.clone(),
+                partition: at.partition,
+                problem,
+            });
+        }
+        let decider = Decider::restored(decider_config(&self.shared.config), checkpoint, None);
+        let kept = Some(Round { replay_from: from, from: position.state_from, until: position.state_until });
+        let state_end = position.state_until;
+        let machine = Machine { decider, kept, writing: None, state_end, taken_at: None, compared: None };
+        Ok(Start { machine, from, silent_below: position.next_offset, ended: false })
+    }
+
+    fn step(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>, batch: &Batch<'_>) -> Result<(), Trouble> {
+        messages(at, slot, batch, None, |slot, message| self.take(at, slot, message))
+    }
+
+    fn restored(&mut self, slot: &mut Slot<Machine>) {
+        slot.machine.decider.reached(slot.next_offset);
+        // What the earlier life counted is not this one's.
+        let _ = slot.machine.decider.take_counts();
+    }
+
+    fn tick(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>) {
+        self.propose(at, slot);
+    }
+
+    /// Writes a round of state when it is time, and with the first commit of a life: so that there always is one, and
+    /// lives that are short do not make those after them read ever more of the journal.
+    fn before_burst(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>) {
+        let Slot { machine, outbox, next_offset, .. } = slot;
+        let interval = self.shared.config.workers.snapshot_interval;
+        let is_due = machine.taken_at.is_none_or(|taken_at| taken_at.elapsed() >= interval);
+        if !is_due || machine.writing.is_some() {
+            return;
+        }
+        let Some(checkpoint) = machine.decider.checkpoint(*next_offset) else { return };
+        for record in encode(&checkpoint) {
+            let (key, value) = (Some(record.key.as_bytes()), Some(record.value.as_slice()));
+            outbox.push(OutputRef { topic: STATE, partition: Some(at.partition), timestamp_ms: None, key, value }, []);
+        }
+        machine.taken_at = Some(Instant::now());
+        machine.writing = Some(checkpoint.replay_from());
+    }
+
+    fn position(&self, at: &TopicPartition, slot: &Slot<Machine>, writer: &Writer) -> Commit {
+        let machine = &slot.machine;
+        let round = self.round(at, machine, writer);
+        let position = DeciderPosition {
+            next_offset: slot.next_offset,
+            replay_from: round.replay_from,
+            state_from: round.from,
+            state_until: round.until,
+            closed_through: machine.decider.closed_through().unwrap_or(EventTime::MIN),
+        };
+        Commit { partition: at.clone(), offset: Some(slot.next_offset), metadata: position.to_metadata() }
+    }
+
+    fn committed(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>, writer: &Writer) {
+        let round = self.round(at, &slot.machine, writer);
+        let machine = &mut slot.machine;
+        machine.state_end = machine.state_end.max(round.until);
+        (machine.kept, machine.writing) = (Some(round), None);
+    }
+
+    fn progress(&self, slot: &Slot<Machine>) -> Progress {
+        let Machine { decider, taken_at, .. } = &slot.machine;
+        let held_back_by = decider.slowest_source().map(|source| format!("{}[{}]", source.topic, source.partition));
+        let state_age = taken_at.map(|taken_at| taken_at.elapsed());
+        Progress { watermark: decider.watermark(), held_back_by, state_age, ..Progress::default() }
+    }
+
+    fn report(&mut self, slot: &mut Slot<Machine>) {
+        let counts = slot.machine.decider.take_counts();
+        self.shared.count(|report| {
+            report.windowed += counts.merged;
+            report.too_late += counts.too_late;
+            report.windows += counts.windows;
+            report.decisions += counts.decisions;
+            report.alerts += counts.alerts;
+        });
+    }
+
+    fn end(&self, at: &TopicPartition) -> Option<i64> {
+        self.shared.shuffle_end(at)
+    }
+
+    fn finish(&mut self, _at: &TopicPartition, _slot: &mut Slot<Machine>) {}
+
+    fn told(&mut self, at: &TopicPartition) -> Result<(), Trouble> {
+        self.shared.shuffle_done(at);
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.shared.shuffle_is_done()
+    }
+
+    fn may_pause(&self, _slot: &Slot<Machine>) -> Option<EventTime> {
+        None // who decides makes room
+    }
 }
 
-fn decider_config(config: &Arc<Config>) -> DeciderConfig {
+fn push(outbox: &mut Outbox, topics: &[String], record: &OutputRecord, cause: &[String; 2]) {
+    let topic = topics.iter().position(|topic| *topic == record.topic).expect("a topic that the publisher named");
+    let (key, value) = (Some(record.key.as_bytes()), Some(record.value.as_slice()));
+    let own = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+    let cause = CAUSE_HEADERS.into_iter().zip(cause).map(|(name, value)| (name, value.as_bytes()));
+    outbox.push(OutputRef { topic, partition: None, timestamp_ms: None, key, value }, own.chain(cause));
+}
+
+/// The Deciders' part of a configuration.
+#[must_use]
+pub fn decider_config(config: &Config) -> DeciderConfig {
     let time = &config.time;
-    let mut windows: Vec<WindowRule> = config
-        .windows
-        .iter()
+    let windows = config.windows.iter();
+    let mut windows: Vec<WindowRule> = windows
         .map(|window| WindowRule { spec: window.spec, agent: window.agent, instance: window.instance })
         .collect();
-    // Policies and rules see the windows that they name, published or not.
-    let specs = config.policies.iter().map(|policy| policy.window).chain(config.alerts.iter().map(AlertRules::window));
-    for spec in specs {
-        if !windows.iter().any(|rule| rule.spec == spec) {
-            windows.push(WindowRule { spec, agent: false, instance: false });
-        }
-    }
     windows.sort();
     DeciderConfig {
         topics: config.topics.telemetry.iter().map(|topic| topic.as_str().into()).collect(),

@@ -3,49 +3,64 @@
 //! ```text
 //!              ┌─ aggregate-0 ─┐                    ┌─ decide-0 ─┐
 //!  telemetry ─►├─ aggregate-1 ─┤─► shuffle topic ──►├─ decide-1 ─┤─► windows, decisions, alerts
-//!              └─ …            ┘                    └─ …         ┘
+//!              └─ …            ┘                    └─ …         ┘     └─► state topic
 //!                 group -aggregate                     group -decide
 //! ```
 //!
 //! Two groups, because in one group over two topics an assignor may give one worker all the telemetry and another all
-//! the shuffle. Nothing is shared between workers but [`shared::Shared`]: whether to stop, and how a bounded run stands.
+//! the shuffle. Nothing is shared between workers but [`shared::Shared`]: whether to stop, what is wanted to hold, and
+//! how a bounded run stands. Both stages are the same loop, [`worker`]; what differs is a [`worker::Stage`].
 //!
-//! Delivery is at least once: a worker flushes its outputs, then commits where the next life has to begin. A worker
-//! that meets trouble outside is built anew from there; a broken invariant is a panic and ends the process.
+//! A worker that meets trouble outside is built anew from what was committed; state that cannot be used ends the
+//! process, and so does a broken invariant, which is a panic.
 //!
-//! - **R1** No position is committed before the outputs that it speaks for are stored.
+//! - **R1** Outputs, state and positions become durable together, or with `at_least_once` in that order
+//!   ([`tidegauge_delivery`]).
 //! - **R2** What a step asks for is done in its order, by the thread that took the step.
+//! - **R3** Asked to stop, the process has left its groups within [`STOPPED`], or says that it could not.
 
 mod aggregate;
+mod crash;
 mod decide;
+mod memory;
 mod originals;
 pub mod publish;
 pub mod schemas;
 mod shared;
+mod state;
+mod trouble;
+mod worker;
 
+pub use aggregate::{aggregator_config, decode_config};
+pub use decide::{CAUSE_HEADERS, decider_config};
 pub use publish::{OutputRecord, Publish};
 pub use schemas::SchemaSource;
 
 use crate::config::Config;
 use crate::exit::{Code, Failure};
-use anyhow::Context as _;
+use crate::health::{ControlStatus, Health};
+use crate::http;
+use anyhow::{Context as _, bail};
 use rdkafka::error::KafkaError;
 use shared::Shared;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidegauge_kafka::reader::Reader;
+use trouble::Trouble;
 
 /// How `run` runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunOptions {
     /// Read to the end offsets found at start, close every window, and return.
     pub until_end: bool,
+    /// Take away policies and alert rules that hold and are not among this process's files.
+    pub prune: bool,
 }
 
 /// What a run did, summed over its workers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RunReport {
     /// Records read from telemetry topics.
     pub records: u64,
@@ -61,24 +76,47 @@ pub struct RunReport {
     pub decisions: u64,
     /// Alert transitions published.
     pub alerts: u64,
+    /// Records of the journal that are none.
+    pub foreign: u64,
+    /// Bursts of outputs that were committed.
+    pub committed: u64,
+    /// Bursts that were not.
+    pub aborted: u64,
+    /// How long a commit took, median, in milliseconds.
+    pub commit_ms_p50: f64,
+    /// And at the 99th percentile.
+    pub commit_ms_p99: f64,
 }
+
+/// Reads the configuration again: what it says now of policies and alert rules.
+pub type Reload<'a> = dyn Fn() -> anyhow::Result<Config> + 'a;
 
 /// Pauses between two lives of a worker: this, then twice as much, up to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// A life that lasted for so long was a good one: the pause after it is the first again.
+const GOOD_LIFE: Duration = Duration::from_secs(30);
+/// So many short lives in a row that somebody else ended by the same name: there is somebody else.
+const FENCED_LIVES: u32 = 3;
 /// How long to wait for an answer of the broker before a worker is built anew.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Asked to stop, workers wait for nothing outside after this.
+const STOPPING: Duration = Duration::from_secs(6);
+/// Asked to stop, the process has stopped after this.
+const STOPPED: Duration = Duration::from_millis(9_500);
+/// How often the process looks whether there is anything to do but wait.
+const LOOK: Duration = Duration::from_millis(20);
 
-/// Runs until SIGTERM or SIGINT, or to the end of a bounded run.
+/// Runs until SIGTERM or SIGINT, or to the end of a bounded run. SIGHUP reads policies and alert rules again.
 ///
 /// # Errors
 ///
-/// No broker in time, missing topics, and what cannot be retried.
-pub fn run(config: Config, options: RunOptions) -> anyhow::Result<()> {
+/// No broker in time, missing topics, state that cannot be used, and what cannot be retried.
+pub fn run(config: Config, options: RunOptions, reload: &Reload<'_>) -> anyhow::Result<()> {
     let schemas = SchemaSource::of(&config)?;
     let output = config.output;
     let cluster = config.cluster.clone();
     let topics = config.topics.clone();
-    let report = run_with(config, options, &schemas, move || {
+    let report = run_with(config, options, &schemas, reload, move || {
         Box::new(publish::Publisher::new(&topics, &cluster, output)) as Box<dyn Publish>
     })?;
     tracing::info!(?report, "done");
@@ -94,26 +132,79 @@ pub fn run_with(
     config: Config,
     options: RunOptions,
     schemas: &SchemaSource,
+    reload: &Reload<'_>,
     publisher: impl Fn() -> Box<dyn Publish>,
 ) -> anyhow::Result<RunReport> {
+    let workers = &config.workers;
+    let health = Health::new(&[("aggregate", workers.aggregate), ("decide", workers.decide)]);
+    if let Some(listen) = config.http.listen {
+        http::serve(listen, health.clone())?;
+    }
     crate::connect::wait(&config.kafka)?;
-    let shared = Arc::new(Shared::new(Arc::new(config), options.until_end));
+    let shared = Arc::new(Shared::new(Arc::new(config), health, options.until_end, options.prune));
     shared.find_topics().context("looking at the topics")?;
     shared.stop_on_signals()?;
+    memory::watch(&shared)?;
 
     let mut workers = Vec::new();
     for number in 0..shared.config.workers.aggregate {
         let schemas = schemas.clone();
-        workers.push(start(&shared, "aggregate", number, move |shared| aggregate::life(shared, number, &schemas))?);
+        workers.push(start(&shared, "aggregate", number, move |shared| {
+            worker::life(shared, number, &mut aggregate::Aggregate::new(shared, &schemas))
+        })?);
     }
     for number in 0..shared.config.workers.decide {
         let mut publisher = publisher();
-        workers.push(start(&shared, "decide", number, move |shared| decide::life(shared, number, publisher.as_mut()))?);
+        workers.push(start(&shared, "decide", number, move |shared| {
+            worker::life(shared, number, &mut decide::Decide::new(shared, number, publisher.as_mut()))
+        })?);
     }
-    for worker in workers {
-        worker.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-    }
+    wait(&shared, workers, reload)?;
     Ok(shared.report())
+}
+
+type Worker = JoinHandle<anyhow::Result<()>>;
+
+/// Waits for all workers, and does meanwhile what an operator asks for. The first error is the one that is returned:
+/// what follows from it is less to the point.
+fn wait(shared: &Shared, mut workers: Vec<Worker>, reload: &Reload<'_>) -> anyhow::Result<()> {
+    let mut result = Ok(());
+    while !workers.is_empty() {
+        let (ended, working): (Vec<_>, Vec<_>) = workers.into_iter().partition(JoinHandle::is_finished);
+        workers = working;
+        for worker in ended {
+            result = result.and(worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        if shared.take_reload() {
+            reload_control(shared, reload);
+        }
+        if shared.stopping_for().inspect(|_| shared.health.stopping()).is_some_and(|passed| passed >= STOPPED) {
+            let count = workers.len();
+            result?;
+            bail!(Failure::new(
+                Code::Unavailable,
+                format!("{count} workers have not stopped in {STOPPED:?}: what they had not committed is done again")
+            ));
+        }
+        thread::sleep(LOOK);
+    }
+    result
+}
+
+/// Whole or not at all: with a problem in any file, what held goes on holding.
+fn reload_control(shared: &Shared, reload: &Reload<'_>) {
+    match reload() {
+        Ok(config) => {
+            let count = config.control.len();
+            tracing::info!(count, "policies and alert rules were read again");
+            shared.want(&config.control);
+            shared.health.control(ControlStatus::Accepted(format!("{count} policies and sets of alert rules")));
+        }
+        Err(error) => {
+            tracing::error!("policies and alert rules were not read again, what held goes on holding: {error:#}");
+            shared.health.control(ControlStatus::Refused(format!("{error:#}")));
+        }
+    }
 }
 
 /// Starts a worker's thread; it lives again and again until its stage is done or the process stops.
@@ -121,28 +212,46 @@ fn start(
     shared: &Arc<Shared>,
     stage: &'static str,
     number: usize,
-    mut life: impl FnMut(&Shared) -> Result<(), KafkaError> + Send + 'static,
-) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    mut life: impl FnMut(&Shared) -> Result<(), Trouble> + Send + 'static,
+) -> anyhow::Result<Worker> {
     let shared = Arc::clone(shared);
     let name = format!("{stage}-{number}");
     let worker = thread::Builder::new().name(name.clone()).spawn(move || {
         let stop_others = StopOnExit { shared: &shared, armed: true };
-        let mut pause = BACKOFF.0;
-        while let Err(error) = life(&shared) {
+        let health = shared.health.worker(stage, number);
+        let (mut pause, mut fenced) = (BACKOFF.0, 0);
+        loop {
+            let born = Instant::now();
+            let Err(error) = life(&shared) else { break };
             if shared.stopping() {
+                tracing::warn!(worker = name, %error, "stopped in trouble: what was not committed is done again");
                 break;
             }
-            if tidegauge_kafka::reader::is_lasting(&error) {
-                return Err(Failure::new(Code::Unavailable, format!("{name}: {error}")).into());
+            if born.elapsed() >= GOOD_LIFE {
+                (pause, fenced) = (BACKOFF.0, 0);
+            }
+            fenced += u32::from(error.is_fenced());
+            if let Some(code) = error.lasting().filter(|_| !error.is_fenced() || fenced >= FENCED_LIVES) {
+                return Err(Failure::new(code, format!("{name}: {error}")).into());
             }
             tracing::warn!(worker = name, %error, retry_in = ?pause, "trouble with Kafka; the worker starts anew");
-            thread::sleep(pause);
+            health.trouble(&error.to_string());
+            rest(&shared, pause);
             pause = (pause * 2).min(BACKOFF.1);
         }
+        health.stopped();
         stop_others.disarm();
         Ok(())
     });
     worker.context("starting a worker")
+}
+
+/// Sleeps, unless the process is asked to stop.
+fn rest(shared: &Shared, pause: Duration) {
+    let since = Instant::now();
+    while since.elapsed() < pause && !shared.stopping() {
+        thread::sleep(LOOK.min(pause));
+    }
 }
 
 /// Stops the process's other workers when one ends by an error or a panic.

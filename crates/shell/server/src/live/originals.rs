@@ -1,12 +1,12 @@
 //! Rows that count nowhere, sent on as they came: to the dead letters, or to the late topic.
 
+use super::aggregate::{DEAD_LETTERS, LATE};
 use crate::config::Config;
-use rdkafka::error::KafkaError;
+use tidegauge_delivery::{Outbox, OutputRef};
 use tidegauge_engine::Refusal;
 use tidegauge_kafka::batch::Message;
 use tidegauge_kafka::reader::TopicPartition;
-use tidegauge_kafka::writer::{Record, Writer};
-use tidegauge_wire::deadletter::dead_letter;
+use tidegauge_wire::deadletter;
 use tidegauge_wire::{RawRecord, RejectCode, Rejected};
 
 /// What the decoder sees of a message.
@@ -20,37 +20,37 @@ pub(super) fn raw<'m>(at: &TopicPartition, message: &Message<'m>) -> RawRecord<'
     }
 }
 
-/// Sends a record that could not be read, or may not count, to the dead letters.
-pub(super) fn send_dead_letter(
-    writer: &Writer,
+/// A record that could not be read, or may not count, for the dead letters.
+pub(super) fn dead_letter(
+    outbox: &mut Outbox,
     config: &Config,
     at: &TopicPartition,
     message: &Message<'_>,
     stage: &str,
     rejected: &Rejected,
-) -> Result<(), KafkaError> {
+) {
     let raw = raw(at, message);
     let limit = config.ingest.max_record_bytes;
-    let letter = dead_letter(&raw, &at.topic, stage, rejected, env!("CARGO_PKG_VERSION"), limit);
-    let added = letter.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
-    writer.send(&Record {
-        topic: &config.topics.dead_letters,
+    let letter = deadletter::dead_letter(&raw, &at.topic, stage, rejected, env!("CARGO_PKG_VERSION"), limit);
+    let output = OutputRef {
+        topic: DEAD_LETTERS,
+        partition: None,
+        timestamp_ms: Some(raw.timestamp_ms),
         key: raw.key,
         value: letter.value,
-        headers: own_headers(message).chain(added).collect(),
-        timestamp_ms: Some(raw.timestamp_ms),
-        ..Record::default()
-    })
+    };
+    let added = letter.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
+    push(outbox, output, own_headers(message).chain(added).collect());
 }
 
-/// Sends a row that the Aggregator refused on its way.
-pub(super) fn send_refused(
-    writer: &Writer,
+/// A row that the Aggregator refused, on its way.
+pub(super) fn refused(
+    outbox: &mut Outbox,
     config: &Config,
     at: &TopicPartition,
     message: &Message<'_>,
     refusal: Refusal,
-) -> Result<(), KafkaError> {
+) {
     match refusal {
         Refusal::Future { event_time, ingest_time } => {
             let message_text = format!(
@@ -58,7 +58,7 @@ pub(super) fn send_refused(
                 config.time.max_future
             );
             let rejected = Rejected::field(RejectCode::EventTimeFuture, "event_time", message_text);
-            send_dead_letter(writer, config, at, message, "aggregate", &rejected)
+            dead_letter(outbox, config, at, message, "aggregate", &rejected);
         }
         Refusal::TooLate { watermark, event_time } => {
             let header = |name: &str, value: String| (format!("tidegauge.late.{name}"), value.into_bytes());
@@ -70,16 +70,20 @@ pub(super) fn send_refused(
                 header("event_time", event_time.to_string()),
                 header("watermark", watermark.to_string()),
             ];
-            writer.send(&Record {
-                topic: &config.topics.late,
+            let output = OutputRef {
+                topic: LATE,
+                partition: None,
+                timestamp_ms: Some(message.timestamp_ms()),
                 key: message.key(),
                 value: message.value(),
-                headers: own_headers(message).chain(added).collect(),
-                timestamp_ms: Some(message.timestamp_ms()),
-                ..Record::default()
-            })
+            };
+            push(outbox, output, own_headers(message).chain(added).collect());
         }
     }
+}
+
+fn push(outbox: &mut Outbox, output: OutputRef<'_>, headers: Vec<(String, Vec<u8>)>) {
+    outbox.push(output, headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())));
 }
 
 fn own_headers(message: &Message<'_>) -> impl Iterator<Item = (String, Vec<u8>)> {

@@ -23,6 +23,11 @@ pub struct OutputRecord {
 pub trait Publish: Send {
     /// The records of one output, handed to `send` in order.
     fn publish(&mut self, output: &DeciderOutput, send: &mut dyn FnMut(&OutputRecord));
+
+    /// The topics of its records, besides those of the configuration.
+    fn topics(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The product's own: topics, keys, encodings and CloudEvents as documented.

@@ -1,20 +1,33 @@
-//! What the workers of a process share: the configuration, whether to stop, and how a bounded run stands.
+//! What the workers of a process share: the configuration, what is wanted to hold, whether to stop, and how a bounded
+//! run stands.
 
-use super::RunReport;
+use super::crash::Crash;
+use super::{RunReport, STOPPING};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
+use crate::health::{ControlStatus, Health};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tidegauge_delivery::Call;
+use tidegauge_engine::ControlChange;
 use tidegauge_kafka::reader::TopicPartition;
+use tidegauge_window::Sketch;
 
 /// Shared by all workers of a process.
 pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) until_end: bool,
+    pub(super) health: Health,
     stop: Arc<AtomicBool>,
+    /// When somebody first noticed that.
+    stopping_since: OnceLock<Instant>,
+    reload: Arc<AtomicBool>,
+    memory_is_short: AtomicBool,
+    crash: Option<Crash>,
     state: Mutex<State>,
 }
 
@@ -32,12 +45,38 @@ struct State {
     assigned: BTreeMap<(&'static str, usize), usize>,
     /// Stages whose workers all have their share.
     settled: BTreeSet<&'static str>,
+    control: Wanted,
     report: RunReport,
+    /// How long commits took, in ms.
+    commits: Sketch,
+}
+
+/// The documents that this process wants to hold.
+#[derive(Default)]
+struct Wanted {
+    /// Raised with every reload.
+    number: u64,
+    documents: Arc<[ControlChange]>,
+    /// What holds and is not among them is taken away.
+    prune: bool,
+    refused: BTreeSet<String>,
 }
 
 impl Shared {
-    pub(super) fn new(config: Arc<Config>, until_end: bool) -> Self {
-        Self { config, until_end, stop: Arc::default(), state: Mutex::default() }
+    pub(super) fn new(config: Arc<Config>, health: Health, until_end: bool, prune: bool) -> Self {
+        let documents = config.control.as_slice().into();
+        let control = Wanted { number: 1, documents, prune, refused: BTreeSet::new() };
+        Self {
+            config,
+            until_end,
+            health,
+            stop: Arc::default(),
+            stopping_since: OnceLock::new(),
+            reload: Arc::default(),
+            memory_is_short: AtomicBool::new(false),
+            crash: Crash::from_environment(),
+            state: Mutex::new(State { control, ..State::default() }),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -56,6 +95,7 @@ impl Shared {
             &topics.alerts,
             &topics.late,
             &topics.dead_letters,
+            &topics.state,
         ];
         let mut missing = Vec::new();
         for topic in topics.telemetry.iter().chain(needed) {
@@ -67,6 +107,15 @@ impl Shared {
         }
         if !missing.is_empty() {
             let message = format!("no topic {}; `tidegauge topics ensure` creates what is missing", missing.join(", "));
+            return Err(Failure::new(Code::Config, message).into());
+        }
+        let (shuffle, state) = (self.partitions(&topics.shuffle), self.partitions(&topics.state));
+        if shuffle != state {
+            let message = format!(
+                "topic {} has {shuffle} partitions and {} has {state}: state is kept partition by partition, so they \
+                 need equally many",
+                topics.shuffle, topics.state
+            );
             return Err(Failure::new(Code::Config, message).into());
         }
         if self.until_end {
@@ -113,7 +162,65 @@ impl Shared {
         for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
             signal_hook::flag::register(signal, Arc::clone(&self.stop))?;
         }
+        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&self.reload))?;
         Ok(())
+    }
+
+    /// Whether policies and alert rules were asked to be read again, since this was last called.
+    pub(super) fn take_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::AcqRel)
+    }
+
+    /// The documents that this process wants to hold, and their number.
+    pub(super) fn control(&self) -> (u64, Arc<[ControlChange]>) {
+        let state = self.state();
+        (state.control.number, Arc::clone(&state.control.documents))
+    }
+
+    /// Whether what holds and is not wanted is taken away.
+    pub(super) fn prunes(&self) -> bool {
+        self.state().control.prune
+    }
+
+    /// Wants these from now on. An operator has said so, and means what is left out too.
+    pub(super) fn want(&self, documents: &[ControlChange]) {
+        let mut state = self.state();
+        let number = state.control.number + 1;
+        state.control = Wanted { number, documents: documents.into(), prune: true, refused: BTreeSet::new() };
+    }
+
+    /// A document cannot hold; told once for all partitions.
+    pub(super) fn refused(&self, why: String) {
+        let refused = {
+            let mut state = self.state();
+            if !state.control.refused.insert(why) {
+                return;
+            }
+            state.control.refused.iter().cloned().collect::<Vec<_>>().join("; ")
+        };
+        self.health.control(ControlStatus::Refused(refused));
+    }
+
+    /// A place where a test may want the process to end.
+    pub(super) fn passed(&self, place: &str) {
+        if let Some(crash) = &self.crash {
+            crash.pass(place);
+        }
+    }
+
+    /// A burst is about to make this call.
+    pub(super) fn before(&self, stage: &str, call: Call) {
+        if let Some(crash) = &self.crash {
+            crash.before(stage, call);
+        }
+    }
+
+    pub(super) fn set_memory_is_short(&self, is_short: bool) {
+        self.memory_is_short.store(is_short, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_memory_short(&self) -> bool {
+        self.memory_is_short.load(Ordering::Relaxed)
     }
 
     pub(super) fn stop(&self) {
@@ -122,6 +229,16 @@ impl Shared {
 
     pub(super) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// How long ago the process was first seen to be stopping.
+    pub(super) fn stopping_for(&self) -> Option<Duration> {
+        self.stopping().then(|| self.stopping_since.get_or_init(Instant::now).elapsed())
+    }
+
+    /// Whether it has been stopping for so long that nothing outside is waited for any more.
+    pub(super) fn is_giving_up(&self) -> bool {
+        self.stopping_for().is_some_and(|passed| passed >= STOPPING)
     }
 
     /// Where a bounded run ends in this telemetry partition; `None` if the run has no end.
@@ -143,7 +260,9 @@ impl Shared {
             state.telemetry_done.len() == state.telemetry_ends.len()
         };
         if all_done {
-            let client: BaseConsumer = self.config.kafka.connection.base("ends").create()?;
+            // Not the last stable offset: the marker of the last commit may still be on its way.
+            let mut settings = self.config.kafka.connection.base("ends");
+            let client: BaseConsumer = settings.set("isolation.level", "read_uncommitted").create()?;
             let found = ends(&client, std::slice::from_ref(&self.config.topics.shuffle), &self.state_partitions())?;
             self.state().shuffle_ends = Some(found);
         }
@@ -176,8 +295,20 @@ impl Shared {
         add(&mut self.state().report);
     }
 
+    /// How long a commit took.
+    pub(super) fn took(&self, took: Duration) {
+        self.state().commits.insert(took.as_secs_f64() * 1_000.0);
+    }
+
     pub(super) fn report(&self) -> RunReport {
-        self.state().report
+        let state = self.state();
+        let quantile = |q| state.commits.quantile(q).unwrap_or(0.0);
+        RunReport {
+            committed: state.commits.count(),
+            commit_ms_p50: quantile(0.5),
+            commit_ms_p99: quantile(0.99),
+            ..state.report
+        }
     }
 }
 
@@ -189,10 +320,15 @@ fn ends(
 ) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
     let mut ends = BTreeMap::new();
     for topic in topics {
-        for partition in 0..partitions.get(topic).copied().unwrap_or(0).cast_signed() {
+        for partition in 0..as_partition(partitions.get(topic).copied().unwrap_or(0)) {
             let (_, end) = client.fetch_watermarks(topic, partition, super::ANSWER)?;
             ends.insert(TopicPartition { topic: topic.clone(), partition }, end);
         }
     }
     Ok(ends)
+}
+
+/// A number of partitions as Kafka counts them.
+pub(super) fn as_partition(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }

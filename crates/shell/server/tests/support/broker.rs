@@ -7,7 +7,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidegauge_kafka::admin::{Admin, TopicSpec};
 use tidegauge_kafka::client::{Connection, Security};
 use tidegauge_kafka::writer::Writer;
@@ -33,7 +33,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    fn of(message: &BorrowedMessage<'_>) -> Self {
+    pub(crate) fn of(message: &BorrowedMessage<'_>) -> Self {
         let headers = message.headers().into_iter().flat_map(Headers::iter);
         Self {
             partition: message.partition(),
@@ -99,18 +99,41 @@ impl Broker {
         Writer::new(&self.connection().producer("writer")).expect("a producer")
     }
 
-    /// Every record that the topic has now, partition by partition in the order of offsets.
-    pub(crate) fn read(&self, topic: &str, mut each: impl FnMut(Record)) {
+    /// A client that reads or looks, in a group of its name; `isolation` is Kafka's `isolation.level`.
+    pub(crate) fn consumer(&self, group: &str, isolation: &str) -> BaseConsumer {
         let mut settings = self.connection().base("reader");
         settings
-            .set("group.id", "tidegauge-tests")
+            .set("group.id", group)
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
-            .set("auto.offset.reset", "error");
-        let consumer: BaseConsumer = settings.create().expect("a consumer");
+            .set("auto.offset.reset", "error")
+            .set("fetch.queue.backoff.ms", "5")
+            .set("isolation.level", isolation);
+        settings.create().expect("a consumer")
+    }
+
+    /// Waits until no transaction is open in what the topic has now: a reader of committed records would take what
+    /// lies behind it for the end.
+    fn wait_for_transactions(&self, committed: &BaseConsumer, topic: &str, partitions: i32) {
+        let all = self.consumer("tidegauge-tests", "read_uncommitted");
+        let end = |of: &BaseConsumer, partition| of.fetch_watermarks(topic, partition, PATIENCE).expect("an end").1;
+        for partition in 0..partitions {
+            let (begin, stored) = (Instant::now(), end(&all, partition));
+            while end(committed, partition) < stored {
+                assert!(begin.elapsed() < PATIENCE, "{topic} [{partition}]: a transaction that nobody ends");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+
+    /// Every record that the topic has now, partition by partition in the order of offsets: what is committed, and no
+    /// more. Transactions leave gaps between offsets.
+    pub(crate) fn read(&self, topic: &str, mut each: impl FnMut(Record)) {
+        let consumer = self.consumer("tidegauge-tests", "read_committed");
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("the topic's partitions");
         let mut open = metadata.topics()[0].partitions().len();
         assert!(open > 0, "there is no topic {topic}");
+        self.wait_for_transactions(&consumer, topic, open as i32);
         let mut from = TopicPartitionList::new();
         for partition in metadata.topics()[0].partitions() {
             from.add_partition_offset(topic, partition.id(), Offset::Beginning).expect("an offset");

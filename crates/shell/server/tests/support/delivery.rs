@@ -101,13 +101,8 @@ impl Telemetry {
     pub(crate) fn fill(broker: &Broker, rows: Vec<SampleRow>) -> Self {
         let (topic, sent) = (Self::create(broker), place(rows));
         let (writer, encoder) = (broker.writer(), SampleEncoder::new());
-        for (index, Sent { row, partition, .. }) in sent.iter().enumerate() {
-            let mut value = Vec::new();
-            match index % 3 {
-                2 => row.encode_json(&mut value),
-                _ => encoder.encode(row, Framing::SingleObject, &mut value),
-            }
-            send(&writer, &topic, *partition, &value);
+        for (index, sent) in sent.iter().enumerate() {
+            send(&writer, &topic, sent.partition, &encoded(&encoder, index, &sent.row));
         }
         writer.flush().expect("all is stored");
         Self::filled(broker, topic, sent)
@@ -144,6 +139,16 @@ impl Telemetry {
         self.sent.iter().for_each(|sent| *fates.entry(sent.fate).or_default() += 1);
         fates
     }
+}
+
+/// The value of the `index`-th record: Avro, and every third JSON.
+pub(crate) fn encoded(encoder: &SampleEncoder, index: usize, row: &SampleRow) -> Vec<u8> {
+    let mut value = Vec::new();
+    match index % 3 {
+        2 => row.encode_json(&mut value),
+        _ => encoder.encode(row, Framing::SingleObject, &mut value),
+    }
+    value
 }
 
 /// Appends a value, without a key.

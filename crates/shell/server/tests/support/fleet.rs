@@ -174,3 +174,15 @@ pub(crate) fn ascending<const N: usize>(metrics: [(&str, f64); N]) -> Vec<(Metri
     metrics.sort_by(|(one, _), (other, _)| one.cmp(other));
     metrics
 }
+
+/// A generated fleet, its event times moved within their ticks, with probes beside it.
+pub(crate) fn generated(ticks: i64, seed: u64) -> Vec<SampleRow> {
+    with_probes(jittered(rows_of_trace(&generate_trace(ticks, seed)), seed), seed)
+}
+
+/// The rows, and probes that begin an hour after the first.
+pub(crate) fn with_probes(mut rows: Vec<SampleRow>, seed: u64) -> Vec<SampleRow> {
+    let begin = rows.iter().map(|row| row.event_time).min().unwrap_or(EventTime::MIN);
+    rows.extend(probes(begin, seed));
+    rows
+}

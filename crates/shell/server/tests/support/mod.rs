@@ -6,15 +6,27 @@
 //!                                                                                        └─► sequence: two runs equal
 //! ```
 //!
+//! Where things are disturbed, `feeder` sends telemetry meanwhile, `progress` and `tail` look at what is committed, and
+//! `spans` tells when control state is live.
+//!
 //! Nothing here knows how the engine works: expectations are computed from the rows that were sent, by brute force.
 //! Every wait has an end, and none is an assertion about speed.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod broker;
+pub(crate) mod bulk;
+pub(crate) mod compare;
 pub(crate) mod decided;
 pub(crate) mod delivery;
 pub(crate) mod exact;
+pub(crate) mod feeder;
 pub(crate) mod fleet;
+pub(crate) mod http;
+pub(crate) mod memory;
+pub(crate) mod own_broker;
 pub(crate) mod process;
+pub(crate) mod progress;
 pub(crate) mod run;
 pub(crate) mod sequence;
+pub(crate) mod spans;
+pub(crate) mod tail;

@@ -2,6 +2,7 @@
 
 use super::broker::{Broker, unique};
 use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -70,6 +71,17 @@ impl Deployment {
     }
 
     fn execute(&self, arguments: &[&str]) -> (ExitStatus, Finished) {
+        let mut process = self.start(arguments, &[]);
+        let status = process.wait(LONGEST);
+        let finished = Finished { stdout: text_of(&process.out), stderr: process.log() };
+        let status = status.unwrap_or_else(|| {
+            panic!("tidegauge {arguments:?} has not ended after {LONGEST:?}\n{}", end_of(&finished.stderr))
+        });
+        (status, finished)
+    }
+
+    /// Starts a command, with `environment` besides the caller's. Ended when dropped, by its own id.
+    pub(crate) fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
         // Files, since a pipe that nobody empties would stop the process.
         let label = unique(arguments[0]);
         let (out, err) =
@@ -82,31 +94,112 @@ impl Deployment {
             .arg("--config")
             .arg(self.folder.path().join("tidegauge.yaml"))
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(&out).expect("a file"))
             .stderr(File::create(&err).expect("a file"));
-        let mut child = command.spawn().expect("the binary starts");
-        let status = wait(&mut child);
-        let finished = Finished { stdout: text_of(&out), stderr: text_of(&err) };
-        let status = status.unwrap_or_else(|| {
-            panic!("tidegauge {arguments:?} has not ended after {LONGEST:?}\n{}", end_of(&finished.stderr))
-        });
-        (status, finished)
+        let child = command.spawn().expect("the binary starts");
+        Process { child, out, err, arguments: arguments.join(" ") }
+    }
+
+    /// The consumer group of a stage, `aggregate` or `decide`.
+    pub(crate) fn group(&self, stage: &str) -> String {
+        format!("{}-{stage}", self.name)
     }
 }
 
-/// The exit status; `None` if the process had to be killed.
-fn wait(child: &mut Child) -> Option<ExitStatus> {
-    let begin = Instant::now();
-    while begin.elapsed() < LONGEST {
-        if let Some(status) = child.try_wait().expect("a child of ours") {
-            return Some(status);
-        }
-        std::thread::sleep(Duration::from_millis(20));
+/// A command that runs.
+pub(crate) struct Process {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+    arguments: String,
+}
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
-    let _ = child.kill();
-    let _ = child.wait();
-    None
+
+    /// Standard error so far.
+    pub(crate) fn log(&self) -> String {
+        text_of(&self.err)
+    }
+
+    /// Fails the test if the process has ended by itself.
+    pub(crate) fn assert_runs(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("a child of ours") {
+            panic!("tidegauge {} has ended: {status}\n{}", self.arguments, end_of(&self.log()));
+        }
+    }
+
+    /// Its log, once it has ended; it must have exited with 0.
+    pub(crate) fn succeeded(&mut self) -> Option<String> {
+        let status = self.child.try_wait().expect("a child of ours")?;
+        let log = self.log();
+        assert!(status.success(), "tidegauge {}: {status}\n{}", self.arguments, end_of(&log));
+        self.assert_no_panic();
+        Some(log)
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.assert_runs();
+        self.child.kill().expect("a child of ours");
+        let status = self.child.wait().expect("a child of ours");
+        assert!(status.signal().is_some(), "tidegauge {}: killed, and yet {status}", self.arguments);
+        self.assert_no_panic();
+    }
+
+    /// Waits until it has killed itself, as it was told by `TIDEGAUGE_TEST_CRASH`.
+    pub(crate) fn wait_for_crash(mut self, patience: Duration) {
+        let status = self.wait(patience);
+        let log = self.log();
+        let status = status.unwrap_or_else(|| {
+            panic!("tidegauge {} has not reached its end within {patience:?}\n{}", self.arguments, end_of(&log))
+        });
+        assert!(status.signal().is_some(), "tidegauge {}: {status}\n{}", self.arguments, end_of(&log));
+        self.assert_no_panic();
+    }
+
+    /// Asks it to stop: it must exit with 0. Returns how long that took.
+    pub(crate) fn terminate(mut self) -> Duration {
+        self.assert_runs();
+        let begin = Instant::now();
+        let kill = Command::new("kill").arg(self.id().to_string()).status();
+        assert!(kill.is_ok_and(|status| status.success()), "a child of ours");
+        let status = self.wait(LONGEST);
+        let log = self.log();
+        assert!(status.is_some_and(|status| status.success()), "SIGTERM: {status:?}\n{}", end_of(&log));
+        self.assert_no_panic();
+        begin.elapsed()
+    }
+
+    /// The exit status; `None` if it runs after `patience`, and was killed.
+    fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let begin = Instant::now();
+        while begin.elapsed() < patience {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        None
+    }
+
+    fn assert_no_panic(&self) {
+        let log = self.log();
+        assert!(!log.contains("panicked"), "tidegauge {} panicked\n{}", self.arguments, end_of(&log));
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn text_of(path: &Path) -> String {

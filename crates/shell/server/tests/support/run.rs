@@ -49,20 +49,61 @@ pub(crate) struct Run {
     pub(crate) deployment: Deployment,
 }
 
-impl Run {
-    /// Runs `tidegauge run --until-end` over all of `telemetry`.
-    pub(crate) fn of(broker: &Broker, telemetry: Arc<Telemetry>, workers: Workers) -> Self {
+/// What is decided and alerted on, and how event time is cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) policy: &'static str,
+    pub(crate) alerts: &'static str,
+    pub(crate) windows: &'static str,
+    pub(crate) time: &'static str,
+    /// Further sections of the configuration, each a line.
+    pub(crate) more: &'static str,
+    pub(crate) workers: Workers,
+}
+
+impl Setup {
+    /// That of first light.
+    pub(crate) fn first_light(workers: Workers) -> Self {
+        let windows = "[{size: 1m}, {size: 5m, slide: 10s}]";
+        Self { policy: POLICY, alerts: ALERTS, windows, time: "{allowed_lateness: 0s}", more: "", workers }
+    }
+
+    /// The same where things are disturbed: no outage lasts long enough for anybody to be left out.
+    pub(crate) fn patient(self) -> Self {
+        let time = "{allowed_lateness: 0s, idle_after: 24h, stall_after: 24h, max_skew: 24h}";
+        Self { time, ..self }
+    }
+
+    /// A deployment that reads the topic `telemetry`.
+    pub(crate) fn deploy(&self, broker: &Broker, telemetry: &str) -> Deployment {
+        let Self { windows, time, more, workers: Workers { each_stage, batch }, .. } = self;
         let settings = format!(
-            "time: {{allowed_lateness: 0s}}\n\
-             windows: [{{size: 1m}}, {{size: 5m, slide: 10s}}]\n\
+            "time: {time}\n\
+             windows: {windows}\n\
              policies: {{paths: [policy.yaml]}}\n\
              alerts: {{path: alerts.yaml}}\n\
-             workers: {{aggregate: {each}, decide: {each}, batch: {batch}}}\n",
-            each = workers.each_stage,
-            batch = workers.batch
+             workers: {{aggregate: {each_stage}, decide: {each_stage}, batch: {batch}}}\n\
+             {more}"
         );
-        let files = [("policy.yaml", POLICY), ("alerts.yaml", ALERTS)];
-        let deployment = Deployment::new(broker, &telemetry.topic, &settings, &files);
+        let files = [("policy.yaml", self.policy), ("alerts.yaml", self.alerts)];
+        Deployment::new(broker, telemetry, &settings, &files)
+    }
+
+    /// A run from the beginning to the end, undisturbed.
+    pub(crate) fn run(&self, broker: &Broker, telemetry: Arc<Telemetry>) -> Run {
+        let deployment = self.deploy(broker, &telemetry.topic);
+        Run::to_the_end(broker, telemetry, deployment)
+    }
+}
+
+impl Run {
+    /// Runs `tidegauge run --until-end` over all of `telemetry`, as first light does.
+    pub(crate) fn of(broker: &Broker, telemetry: Arc<Telemetry>, workers: Workers) -> Self {
+        Setup::first_light(workers).run(broker, telemetry)
+    }
+
+    /// Goes on with what `deployment` has begun, to the end of `telemetry`.
+    pub(crate) fn to_the_end(broker: &Broker, telemetry: Arc<Telemetry>, deployment: Deployment) -> Self {
         deployment.succeed(&["run", "--until-end"]);
         Self { broker: broker.clone(), telemetry, deployment }
     }

@@ -1,82 +1,106 @@
 //! Two runs over the same telemetry publish the same: per topic and key the same records in the same order.
 //!
-//! Compared are values and CloudEvents headers. What may differ is provenance: offsets, times of publication, trace
-//! context; none of it is in a value today, so values are compared byte by byte. A million windows fit into memory as
-//! hashes; a difference is read again from the broker, to show it.
+//! What counts as the same says [`compare`](super::compare). A difference is read again from the broker, to show it.
 
-use super::broker::Record;
+use super::broker::{Record, say};
+use super::compare::{Comparison, Said, Sequences, compare};
 use super::run::{Run, decoded};
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use tidegauge_model::{AlertTransition, Decision, WindowSummary};
 
-/// The topics whose sequences are compared.
-const TOPICS: [&str; 3] = ["windows", "decisions", "alerts"];
-/// Headers that name how a record came to be, not what it says.
-const PROVENANCE: [&str; 1] = ["ce_traceparent"];
+/// Topics in which each key has its order.
+const ORDERED: [&str; 3] = ["windows", "decisions", "alerts"];
+/// Topics of refused records. They go where the original's key leads, or anywhere without one.
+const UNORDERED: [&str; 2] = ["late", "dead_letters"];
 
-/// A published record: the hash of what it says, and where it stands.
-#[derive(Clone, Copy, Debug)]
-struct Said {
-    hash: u64,
-    partition: i32,
-    offset: i64,
+/// Compares the topics in which order counts; returns how many records each has.
+pub(crate) fn assert_same(one: &Run, other: &Run, what: &str) -> [usize; 3] {
+    let records =
+        ORDERED.map(|topic| find_differences(one, other, topic).unwrap_or_else(|text| panic!("{what}: {text}")));
+    records.map(|comparison| comparison.records)
 }
 
-/// Per key, all that was said, in order.
-type Sequences = BTreeMap<Vec<u8>, Vec<Said>>;
-
-/// Compares all three topics; returns how many records each has.
-pub(crate) fn assert_same(one: &Run, other: &Run, what: &str) -> [usize; 3] {
-    TOPICS.map(|topic| {
-        let (first, second) = (sequences(one, topic), sequences(other, topic));
-        let lengths = |sequences: &Sequences| -> BTreeMap<String, usize> {
-            sequences.iter().map(|(key, said)| (String::from_utf8_lossy(key).into_owned(), said.len())).collect()
-        };
-        for (key, said) in &first {
-            let again = second.get(key).map_or(&[][..], Vec::as_slice);
-            if let Some((left, right)) = said.iter().zip(again).find(|(left, right)| left.hash != right.hash) {
-                let key = String::from_utf8_lossy(key);
-                let (left, right) = (shown(one, topic, left), shown(other, topic, right));
-                panic!("{what}: {topic} of {key} differ first here\n one: {left}\n two: {right}");
+/// Compares all that two runs over the same telemetry topic have published. All differences are counted before it
+/// panics: their kinds tell a duplicate from a gap. Returns how many records there are of what, as a sentence.
+pub(crate) fn assert_all_same(one: &Run, other: &Run, what: &str) -> String {
+    let topics = ORDERED.iter().chain(&UNORDERED).chain(&["decisions_current"]);
+    let mut problems = Vec::new();
+    let counts: Vec<String> = topics
+        .filter_map(|topic| match find_differences(one, other, topic) {
+            Ok(comparison) => Some(format!("{} {}", comparison.records, topic.replace('_', " "))),
+            Err(text) => {
+                say(&format!("{what}: {text}"));
+                problems.push(text);
+                None
             }
-        }
-        assert_eq!(lengths(&first), lengths(&second), "{what}: {topic} per key");
-        first.values().map(Vec::len).sum()
-    })
+        })
+        .collect();
+    assert!(problems.is_empty(), "{what}: {} topics differ, see above", problems.len());
+    counts.join(", ")
+}
+
+/// # Errors
+///
+/// The differences counted, and the first with both of its sides.
+fn find_differences(one: &Run, other: &Run, topic: &str) -> Result<Comparison, String> {
+    let comparison = compare(&sequences(one, topic), &sequences(other, topic));
+    let Some(first) = &comparison.first else { return Ok(comparison) };
+    let side = |run, said: Option<Said>| said.map_or("nothing".to_owned(), |said| shown(run, topic, said));
+    let key = String::from_utf8_lossy(&first.key);
+    Err(format!(
+        "{topic} differ: {counts:?}; the first is {kind:?}, of {key}\n one: {left}\n two: {right}",
+        counts = comparison.counts,
+        kind = first.kind,
+        left = side(one, first.one),
+        right = side(other, first.other),
+    ))
 }
 
 fn sequences(run: &Run, topic: &str) -> Sequences {
     let mut sequences = Sequences::new();
     run.output(topic, |record| {
-        let said = Said { hash: hash_of(&record), partition: record.partition, offset: record.offset };
-        sequences.entry(record.key.unwrap_or_default()).or_default().push(said);
+        let said = Said::of(&record);
+        let sequence = sequences.entry(key_of(topic, record)).or_default();
+        // Of a compacted topic only the last of each key is certain to be there.
+        if topic == "decisions_current" {
+            sequence.clear();
+        }
+        sequence.push(said);
     });
     sequences
 }
 
-fn hash_of(record: &Record) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    record.value.hash(&mut hasher);
-    for (name, value) in &record.headers {
-        if name.starts_with("ce_") && !PROVENANCE.contains(&name.as_str()) {
-            (name, value).hash(&mut hasher);
-        }
+/// What has an order among its like: for refused records, each by itself.
+fn key_of(topic: &str, record: Record) -> Vec<u8> {
+    if !UNORDERED.contains(&topic) {
+        return record.key.unwrap_or_default();
     }
-    hasher.finish()
+    let header = |name| ["late", "error"].map(|of| record.header(&format!("tidegauge.{of}.{name}"))).concat();
+    let [topic, partition, offset, first] = ["topic", "partition", "offset", "first_offset"].map(header);
+    format!("{topic}[{partition}]@{offset}{first}").into_bytes()
 }
 
 /// The record as people read it.
-fn shown(run: &Run, topic: &str, said: &Said) -> String {
+fn shown(run: &Run, topic: &str, said: Said) -> String {
     let mut shown = String::new();
     run.output(topic, |record| {
         if (record.partition, record.offset) == (said.partition, said.offset) {
             shown = match topic {
                 "windows" => format!("{:?}", decoded::<WindowSummary>(&record)),
-                "decisions" => format!("{:?}", decoded::<Decision>(&record)),
-                _ => format!("{:?}", decoded::<AlertTransition>(&record)),
+                "alerts" => format!("{:?}", decoded::<AlertTransition>(&record)),
+                "decisions" | "decisions_current" => format!("{:?}", decoded::<Decision>(&record)),
+                _ => String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into_owned(),
             };
-            shown.push_str(&format!("\n      {:?}", record.headers));
+            let headers: Vec<String> = record
+                .headers
+                .iter()
+                .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value)))
+                .collect();
+            shown.push_str(&format!(
+                "\n      partition {} offset {}: {}",
+                said.partition,
+                said.offset,
+                headers.join(" ")
+            ));
         }
     });
     shown

@@ -1,10 +1,12 @@
 //! Questions to the broker, none of which leaves a trace.
 
 use crate::config::Config;
+use crate::exit::{Code, Failure};
 use anyhow::Context as _;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::groups::GroupInfo;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
 use std::collections::BTreeMap;
@@ -40,7 +42,7 @@ impl Asker {
     /// First and next offset of a partition.
     pub(super) fn ends(&self, at: &TopicPartition) -> anyhow::Result<(i64, i64)> {
         let asked = self.consumer.fetch_watermarks(&at.topic, at.partition, PATIENCE);
-        asked.with_context(|| format!("asking for the ends of {}[{}]", at.topic, at.partition))
+        asked.map_err(|error| unavailable(&format!("asking for the ends of {}[{}]", at.topic, at.partition), &error))
     }
 
     /// What the group has committed.
@@ -50,7 +52,8 @@ impl Asker {
             list.add_partition(&at.topic, at.partition);
         }
         let answer = self.consumer.committed_offsets(list, PATIENCE);
-        let answer = answer.with_context(|| format!("asking for the positions of group {}", self.group))?;
+        let answer = answer
+            .map_err(|error| unavailable(&format!("asking for the positions of group {}", self.group), &error))?;
         let commit = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| Commit {
             partition: TopicPartition { topic: element.topic().to_owned(), partition: element.partition() },
             offset: element.offset().to_raw().filter(|&offset| offset >= 0),
@@ -62,10 +65,11 @@ impl Asker {
     /// Who is in the group, and who has which partition.
     pub(super) fn members(&self) -> anyhow::Result<Members> {
         let list = self.consumer.fetch_group_list(Some(&self.group), PATIENCE);
-        let list = list.with_context(|| format!("asking for the members of group {}", self.group))?;
+        let list =
+            list.map_err(|error| unavailable(&format!("asking for the members of group {}", self.group), &error))?;
         let mut found = Members::default();
-        for member in list.groups().iter().filter(|group| group.name() == self.group).flat_map(|group| group.members())
-        {
+        let groups = list.groups().iter().filter(|group| group.name() == self.group);
+        for member in groups.flat_map(GroupInfo::members) {
             found.count += 1;
             let owned = super::members::assignment(member.assignment().unwrap_or_default()).unwrap_or_default();
             found.owners.extend(owned.into_iter().map(|at| (at, member.client_id().to_owned())));
@@ -82,8 +86,8 @@ impl Asker {
     ) -> anyhow::Result<()> {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&at.topic, at.partition, Offset::Offset(from))?;
-        let what = || format!("reading {}[{}]", at.topic, at.partition);
-        self.consumer.assign(&list).with_context(what)?;
+        let failed = |error| unavailable(&format!("reading {}[{}]", at.topic, at.partition), &error);
+        self.consumer.assign(&list).map_err(failed)?;
         let mut heard = Instant::now();
         let result = loop {
             match self.consumer.poll(TICK) {
@@ -94,14 +98,19 @@ impl Asker {
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => break Ok(()),
-                Some(Err(error)) => break Err(error).with_context(what),
-                None if heard.elapsed() > PATIENCE => anyhow::bail!("{}: nothing came for {PATIENCE:?}", what()),
+                Some(Err(error)) => break Err(failed(error)),
+                None if heard.elapsed() > PATIENCE => break Err(failed(KafkaError::NoMessageReceived)),
                 None => {}
             }
         };
         self.consumer.unassign()?;
         result
     }
+}
+
+/// The broker answered at first and does not now, or refuses.
+fn unavailable(what: &str, error: &KafkaError) -> anyhow::Error {
+    Failure::new(Code::Unavailable, format!("{what}: {error}")).into()
 }
 
 /// Members of a group.

@@ -10,7 +10,7 @@ use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tidegauge_engine::partition::shuffle_partition;
-use tidegauge_engine::{DeciderResumePoint, ResumePoint};
+use tidegauge_engine::{DeciderPosition, ResumePoint};
 use tidegauge_kafka::admin::Admin;
 use tidegauge_kafka::client::Cluster;
 use tidegauge_kafka::reader::{Commit, TopicPartition};
@@ -84,39 +84,24 @@ impl Stage {
     }
 }
 
-/// How far a commit of the second stage says that it has come.
-struct DeciderPosition {
-    next_offset: i64,
-    closed_through: EventTime,
-}
-
-fn decider_position(metadata: &str) -> Option<DeciderPosition> {
-    let point = DeciderResumePoint::from_metadata(metadata)?;
-    Some(DeciderPosition { next_offset: point.next_offset, closed_through: point.closed_through })
-}
-
 /// The next offset, and how far event time has come there.
 type Reached = (i64, Option<EventTime>);
 
 fn aggregated(commit: &Commit) -> Option<Reached> {
     let point = ResumePoint::from_metadata(&commit.metadata)?;
-    Some((point.next_offset, Some(point.watermark)))
+    Some((point.next_offset, Some(point.corrections_watermark)))
 }
 
 fn decided(commit: &Commit) -> Option<Reached> {
-    let position = decider_position(&commit.metadata)?;
+    let position = DeciderPosition::from_metadata(&commit.metadata)?;
     Some((position.next_offset, Some(position.closed_through)))
 }
 
 impl Facts {
     pub(super) fn gather(config: &Config, cluster: &Cluster, target: Option<&Target>) -> anyhow::Result<Self> {
         let topics = &config.topics;
-        let needed: Vec<&str> = topics
-            .telemetry
-            .iter()
-            .chain([&topics.shuffle, &topics.decisions_current])
-            .map(|topic| topic.as_str())
-            .collect();
+        let needed: Vec<&str> =
+            topics.telemetry.iter().chain([&topics.shuffle, &topics.decisions_current]).map(String::as_str).collect();
         let found = Admin::new(&config.kafka.connection)?.topics(&needed)?;
         let counts: BTreeMap<&str, u32> = found.iter().map(|(name, topic)| (name.as_str(), topic.partitions)).collect();
         let mut facts = Self {

@@ -39,17 +39,11 @@ pub(super) fn overview(facts: &Facts, colours: bool) -> String {
         return format!("Topics missing: {missing}. `tidegauge topics ensure` creates what is ours.\n");
     }
     let mut out = String::new();
-    for (stage, reached, delay) in
-        [(&facts.aggregate, "WATERMARK", "DELAY"), (&facts.decide, "CLOSED THROUGH", "DELAY")]
-    {
+    for (stage, reached) in [(&facts.aggregate, "WATERMARK"), (&facts.decide, "CLOSED THROUGH")] {
+        let header = ["PARTITION", "END", "COMMITTED", "LAG", reached, "DELAY", "WORKER"];
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{} ({} members)", stage.group, stage.members);
-        out += &table(
-            &["PARTITION", "END", "COMMITTED", "LAG", reached, delay, "WORKER"],
-            &rows(stage, facts.now),
-            colours,
-        );
-        out.push('\n');
+        let _ = writeln!(out, "{}", table(&header, &rows(stage, facts.now), colours));
     }
     out + &sources(facts, colours)
 }

@@ -6,18 +6,20 @@
 use super::broker::Asker;
 use super::facts::{text, texts};
 use crate::config::Config;
+use rdkafka::message::Message as _;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use tidegauge_engine::journal;
+use std::time::Duration;
+use tidegauge_engine::{JournalRecord, journal};
 use tidegauge_kafka::reader::TopicPartition;
 use tidegauge_model::{EventTime, Target};
 use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
 
-use rdkafka::message::Message as _;
-
-/// So many records are read, then tenfold and once more, until every source was seen.
-const LENGTHS: [i64; 3] = [2_000, 20_000, 200_000];
+/// So many records are read, or else so many: until every source was seen, and the target or enough time without it.
+const LENGTHS: [i64; 2] = [2_000, 20_000];
+/// Instances sample once a minute at least, or nearly.
+const ENOUGH_TIME: Duration = Duration::from_secs(180);
 
 /// What the tail of a shuffle partition says.
 #[derive(Debug, Serialize)]
@@ -67,14 +69,18 @@ impl Tail {
         target: Option<&Target>,
     ) -> anyhow::Result<Self> {
         let (first, end) = asker.ends(at)?;
-        for length in LENGTHS {
+        let read = |length: i64| {
             let from = end.saturating_sub(length).max(first);
             let tail = Reading::new(config, target).read(asker, at, from, end)?.finish(at.partition, telemetry);
-            if tail.silent.is_empty() || from == first || length == LENGTHS[LENGTHS.len() - 1] {
-                return Ok(tail);
-            }
-        }
-        unreachable!("the last length returns")
+            anyhow::Ok((tail, from == first))
+        };
+        let (tail, is_all) = read(LENGTHS[0])?;
+        if is_all || tail.says_enough(target) { Ok(tail) } else { Ok(read(LENGTHS[1])?.0) }
+    }
+
+    fn says_enough(&self, target: Option<&Target>) -> bool {
+        let is_long = self.stored.is_some_and(|(first, last)| last.since(first) >= ENOUGH_TIME);
+        self.silent.is_empty() && (target.is_none() || self.target_panes.is_some() || is_long)
     }
 }
 
@@ -116,14 +122,17 @@ impl<'a> Reading<'a> {
     fn take(&mut self, bytes: &[u8], log_time: EventTime) {
         self.records += 1;
         self.stored = Some((self.stored.map_or(log_time, |(first, _)| first), log_time));
-        let Ok(record) = journal::decode(bytes) else {
-            self.foreign += 1;
-            return;
+        let record = match journal::decode(bytes) {
+            Ok(JournalRecord::Source(record)) => record,
+            Ok(JournalRecord::Control(_)) => return self.sources.advance(log_time),
+            Err(_) => {
+                self.foreign += 1;
+                return;
+            }
         };
-        if let Some(mark) = record.mark {
-            self.sources.mark(&record.source, record.partitions, mark, log_time);
-        } else {
-            self.sources.advance(log_time);
+        match record.mark {
+            Some(mark) => self.sources.mark(&record.source, record.partitions, mark, log_time),
+            None => self.sources.advance(log_time),
         }
         let (Some(target), Some(partial)) = (self.target, &record.partial) else { return };
         let rows = partial.rows.reader();

@@ -57,7 +57,10 @@ pub(super) fn chain(config: &Config, facts: &Facts, target: &Target) -> Vec<Step
     }
     let policy = applicable(&config.policies, target).into_iter().find(|policy| policy.mode == Mode::Live);
     steps.push(covered(config, policy, target));
-    if let Some((policy, (first, _))) = policy.zip(facts.journal.as_ref().and_then(|tail| tail.target_panes)) {
+    // The tail may begin after the first row, but then there has been a decision.
+    if facts.standing.is_none()
+        && let Some((policy, (first, _))) = policy.zip(facts.journal.as_ref().and_then(|tail| tail.target_panes))
+    {
         steps.push(window(policy, first, facts.journal_partition()));
     }
     steps.push(standing(facts, target));

@@ -89,6 +89,12 @@ fn when_all_is_in_place_the_answer_is_the_decision() {
 /// A case: what is missing, how, and part of the answer.
 type Case = (&'static str, fn(&mut Facts), &'static str);
 
+/// Its first window is still open.
+fn young(facts: &mut Facts) {
+    facts.standing = None;
+    facts.decide.partitions[0].reached = Some(at(105));
+}
+
 #[test]
 fn the_first_thing_that_is_missing_is_the_answer() {
     let cases: &[Case] = &[
@@ -105,7 +111,7 @@ fn the_first_thing_that_is_missing_is_the_answer() {
         ("telemetry of the target", |facts| tail(facts).watermark = Some(at(9_000)), "fell silent"),
         ("second stage", |facts| facts.decide.partitions[0].committed_offset = None, "nothing for shuffle[0]"),
         ("second stage", |facts| facts.decide.oldest_unread = Some(at(0)), "shuffle[0] is 2 records behind"),
-        ("window", |facts| facts.decide.partitions[0].reached = Some(at(105)), "event time has come to"),
+        ("window", young, "event time has come to"),
         ("standing decision", |facts| facts.standing = None, "none of default/planner was published"),
         ("standing decision", |facts| facts.now = at(891), "expired 2026-01-01T00:14:50Z"),
     ];

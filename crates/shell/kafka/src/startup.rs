@@ -1,0 +1,94 @@
+//! Waiting for a broker at the start.
+
+use crate::client::Connection;
+use crate::log::{ClientLog, LogContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::time::{Duration, Instant};
+
+/// No broker answered in time.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "no Kafka broker answered at {bootstrap} within {waited:?} ({problem}); check kafka.bootstrap and \
+     kafka.security, or raise kafka.startup_timeout"
+)]
+pub struct Unavailable {
+    /// Where it was tried.
+    pub bootstrap: String,
+    /// How long.
+    pub waited: Duration,
+    /// The last thing that went wrong.
+    pub problem: String,
+}
+
+/// A cluster that answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its id, which every broker of it knows.
+    pub id: Option<String>,
+    /// How many brokers it has.
+    pub brokers: usize,
+}
+
+/// Asks for the cluster until a broker answers or `timeout` has passed, and says so in the log at each try.
+///
+/// # Errors
+///
+/// [`Unavailable`] with the last thing that went wrong.
+pub fn wait_for_broker(connection: &Connection, timeout: Duration) -> Result<Cluster, Unavailable> {
+    let start = Instant::now();
+    let unavailable =
+        |problem: String| Unavailable { bootstrap: connection.bootstrap.clone(), waited: timeout, problem };
+    // A consumer, since its `poll` hands over what went wrong in the background. Silent, since it is told below.
+    let context = LogContext { log: ClientLog::silent() };
+    let consumer: BaseConsumer<LogContext> =
+        connection.base("startup").create_with_context(context).map_err(|error| unavailable(error.to_string()))?;
+    loop {
+        let left = timeout.saturating_sub(start.elapsed());
+        let problem = match consumer.fetch_metadata(None, left.clamp(SHORTEST_TRY, LONGEST_TRY)) {
+            Ok(metadata) => {
+                let id = consumer.client().fetch_cluster_id(LONGEST_TRY);
+                return Ok(Cluster { id, brokers: metadata.brokers().len() });
+            }
+            Err(error) => background_problem(&consumer).unwrap_or_else(|| error.to_string()),
+        };
+        let left = timeout.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(unavailable(problem));
+        }
+        let (bootstrap, seconds) = (&connection.bootstrap, left.as_secs().max(1));
+        tracing::warn!(bootstrap, "no Kafka broker answers yet ({problem}); trying for another {seconds} s");
+        std::thread::sleep(left.min(PAUSE));
+    }
+}
+
+/// How long one question for the cluster may take: short, since the connection is kept from one to the next.
+const LONGEST_TRY: Duration = Duration::from_secs(1);
+const SHORTEST_TRY: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The last thing that went wrong in the background, in librdkafka's words: more than that nobody answered.
+fn background_problem(consumer: &BaseConsumer<LogContext>) -> Option<String> {
+    while consumer.poll(Duration::ZERO).is_some() {}
+    consumer.context().log.last_problem()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Security;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn k3_a_broker_that_is_away_is_an_error_after_the_stated_time() {
+        let connection = Connection {
+            bootstrap: "127.0.0.1:1".into(),
+            node: "n1".into(),
+            security: Security::default(),
+            properties: BTreeMap::new(),
+        };
+        let start = Instant::now();
+        let error = wait_for_broker(&connection, Duration::from_millis(300)).unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+    }
+}

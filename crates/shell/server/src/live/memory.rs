@@ -1,0 +1,50 @@
+//! How much memory the process takes, and whether that is close to its limit.
+//!
+//! What grows without bound while the rest stands still is telemetry that is ahead: its panes wait for partitions that
+//! are behind. So close to the limit, workers leave partitions unread that are ahead of their others
+//! ([`super::worker`]); the one that is furthest behind is always read, which makes room.
+
+use super::shared::Shared;
+use anyhow::Context as _;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+const LOOK: Duration = Duration::from_millis(100);
+/// Shares of the limit: from the first on memory is short, until it is below the second.
+const SHORT: f64 = 0.85;
+const ROOM: f64 = 0.75;
+/// Linux on all that we run on.
+const PAGE_BYTES: u64 = 4096;
+
+/// Watches for the rest of the process's life. Where there is no `/proc`, memory is not measured, and never short.
+pub(super) fn watch(shared: &Arc<Shared>) -> anyhow::Result<()> {
+    let Some(_) = resident_bytes() else {
+        tracing::warn!("this system does not tell how much memory a process takes: workers.memory_limit is not kept");
+        return Ok(());
+    };
+    let shared = Arc::clone(shared);
+    let watcher = thread::Builder::new().name("memory".to_owned()).spawn(move || {
+        let limit = shared.config.workers.memory_limit;
+        let mut is_short = false;
+        while !shared.stopping() {
+            let bytes = resident_bytes().unwrap_or(0);
+            let share = bytes as f64 / limit as f64;
+            let was_short = is_short;
+            is_short = share >= if was_short { ROOM } else { SHORT };
+            if is_short && !was_short {
+                tracing::warn!(bytes, limit, "memory is short: partitions that are ahead are not read for a while");
+            }
+            shared.set_memory_is_short(is_short);
+            shared.health.memory(bytes, limit, is_short);
+            thread::sleep(LOOK);
+        }
+    });
+    watcher.map(drop).context("starting a thread")
+}
+
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * PAGE_BYTES)
+}

@@ -1,0 +1,59 @@
+//! What ends a worker's life, and whether another life may do better.
+
+use crate::exit::Code;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tidegauge_kafka::range::RangeError;
+use tidegauge_kafka::reader::is_lasting;
+
+/// Why a worker's life ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    /// Kafka, or the way to it.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// State that cannot be used. Another life would find the same.
+    #[error(
+        "the state of {topic}[{partition}] cannot be restored: {problem}. To go on without it: stop every process of \
+         the group, then `tidegauge state reset --partition {partition}`; see docs/runbooks/StateUnreadable.md"
+    )]
+    State {
+        /// The state topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Trouble {
+    /// Of reading a stretch of the state topic.
+    pub(super) fn of_range(error: RangeError, topic: &str, partition: i32) -> Self {
+        match error {
+            RangeError::Kafka(error) => Self::Kafka(error),
+            lost @ (RangeError::Deleted { .. } | RangeError::Beyond { .. }) => {
+                Self::State { topic: topic.to_owned(), partition, problem: lost.to_string() }
+            }
+            // It may come yet: a transaction is still open, or the broker is away.
+            stalled => {
+                tracing::warn!(topic, partition, error = %stalled, "reading state");
+                Self::Kafka(KafkaError::Canceled)
+            }
+        }
+    }
+
+    /// Whether the broker takes another for the one who has this worker's name. After a session that ran out that may be
+    /// this worker's own past; when it goes on, there are two processes with one `node.id`.
+    pub(super) fn is_fenced(&self) -> bool {
+        let codes = [RDKafkaErrorCode::FencedInstanceId, RDKafkaErrorCode::ProducerFenced];
+        matches!(self, Self::Kafka(error) if error.rdkafka_error_code().is_some_and(|code| codes.contains(&code)))
+    }
+
+    /// The code to exit with, if waiting will not mend it.
+    pub(super) fn lasting(&self) -> Option<Code> {
+        match self {
+            Self::Kafka(error) => is_lasting(error).then_some(Code::Unavailable),
+            Self::State { .. } => Some(Code::Data),
+        }
+    }
+}

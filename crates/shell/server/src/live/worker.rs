@@ -1,0 +1,475 @@
+//! The loop of a worker, the same for both stages: be a member of the group, restore what it gives, read, step, and
+//! make outputs durable together with positions.
+//!
+//! ```text
+//!  poll ─┬─ assigned ─► committed positions ─► Stage::restore ─► read again from there, silently
+//!        └─ revoked ──► one more burst, unless they are lost ─► drop machines and outboxes
+//!  take ─► Stage::step ─► outbox ─┐
+//!  tick ─► Stage::tick ─► outbox ─┴─► burst when due: outputs, state, position of every restored partition
+//! ```
+//!
+//! - **L1** Outputs of a partition wait in its own outbox until a burst is committed; those of a partition that is
+//!   taken away go with it.
+//! - **L2** A burst carries the position of every partition that is restored, moved or not, and of no other.
+//! - **L3** What follows from a record that an earlier life had committed is not said again.
+
+use super::ANSWER;
+use super::shared::Shared;
+use super::trouble::Trouble;
+use crate::config::Delivery as Guaranteed;
+use crate::health::{Progress, WorkerHealth};
+use rdkafka::error::KafkaError;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tidegauge_delivery::{Guarantee, Outbox, Outcome};
+use tidegauge_kafka::batch::{Batch, Event};
+use tidegauge_kafka::delivery::Delivery;
+use tidegauge_kafka::reader::{Commit, Reader, Rebalance, TopicPartition};
+use tidegauge_kafka::writer::Writer;
+use tidegauge_model::EventTime;
+
+/// Without outputs, positions are committed this often.
+const COMMIT_WITHOUT: Duration = Duration::from_secs(5);
+/// With so many bytes waiting, a burst does not wait.
+const BURST_BYTES: usize = 8 << 20;
+/// After a burst that was not committed.
+const RETRY: Duration = Duration::from_millis(100);
+/// Machines are ticked this often.
+const TICK: Duration = Duration::from_millis(100);
+/// Progress is told this often; how far a partition reaches is asked for a fifth as often.
+const TELL: Duration = Duration::from_secs(1);
+const TELLS_PER_QUESTION: u32 = 5;
+/// How long that question may take.
+const QUESTION: Duration = Duration::from_millis(500);
+
+/// One partition of a worker.
+pub(super) struct Slot<M> {
+    pub(super) machine: M,
+    pub(super) outbox: Outbox,
+    pub(super) next_offset: i64,
+    /// What follows from earlier records was committed by an earlier life.
+    pub(super) silent_below: i64,
+    /// Nothing is left to read at the moment.
+    pub(super) drained: bool,
+    /// All that a bounded run is to read was read, and what follows from it is in the outbox.
+    pub(super) ended: bool,
+    /// And was committed.
+    told: bool,
+    paused: bool,
+    restoring: Option<Restoring>,
+    end_offset: i64,
+}
+
+struct Restoring {
+    since: Instant,
+    from: i64,
+}
+
+/// Where a partition begins.
+pub(super) struct Start<M> {
+    pub(super) machine: M,
+    /// Where to read from.
+    pub(super) from: i64,
+    /// What follows from records before this is known.
+    pub(super) silent_below: i64,
+    /// A bounded run has read all of it.
+    pub(super) ended: bool,
+}
+
+/// What differs between the stages.
+pub(super) trait Stage {
+    /// The state machine of a partition, with what the shell remembers beside it.
+    type Machine;
+    /// `aggregate` or `decide`.
+    const NAME: &'static str;
+    /// With fewer messages in a round the worker waits a little for more: a round has its price.
+    const BUSY: usize;
+
+    /// What to read.
+    fn topics(&self) -> Vec<String>;
+    /// The topics of outputs, by number.
+    fn output_topics(&self) -> Vec<String>;
+    /// Begins a partition where `commit` says; `first` and `end` are its offsets now.
+    fn restore(&mut self, commit: &Commit, first: i64, end: i64) -> Result<Start<Self::Machine>, Trouble>;
+    /// Takes messages, in log order.
+    fn step(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>, batch: &Batch<'_>) -> Result<(), Trouble>;
+    /// All that an earlier life had committed was read again.
+    fn restored(&mut self, slot: &mut Slot<Self::Machine>);
+    /// Time passes.
+    fn tick(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
+    /// A burst is about to begin.
+    fn before_burst(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
+    /// Where the next life begins; asked when all outputs are stored.
+    fn position(&self, at: &TopicPartition, slot: &Slot<Self::Machine>, writer: &Writer) -> Commit;
+    /// The burst was committed.
+    fn committed(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>, writer: &Writer);
+    /// How far event time has come, and who holds it back.
+    fn progress(&self, slot: &Slot<Self::Machine>) -> Progress;
+    /// Adds what a partition has counted to the run's report.
+    fn report(&mut self, slot: &mut Slot<Self::Machine>);
+
+    /// Where a bounded run ends in this partition.
+    fn end(&self, at: &TopicPartition) -> Option<i64>;
+    /// A bounded run has read all of this partition.
+    fn finish(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
+    /// And it was committed.
+    fn told(&mut self, at: &TopicPartition) -> Result<(), Trouble>;
+    /// A bounded run has nothing left for this stage.
+    fn is_done(&self) -> bool;
+
+    /// The partition may be left unread while memory is short; its event time says who is ahead.
+    fn may_pause(&self, slot: &Slot<Self::Machine>) -> Option<EventTime>;
+}
+
+struct Worker<'a, S: Stage> {
+    shared: &'a Shared,
+    stage: &'a mut S,
+    number: usize,
+    health: WorkerHealth,
+    delivery: Delivery,
+    reader: Reader,
+    topics: Vec<String>,
+    slots: BTreeMap<TopicPartition, Slot<S::Machine>>,
+    committed_at: Instant,
+    retry_at: Option<Instant>,
+    ticked_at: Instant,
+    told_at: Instant,
+    tells: u32,
+}
+
+/// Joins the group and works until the process stops, or the bounded run has nothing left.
+pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> Result<(), Trouble> {
+    let health = shared.health.worker(S::NAME, number);
+    health.joining();
+    // The producer first: it ends what an earlier life left open, so that nobody waits for that.
+    let delivery = open(shared, S::NAME, number)?;
+    let topics = stage.topics();
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let reader = super::join(shared, S::NAME, number, &topics)?;
+    let (topics, now) = (stage.output_topics(), Instant::now());
+    let mut worker = Worker {
+        shared,
+        stage,
+        number,
+        health,
+        delivery,
+        reader,
+        topics,
+        slots: BTreeMap::new(),
+        committed_at: now,
+        retry_at: None,
+        ticked_at: now,
+        told_at: now,
+        tells: 0,
+    };
+    let mut is_idle = false;
+    while !shared.stopping() && !worker.stage.is_done() {
+        is_idle = worker.round(is_idle)?;
+    }
+    while !worker.burst()? && !shared.is_giving_up() {
+        std::thread::sleep(RETRY);
+    }
+    worker.report();
+    worker.health.stopped();
+    worker.reader.close();
+    Ok(())
+}
+
+fn open(shared: &Shared, stage: &str, number: usize) -> Result<Delivery, KafkaError> {
+    let (config, role) = (&shared.config, format!("{stage}-{number}-out"));
+    let connection = &config.kafka.connection;
+    let (guarantee, client) = match config.delivery {
+        Guaranteed::AtLeastOnce => (Guarantee::AtLeastOnce, connection.producer(&role)),
+        Guaranteed::ExactlyOnce => {
+            let id = format!("{}-{}-{stage}-{number}", config.kafka.group, config.node_id);
+            (Guarantee::ExactlyOnce, connection.transactional(&role, &id))
+        }
+    };
+    Delivery::open(guarantee, &client, &[&config.topics.state], ANSWER, &|| shared.stopping())
+}
+
+impl<S: Stage> Worker<'_, S> {
+    /// One turn of the loop; whether there was little to do.
+    fn round(&mut self, was_idle: bool) -> Result<bool, Trouble> {
+        self.health.beat();
+        let wait = if was_idle { Duration::from_millis(2) } else { Duration::ZERO };
+        for rebalance in self.reader.poll(wait)? {
+            self.rebalance(rebalance)?;
+        }
+        if !self.shared.may_read(S::NAME, self.number, self.slots.len()) {
+            return Ok(true);
+        }
+        let count = self.read()?;
+        self.tick();
+        if self.is_burst_due() {
+            self.burst()?;
+        }
+        self.delivery.writer().serve();
+        self.tell();
+        Ok(count < S::BUSY)
+    }
+
+    fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), Trouble> {
+        match rebalance {
+            Rebalance::Assigned(assigned) => {
+                tracing::info!(stage = S::NAME, ?assigned, "partitions assigned");
+                self.health.assigned(assigned.len());
+                let mut starts = Vec::new();
+                for commit in self.reader.committed(&assigned, ANSWER)? {
+                    let start = self.take_over(&commit)?;
+                    starts.push((commit.partition, Some(start)));
+                }
+                Ok(self.reader.assign(&starts)?)
+            }
+            Rebalance::Revoked { partitions, lost } => {
+                tracing::info!(stage = S::NAME, ?partitions, lost, "partitions revoked");
+                self.health.revoked(partitions.len());
+                if !lost {
+                    self.burst()?; // if it is not committed, whoever owns them next begins at the commit before
+                }
+                self.report();
+                for partition in &partitions {
+                    self.slots.remove(partition); // L1
+                    self.health.lost(partition);
+                }
+                Ok(self.reader.unassign(&partitions)?)
+            }
+        }
+    }
+
+    /// Begins a partition; returns the offset to read from.
+    fn take_over(&mut self, commit: &Commit) -> Result<i64, Trouble> {
+        let at = &commit.partition;
+        self.health.restoring(at);
+        let (first, end) = self.reader.offsets(at, ANSWER)?;
+        let Start { machine, from, silent_below, ended } = self.stage.restore(commit, first, end)?;
+        tracing::debug!(topic = at.topic, partition = at.partition, from, silent_below, "restoring");
+        let slot = Slot {
+            machine,
+            outbox: Outbox::default(),
+            next_offset: from,
+            silent_below,
+            drained: from >= end,
+            ended,
+            told: ended,
+            paused: false,
+            restoring: Some(Restoring { since: Instant::now(), from }),
+            end_offset: end,
+        };
+        self.slots.insert(at.clone(), slot);
+        self.note_restored();
+        Ok(from)
+    }
+
+    /// Reads a batch of each partition; returns the messages that were there.
+    fn read(&mut self) -> Result<usize, Trouble> {
+        self.keep_memory()?;
+        let mut count = 0;
+        for (at, slot) in &mut self.slots {
+            if slot.ended || slot.paused {
+                continue;
+            }
+            let batch = self.reader.take(at, self.shared.config.workers.batch);
+            count += batch.len();
+            self.stage.step(at, slot, &batch)?;
+        }
+        self.note_restored();
+        self.end_what_is_read();
+        Ok(count)
+    }
+
+    fn note_restored(&mut self) {
+        for (at, slot) in &mut self.slots {
+            if slot.next_offset >= slot.silent_below
+                && let Some(Restoring { since, from }) = slot.restoring.take()
+            {
+                self.stage.restored(slot);
+                let records = u64::try_from(slot.next_offset - from).unwrap_or(0);
+                let took = since.elapsed();
+                tracing::info!(topic = at.topic, partition = at.partition, records, ?took, "restored");
+                self.health.restored(at, took, records);
+            }
+        }
+    }
+
+    fn end_what_is_read(&mut self) {
+        for (at, slot) in &mut self.slots {
+            let is_read = self.stage.end(at).is_some_and(|end| slot.next_offset >= end);
+            if is_read && !slot.ended && slot.restoring.is_none() {
+                slot.ended = true;
+                self.stage.finish(at, slot);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.ticked_at.elapsed() < TICK {
+            return;
+        }
+        self.ticked_at = Instant::now();
+        for (at, slot) in &mut self.slots {
+            if slot.restoring.is_none() && !slot.ended {
+                self.stage.tick(at, slot);
+            }
+        }
+    }
+
+    fn is_burst_due(&self) -> bool {
+        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+            return false;
+        }
+        let waiting: usize = self.slots.values().map(|slot| slot.outbox.bytes()).sum();
+        let is_end = self.slots.values().any(|slot| slot.ended && !slot.told);
+        let with_output = self.slots.values().any(|slot| !slot.outbox.is_empty());
+        let interval = if with_output { self.shared.config.workers.commit_interval } else { COMMIT_WITHOUT };
+        is_end || waiting >= BURST_BYTES || self.committed_at.elapsed() >= interval
+    }
+
+    /// Makes what waits durable; whether it is.
+    fn burst(&mut self) -> Result<bool, Trouble> {
+        let Self { shared, stage, slots, delivery, reader, topics, .. } = self;
+        let is_ours = |slot: &Slot<S::Machine>| slot.restoring.is_none(); // L2
+        for (at, slot) in slots.iter_mut().filter(|(_, slot)| is_ours(slot)) {
+            stage.before_burst(at, slot);
+        }
+        let ours: Vec<_> = slots.iter().filter(|(_, slot)| is_ours(slot)).collect();
+        let outboxes: Vec<&Outbox> = ours.iter().map(|(_, slot)| &slot.outbox).collect();
+        let (records, bytes) =
+            outboxes.iter().fold((0, 0), |sum, outbox| (sum.0 + outbox.len() as u64, sum.1 + outbox.bytes() as u64));
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let begun = Instant::now();
+        let outcome = delivery.burst(
+            reader,
+            &outboxes,
+            &topics,
+            |writer| ours.iter().map(|(at, slot)| stage.position(at, slot, writer)).collect(),
+            &mut |call| shared.before(S::NAME, call),
+            &|| shared.is_giving_up(),
+        );
+        match outcome {
+            Outcome::Committed => {
+                self.note_committed(begun.elapsed(), records, bytes)?;
+                Ok(true)
+            }
+            Outcome::Kept => {
+                let error = self.delivery.last_error().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(stage = S::NAME, error, "a transaction was aborted; its outputs are kept");
+                self.health.aborted("refused");
+                self.shared.count(|report| report.aborted += 1);
+                self.retry_at = Some(Instant::now() + RETRY);
+                Ok(false)
+            }
+            Outcome::Rebuild => {
+                self.health.aborted("fatal");
+                self.shared.count(|report| report.aborted += 1);
+                Err(self.delivery.last_error().cloned().unwrap_or(KafkaError::Canceled).into())
+            }
+        }
+    }
+
+    fn note_committed(&mut self, took: Duration, records: u64, bytes: u64) -> Result<(), Trouble> {
+        (self.committed_at, self.retry_at) = (Instant::now(), None);
+        self.health.committed(took, records, bytes);
+        if records > 0 {
+            self.shared.took(took);
+            self.shared.passed(&format!("{}.committed", S::NAME));
+        }
+        for (at, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.restoring.is_none()) {
+            slot.outbox.clear(); // L1
+            self.stage.committed(at, slot, self.delivery.writer());
+            if slot.ended && !slot.told {
+                slot.told = true;
+                self.stage.told(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves partitions unread that are ahead in event time while memory is short: what waits for the others is theirs.
+    fn keep_memory(&mut self) -> Result<(), Trouble> {
+        let is_short = self.shared.is_memory_short();
+        if !is_short && self.slots.values().all(|slot| !slot.paused) {
+            return Ok(());
+        }
+        let least = self.slots.values().filter_map(|slot| self.stage.may_pause(slot)).min();
+        let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        for (at, slot) in &mut self.slots {
+            let is_ahead = self.stage.may_pause(slot).is_some_and(|own| Some(own) > least);
+            let shall_pause = is_short && is_ahead && slot.restoring.is_none();
+            if slot.paused != shall_pause {
+                slot.paused = shall_pause;
+                if shall_pause {
+                    pause.push(at.clone())
+                } else {
+                    resume.push(at.clone())
+                }
+                self.health.paused(at, shall_pause);
+            }
+        }
+        if !pause.is_empty() {
+            self.reader.pause(&pause)?;
+        }
+        if !resume.is_empty() {
+            self.reader.resume(&resume)?;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self) {
+        if self.told_at.elapsed() < TELL {
+            return;
+        }
+        self.told_at = Instant::now();
+        self.tells += 1;
+        for (at, slot) in &mut self.slots {
+            if slot.drained {
+                slot.end_offset = slot.next_offset;
+            } else if self.tells.is_multiple_of(TELLS_PER_QUESTION)
+                && let Ok((_, end)) = self.reader.offsets(at, QUESTION)
+            {
+                slot.end_offset = end;
+            }
+            let (next_offset, end_offset) = (slot.next_offset, Some(slot.end_offset.max(slot.next_offset)));
+            self.health.progress(at, Progress { next_offset, end_offset, ..self.stage.progress(slot) });
+        }
+        self.report();
+    }
+
+    fn report(&mut self) {
+        self.slots.values_mut().for_each(|slot| self.stage.report(slot));
+    }
+}
+
+/// The messages of a batch that are news, in log order; `slot` moves on with them.
+///
+/// `each` is given the slot as it was before the message, but for its position.
+pub(super) fn messages<M, T>(
+    at: &TopicPartition,
+    slot: &mut Slot<M>,
+    batch: &Batch<'_>,
+    end: Option<i64>,
+    mut each: impl FnMut(&mut Slot<M>, &tidegauge_kafka::batch::Message<'_>) -> Result<(), T>,
+) -> Result<(), T> {
+    for message in batch.iter() {
+        match message.error() {
+            Some(Event::EndOfPartition) => {
+                slot.drained = true;
+                slot.next_offset = slot.next_offset.max(message.offset());
+            }
+            Some(Event::Trouble(error)) => {
+                tracing::warn!(topic = at.topic, partition = at.partition, ?error, "fetching");
+            }
+            None if message.offset() < slot.next_offset => {}
+            // Markers of transactions may stand before the end, and are never seen.
+            None if end.is_some_and(|end| message.offset() >= end) => {
+                slot.next_offset = slot.next_offset.max(end.unwrap_or_default());
+            }
+            None => {
+                slot.drained = false;
+                slot.next_offset = message.offset() + 1;
+                each(slot, &message)?;
+            }
+        }
+    }
+    Ok(())
+}
