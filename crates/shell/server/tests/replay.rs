@@ -6,23 +6,22 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use support::broker::{Broker, Record, say, unique};
 use support::delivery::{self, Telemetry};
 use support::fleet;
-use support::process::Deployment;
+use support::process::{Deployment, Finished};
 use support::run::{ALERTS, POLICY, Run, Workers, decoded};
 use tidegauge_kafka::writer;
 use tidegauge_model::{Decision, EventTime, Mode};
 use tidegauge_wire::{Output as _, SampleRow};
 
 const SEED: u64 = 0x7265_706c;
-/// A process that has not ended by then is killed, and the test fails.
+/// A run that has not decided on everything by then is stopped all the same.
 const LONGEST: Duration = Duration::from_secs(240);
 
 /// What a command came to.
@@ -33,40 +32,10 @@ struct Outcome {
     stderr: String,
 }
 
-/// Starts the real binary with the configuration of `deployment`.
-fn start(deployment: &Deployment, arguments: &[&str]) -> Child {
-    let config = deployment.write("tidegauge.yaml.path", "").with_file_name("tidegauge.yaml");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDEGAUGE")) {
-        command.env_remove(name);
-    }
-    command.arg("--config").arg(config).args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("the binary starts")
-}
-
-/// Waits for a process that says no more than a pipe holds.
-fn wait(mut child: Child) -> Outcome {
-    let begin = Instant::now();
-    let status = loop {
-        match child.try_wait().expect("a child of ours") {
-            Some(status) => break Some(status),
-            None if begin.elapsed() > LONGEST => {
-                let _ = child.kill();
-                break child.wait().ok();
-            }
-            None => std::thread::sleep(Duration::from_millis(20)),
-        }
-    };
-    let (mut stdout, mut stderr) = (String::new(), String::new());
-    child.stdout.take().expect("a pipe").read_to_string(&mut stdout).expect("text");
-    child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    Outcome { code: status.and_then(|status| status.code()), stdout, stderr }
-}
-
 fn replay(deployment: &Deployment, arguments: &[&str]) -> Outcome {
-    wait(start(deployment, &[&["replay"], arguments].concat()))
+    let (status, Finished { stdout, stderr }) = deployment.execute(&[&["replay"], arguments].concat());
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    Outcome { code: status.code(), stdout, stderr }
 }
 
 /// A replay that must find everything equal; returns windows, decisions, alerts, late.
@@ -117,10 +86,10 @@ fn unbounded(test: &str) -> Option<&'static Unbounded> {
             windows: [{size: 1m}, {size: 5m, slide: 10s}]\n\
             policies: {paths: [policy.yaml]}\n\
             alerts: {path: alerts.yaml}\n\
-            workers: {aggregate: 2, decide: 2}\n";
+            workers: {aggregate: 2, decide: 2, snapshot_interval: 1s}\n";
         let files = [("policy.yaml", POLICY), ("alerts.yaml", ALERTS)];
         let deployment = Deployment::new(&broker, &topic, settings, &files);
-        let process = start(&deployment, &["run"]);
+        let process = deployment.start(&["run"], &[]);
         let sent = delivery::place(rows(SEED + 1, 120));
         let (writer, portion) = (broker.writer(), sent.len().div_ceil(20));
         for portion in sent.chunks(portion) {
@@ -144,17 +113,14 @@ fn unbounded(test: &str) -> Option<&'static Unbounded> {
             std::thread::sleep(Duration::from_secs(2));
         }
         assert!(before > 0, "{test}: nothing was published");
-        let ended = Command::new("kill").arg(process.id().to_string()).status();
-        assert!(ended.is_ok_and(|status| status.success()), "a child of ours");
-        let outcome = wait(process);
-        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        process.terminate();
         Unbounded { broker, deployment }
     }))
 }
 
 /// Of each partition of the shuffle log, an offset in its middle, as `--from` takes them; and the time of the latest.
 fn middle(broker: &Broker, deployment: &Deployment) -> (String, EventTime) {
-    let mut partitions: std::collections::BTreeMap<i32, Vec<Record>> = std::collections::BTreeMap::new();
+    let mut partitions: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
     broker.read(&deployment.topic("shuffle"), |record| {
         partitions.entry(record.partition).or_default().push(Record { value: None, ..record });
     });
@@ -193,6 +159,56 @@ fn an_unbounded_run_is_equal_whole_and_from_a_time() {
     let later = verified(&run.deployment, &["--from", &at.to_string(), "--workers", "1"]);
     assert!(later[0] > 0 && later[0] < all[0], "{later:?} of {all:?}");
     assert_eq!(verified(&run.deployment, &["--from", &at.to_string(), "--workers", "3"]), later);
+    damaged_state_is_named_or_passed_over(run);
+    a_log_without_its_beginning(run);
+}
+
+/// Retention takes the first part of one partition: what can be replayed is, and from where it can is said.
+fn a_log_without_its_beginning(run: &Unbounded) {
+    let (shuffle, mut offsets) = (run.deployment.topic("shuffle"), Vec::new());
+    run.broker.read(&shuffle, |record| offsets.extend((record.partition == 0).then_some(record.offset)));
+    let first = offsets[offsets.len() / 3];
+    run.broker.delete_before(&shuffle, 0, first);
+
+    let refused = replay(&run.deployment, &["--verify", "--from", &format!("0:{first}")]);
+    assert_eq!(refused.code, Some(65), "{refused:?}");
+    say(refused.stderr.lines().last().unwrap_or_default());
+    let possible = refused.stderr.split("it is possible from offset ").nth(1).expect("from where on it is possible");
+    let possible: String = possible.chars().take_while(char::is_ascii_digit).collect();
+    assert!(possible.parse::<i64>().is_ok_and(|possible| possible > first), "{refused:?}");
+
+    let from_there = verified(&run.deployment, &["--from", &format!("0:{possible}")]);
+    assert_eq!(verified(&run.deployment, &["--from", "beginning", "--to", "0:1000000000"]), from_there);
+    verified(&run.deployment, &["--workers", "3"]);
+}
+
+/// State that was cut is named; where an earlier round is whole, that one serves.
+fn damaged_state_is_named_or_passed_over(run: &Unbounded) {
+    let (middle, _) = middle(&run.broker, &run.deployment);
+    let cut = copied(&run.broker, &run.deployment, "state", |mut record| {
+        if let Some(value) = &mut record.value {
+            value.pop();
+        }
+        vec![record]
+    });
+    let refused = replay(&run.deployment, &["--verify", "--from", &middle, "--set", &format!("topics.state={cut}")]);
+    assert_eq!(refused.code, Some(65), "{refused:?}");
+    say(refused.stderr.lines().last().unwrap_or_default());
+    assert!(refused.stderr.contains(&format!("{cut} [0]: the record at offset 0")), "{refused:?}");
+
+    let mut lengths: BTreeMap<i32, usize> = BTreeMap::new();
+    run.broker.read(&run.deployment.topic("state"), |record| *lengths.entry(record.partition).or_default() += 1);
+    let mut places: BTreeMap<i32, usize> = BTreeMap::new();
+    let damaged = copied(&run.broker, &run.deployment, "state", |mut record| {
+        let (place, length) = (places.entry(record.partition).or_default(), lengths[&record.partition]);
+        if (length / 4..length / 2).contains(place) {
+            let byte = record.value.as_mut().and_then(|value| value.last_mut()).expect("a value");
+            *byte ^= 1;
+        }
+        *place += 1;
+        vec![record]
+    });
+    verified(&run.deployment, &["--from", &middle, "--set", &format!("topics.state={damaged}")]);
 }
 
 #[test]
@@ -302,6 +318,10 @@ fn a_flipped_byte_a_dropped_and_a_doubled_decision_are_named() {
     say(&format!("doubled: {}", outcome.stdout.trim()));
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(outcome.stdout.contains("a second time") && outcome.stdout.contains(&target), "{outcome:?}");
+    // Where delivery is at least once that is no difference.
+    let set = format!("topics.decisions={doubled}");
+    let tolerated = verified(deployment, &["--set", &set, "--set", "delivery=at_least_once"]);
+    assert_eq!(tolerated[1], run.decisions().len() as u64);
 }
 
 #[test]

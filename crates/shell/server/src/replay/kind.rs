@@ -56,7 +56,6 @@ impl Kind {
     }
 }
 
-
 /// Which journal record led to an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Provenance {

@@ -3,8 +3,8 @@
 use super::sink::{Cause, Sink};
 use crate::config::{Config, TopicsConfig};
 use crate::exit::{Code, Failure};
-use crate::live::{CAUSE_HEADERS, Publish as _};
 use crate::live::publish::Publisher;
+use crate::live::{CAUSE_HEADERS, Publish as _};
 use crate::topics;
 use anyhow::Context as _;
 use rdkafka::error::KafkaError;

@@ -45,7 +45,10 @@ fn last(
                 let key = row.key().unwrap_or_default();
                 let own = headers.iter().filter(|(name, _)| !Provenance::is_named(name));
                 let at = (partition, row.offset());
-                last.insert(String::from_utf8_lossy(key).into_owned(), Last { cause, hash: hash_of(key, value, own), at });
+                last.insert(
+                    String::from_utf8_lossy(key).into_owned(),
+                    Last { cause, hash: hash_of(key, value, own), at },
+                );
             }
             Ok(())
         })?;

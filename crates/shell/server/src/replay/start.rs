@@ -114,7 +114,16 @@ struct Search<'s> {
 impl<'s> Search<'s> {
     fn new(config: &'s Config, span: &'s Span) -> Self {
         let (shuffle, state) = (config.topics.shuffle.as_str(), config.topics.state.as_str());
-        Self { shuffle, state, pane: config.time.pane, span, earliest: None, last: None, documents: None, trouble: None }
+        Self {
+            shuffle,
+            state,
+            pane: config.time.pane,
+            span,
+            earliest: None,
+            last: None,
+            documents: None,
+            trouble: None,
+        }
     }
 
     /// The offset at which outputs begin, and where the machine comes from.
@@ -131,8 +140,9 @@ impl<'s> Search<'s> {
         }
         let found = match (from, self.last.clone()) {
             (Some(from), Some(start)) => Some((from, start)),
-            (Some(from), None) if first == 0 => {
-                // A live machine that begins writes its first round soon: what holds there held at its beginning.
+            // A live machine that begins writes its first round soon: what holds there held at its beginning. With a
+            // round before it that cannot be read nobody knows.
+            (Some(from), None) if first == 0 && self.trouble.is_none() => {
                 let documents = self.documents.take().unwrap_or_default();
                 Some((from, Start::Fresh { offset: 0, documents }))
             }
