@@ -126,9 +126,10 @@ pub fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
     counts.iter().for_each(|(_, counts)| sum.join(*counts));
     let foreign = match sum.foreign {
         0 => String::new(),
-        count => format!("{count} records that are none of the journal; "),
+        foreign => format!("{} passed over as none of the journal; ", sink::count(foreign, "record")),
     };
-    let size = format!("{foreign}{} partitions; {}", stretches.len(), progress.finish());
+    let partitions = sink::count(stretches.len() as u64, "partition");
+    let size = format!("{foreign}{partitions}; {}", progress.finish());
     match (&verification, &backtest) {
         (Some(verification), _) => {
             let is_whole = options.to == Point::End;
@@ -157,10 +158,8 @@ fn conclude(config: &Config, outcome: &verify::Outcome, standing: &[String], siz
     if count == 0 {
         return Ok(());
     }
-    let message = format!(
-        "{count} {} from what was recorded (the configuration has to be that of the recorded run)",
-        if count == 1 { "difference" } else { "differences" }
-    );
+    let count = sink::count(count, "difference");
+    let message = format!("{count} from what was recorded (the configuration has to be that of the recorded run)");
     Err(Failure::new(Code::VerificationFailed, message).into())
 }
 

@@ -63,6 +63,11 @@ impl Counts {
     }
 }
 
+/// `1 partition`, `2 partitions`.
+pub(super) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// `N windows, N decisions, N alerts, N late`.
 pub(super) fn four(count: impl Fn(Kind) -> u64) -> String {
     Kind::ALL.map(|kind| format!("{} {}", count(kind), kind.plural())).join(", ")

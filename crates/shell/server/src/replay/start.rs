@@ -5,6 +5,7 @@
 
 use super::log::LogReader;
 use super::range::Span;
+use super::sink;
 use super::stretch::Stretch;
 use crate::config::Config;
 use crate::exit::{Code, Failure};
@@ -48,7 +49,7 @@ pub(super) fn find(
     spans: &[Span],
 ) -> anyhow::Result<Vec<Stretch>> {
     let done = if verify { decided(config, spans)? } else { BTreeMap::new() };
-    let (mut stretches, mut unreachable) = (Vec::new(), Vec::new());
+    let (mut stretches, mut unreachable) = (Vec::new(), Unreachable::default());
     for span in spans {
         let mut search = Search::new(config, span);
         match search.run(reader)? {
@@ -58,10 +59,49 @@ pub(super) fn find(
                     stretches.push(Stretch { partition: span.partition, from, to, start });
                 }
             }
-            None => unreachable.push(search.apology(reader)?),
+            None => unreachable.add(reader, &search)?,
         }
     }
-    if unreachable.is_empty() { Ok(stretches) } else { Err(Failure::new(Code::Data, unreachable.join("; ")).into()) }
+    if unreachable.count == 0 { Ok(stretches) } else { Err(Failure::new(Code::Data, unreachable.text()).into()) }
+}
+
+/// Partitions that cannot be replayed from where it was asked for.
+#[derive(Default)]
+struct Unreachable {
+    count: usize,
+    /// Why the first of them cannot.
+    first: String,
+    /// From when on all of them can, if there is such a time.
+    possible: Option<EventTime>,
+    never: bool,
+}
+
+impl Unreachable {
+    fn add(&mut self, reader: &mut LogReader, search: &Search<'_>) -> anyhow::Result<()> {
+        if self.count == 0 {
+            self.first = search.apology();
+        }
+        self.count += 1;
+        let possible = match &search.earliest {
+            Some((offset, _)) => time_of(reader, search.shuffle, search.span, *offset)?,
+            None => None,
+        };
+        // Records that are stored together have one time: those of the next millisecond are all behind the checkpoint.
+        let possible = possible.map(|at| at.plus(Duration::from_millis(1)));
+        (self.possible, self.never) = (self.possible.max(possible), self.never || possible.is_none());
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let others = match self.count - 1 {
+            0 => String::new(),
+            others => format!("; {}", sink::count(others as u64, "more such partition")),
+        };
+        match self.possible {
+            Some(at) if !self.never => format!("{}{others}; it is possible with --from {at}", self.first),
+            _ => format!("{}{others}", self.first),
+        }
+    }
 }
 
 /// How far the live system has decided, by partition: the positions that it has committed. Nobody joins its group.
@@ -215,7 +255,7 @@ impl<'s> Search<'s> {
     }
 
     /// Why there is no way to begin there, and where there is one.
-    fn apology(&self, reader: &mut LogReader) -> anyhow::Result<String> {
+    fn apology(&self) -> String {
         let &Span { partition, first, from, .. } = self.span;
         let wanted = from.map_or_else(|| "its beginning".to_owned(), |from| format!("offset {from}"));
         let mut text = format!(
@@ -227,11 +267,9 @@ impl<'s> Search<'s> {
             text.push_str(&format!(" ({trouble})"));
         }
         if let Some((offset, _)) = &self.earliest {
-            let at = time_of(reader, self.shuffle, self.span, *offset)?;
-            let at = at.map_or_else(String::new, |at| format!(", {at}"));
-            text.push_str(&format!("; it is possible from offset {offset} on{at}"));
+            text.push_str(&format!("; it is possible from offset {offset} on"));
         }
-        Ok(text)
+        text
     }
 }
 

@@ -45,9 +45,9 @@ impl Outcome {
         let mut text = format!("{word}: {}", four(|kind| self.tallies[kind.number()].equal));
         let sum = |of: fn(&Tally) -> u64| self.tallies.iter().map(of).sum::<u64>();
         let passed_over = [
-            (sum(|tally| tally.repeated), "exact repetitions (at least once)"),
-            (sum(|tally| tally.removed), "outputs whose records were removed by retention or compaction"),
-            (self.unattributed, "records that do not say what led to them, which are not checked"),
+            (sum(|tally| tally.repeated), "repeated exactly, as at least once may"),
+            (sum(|tally| tally.removed), "not there any more, by retention or compaction"),
+            (self.unattributed, "without headers that say what led to them, not checked"),
         ];
         for (count, what) in passed_over.into_iter().filter(|(count, _)| *count > 0) {
             text.push_str(&format!("; {count} {what}"));

@@ -22,7 +22,7 @@ use super::log::LogReader;
 use super::machine::Setup;
 use super::progress::Progress;
 use super::range::{self, Log, Point};
-use super::sink::{Cause, Counts, Sink};
+use super::sink::{self, Cause, Counts, Sink};
 use super::{TopicLog, files, scratch};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
@@ -81,7 +81,8 @@ pub(super) fn run(config: &Config, options: &Options, found: &BTreeMap<String, F
     if let Some(folder) = &folder {
         folder.join(&(0..shuffle_partitions.cast_signed()).collect::<Vec<_>>())?;
     }
-    let size = format!("{}; {} telemetry partitions; {}", read.text(), parts.len(), progress.finish());
+    let partitions = sink::count(parts.len() as u64, "telemetry partition");
+    let size = format!("{}; {partitions}; {}", read.text(), progress.finish());
     match &verification {
         Some(verification) => verification.conclude(config, &size),
         None => commands::print(&format!("replayed: {}; {size}\n", counts.text())),

@@ -8,7 +8,7 @@ use super::super::difference::Found;
 use super::super::kind::{Kind, Provenance};
 use super::super::log::{Headers, LogReader};
 use super::super::pool;
-use super::super::sink::{Cause, Sink};
+use super::super::sink::{self, Cause, Sink};
 use super::COMPARED;
 use crate::commands;
 use crate::config::{Config, Delivery};
@@ -118,9 +118,9 @@ impl PerKey {
         let word = if different == 0 { "equal" } else { "not equal; those that are" };
         let mut text = format!("{word}: {equal}");
         let passed_over = [
-            (outcome.beyond, "outputs beyond what the live system has come to"),
-            (repeated, "exact repetitions"),
-            (outcome.unattributed, "records that do not say what led to them, which are not checked"),
+            (outcome.beyond, "beyond what the live system has come to"),
+            (repeated, "repeated exactly"),
+            (outcome.unattributed, "without headers that say what led to them, not checked"),
         ];
         for (count, what) in passed_over.into_iter().filter(|(count, _)| *count > 0) {
             text.push_str(&format!("; {count} {what}"));
@@ -131,7 +131,7 @@ impl PerKey {
         let mut reader = LogReader::new(&config.kafka, "replay-difference")?;
         let told = first.describe(&mut reader, &config.topics)?;
         commands::print(&format!("{text}; {size}\nfirst difference: {told}\n"))?;
-        let message = format!("{different} keys differ from what was recorded");
+        let message = format!("{} in the sequence of a key", sink::count(different, "difference"));
         Err(Failure::new(Code::VerificationFailed, message).into())
     }
 }
