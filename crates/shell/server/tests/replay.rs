@@ -1,139 +1,19 @@
 //! `replay` against a real broker: what was recorded is computed again, and whatever was changed in it is named.
 //!
-//! The generated fleet is run twice: bounded, and by a process that goes on, is fed meanwhile, and is stopped. Each test
-//! looks at one of them; none changes what it has written. Changes are made in copies of topics, to which the
-//! configuration is pointed.
+//! Each test looks at one of two runs and changes nothing that it has written: changes are made in copies of topics, to
+//! which the configuration is pointed.
 
 mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
-use support::broker::{Broker, Record, say, unique};
-use support::delivery::{self, Telemetry};
-use support::fleet;
-use support::process::{Deployment, Finished};
-use support::run::{ALERTS, POLICY, Run, Workers, decoded};
-use tidegauge_kafka::writer;
-use tidegauge_model::{Decision, EventTime, Mode};
-use tidegauge_wire::{Output as _, SampleRow};
-
-const SEED: u64 = 0x7265_706c;
-/// A run that has not decided on everything by then is stopped all the same.
-const LONGEST: Duration = Duration::from_secs(240);
-
-/// What a command came to.
-#[derive(Debug)]
-struct Outcome {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-fn replay(deployment: &Deployment, arguments: &[&str]) -> Outcome {
-    let (status, Finished { stdout, stderr }) = deployment.execute(&[&["replay"], arguments].concat());
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    Outcome { code: status.code(), stdout, stderr }
-}
-
-/// A replay that must find everything equal; returns windows, decisions, alerts, late.
-fn verified(deployment: &Deployment, arguments: &[&str]) -> [u64; 4] {
-    let outcome = replay(deployment, &[&["--verify"], arguments].concat());
-    assert_eq!(outcome.code, Some(0), "replay --verify {arguments:?}: {outcome:?}");
-    say(&format!("replay --verify {}: {}", arguments.join(" "), outcome.stdout.trim()));
-    assert!(outcome.stdout.starts_with("equal: "), "{outcome:?}");
-    assert!(!outcome.stdout.contains("not checked"), "{outcome:?}");
-    ["windows", "decisions", "alerts", "late"].map(|what| {
-        let before = outcome.stdout.split(&format!(" {what}")).next().unwrap_or_default();
-        let number = before.rsplit([' ', ',']).next().unwrap_or_default();
-        number.parse().unwrap_or(0)
-    })
-}
-
-fn rows(seed: u64, ticks: i64) -> Vec<SampleRow> {
-    let mut rows = fleet::jittered(fleet::rows_of_trace(&fleet::generate_trace(ticks, seed)), seed);
-    rows.retain(|row| !row.instance.is_empty());
-    let begin = rows.iter().map(|row| row.event_time).min().unwrap_or(EventTime::MIN);
-    rows.extend(fleet::probes(begin, seed));
-    delivery::order(rows, seed)
-}
-
-/// The fleet, sent and run to its end.
-fn bounded(test: &str) -> Option<&'static Run> {
-    static RUN: OnceLock<Run> = OnceLock::new();
-    let broker = Broker::find(test)?;
-    Some(RUN.get_or_init(|| {
-        let telemetry = Telemetry::fill(&broker, rows(SEED, fleet::TICKS));
-        Run::of(&broker, Arc::new(telemetry), Workers { each_stage: 2, batch: 2_000 })
-    }))
-}
-
-/// A process that goes on: fed in portions with pauses, killed twice and started again, then stopped.
-struct Unbounded {
-    broker: Broker,
-    deployment: Deployment,
-}
-
-fn unbounded(test: &str) -> Option<&'static Unbounded> {
-    static RUN: OnceLock<Unbounded> = OnceLock::new();
-    let broker = Broker::find(test)?;
-    Some(RUN.get_or_init(|| {
-        let topic = Telemetry::create(&broker);
-        let settings = "\
-            time: {allowed_lateness: 1m, idle_after: 1h, stall_after: 1h, max_skew: 1h}\n\
-            windows: [{size: 1m}, {size: 5m, slide: 10s}]\n\
-            policies: {paths: [policy.yaml]}\n\
-            alerts: {path: alerts.yaml}\n\
-            workers: {aggregate: 2, decide: 2, snapshot_interval: 1s}\n";
-        let files = [("policy.yaml", POLICY), ("alerts.yaml", ALERTS)];
-        let deployment = Deployment::new(&broker, &topic, settings, &files);
-        let mut process = deployment.start(&["run"], &[]);
-        let sent = delivery::place(rows(SEED + 1, 120));
-        let (writer, portion) = (broker.writer(), sent.len().div_ceil(20));
-        for (number, portion) in sent.chunks(portion).enumerate() {
-            if number == 7 || number == 13 {
-                // What an aborted transaction leaves in the logs is no part of what was recorded.
-                process.kill();
-                process = deployment.start(&["run"], &[]);
-            }
-            for row in portion {
-                let mut value = Vec::new();
-                row.row.encode_json(&mut value);
-                delivery::send(&writer, &topic, row.partition, &value);
-            }
-            writer.flush().expect("all is stored");
-            std::thread::sleep(Duration::from_millis(800));
-        }
-        // Until nothing more is decided.
-        let mut before = usize::MAX;
-        let begin = Instant::now();
-        while begin.elapsed() < LONGEST {
-            let now = broker.records(&deployment.topic("windows")).len();
-            if now == before {
-                break;
-            }
-            before = now;
-            std::thread::sleep(Duration::from_secs(2));
-        }
-        assert!(before > 0, "{test}: nothing was published");
-        process.terminate();
-        Unbounded { broker, deployment }
-    }))
-}
-
-/// Of each partition of the shuffle log, an offset in its middle, as `--from` takes them; and the time of the latest.
-fn middle(broker: &Broker, deployment: &Deployment) -> (String, EventTime) {
-    let mut partitions: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
-    broker.read(&deployment.topic("shuffle"), |record| {
-        partitions.entry(record.partition).or_default().push(Record { value: None, ..record });
-    });
-    let middles: Vec<&Record> = partitions.values().map(|records| &records[records.len() / 2]).collect();
-    let text = middles.iter().map(|record| format!("{}:{}", record.partition, record.offset)).collect::<Vec<_>>();
-    let at = middles.iter().filter_map(|record| record.timestamp_ms).max().expect("a record");
-    (text.join(","), EventTime::from_millis(at))
-}
+use support::broker::{Record, say, unique};
+use support::process::Deployment;
+use support::replayed::{Unbounded, bounded, copied, middle, replay, unbounded, verified};
+use support::run::{POLICY, Run, decoded};
+use tidegauge_model::{Decision, Mode};
+use tidegauge_wire::Output as _;
 
 #[test]
 fn a_bounded_run_is_equal_with_any_workers_and_from_the_middle() {
@@ -229,33 +109,6 @@ fn both_stages_from_the_telemetry_are_equal() {
     let all = verified(&run.deployment, &["--telemetry", "--workers", "1"]);
     assert_eq!(all[1], run.decisions().len() as u64);
     assert_eq!(verified(&run.deployment, &["--telemetry", "--workers", "3"])[..3], all[..3]);
-}
-
-/// Copies the topic that the configuration has under `topics.<what>`, as `change` leaves each record.
-fn copied(
-    broker: &Broker,
-    deployment: &Deployment,
-    what: &str,
-    mut change: impl FnMut(Record) -> Vec<Record>,
-) -> String {
-    let copy = unique(&deployment.topic(what));
-    deployment.succeed(&["topics", "ensure", "--set", &format!("topics.{what}={copy}")]);
-    let writer = broker.writer();
-    broker.read(&deployment.topic(what), |record| {
-        for record in change(record) {
-            let sent = writer::Record {
-                topic: &copy,
-                partition: Some(record.partition),
-                key: record.key.as_deref(),
-                value: record.value.as_deref(),
-                headers: record.headers,
-                timestamp_ms: record.timestamp_ms,
-            };
-            writer.send(&sent).expect("it is sent");
-        }
-    });
-    writer.flush().expect("all is stored");
-    copy
 }
 
 /// Verifies a run whose decisions are `copy`: it must fail, and say all of `named`.
