@@ -98,7 +98,7 @@ impl Unreachable {
             others => format!("; {}", sink::count(others as u64, "more such partition")),
         };
         match self.possible {
-            Some(at) if !self.never => format!("{}{others}; it is possible with --from {at}", self.first),
+            Some(at) if !self.never => format!("{}{others}; with --from {at} it is possible for all", self.first),
             _ => format!("{}{others}", self.first),
         }
     }
