@@ -3,8 +3,9 @@
 use crate::rng::Rng;
 use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array};
 use std::time::Duration;
-use tidegauge_engine::{AggregatorConfig, DeciderConfig, WindowRule};
+use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, WindowRule};
 use tidegauge_model::{InstanceState, Metric, Position, SampleBatch, WindowSpec};
+use tidegauge_policy::Written;
 use tidegauge_window::{SourceId, SourceRules};
 
 /// One row of telemetry, as plain data.
@@ -49,11 +50,47 @@ pub struct Scenario {
     pub windows: Vec<WindowRule>,
     /// Partition that stops speaking for a while, from and to (seconds of log time).
     pub stall: Option<(usize, i64, i64)>,
+    /// Policies and alert rules, as their files' text.
+    pub documents: Vec<String>,
+    /// The same as they are after somebody has changed them, and when (milliseconds from the start).
+    pub changed: Option<(i64, Vec<String>)>,
+    /// No source is ever excluded and no row corrected: what follows is a function of the telemetry alone.
+    pub undisturbed: bool,
 }
 
 /// The telemetry topic of simulations.
 pub const TOPIC: &str = "telemetry";
-const START_S: i64 = 1_767_225_600;
+/// When simulations begin, in seconds of the epoch.
+pub const START_S: i64 = 1_767_225_600;
+
+const WAVES_POLICY: &str = r#"
+apiVersion: tidegauge.io/v1
+kind: Policy
+metadata: { name: waves, version: VERSION }
+spec:
+  match: { agents: ["*"] }
+  window: { size: 30s, slide: 10s }
+  objectives: [{ signal: queue_depth, target: TARGET }]
+  min_instances: 1
+  max_instances: 40
+  behavior:
+    scale_up: { stabilization_window: 20s, policies: [{ type: instances, value: 2, period: 30s }] }
+    scale_down: { stabilization_window: 30s, policies: [{ type: instances, value: 1, period: 20s }] }
+  min_completeness: 0
+  expires_after: 1m
+"#;
+
+const WAVES_ALERTS: &str = r#"
+apiVersion: tidegauge.io/v1
+kind: AlertRules
+metadata: { name: waves, version: VERSION }
+spec:
+  match: { agents: ["*"] }
+  window: { size: 30s, slide: 10s }
+  rules:
+    - { name: queue, signal: { kind: metric, metric: queue_depth, statistic: mean }, above: 20, for: 20s, severity: warning, summary: "{target} {value}" }
+    - { name: slow, signal: { kind: metric, metric: response_time_ms, statistic: p95 }, above: 200, severity: info, summary: "{target} {value}" }
+"#;
 
 impl Scenario {
     /// The scenario of a seed.
@@ -82,6 +119,9 @@ impl Scenario {
             rules: SourceRules { max_skew: Duration::from_secs(120), ..SourceRules::default() },
             windows,
             stall: None,
+            documents: Vec::new(),
+            changed: None,
+            undisturbed: false,
         };
         let partitions = rng.range(1, 5) as usize;
         if partitions > 1 && rng.chance(0.3) {
@@ -90,6 +130,46 @@ impl Scenario {
         }
         scenario.partitions = fleet(&mut rng, partitions);
         scenario
+    }
+
+    /// A short one with waves of load, a policy that stabilizes and limits, and alerts that wait: what a restart could
+    /// forget matters. With an even seed it is undisturbed: nothing is corrected or excluded.
+    #[must_use]
+    pub fn short(seed: u64) -> Self {
+        let mut rng = Rng::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x7368_6f72);
+        let undisturbed = seed.is_multiple_of(2);
+        let pane = Duration::from_secs(5);
+        let rule = |size, slide, instance| WindowRule {
+            spec: WindowSpec { size: pane * size, slide: pane * slide },
+            agent: true,
+            instance,
+        };
+        let far = Duration::from_secs(1_000_000);
+        let rules = if undisturbed {
+            SourceRules { max_skew: far, idle_after: far, stall_after: far, ..SourceRules::default() }
+        } else {
+            let stall_after = Duration::from_secs(*rng.pick(&[8, 60]));
+            SourceRules { max_skew: Duration::from_secs(30), stall_after, ..SourceRules::default() }
+        };
+        let lateness = if undisturbed { Duration::ZERO } else { Duration::from_secs(*rng.pick(&[10, 30])) };
+        let documents = |version: u32, target: u32| {
+            let policy = WAVES_POLICY.replace("VERSION", &version.to_string()).replace("TARGET", &target.to_string());
+            vec![policy, WAVES_ALERTS.replace("VERSION", &version.to_string())]
+        };
+        let changed_ms = rng.range(20_000, 90_000);
+        Self {
+            seed,
+            partitions: waves(&mut rng),
+            shuffle_partitions: 2,
+            pane,
+            bounds: (Duration::from_secs(2), lateness, Duration::from_secs(60)),
+            rules,
+            windows: vec![rule(1, 1, false), rule(6, 2, true)],
+            stall: None,
+            documents: documents(1, 10),
+            changed: (!undisturbed && rng.chance(0.5)).then(|| (changed_ms, documents(2, 7))),
+            undisturbed,
+        }
     }
 
     /// Configuration of the Aggregator of one partition.
@@ -113,6 +193,20 @@ impl Scenario {
         let topics = vec![TOPIC.into()];
         DeciderConfig { topics, rules: self.rules, pane: self.pane, windows: self.windows.clone() }
     }
+}
+
+/// Policies and alert rules as changes of what holds.
+///
+/// # Panics
+///
+/// If one cannot be read.
+#[must_use]
+pub fn changes(documents: &[String]) -> Vec<ControlChange> {
+    let written = documents.iter().flat_map(|text| match Written::parse("scenario", text) {
+        Ok(written) => written,
+        Err(error) => panic!("a scenario's own document: {error}"),
+    });
+    written.map(|written| ControlChange::of(&written)).collect()
 }
 
 /// The source of a partition.
@@ -143,12 +237,37 @@ fn fleet(rng: &mut Rng, partitions: usize) -> Vec<Vec<Row>> {
         }
     }
     disturb(rng, &mut rows);
+    rows.retain(|(_, partition, _)| Some(*partition) != empty);
+    logs_of(rows, partitions)
+}
+
+/// A small fleet whose load rises and falls every half minute or so.
+fn waves(rng: &mut Rng) -> Vec<Vec<Row>> {
+    let partitions = rng.range(2, 4) as usize;
+    let seconds = rng.range(90, 130);
+    let mut rows: Vec<(i64, usize, Row)> = Vec::new();
+    for agent in 0..rng.range(2, 4) {
+        let wave_s = rng.range(20, 45);
+        for instance in 0..rng.range(1, 3) {
+            let interval_s = *rng.pick(&[1, 2, 3]);
+            for at_s in (rng.range(0, 10)..seconds).step_by(interval_s) {
+                let at_us = (START_S + at_s) * 1_000_000;
+                let mut row = sample(rng, (agent, instance), at_us, 0);
+                let load = if at_s / wave_s % 2 == 0 { 0.2 } else { 1.2 };
+                row.queue_depth = row.queue_depth.map(|depth| depth * load);
+                rows.push((at_s * 1_000 + rng.range(0, 1_500), rng.range(0, partitions as i64) as usize, row));
+            }
+        }
+    }
+    disturb(rng, &mut rows);
+    logs_of(rows, partitions)
+}
+
+/// Rows in the order of their arrival, each in its partition.
+fn logs_of(mut rows: Vec<(i64, usize, Row)>, partitions: usize) -> Vec<Vec<Row>> {
     rows.sort_by_key(|(arrives_ms, ..)| *arrives_ms);
     let mut logs = vec![Vec::new(); partitions];
     for (arrives_ms, partition, mut row) in rows {
-        if Some(partition) == empty {
-            continue;
-        }
         row.offset = logs[partition].len() as i64;
         row.ingest_us = START_S * 1_000_000 + arrives_ms * 1_000;
         logs[partition].push(row);

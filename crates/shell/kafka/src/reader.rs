@@ -14,11 +14,14 @@
 //!
 //! - **K6** Who is no member commits nothing: with generation −1 the broker would take any position without a question,
 //!   and a lost assignment has other owners.
-//! - **K8** No message is passed over: one that comes where nobody reads it ends the reader.
+//! - **K8** No message is passed over: one that comes where nobody reads it ends the reader. And the end of a partition
+//!   is never told as an event: in a batch, librdkafka 2.12 takes that event for a message, and when the partition is
+//!   paused before the next one comes, as it is in every rebalance, it goes on one message too far
+//!   (`rd_kafka_q_serve_rkmessages`). [`Reader::reached`] tells it otherwise.
 
 use crate::log::ClientLog;
 use crate::native::batch::{Batch, PartitionQueue};
-use crate::native::group::generation;
+use crate::native::group::{generation, last_known_end};
 use crate::position::{list_of, list_of_commits};
 use crate::trouble::may_pass;
 use rdkafka::bindings::rd_kafka_resp_err_t;
@@ -54,6 +57,18 @@ pub enum Rebalance {
         /// Others may own them already: nothing can be committed for them.
         lost: bool,
     },
+}
+
+/// How far a partition was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The offset after the last message that was taken, and after the markers of transactions behind it, which are
+    /// never seen; `None` before the first.
+    pub next: Option<i64>,
+    /// The offset after the partition's last record; `None` before the first answer to a fetch.
+    pub end: Option<i64>,
 }
 
 /// Passes rebalances on to whoever polls.
@@ -112,6 +127,8 @@ impl Reader {
     ///
     /// If the client refuses the configuration or the subscription.
     pub fn subscribe(config: &ClientConfig, topics: &[&str]) -> KafkaResult<Self> {
+        let mut config = config.clone();
+        config.set("enable.partition.eof", "false"); // K8
         let consumer: BaseConsumer<Rebalances> = config.create_with_context(Rebalances::default())?;
         consumer.subscribe(topics)?;
         Ok(Self { queues: BTreeMap::new(), consumer: Arc::new(consumer), leaving: false })
@@ -249,6 +266,21 @@ impl Reader {
     /// If the partition was never assigned.
     pub fn take(&mut self, partition: &TopicPartition, most: usize) -> Batch<'_> {
         self.queues.get_mut(partition).expect("a partition that was assigned").take(most)
+    }
+
+    /// How far each assigned partition was taken, and where it ends, as far as this client knows: nobody is asked.
+    ///
+    /// # Errors
+    ///
+    /// If the client does not know its own assignment.
+    pub fn reached(&self) -> KafkaResult<Vec<Reached>> {
+        let positions = self.consumer.position()?;
+        let reached = |element: &TopicPartitionListElem<'_>| {
+            let partition = TopicPartition { topic: element.topic().to_owned(), partition: element.partition() };
+            let end = last_known_end(&self.consumer, element.topic(), element.partition());
+            Reached { partition, next: element.offset().to_raw().filter(|&offset| offset >= 0), end }
+        };
+        Ok(positions.elements().iter().map(reached).collect())
     }
 
     /// Commits positions and metadata, and waits for the answer. Nothing to commit is nothing done.

@@ -278,6 +278,6 @@ impl Drop for StopOnExit<'_> {
 fn join(shared: &Shared, stage: &str, number: usize, topics: &[&str]) -> Result<Reader, KafkaError> {
     let (config, role) = (&shared.config, format!("{stage}-{number}"));
     let mut client = config.kafka.connection.consumer(&role, &format!("{}-{stage}", config.kafka.group));
-    client.set("group.instance.id", format!("{}-{role}", config.node_id)).set("enable.partition.eof", "true");
+    client.set("group.instance.id", format!("{}-{role}", config.node_id));
     Reader::subscribe(&client, topics)
 }

@@ -22,9 +22,9 @@ use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tidegauge_delivery::{Guarantee, Outbox, Outcome};
-use tidegauge_kafka::batch::{Batch, Event};
+use tidegauge_kafka::batch::Batch;
 use tidegauge_kafka::delivery::Delivery;
-use tidegauge_kafka::reader::{Commit, Reader, Rebalance, TopicPartition};
+use tidegauge_kafka::reader::{Commit, Reached, Reader, Rebalance, TopicPartition};
 use tidegauge_kafka::writer::Writer;
 use tidegauge_model::EventTime;
 
@@ -36,6 +36,8 @@ const BURST_BYTES: usize = 8 << 20;
 const RETRY: Duration = Duration::from_millis(100);
 /// Machines are ticked this often.
 const TICK: Duration = Duration::from_millis(100);
+/// With nothing to read, it is looked this often whether that is the end.
+const LOOK: Duration = Duration::from_millis(20);
 /// Progress is told this often; how far a partition reaches is asked for a fifth as often.
 const TELL: Duration = Duration::from_secs(1);
 const TELLS_PER_QUESTION: u32 = 5;
@@ -56,6 +58,8 @@ pub(super) struct Slot<M> {
     /// And was committed.
     told: bool,
     paused: bool,
+    /// Nothing was there when it was last looked at.
+    is_empty: bool,
     restoring: Option<Restoring>,
     end_offset: i64,
 }
@@ -133,6 +137,7 @@ struct Worker<'a, S: Stage> {
     committed_at: Instant,
     retry_at: Option<Instant>,
     ticked_at: Instant,
+    looked_at: Instant,
     told_at: Instant,
     tells: u32,
 }
@@ -159,6 +164,7 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
         committed_at: now,
         retry_at: None,
         ticked_at: now,
+        looked_at: now,
         told_at: now,
         tells: 0,
     };
@@ -253,6 +259,7 @@ impl<S: Stage> Worker<'_, S> {
             ended,
             told: ended,
             paused: false,
+            is_empty: false,
             restoring: Some(Restoring { since: Instant::now(), from }),
             end_offset: end,
         };
@@ -271,11 +278,28 @@ impl<S: Stage> Worker<'_, S> {
             }
             let batch = self.reader.take(at, self.shared.config.workers.batch);
             count += batch.len();
+            slot.is_empty = batch.is_empty();
             self.stage.step(at, slot, &batch)?;
+        }
+        if self.looked_at.elapsed() >= LOOK && self.slots.values().any(|slot| slot.is_empty) {
+            self.look_for_ends()?;
         }
         self.note_restored();
         self.end_what_is_read();
         Ok(count)
+    }
+
+    /// Partitions of which nothing was left to take may have been read to their ends. Markers of transactions behind the
+    /// last message belong to what was read.
+    fn look_for_ends(&mut self) -> Result<(), KafkaError> {
+        self.looked_at = Instant::now();
+        for Reached { partition, next, end } in self.reader.reached()? {
+            if let Some(slot) = self.slots.get_mut(&partition).filter(|slot| slot.is_empty && !slot.paused) {
+                slot.next_offset = slot.next_offset.max(next.unwrap_or_default());
+                slot.drained = end.is_some_and(|end| slot.next_offset >= end);
+            }
+        }
+        Ok(())
     }
 
     fn note_restored(&mut self) {
@@ -441,8 +465,6 @@ impl<S: Stage> Worker<'_, S> {
 }
 
 /// The messages of a batch that are news, in log order; `slot` moves on with them.
-///
-/// `each` is given the slot as it was before the message, but for its position.
 pub(super) fn messages<M, T>(
     at: &TopicPartition,
     slot: &mut Slot<M>,
@@ -452,11 +474,7 @@ pub(super) fn messages<M, T>(
 ) -> Result<(), T> {
     for message in batch.iter() {
         match message.error() {
-            Some(Event::EndOfPartition) => {
-                slot.drained = true;
-                slot.next_offset = slot.next_offset.max(message.offset());
-            }
-            Some(Event::Trouble(error)) => {
+            Some(error) => {
                 tracing::warn!(topic = at.topic, partition = at.partition, ?error, "fetching");
             }
             None if message.offset() < slot.next_offset => {}
