@@ -236,7 +236,9 @@ impl<'s> Search<'s> {
             if read_from >= self.span.first && self.earliest.is_none() {
                 self.earliest = Some((next_offset, Start::Restored { state, next_offset, read_from }));
             }
-            return ControlFlow::Break(());
+            // Without one before it, it is said from where on there is one.
+            let is_enough = self.last.is_some() || self.earliest.is_some() || self.span.first == 0;
+            return if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         }
         if read_from < self.span.first {
             return ControlFlow::Continue(()); // the log that it needs is gone
