@@ -57,6 +57,7 @@ impl Deployment {
     /// Writes a file beside the configuration.
     pub(crate) fn write(&self, file: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder can be made");
         std::fs::write(&path, text).expect("a file can be written");
         path
     }
@@ -141,6 +142,12 @@ impl Process {
         assert!(status.success(), "tidegauge {}: {status}\n{}", self.arguments, end_of(&log));
         self.assert_no_panic();
         Some(log)
+    }
+
+    /// Asks it to read policies and alert rules again.
+    pub(crate) fn hang_up(&self) {
+        let kill = Command::new("kill").args(["-HUP", &self.id().to_string()]).status();
+        assert!(kill.is_ok_and(|status| status.success()), "a child of ours");
     }
 
     /// Ends it as `kill -9` does.
