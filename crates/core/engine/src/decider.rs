@@ -25,7 +25,7 @@ mod restore;
 mod summary;
 
 pub use control::{Control, ControlDifference};
-pub use position::DeciderPosition;
+pub use position::{DeciderPosition, PositionError};
 
 pub(crate) use control::TargetControl;
 pub(crate) use instance::InstanceState as KeptInstance;

@@ -11,6 +11,8 @@
 //!
 //! - **T1** What [`encode`] wrote, [`StateReader`] gives back, whole or not at all.
 //! - **T2** A round of another layout is refused, whatever it holds: it is not guessed at.
+//! - **T3** A round of a place that a position has not reached is of no use to who goes on there: a Decider that began
+//!   with it would leave out what lies between.
 //!
 //! The layout's fingerprint is that of the names and types of all fields, found by looking at a value that has all of
 //! them: who adds a field changes it without thinking of it. It does not cover configuration.
@@ -21,6 +23,7 @@ mod sample;
 
 pub use bytes::{StateRecord, encode};
 pub use reader::{StateError, StateReader};
+pub use sample::layout_fingerprint;
 
 use crate::decider::{Base, KeptInstance, TargetControl};
 use crate::journal::ControlChange;
@@ -28,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{EventTime, InstanceId, Target};
+use tidegauge_policy::AlertBook;
 
 /// Version of the state's layout: raised when a change of meaning does not show in the layout.
 pub const STATE_VERSION: u32 = 1;
@@ -79,6 +83,23 @@ impl Checkpoint {
     #[must_use]
     pub fn documents(&self) -> &[ControlChange] {
         &self.documents
+    }
+
+    /// The agents that it knows.
+    pub fn targets(&self) -> impl ExactSizeIterator<Item = &Target> {
+        self.agents.keys()
+    }
+
+    /// How many instances it knows.
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        self.agents.values().map(|agent| agent.instances.len()).sum()
+    }
+
+    /// How many alerts are pending or fire.
+    #[must_use]
+    pub fn open_alerts(&self) -> usize {
+        self.agents.values().flat_map(|agent| agent.control.alerts.values()).map(AlertBook::len).sum()
     }
 }
 

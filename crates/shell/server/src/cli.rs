@@ -4,7 +4,8 @@ mod args;
 
 pub use args::{
     EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed,
-    StatusArgs, TailArgs, TailOutput, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
+    StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailOutput, TailWhat, TelemetryArgs,
+    TelemetryFormat, TopicsCommand, ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -65,6 +66,9 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Show how far it has come, what holds it back, and why there is no decision
     Status(StatusArgs),
+    /// Show what is kept of each shuffle partition for a restart, or give one a fresh start
+    #[command(subcommand, after_help = "Examples:\n  tidegauge state show")]
+    State(StateCommand),
     /// Create the topics that are missing
     #[command(subcommand, after_help = "Examples:\n  tidegauge topics ensure --dry-run")]
     Topics(TopicsCommand),

@@ -28,6 +28,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Run(args) => live::run(config, args.into(), &|| Ok(Config::load(&layers)?)),
         Command::Validate(args) => commands::validate::run(&config, &args),
         Command::Status(args) => commands::status::run(&config, &args),
+        Command::State(args) => commands::state::run(&config, &args),
         Command::Topics(args) => commands::topics::run(&config, &args),
         Command::Produce(args) => commands::produce::run(&config, &args),
         Command::Tail(args) => commands::tail::run(&config, &args),

@@ -21,6 +21,9 @@ fn every_command_has_help_with_an_example() {
         &["produce"],
         &["tail"],
         &["replay"],
+        &["state"],
+        &["state", "show"],
+        &["state", "reset"],
     ];
     for command in commands {
         let outcome = tidegauge(Path::new("."), &[command, &["--help"][..]].concat(), &[]);
@@ -38,5 +41,5 @@ fn no_command_is_forgotten() {
     let listed =
         outcome.stdout.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names: Vec<_> = listed.filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["run", "validate", "status", "topics", "generate", "produce", "tail", "replay"]);
+    assert_eq!(names, ["run", "validate", "status", "state", "topics", "generate", "produce", "tail", "replay"]);
 }

@@ -7,6 +7,26 @@ use tidegauge_model::EventTime;
 /// Version of the metadata's layout.
 const VERSION: u8 = 2;
 
+/// Metadata beside a position that this build does not understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PositionError {
+    /// Another build wrote it.
+    #[error("the metadata of the committed position has version {found}; this build reads version {expected}")]
+    Version {
+        /// Its version.
+        found: u8,
+        /// The version that is read here.
+        expected: u8,
+    },
+    /// It has this version and another length, or is no metadata of ours at all.
+    #[error("the metadata of the committed position is not a Decider's, or was cut ({chars} characters)")]
+    Foreign {
+        /// How long.
+        chars: usize,
+    },
+}
+
 /// Where a Decider stands, and where its state is kept.
 ///
 /// The state topic reaches further than what counts: a later round may be there whose commit failed. Hence
@@ -35,19 +55,38 @@ impl DeciderPosition {
         BASE64.encode(bytes)
     }
 
-    /// Reads [`Self::to_metadata`]; `None` of anything else (an operator's reset leaves it empty).
+    /// Reads [`Self::to_metadata`]; `None` of anything else.
     #[must_use]
     pub fn from_metadata(text: &str) -> Option<Self> {
-        let bytes = BASE64.decode(text).ok()?;
-        let (numbers, rest) = bytes.strip_prefix(&[VERSION])?.as_chunks::<8>();
-        let &[next_offset, replay_from, state_from, state_until, closed_through] = numbers else { return None };
-        rest.is_empty().then(|| Self {
+        Self::parse(text).ok().flatten()
+    }
+
+    /// Reads [`Self::to_metadata`]; `None` if there is none, as an operator's reset leaves it.
+    ///
+    /// # Errors
+    ///
+    /// [`PositionError`]: there is some, and it cannot be read. Whoever took that for none would forget a state.
+    pub fn parse(text: &str) -> Result<Option<Self>, PositionError> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let foreign = PositionError::Foreign { chars: text.chars().count() };
+        let bytes = BASE64.decode(text).map_err(|_| foreign)?;
+        let (&found, numbers) = bytes.split_first().ok_or(foreign)?;
+        if found != VERSION {
+            return Err(PositionError::Version { found, expected: VERSION });
+        }
+        let (&[next_offset, replay_from, state_from, state_until, closed_through], []) = numbers.as_chunks::<8>()
+        else {
+            return Err(foreign);
+        };
+        Ok(Some(Self {
             next_offset: i64::from_le_bytes(next_offset),
             replay_from: i64::from_le_bytes(replay_from),
             state_from: i64::from_le_bytes(state_from),
             state_until: i64::from_le_bytes(state_until),
             closed_through: EventTime::from_micros(i64::from_le_bytes(closed_through)),
-        })
+        }))
     }
 }
 
@@ -61,7 +100,19 @@ mod tests {
         let position =
             DeciderPosition { next_offset: 9, replay_from: 3, state_from: 1, state_until: 7, closed_through };
         assert_eq!(DeciderPosition::from_metadata(&position.to_metadata()), Some(position));
-        for other in ["", "hello", "AA", "AQ"] {
+        assert_eq!(DeciderPosition::parse(""), Ok(None));
+        let version = |found| PositionError::Version { found, expected: VERSION };
+        let foreign = |chars| PositionError::Foreign { chars };
+        let whole = position.to_metadata();
+        let cases = [
+            ("hello", foreign(5)),
+            ("AA", version(0)),
+            ("AQ", version(1)),
+            ("Ag", foreign(2)),
+            (&whole[..54], foreign(54)),
+        ];
+        for (other, error) in cases {
+            assert_eq!(DeciderPosition::parse(other), Err(error), "{other}");
             assert_eq!(DeciderPosition::from_metadata(other), None, "{other}");
         }
     }

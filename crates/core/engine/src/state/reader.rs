@@ -61,16 +61,27 @@ pub enum StateError {
         /// The first that was not.
         first: i32,
     },
+    /// There are rounds, all of them of places that the one who asks has not reached.
+    #[error("all rounds that are there are too late: the first is of journal offset {round}, beyond {until}")]
+    TooLate {
+        /// The first of them.
+        round: i64,
+        /// How far the journal was read.
+        until: i64,
+    },
     /// There is no round at all.
     #[error("there is no state record")]
     Nothing,
 }
 
 /// Puts rounds together. Records of several rounds may be mixed: without transactions, two owners may have written for
-/// a while.
+/// a while, and the one that was not the owner any more may even have come further.
 #[derive(Debug, Default)]
 pub struct StateReader {
     rounds: BTreeMap<i64, Round>,
+    until: Option<i64>,
+    /// The first round beyond that.
+    too_late: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +91,12 @@ struct Round {
 }
 
 impl StateReader {
+    /// For who goes on at this journal offset: rounds beyond it are passed over (T3).
+    #[must_use]
+    pub fn until(next_offset: i64) -> Self {
+        Self { until: Some(next_offset), ..Self::default() }
+    }
+
     /// Takes the next record. A round that is complete with it comes back as a checkpoint, and earlier ones are
     /// forgotten.
     ///
@@ -91,12 +108,16 @@ impl StateReader {
         if envelope.crc32 != envelope.checksum() {
             return Err(StateError::Checksum { offset });
         }
+        let number = envelope.round;
+        if self.until.is_some_and(|until| number > until) {
+            self.too_late = Some(self.too_late.map_or(number, |first| first.min(number)));
+            return Ok(None); // T3
+        }
         let (found, found_layout) = (envelope.version, envelope.layout.cast_unsigned());
         if found != STATE_VERSION.cast_signed() || found_layout != *LAYOUT {
             let (expected, expected_layout) = (STATE_VERSION, *LAYOUT);
             return Err(StateError::OtherLayout { offset, found, found_layout, expected, expected_layout }); // T2
         }
-        let number = envelope.round;
         let round = self.rounds.entry(number).or_default();
         round.records = envelope.records;
         round.bodies.insert(envelope.place, (offset, envelope.body));
@@ -111,7 +132,10 @@ impl StateReader {
     /// Why there is no checkpoint, when all records were pushed and none came back.
     #[must_use]
     pub fn incomplete(&self) -> StateError {
-        let Some((&round, parts)) = self.rounds.last_key_value() else { return StateError::Nothing };
+        let Some((&round, parts)) = self.rounds.last_key_value() else {
+            let too_late = self.too_late.zip(self.until);
+            return too_late.map_or(StateError::Nothing, |(round, until)| StateError::TooLate { round, until });
+        };
         let first = (0..parts.records).find(|place| !parts.bodies.contains_key(place)).unwrap_or(0);
         StateError::Missing { round, records: parts.records, found: parts.bodies.len(), first }
     }

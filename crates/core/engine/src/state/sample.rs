@@ -12,6 +12,12 @@ use tidegauge_policy::{AlertBook, TargetState};
 /// Fingerprint of the layout.
 pub(super) static LAYOUT: LazyLock<u64> = LazyLock::new(|| fnv1a(layout().as_bytes()));
 
+/// Fingerprint of the layout that this build writes and reads.
+#[must_use]
+pub fn layout_fingerprint() -> u64 {
+    *LAYOUT
+}
+
 /// Names and types of all fields, nested as they are.
 pub(super) fn layout() -> String {
     let (head, part) = samples();

@@ -74,6 +74,9 @@ impl Machine for Deciding {
                 return Some(Self::fresh(partition, committed.map_or(0, |committed| committed.offset), world));
             };
             restoring.position = Some(position);
+            if !world.breaks(Sabotage::ReadStatePastThePosition) {
+                restoring.reader = StateReader::until(position.next_offset);
+            }
             if !world.breaks(Sabotage::ReadStateBeforeThePositions) {
                 restoring.next = position.state_from;
             }

@@ -3,6 +3,7 @@
 pub mod generate;
 pub mod produce;
 pub mod replay;
+pub mod state;
 pub mod status;
 pub mod tail;
 pub mod topics;

@@ -8,12 +8,14 @@
 //! It asks Kafka alone, so it works from anywhere and also when no process runs: positions, watermarks and standing
 //! decisions are all there. What only a process knows (state being rebuilt, memory) is behind its `/status`.
 
-mod broker;
+pub(super) mod broker;
 mod facts;
 mod members;
 mod show;
 mod tail;
 mod why;
+
+pub(super) use why::about;
 
 use crate::cli::{StatusArgs, TailOutput};
 use crate::config::Config;

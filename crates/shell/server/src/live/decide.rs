@@ -2,7 +2,7 @@
 
 use super::publish::{OutputRecord, Publish};
 use super::shared::Shared;
-use super::state::StateTopic;
+use super::state::{StateTopic, journal_is_gone};
 use super::trouble::Trouble;
 use super::worker::{Slot, Stage, Start, messages};
 use crate::config::Config;
@@ -148,7 +148,12 @@ impl<'a> Decide<'a> {
             tracing::warn!(topic = at.topic, partition = at.partition, "not put into force: {refused}");
             self.shared.refused(refused);
         }
-        let unwanted = if self.shared.prunes() { difference.unwanted } else { Vec::new() };
+        let unwanted = if self.shared.prunes() {
+            difference.unwanted
+        } else {
+            difference.unwanted.iter().for_each(|held| self.shared.goes_on(held));
+            Vec::new()
+        };
         for change in difference.changes.into_iter().chain(unwanted) {
             let ControlChange { name, version, document, .. } = &change;
             let verb = if document.is_some() { "put into force" } else { "taken away" };
@@ -180,8 +185,12 @@ impl Stage for Decide<'_> {
 
     fn restore(&mut self, commit: &Commit, first: i64, _end: i64) -> Result<Start<Machine>, Trouble> {
         let at = &commit.partition;
-        let position = DeciderPosition::from_metadata(&commit.metadata)
-            .filter(|position| commit.offset == Some(position.next_offset));
+        let unusable = |problem: String| {
+            let topic = self.shared.config.topics.state.clone();
+            Trouble::State { topic, partition: at.partition, problem }
+        };
+        let position = DeciderPosition::parse(&commit.metadata).map_err(|error| unusable(error.to_string()))?;
+        let position = position.filter(|position| commit.offset == Some(position.next_offset));
         let Some(position) = position else {
             let (decider, from, state_end) = self.fresh(commit, first)?;
             let machine = Machine { decider, kept: None, writing: None, state_end, taken_at: None, compared: None };
@@ -189,16 +198,8 @@ impl Stage for Decide<'_> {
         };
         let checkpoint = self.state.checkpoint(at.partition, &position)?;
         let from = checkpoint.replay_from();
-        if first > from {
-            let problem = format!(
-                "it needs {}[{}] from offset {from} on, which begins at {first} by now: retention was faster",
-                at.topic, at.partition
-            );
-            return Err(Trouble::State {
-                topic: self.shared.config.topics.state.clone(),
-                partition: at.partition,
-                problem,
-            });
+        if let Some(problem) = journal_is_gone(&at.topic, at.partition, from, first) {
+            return Err(unusable(problem));
         }
         let decider = Decider::restored(decider_config(&self.shared.config), checkpoint, None);
         let kept = Some(Round { replay_from: from, from: position.state_from, until: position.state_until });

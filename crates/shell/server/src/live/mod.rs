@@ -35,6 +35,7 @@ pub use aggregate::{aggregator_config, decode_config};
 pub use decide::{CAUSE_HEADERS, decider_config};
 pub use publish::{OutputRecord, Publish};
 pub use schemas::SchemaSource;
+pub(crate) use state::{Round, RoundError, journal_is_gone, read_round};
 
 use crate::config::Config;
 use crate::exit::{Code, Failure};
@@ -197,8 +198,9 @@ fn reload_control(shared: &Shared, reload: &Reload<'_>) {
         Ok(config) => {
             let count = config.control.len();
             tracing::info!(count, "policies and alert rules were read again");
-            shared.want(&config.control);
+            // In this order: a worker may refuse one of them at once, and that is the last word.
             shared.health.control(ControlStatus::Accepted(format!("{count} policies and sets of alert rules")));
+            shared.want(&config.control);
         }
         Err(error) => {
             tracing::error!("policies and alert rules were not read again, what held goes on holding: {error:#}");

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tidegauge_delivery::Call;
-use tidegauge_engine::ControlChange;
+use tidegauge_engine::{ControlChange, ControlKind};
 use tidegauge_kafka::reader::TopicPartition;
 use tidegauge_window::Sketch;
 
@@ -60,12 +60,14 @@ struct Wanted {
     /// What holds and is not among them is taken away.
     prune: bool,
     refused: BTreeSet<String>,
+    /// What holds and is not among them, as far as that was told.
+    going_on: BTreeSet<(ControlKind, String)>,
 }
 
 impl Shared {
     pub(super) fn new(config: Arc<Config>, health: Health, until_end: bool, prune: bool) -> Self {
         let documents = config.control.as_slice().into();
-        let control = Wanted { number: 1, documents, prune, refused: BTreeSet::new() };
+        let control = Wanted { number: 1, documents, prune, ..Wanted::default() };
         Self {
             config,
             until_end,
@@ -186,7 +188,7 @@ impl Shared {
     pub(super) fn want(&self, documents: &[ControlChange]) {
         let mut state = self.state();
         let number = state.control.number + 1;
-        state.control = Wanted { number, documents: documents.into(), prune: true, refused: BTreeSet::new() };
+        state.control = Wanted { number, documents: documents.into(), prune: true, ..Wanted::default() };
     }
 
     /// A document cannot hold; told once for all partitions.
@@ -199,6 +201,18 @@ impl Shared {
             state.control.refused.iter().cloned().collect::<Vec<_>>().join("; ")
         };
         self.health.control(ControlStatus::Refused(refused));
+    }
+
+    /// A document holds that is not among this process's, and goes on holding; told once for all partitions.
+    pub(super) fn goes_on(&self, held: &ControlChange) {
+        let ControlChange { kind, name, version, .. } = held;
+        if self.state().control.going_on.insert((*kind, name.clone())) {
+            tracing::warn!(
+                name,
+                version,
+                "holds, and is not among the files of this process: it goes on holding. `run --prune` takes it away"
+            );
+        }
     }
 
     /// A place where a test may want the process to end.

@@ -1,16 +1,91 @@
 //! What a Decider's new life finds in Kafka: its checkpoint, or at least the generations of its targets.
+//!
+//! ```text
+//!  committed position ─► DeciderPosition ─► state_from..state_until of the state topic ─► Round ─► Checkpoint
+//!                                     └───► replay_from.. of the journal, which must still be there
+//! ```
 
 use super::shared::Shared;
 use super::trouble::Trouble;
 use super::{ANSWER, shared};
+use crate::config::Config;
 use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use tidegauge_engine::state::StateReader;
 use tidegauge_engine::{Checkpoint, DeciderPosition};
-use tidegauge_kafka::range::RangeReader;
+use tidegauge_kafka::range::{RangeError, RangeReader};
 use tidegauge_model::{Decision, Target};
 use tidegauge_wire::Output as _;
+
+/// A round of state as the state topic has it.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) checkpoint: Checkpoint,
+    /// Records of the range that the position names, and their bytes.
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+    /// When the last of them was sent, in milliseconds.
+    pub(crate) written_ms: Option<i64>,
+}
+
+/// Why there is no round.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RoundError {
+    /// The range was not read.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// It was, and what is in it cannot be used.
+    #[error("{problem} (the round stands at offsets {} to {})", range.start, range.end)]
+    Unusable { range: Range<i64>, problem: String },
+}
+
+/// Reads the round that a position speaks of; `each` hears of every record.
+pub(crate) fn read_round(
+    reader: &mut RangeReader,
+    config: &Config,
+    partition: i32,
+    position: &DeciderPosition,
+    each: impl Fn(),
+) -> Result<Round, RoundError> {
+    let range = position.state_from..position.state_until;
+    let unusable = |problem: String| RoundError::Unusable { range: range.clone(), problem };
+    let (mut rounds, mut found) = (StateReader::until(position.next_offset), Ok(None));
+    let (mut records, mut bytes, mut written_ms) = (0, 0, None);
+    reader.read(&config.topics.state, partition, range.clone(), ANSWER, |message| {
+        each();
+        let value = message.value().unwrap_or_default();
+        (records, bytes, written_ms) = (records + 1, bytes + value.len(), Some(message.timestamp_ms()));
+        match rounds.push(message.offset(), value) {
+            Ok(None) => ControlFlow::Continue(()),
+            Ok(complete) => {
+                found = Ok(complete);
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                found = Err(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    let checkpoint = found.and_then(|found| found.ok_or_else(|| rounds.incomplete()));
+    let checkpoint = checkpoint.map_err(|error| unusable(error.to_string()))?;
+    if checkpoint.pane() != config.time.pane {
+        let (was, is) = (checkpoint.pane(), config.time.pane);
+        return Err(unusable(format!("it is of panes of {was:?}, and time.pane is {is:?} now")));
+    }
+    Ok(Round { checkpoint, records, bytes, written_ms })
+}
+
+/// What is wrong with the journal for who needs it `from` an offset on, and finds that it begins at `first`.
+pub(crate) fn journal_is_gone(topic: &str, partition: i32, from: i64, first: i64) -> Option<String> {
+    let problem = || {
+        format!(
+            "it needs {topic}[{partition}] from offset {from} on, which begins at {first} by now: retention was faster"
+        )
+    };
+    (first > from).then(problem)
+}
 
 /// Reads stretches of topics for a worker; made when it is first needed.
 pub(super) struct StateTopic<'a> {
@@ -42,29 +117,9 @@ impl<'a> StateTopic<'a> {
 
     /// The checkpoint that a commit speaks of.
     pub(super) fn checkpoint(&mut self, partition: i32, position: &DeciderPosition) -> Result<Checkpoint, Trouble> {
-        let (shared, topic) = (self.shared, self.shared.config.topics.state.clone());
-        let trouble = |problem: String| Trouble::State { topic: topic.clone(), partition, problem };
-        let (mut rounds, mut found, mut broken) = (StateReader::default(), None, None);
-        let range = position.state_from..position.state_until;
-        self.reader()?
-            .read(&topic, partition, range, ANSWER, |message| {
-                shared.passed("restore.state");
-                match rounds.push(message.offset(), message.value().unwrap_or_default()) {
-                    Ok(complete) => found = complete.or(found.take()),
-                    Err(error) => broken = Some(error),
-                }
-                if broken.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })
-            .map_err(|error| Trouble::of_range(error, &topic, partition))?;
-        if let Some(error) = broken {
-            return Err(trouble(error.to_string()));
-        }
-        let checkpoint = found.ok_or_else(|| trouble(rounds.incomplete().to_string()))?;
-        let pane = self.shared.config.time.pane;
-        if checkpoint.pane() != pane {
-            return Err(trouble(format!("it is of panes of {:?}, and time.pane is {pane:?} now", checkpoint.pane())));
-        }
-        Ok(checkpoint)
+        let shared = self.shared;
+        let round = read_round(self.reader()?, &shared.config, partition, position, || shared.passed("restore.state"));
+        Ok(round.map_err(|error| Trouble::of_round(error, &shared.config.topics.state, partition))?.checkpoint)
     }
 
     /// The generations that standing decisions have: what comes next is above them, although nothing else is known.

@@ -1,5 +1,6 @@
 //! What ends a worker's life, and whether another life may do better.
 
+use super::state::RoundError;
 use crate::exit::Code;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tidegauge_kafka::range::RangeError;
@@ -27,6 +28,16 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// Of reading a round of state.
+    pub(super) fn of_round(error: RoundError, topic: &str, partition: i32) -> Self {
+        match error {
+            RoundError::Range(error) => Self::of_range(error, topic, partition),
+            unusable @ RoundError::Unusable { .. } => {
+                Self::State { topic: topic.to_owned(), partition, problem: unusable.to_string() }
+            }
+        }
+    }
+
     /// Of reading a stretch of the state topic.
     pub(super) fn of_range(error: RangeError, topic: &str, partition: i32) -> Self {
         match error {

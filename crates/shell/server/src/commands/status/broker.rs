@@ -20,14 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const TICK: Duration = Duration::from_millis(100);
 
 /// A client that is no member of the group whose positions it reads.
-pub(super) struct Asker {
+pub(crate) struct Asker {
     consumer: BaseConsumer<LogContext>,
     group: String,
 }
 
 impl Asker {
     /// For the group of a stage.
-    pub(super) fn new(config: &Config, stage: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: &Config, stage: &str) -> anyhow::Result<Self> {
         let group = format!("{}-{stage}", config.kafka.group);
         let mut settings = config.kafka.connection.consumer("status", &group);
         settings.set("enable.partition.eof", "true");
@@ -35,7 +35,7 @@ impl Asker {
         Ok(Self { consumer, group })
     }
 
-    pub(super) fn group(&self) -> &str {
+    pub(crate) fn group(&self) -> &str {
         &self.group
     }
 
@@ -46,7 +46,7 @@ impl Asker {
     }
 
     /// What the group has committed.
-    pub(super) fn committed(&self, partitions: &[TopicPartition]) -> anyhow::Result<Vec<Commit>> {
+    pub(crate) fn committed(&self, partitions: &[TopicPartition]) -> anyhow::Result<Vec<Commit>> {
         let mut list = TopicPartitionList::new();
         for at in partitions {
             list.add_partition(&at.topic, at.partition);
@@ -54,16 +54,21 @@ impl Asker {
         let answer = self.consumer.committed_offsets(list, PATIENCE);
         let answer = answer
             .map_err(|error| unavailable(&format!("asking for the positions of group {}", self.group), &error))?;
-        let commit = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| Commit {
-            partition: TopicPartition { topic: element.topic().to_owned(), partition: element.partition() },
-            offset: element.offset().to_raw().filter(|&offset| offset >= 0),
-            metadata: element.metadata().to_owned(),
+        let commit = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            // A partition that failed has no offset either, and would look as if nothing had ever been committed.
+            element.error()?;
+            Ok(Commit {
+                partition: TopicPartition { topic: element.topic().to_owned(), partition: element.partition() },
+                offset: element.offset().to_raw().filter(|&offset| offset >= 0),
+                metadata: element.metadata().to_owned(),
+            })
         };
-        Ok(answer.elements().iter().map(commit).collect())
+        let commits: Result<_, KafkaError> = answer.elements().iter().map(commit).collect();
+        commits.map_err(|error| unavailable(&format!("asking for the positions of group {}", self.group), &error))
     }
 
     /// Who is in the group, and who has which partition.
-    pub(super) fn members(&self) -> anyhow::Result<Members> {
+    pub(crate) fn members(&self) -> anyhow::Result<Members> {
         let list = self.consumer.fetch_group_list(Some(&self.group), PATIENCE);
         let list =
             list.map_err(|error| unavailable(&format!("asking for the members of group {}", self.group), &error))?;
@@ -71,6 +76,7 @@ impl Asker {
         let groups = list.groups().iter().filter(|group| group.name() == self.group);
         for member in groups.flat_map(GroupInfo::members) {
             found.count += 1;
+            found.names.push(format!("{} at {}", member.client_id(), member.client_host().trim_start_matches('/')));
             let owned = super::members::assignment(member.assignment().unwrap_or_default()).unwrap_or_default();
             found.owners.extend(owned.into_iter().map(|at| (at, member.client_id().to_owned())));
         }
@@ -115,8 +121,10 @@ fn unavailable(what: &str, error: &KafkaError) -> anyhow::Error {
 
 /// Members of a group.
 #[derive(Debug, Default)]
-pub(super) struct Members {
-    pub(super) count: usize,
+pub(crate) struct Members {
+    pub(crate) count: usize,
+    /// Client id and host of each.
+    pub(crate) names: Vec<String>,
     /// The client id of the member that has a partition.
-    pub(super) owners: BTreeMap<TopicPartition, String>,
+    pub(crate) owners: BTreeMap<TopicPartition, String>,
 }

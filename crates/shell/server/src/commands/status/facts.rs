@@ -158,7 +158,7 @@ fn stage(
     reached: fn(&Commit) -> Option<Reached>,
     chosen: Option<u32>,
 ) -> anyhow::Result<Stage> {
-    let Members { count, mut owners } = asker.members()?;
+    let Members { count, mut owners, .. } = asker.members()?;
     let mut stage = Stage { group: asker.group().to_owned(), members: count, ..Stage::default() };
     for commit in asker.committed(partitions)? {
         let (first_offset, end_offset) = asker.ends(&commit.partition)?;

@@ -253,7 +253,7 @@ fn described(decision: &Decision, now: EventTime) -> String {
 }
 
 /// A duration as precise as one can use: seconds below an hour, minutes below a day, hours beyond.
-pub(super) fn about(duration: Duration) -> HumanDuration {
+pub(crate) fn about(duration: Duration) -> HumanDuration {
     let grain = match duration.as_secs() {
         0..3_600 => 1,
         3_600..86_400 => 60,

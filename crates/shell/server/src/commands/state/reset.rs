@@ -1,0 +1,133 @@
+//! `state reset`: positions without state, for partitions whose state is of no use.
+//!
+//! A position is committed by a client that is no member of the group. The broker takes that from nobody while the group
+//! has members, so a process that starts in between is not robbed of its state: the commit is refused.
+
+use super::found::{Found, Partition, State};
+use crate::cli::StateResetArgs;
+use crate::commands::{print, status};
+use crate::config::Config;
+use crate::exit::{Code, Failure};
+use crate::terminal::{self, Tone};
+use anyhow::Context as _;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::topic_partition_list::Offset;
+use std::fmt::Write as _;
+use std::io::{BufRead as _, IsTerminal as _};
+use tidegauge_kafka::log::LogContext;
+use tidegauge_model::EventTime;
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// If the broker does not answer or refuses, the group has members, or nobody confirms.
+pub(super) fn run(config: &Config, args: &StateResetArgs) -> anyhow::Result<()> {
+    let found = Found::gather(config, if args.all { &[] } else { &args.partitions })?;
+    refuse_while_in_use(&found)?;
+    let chosen: Vec<&Partition> = found.partitions.iter().filter(|partition| has_state(partition)).collect();
+    if !chosen.is_empty() {
+        eprint!("{}", losses(config, &chosen));
+        confirm(args)?;
+        commit(config, &found.group, &chosen)?;
+    }
+    let rows: Vec<_> = found.partitions.iter().map(row).collect();
+    print(&terminal::table(&["PARTITION", "NEXT OFFSET", "DONE"], &rows, terminal::has_colours()))
+}
+
+fn refuse_while_in_use(found: &Found) -> anyhow::Result<()> {
+    if found.members.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "group {} has members: {}. Stop every process of the group first; one that was killed, or has ended because of \
+         its state, counts until its session has run out (6 s, or what kafka.properties say)",
+        found.group,
+        found.members.join(", ")
+    );
+    Err(Failure::new(Code::Usage, message).into())
+}
+
+/// Whether there is anything to reset.
+fn has_state(partition: &Partition) -> bool {
+    partition.next_offset.is_some() && !matches!(partition.state, State::Fresh)
+}
+
+fn losses(config: &Config, chosen: &[&Partition]) -> String {
+    let mut out = String::new();
+    for partition in chosen {
+        let at = format!("{}[{}]", partition.at.topic, partition.at.partition);
+        let next_offset = partition.next_offset.unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = match &partition.state {
+            State::Kept(kept) => {
+                let checkpoint = &kept.checkpoint;
+                let documents: Vec<_> =
+                    kept.holding().map(|held| format!("{} version {}", held.name, held.version)).collect();
+                let closed = kept.position.closed_through;
+                let time = if closed > EventTime::MIN { format!(", {closed}") } else { String::new() };
+                writeln!(
+                    out,
+                    "{at} begins afresh at offset {next_offset}{time}. It knows {} targets with {} instances and {} \
+                     alerts that are pending or fire. In force: {}; from then on, what the next process has.",
+                    checkpoint.targets().len(),
+                    checkpoint.instances(),
+                    checkpoint.open_alerts(),
+                    if documents.is_empty() { "nothing".to_owned() } else { documents.join(", ") },
+                )
+            }
+            State::Unusable { problem, .. } => {
+                writeln!(out, "{at} begins afresh at offset {next_offset}. Its state is of no use: {problem}.")
+            }
+            State::Fresh => Ok(()),
+        };
+    }
+    let longest = config.windows.iter().map(|window| window.spec.size).max().unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "Lost for their targets: stabilization windows, rate budgets, pending and firing alerts, intervals of instances, \
+         and of windows that are open (up to {}) the rows before there. Kept: generations, by {}.",
+        status::about(longest),
+        config.topics.decisions_current
+    );
+    out
+}
+
+fn confirm(args: &StateResetArgs) -> anyhow::Result<()> {
+    if args.yes {
+        return Ok(());
+    }
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Failure::new(Code::Usage, "nothing was done: there is nobody to ask; say --yes").into());
+    }
+    eprint!("Type yes to go on: ");
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer).context("reading the answer")?;
+    if answer.trim() != "yes" {
+        return Err(Failure::new(Code::Usage, "nothing was done").into());
+    }
+    Ok(())
+}
+
+fn commit(config: &Config, group: &str, chosen: &[&Partition]) -> anyhow::Result<()> {
+    let mut positions = TopicPartitionList::new();
+    for Partition { at, next_offset, .. } in chosen {
+        let next_offset = next_offset.expect("who has state has a position");
+        positions.add_partition_offset(&at.topic, at.partition, Offset::Offset(next_offset))?;
+    }
+    let settings = config.kafka.connection.consumer("state-reset", group);
+    let client: BaseConsumer<LogContext> =
+        settings.create_with_context(LogContext::default()).context("making a consumer")?;
+    client.commit(&positions, CommitMode::Sync).map_err(|error| {
+        let message = format!("the broker did not take the positions of group {group}: {error}; nothing was changed");
+        Failure::new(Code::Unavailable, message).into()
+    })
+}
+
+fn row(partition: &Partition) -> Vec<terminal::Cell> {
+    let done = if has_state(partition) { ("begins afresh", Tone::Good) } else { ("had no state", Tone::Plain) };
+    let next_offset = partition.next_offset.map_or("-".to_owned(), |offset| offset.to_string());
+    vec![(partition.at.partition.to_string(), Tone::Plain), (next_offset, Tone::Plain), (done.0.to_owned(), done.1)]
+}
