@@ -15,7 +15,7 @@ use tidegauge_policy::Written;
 use tidegauge_sim::scenario::batch;
 use tidegauge_sim::{Drive, Rng, Scenario};
 
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 200;
 
 /// A record of the journal as a Decider gets it.
 #[derive(Clone)]
@@ -145,7 +145,7 @@ fn a_restored_decider_goes_on_as_the_one_before() {
         }
     }
     eprintln!("{restores} restores; {outputs} outputs equal, {decisions} decisions and {alerts} alerts among them");
-    assert!(one.is_some() || (restores > 500 && decisions > 500 && alerts > 500));
+    assert!(one.is_some() || (restores > 300 && decisions > 300 && alerts > 300));
 }
 
 /// The targets' records of a round: bases may differ, since each life keeps its own.
@@ -172,7 +172,7 @@ fn a_resumed_aggregator_goes_on_as_the_one_before() {
             corrections += golden.counts().corrected;
 
             let mut aggregator = Aggregator::new(scenario.aggregator(partition));
-            for offset in 0..rows.len() {
+            for (offset, want) in want.iter().enumerate() {
                 if rng.chance(0.05) {
                     let point = aggregator.resume_point(offset as i64);
                     let point = ResumePoint::from_metadata(&point.to_metadata()).expect("our own");
@@ -186,7 +186,7 @@ fn a_resumed_aggregator_goes_on_as_the_one_before() {
                     }
                     resumed += 1;
                 }
-                assert_eq!(feed(&mut aggregator, offset), want[offset], "seed {seed}, offset {offset}");
+                assert_eq!(feed(&mut aggregator, offset), *want, "seed {seed}, offset {offset}");
             }
             assert_eq!(
                 aggregator.step(AggregatorInput::End),

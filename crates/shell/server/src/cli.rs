@@ -3,8 +3,8 @@
 mod args;
 
 pub use args::{
-    EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, RunArgs, Speed, StatusArgs,
-    TailArgs, TailOutput, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
+    EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed,
+    StatusArgs, TailArgs, TailOutput, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -75,6 +75,8 @@ pub enum Command {
     Produce(ProduceArgs),
     /// Show windows, decisions, alerts or dead letters
     Tail(TailArgs),
+    /// Compute again what was decided, and compare it with what was recorded
+    Replay(ReplayArgs),
 }
 
 impl Cli {
@@ -96,6 +98,7 @@ impl Cli {
             Command::Run(args) => &args.policies.paths,
             Command::Validate(args) => &args.policies.paths,
             Command::Status(args) => &args.policies.paths,
+            Command::Replay(args) => &args.policies,
             _ => return None,
         };
         // A list of quoted texts is the same in JSON and in YAML.

@@ -23,6 +23,7 @@ pub mod health;
 pub mod http;
 pub mod live;
 pub mod metrics;
+pub mod replay;
 pub mod telemetry;
 pub mod terminal;
 pub mod topics;

@@ -31,6 +31,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Topics(args) => commands::topics::run(&config, &args),
         Command::Produce(args) => commands::produce::run(&config, &args),
         Command::Tail(args) => commands::tail::run(&config, &args),
+        Command::Replay(args) => commands::replay::run(&config, &args),
         Command::Generate(_) => unreachable!("handled above"),
     }
 }

@@ -20,6 +20,7 @@ fn every_command_has_help_with_an_example() {
         &["generate", "telemetry"],
         &["produce"],
         &["tail"],
+        &["replay"],
     ];
     for command in commands {
         let outcome = tidegauge(Path::new("."), &[command, &["--help"][..]].concat(), &[]);
@@ -37,5 +38,5 @@ fn no_command_is_forgotten() {
     let listed =
         outcome.stdout.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names: Vec<_> = listed.filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["run", "validate", "status", "topics", "generate", "produce", "tail"]);
+    assert_eq!(names, ["run", "validate", "status", "topics", "generate", "produce", "tail", "replay"]);
 }

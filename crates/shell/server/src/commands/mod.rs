@@ -2,6 +2,7 @@
 
 pub mod generate;
 pub mod produce;
+pub mod replay;
 pub mod status;
 pub mod tail;
 pub mod topics;
@@ -23,7 +24,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// A topic that has to be there is not.
-fn missing_topic(topic: &str) -> Failure {
+pub(crate) fn missing_topic(topic: &str) -> Failure {
     let message = format!(
         "topic {topic} does not exist; create it with `tidegauge topics ensure` (telemetry topics: --telemetry-partitions N)"
     );

@@ -155,7 +155,7 @@ impl Stage for Aggregate<'_> {
         let end = self.shared.telemetry_end(at);
         let was_silent = slot.next_offset < slot.silent_below;
         messages(at, slot, batch, end, |slot, message| self.push(at, slot, message))?;
-        if slot.machine.decoder.len() > 0 {
+        if !slot.machine.decoder.is_empty() {
             if was_silent {
                 self.shared.passed("restore.replay");
             }
@@ -167,7 +167,7 @@ impl Stage for Aggregate<'_> {
         Ok(())
     }
 
-    fn restored(&mut self, slot: &mut Slot<Machine>) {
+    fn restored(&mut self, _at: &TopicPartition, slot: &mut Slot<Machine>) {
         // What was read again was counted by the earlier life.
         let _ = slot.machine.aggregator.take_counts();
         (slot.machine.records, slot.machine.dead_letters) = (0, 0);

@@ -211,32 +211,27 @@ impl Stage for Decide<'_> {
         messages(at, slot, batch, None, |slot, message| self.take(at, slot, message))
     }
 
-    fn restored(&mut self, slot: &mut Slot<Machine>) {
+    fn restored(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>) {
         slot.machine.decider.reached(slot.next_offset);
         // What the earlier life counted is not this one's.
         let _ = slot.machine.decider.take_counts();
+        if slot.machine.kept.is_none() {
+            // Before anything is read: a replay from here knows the same as we do.
+            take_round(at, slot);
+        }
     }
 
     fn tick(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>) {
         self.propose(at, slot);
     }
 
-    /// Writes a round of state when it is time, and with the first commit of a life: so that there always is one, and
-    /// lives that are short do not make those after them read ever more of the journal.
+    /// Takes a round of state when it is time, and for the first commit of a life: lives that are short do not make those
+    /// after them read ever more of the journal.
     fn before_burst(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>) {
-        let Slot { machine, outbox, next_offset, .. } = slot;
         let interval = self.shared.config.workers.snapshot_interval;
-        let is_due = machine.taken_at.is_none_or(|taken_at| taken_at.elapsed() >= interval);
-        if !is_due || machine.writing.is_some() {
-            return;
+        if slot.machine.taken_at.is_none_or(|taken_at| taken_at.elapsed() >= interval) {
+            take_round(at, slot);
         }
-        let Some(checkpoint) = machine.decider.checkpoint(*next_offset) else { return };
-        for record in encode(&checkpoint) {
-            let (key, value) = (Some(record.key.as_bytes()), Some(record.value.as_slice()));
-            outbox.push(OutputRef { topic: STATE, partition: Some(at.partition), timestamp_ms: None, key, value }, []);
-        }
-        machine.taken_at = Some(Instant::now());
-        machine.writing = Some(checkpoint.replay_from());
     }
 
     fn position(&self, at: &TopicPartition, slot: &Slot<Machine>, writer: &Writer) -> Commit {
@@ -295,6 +290,21 @@ impl Stage for Decide<'_> {
     fn may_pause(&self, _slot: &Slot<Machine>) -> Option<EventTime> {
         None // who decides makes room
     }
+}
+
+/// Puts the state as it is now behind the outputs that led to it.
+fn take_round(at: &TopicPartition, slot: &mut Slot<Machine>) {
+    let Slot { machine, outbox, next_offset, .. } = slot;
+    if machine.writing.is_some() {
+        return; // one waits already, for a burst that succeeds
+    }
+    let Some(checkpoint) = machine.decider.checkpoint(*next_offset) else { return };
+    for record in encode(&checkpoint) {
+        let (key, value) = (Some(record.key.as_bytes()), Some(record.value.as_slice()));
+        outbox.push(OutputRef { topic: STATE, partition: Some(at.partition), timestamp_ms: None, key, value }, []);
+    }
+    machine.taken_at = Some(Instant::now());
+    machine.writing = Some(checkpoint.replay_from());
 }
 
 fn push(outbox: &mut Outbox, topics: &[String], record: &OutputRecord, cause: &[String; 2]) {

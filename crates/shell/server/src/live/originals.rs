@@ -40,7 +40,7 @@ pub(super) fn dead_letter(
         value: letter.value,
     };
     let added = letter.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
-    push(outbox, output, own_headers(message).chain(added).collect());
+    push(outbox, output, &own_headers(message).chain(added).collect::<Vec<_>>());
 }
 
 /// A row that the Aggregator refused, on its way.
@@ -77,12 +77,12 @@ pub(super) fn refused(
                 key: message.key(),
                 value: message.value(),
             };
-            push(outbox, output, own_headers(message).chain(added).collect());
+            push(outbox, output, &own_headers(message).chain(added).collect::<Vec<_>>());
         }
     }
 }
 
-fn push(outbox: &mut Outbox, output: OutputRef<'_>, headers: Vec<(String, Vec<u8>)>) {
+fn push(outbox: &mut Outbox, output: OutputRef<'_>, headers: &[(String, Vec<u8>)]) {
     outbox.push(output, headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())));
 }
 

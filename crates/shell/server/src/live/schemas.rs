@@ -39,7 +39,7 @@ impl SchemaSource {
     /// # Errors
     ///
     /// If the registry does not answer: trouble outside, to be retried.
-    pub(super) fn provide(&self, id: u32, decoder: &mut Decoder) -> Result<(), String> {
+    pub(crate) fn provide(&self, id: u32, decoder: &mut Decoder) -> Result<(), String> {
         let text = match (self.given.get(&id), &self.registry) {
             (Some(text), _) => Some(text.clone()),
             (None, None) => None,

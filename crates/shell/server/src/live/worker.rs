@@ -98,7 +98,7 @@ pub(super) trait Stage {
     /// Takes messages, in log order.
     fn step(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>, batch: &Batch<'_>) -> Result<(), Trouble>;
     /// All that an earlier life had committed was read again.
-    fn restored(&mut self, slot: &mut Slot<Self::Machine>);
+    fn restored(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
     /// Time passes.
     fn tick(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
     /// A burst is about to begin.
@@ -307,7 +307,7 @@ impl<S: Stage> Worker<'_, S> {
             if slot.next_offset >= slot.silent_below
                 && let Some(Restoring { since, from }) = slot.restoring.take()
             {
-                self.stage.restored(slot);
+                self.stage.restored(at, slot);
                 let records = u64::try_from(slot.next_offset - from).unwrap_or(0);
                 let took = since.elapsed();
                 tracing::info!(topic = at.topic, partition = at.partition, records, ?took, "restored");
@@ -423,9 +423,9 @@ impl<S: Stage> Worker<'_, S> {
             if slot.paused != shall_pause {
                 slot.paused = shall_pause;
                 if shall_pause {
-                    pause.push(at.clone())
+                    pause.push(at.clone());
                 } else {
-                    resume.push(at.clone())
+                    resume.push(at.clone());
                 }
                 self.health.paused(at, shall_pause);
             }

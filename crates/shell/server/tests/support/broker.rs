@@ -1,5 +1,7 @@
 //! The broker to test against: whether there is one, topics on it, and what is in them.
 
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -92,6 +94,17 @@ impl Broker {
         };
         let admin = Admin::new(&self.connection()).expect("an admin client");
         admin.create(&spec).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Deletes what stands before `offset`, as retention does.
+    pub(crate) fn delete_before(&self, topic: &str, partition: i32, offset: i64) {
+        let admin: AdminClient<DefaultClientContext> =
+            self.connection().base("retention").create().expect("an admin client");
+        let mut before = TopicPartitionList::new();
+        before.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("an offset");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let deleted = runtime.block_on(admin.delete_records(&before, &AdminOptions::new())).expect("an answer");
+        assert!(deleted.elements().iter().all(|element| element.error().is_ok()), "{deleted:?}");
     }
 
     /// A producer of its own.

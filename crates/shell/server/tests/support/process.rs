@@ -70,7 +70,8 @@ impl Deployment {
         finished
     }
 
-    fn execute(&self, arguments: &[&str]) -> (ExitStatus, Finished) {
+    /// Runs a command to its end, whatever that is.
+    pub(crate) fn execute(&self, arguments: &[&str]) -> (ExitStatus, Finished) {
         let mut process = self.start(arguments, &[]);
         let status = process.wait(LONGEST);
         let finished = Finished { stdout: text_of(&process.out), stderr: process.log() };
