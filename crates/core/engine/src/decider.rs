@@ -144,6 +144,8 @@ pub struct Decider {
     /// Cells of panes before this are gone.
     cells_from: Option<EventTime>,
     phase: Phase,
+    /// An earlier life has read to this offset, and closed panes to this time: no further, until that is read again.
+    said: Option<(i64, Option<EventTime>)>,
     bases: Bases,
     counts: DeciderCounts,
 }
@@ -193,6 +195,7 @@ impl Decider {
             closed_through: None,
             cells_from: None,
             phase,
+            said: None,
             bases: Bases::default(),
             counts: DeciderCounts::default(),
             config,
@@ -208,6 +211,7 @@ impl Decider {
         if self.is_before_base(&record, offset) {
             return out;
         }
+        self.end_repetition(offset);
         self.keep_base(offset);
         match record {
             JournalRecord::Source(SourceRecord { source, partitions, mark, partial }) => {
@@ -290,9 +294,15 @@ impl Decider {
         Some(pane) >= self.cells_from && self.windows.iter().any(|rule| Some(last_end(rule)) > self.closed_through)
     }
 
-    /// Closes pane after pane up to the watermark; a stretch in which nothing can happen is skipped.
+    /// Closes pane after pane up to the watermark.
     fn close_panes(&mut self, out: &mut Vec<DeciderOutput>) {
-        let Some(limit) = self.limit() else { return };
+        if let Some(limit) = self.limit() {
+            self.close_panes_to(limit, out);
+        }
+    }
+
+    /// A stretch in which nothing can happen is skipped.
+    fn close_panes_to(&mut self, limit: EventTime, out: &mut Vec<DeciderOutput>) {
         let first_pending = self.pending.keys().next().copied();
         let mut closed = *self.closed_through.get_or_insert_with(|| {
             let floor = limit.floor_to(self.config.pane);
@@ -325,7 +335,10 @@ impl Decider {
         } else {
             self.sources.watermark()
         };
-        self.phase.capped(limit)
+        match self.said {
+            Some((_, closed_through)) => self.phase.capped(limit).min(closed_through),
+            None => self.phase.capped(limit),
+        }
     }
 
     fn longest_window(&self) -> Duration {

@@ -194,7 +194,13 @@ impl Reference {
             let (watermark, last) = (best(marks), marks[marks.len() - 1]);
             let silent = now - last.0;
             let drained = last.2 && silent < us(rules.drained_valid_for);
-            let since = marks.iter().rev().take_while(|mark| mark.2).last().map(|mark| mark.0);
+            // The first mark of the drained ones at the end that has had nothing new since.
+            let had_before = |at: usize| best(&marks[..at]);
+            let since = (0..marks.len())
+                .rev()
+                .take_while(|&at| marks[at].2)
+                .find(|&at| at == 0 || !marks[at - 1].2 || marks[at].1 > had_before(at))
+                .map(|at| marks[at].0);
             if this.skewed_at.get(&partition).is_some_and(|at| *at != watermark) {
                 this.skewed_at.remove(&partition);
             }

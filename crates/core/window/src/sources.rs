@@ -39,7 +39,7 @@ pub struct SourceId {
 pub struct SourceRules {
     /// A drained source this far behind the greatest watermark is excluded until it moves.
     pub max_skew: Duration,
-    /// A source that has been drained for this long (log time) is idle.
+    /// A source that has been drained for this long (log time), with nothing new meanwhile, is idle.
     pub idle_after: Duration,
     /// A source without a mark for this long (log time) is excluded until it speaks.
     pub stall_after: Duration,
@@ -148,13 +148,18 @@ impl Sources {
         }
     }
 
-    /// As they were when `state` was taken; topics that it does not know are waited for too.
+    /// As they were when `state` was taken. Topics that it does not know are waited for too; those that are not read any
+    /// more are forgotten.
     #[must_use]
     pub fn restored(state: &SourcesState, topics: impl IntoIterator<Item = Arc<str>>, rules: SourceRules) -> Self {
         let mut restored = Self::new(topics, rules);
-        restored.topics.extend(state.topics.iter().map(|(topic, count)| (topic.as_str().into(), *count)));
+        for (topic, count) in &state.topics {
+            restored.topics.entry(topic.as_str().into()).and_modify(|kept| *kept = *count);
+        }
         restored.watermark = state.watermark;
-        for kept in &state.sources {
+        let is_read = |kept: &&SourceState| restored.topics.contains_key(kept.topic.as_str());
+        let kept: Vec<&SourceState> = state.sources.iter().filter(is_read).collect();
+        for kept in kept {
             let id = SourceId { topic: kept.topic.as_str().into(), partition: kept.partition };
             let source = Source {
                 progress: Progress { watermark: kept.watermark, drained: kept.drained, ended: kept.ended },
@@ -192,10 +197,13 @@ impl Sources {
             skewed_at: None,
             standing: Standing::Counted,
         });
+        // Who is slow and always read to the end is not idle: idle is who has nothing new.
+        let moved = progress.watermark > source.progress.watermark;
+        let drained_since = source.drained_since.filter(|_| !moved).unwrap_or(log_time);
+        source.drained_since = progress.drained.then_some(drained_since);
         // W1: a restarted reader may say less than it said before.
         source.progress = Progress { watermark: progress.watermark.max(source.progress.watermark), ..progress };
         source.spoke_at = source.spoke_at.max(log_time);
-        source.drained_since = if progress.drained { source.drained_since.or(Some(log_time)) } else { None };
         self.advance(log_time);
     }
 

@@ -178,7 +178,7 @@ impl Delivery {
     fn judge(&mut self, call: Call, error: KafkaError, give_up: &dyn Fn() -> bool) -> Reply {
         // Calls of a broken client fail with consequences; this is the cause.
         let fatal = self.writer().fatal_error();
-        let reply = reply_to(call, &Trouble { is_fatal: fatal.is_some(), ..Trouble::of(&error) });
+        let reply = reply_to(call, &Trouble::of(&error).of_client(fatal.is_some()));
         let error = fatal.unwrap_or(error);
         tracing::debug!(?call, ?reply, %error, "a call of a burst failed");
         // An abort that has to be repeated is a consequence too.

@@ -229,7 +229,9 @@ impl Reader {
             let offset = offset.map_or(Offset::Beginning, Offset::Offset);
             list.add_partition_offset(&at.topic, at.partition, offset)?;
         }
-        self.consumer.incremental_assign(&list)
+        self.consumer.incremental_assign(&list)?;
+        // The client keeps that somebody paused a partition, although it was taken away and given again meanwhile.
+        self.consumer.resume(&list)
     }
 
     /// Fetches no more of these partitions until [`Self::resume`]. What was fetched ahead is let go and fetched again.

@@ -50,6 +50,11 @@ impl Trouble {
         let code = error.rdkafka_error_code();
         Self { code, is_fatal, is_retriable, requires_abort, is_lasting: is_lasting(error) }
     }
+
+    /// The same, of a client that may have broken for good.
+    pub(crate) fn of_client(self, is_broken: bool) -> Self {
+        Self { is_fatal: self.is_fatal || is_broken, ..self }
+    }
 }
 
 /// What an error means for the burst in which it came.

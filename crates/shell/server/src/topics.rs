@@ -5,15 +5,14 @@ use std::borrow::Cow;
 use std::time::Duration;
 use tidegauge_kafka::admin::TopicSpec;
 
-/// Room for headers beside the longest record, in topics that repeat refused records.
-const HEADER_ROOM: usize = 64 << 10;
+/// The longest record that our producers send: topics that repeat what others sent, and rounds of state, take it.
+const LONGEST: usize = 17 << 20;
 
 /// The topics that tidegauge writes, as they should be, in the order of the configuration.
 #[must_use]
 pub fn wanted(config: &Config) -> Vec<TopicSpec> {
     let topics = &config.topics;
     let horizon = topics.replay_horizon;
-    let copies = config.ingest.max_record_bytes + HEADER_ROOM;
     vec![
         // Deciders take the broker's time as theirs, so it has to be the broker's.
         own(topics, &topics.shuffle, &[LOG_APPEND_TIME, DELETE, retention(horizon)]),
@@ -21,9 +20,9 @@ pub fn wanted(config: &Config) -> Vec<TopicSpec> {
         own(topics, &topics.decisions, &[DELETE]),
         own(topics, &topics.decisions_current, &[COMPACT]),
         own(topics, &topics.alerts, &[COMPACT_DELETE]),
-        own(topics, &topics.late, &[DELETE, longest(copies)]),
-        own(topics, &topics.dead_letters, &[DELETE, longest(copies)]),
-        own(topics, &topics.state, &[DELETE, retention(horizon)]),
+        own(topics, &topics.late, &[DELETE, longest(LONGEST)]),
+        own(topics, &topics.dead_letters, &[DELETE, longest(LONGEST)]),
+        own(topics, &topics.state, &[DELETE, retention(horizon), longest(LONGEST)]),
     ]
 }
 

@@ -7,7 +7,7 @@
 //! by what was in force then.
 //!
 //! - **C1** Of two documents of one name the higher version holds, whoever wrote them and in whatever order.
-//! - **C2** A target's generation never falls, whatever is forgotten in between.
+//! - **C2** A target's generation never falls, whoever decides and whatever is forgotten in between.
 //! - **C3** An alert that nobody watches any more ends: its rules were taken away, or its agent was forgotten.
 
 use super::DeciderOutput;
@@ -161,16 +161,26 @@ impl Control {
     fn decide(&mut self, spec: WindowSpec, observation: &Observation<'_>, out: &mut Vec<DeciderOutput>) {
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         for policy in policies.into_iter().filter(|policy| policy.window == spec) {
+            let floor = self.generation_of(observation.target);
             let states = self.decisions.entry(observation.target.clone()).or_default();
-            let state = states.entry(policy.name.clone()).or_insert_with(|| {
-                let key = (observation.target.clone(), policy.name.clone());
-                self.generations.remove(&key).map_or_else(TargetState::default, TargetState::above_generation) // C2
-            });
+            let state = states.entry(policy.name.clone()).or_default();
+            if policy.mode == Mode::Live && state.generation < floor {
+                // C2: another policy decided last, or nobody knows who. What this one remembers was long ago.
+                *state = TargetState::above_generation(floor);
+            }
             let verdict = decide(policy, state, observation);
             if verdict.publish {
                 out.push(DeciderOutput::Decision(Box::new(verdict.decision)));
             }
         }
+    }
+
+    /// The highest generation that any policy has given this target.
+    fn generation_of(&self, target: &Target) -> u64 {
+        let held = self.decisions.get(target).into_iter().flat_map(BTreeMap::values).map(|state| state.generation);
+        let first = (target.clone(), String::new());
+        let gone = self.generations.range(first..).take_while(|((of, _), _)| of == target).map(|(_, &number)| number);
+        held.chain(gone).max().unwrap_or(0)
     }
 
     fn alert(&mut self, spec: WindowSpec, observation: &Observation<'_>, out: &mut Vec<DeciderOutput>) {

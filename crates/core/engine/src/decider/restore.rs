@@ -153,8 +153,30 @@ impl Decider {
         self.closed_through = end;
     }
 
+    /// Says what an earlier life has committed: it had read all before `next_offset`, and what ends at or before
+    /// `closed_through` was said. Until that is read again, exactly that much closes, whatever the rules of sources and
+    /// the topics are by now: no window is said twice, and none is passed over.
+    pub fn repeat(&mut self, next_offset: i64, closed_through: Option<EventTime>) {
+        self.said = Some((next_offset, closed_through));
+    }
+
+    /// All that an earlier life had read was read again, if that is so.
+    pub(super) fn end_repetition(&mut self, offset: i64) {
+        let Some((_, closed_through)) = self.said.take_if(|(next_offset, _)| offset >= *next_offset) else { return };
+        if let Some(limit) = closed_through {
+            self.close_panes_to(limit, &mut Vec::new()); // that life said it
+        }
+    }
+
     /// Says that all before `next_offset` was given: with nothing more to read yet, a restore ends too.
     pub fn reached(&mut self, next_offset: i64) {
+        self.finish_at(next_offset);
+        if !self.phase.is_restoring() {
+            self.end_repetition(next_offset);
+        }
+    }
+
+    fn finish_at(&mut self, next_offset: i64) {
         match std::mem::replace(&mut self.phase, Phase::Live) {
             Phase::Preroll(restore) | Phase::Rebuild(restore) if next_offset >= restore.checkpoint.next_offset => {
                 self.finish(*restore);
@@ -176,6 +198,14 @@ impl Decider {
             let base = self.base(offset);
             self.bases.0.push_back(base);
         }
+        if self.phase.is_restoring() {
+            return;
+        }
+        // The latest from which all cells follow that are kept now; those before it are of no use any more.
+        let follows = |base: &Base| base.closed_through <= self.cells_from || base.closed_through.is_none();
+        while self.bases.0.get(1).is_some_and(follows) {
+            self.bases.0.pop_front();
+        }
     }
 
     fn base(&self, offset: i64) -> Base {
@@ -195,11 +225,6 @@ impl Decider {
             return None;
         }
         self.keep_base(next_offset);
-        // The latest from which all cells follow that are kept now; those before it are of no use any more.
-        let follows = |base: &Base| base.closed_through <= self.cells_from || base.closed_through.is_none();
-        while self.bases.0.get(1).is_some_and(follows) {
-            self.bases.0.pop_front();
-        }
         let base = self.bases.0.front().expect("one was just kept").clone();
         let kept = |(target, agent): (&_, &Agent)| {
             let instances = agent.instances.iter().map(|(id, instance)| (id.clone(), instance.state())).collect();

@@ -104,6 +104,7 @@ impl Stage for Aggregate<'_> {
     type Machine = Machine;
     const NAME: &'static str = "aggregate";
     const BUSY: usize = 500;
+    const MOST: usize = usize::MAX;
 
     fn topics(&self) -> Vec<String> {
         self.shared.config.topics.telemetry.clone()
@@ -114,8 +115,20 @@ impl Stage for Aggregate<'_> {
         vec![topics.shuffle.clone(), topics.late.clone(), topics.dead_letters.clone()]
     }
 
-    fn restore(&mut self, commit: &Commit, first: i64, _end: i64) -> Result<Start<Machine>, Trouble> {
+    fn restore(&mut self, commit: &Commit, first: i64, end: i64) -> Result<Start<Machine>, Trouble> {
         let (config, at) = (&self.shared.config, &commit.partition);
+        let lost = commit.offset.filter(|&offset| offset > end);
+        if let Some(offset) = lost {
+            tracing::error!(
+                topic = at.topic,
+                partition = at.partition,
+                offset,
+                end,
+                "the partition ends before the committed position: it is another one, and is read from its beginning"
+            );
+        }
+        let fresh = Commit { partition: at.clone(), offset: None, metadata: String::new() };
+        let commit = if lost.is_some() { &fresh } else { commit };
         let point =
             ResumePoint::from_metadata(&commit.metadata).filter(|point| commit.offset == Some(point.next_offset));
         let next = commit.offset.unwrap_or(first).max(first);

@@ -84,7 +84,7 @@ impl<'a> Decide<'a> {
             );
         }
         let start = commit.offset.unwrap_or(first).max(first);
-        let generations = self.state.generations()?;
+        let generations = self.state.generations(at.partition)?;
         let control = Control::beginning(self.shared.control().1.to_vec(), generations);
         let decider = Decider::new(decider_config(&self.shared.config), control);
         Ok((decider, start, self.state.end(at.partition)?))
@@ -101,6 +101,9 @@ impl<'a> Decide<'a> {
                 return Ok(());
             }
         };
+        if matches!(record, JournalRecord::Control(_)) {
+            slot.machine.compared = None; // what was proposed may not be what holds now
+        }
         let log_time = EventTime::from_millis(message.timestamp_ms());
         let outputs = slot.machine.decider.step(DeciderInput { record, offset, log_time });
         if offset < slot.silent_below {
@@ -174,6 +177,8 @@ impl Stage for Decide<'_> {
     type Machine = Machine;
     const NAME: &'static str = "decide";
     const BUSY: usize = 8;
+    // A record may be half a MiB, and close many windows.
+    const MOST: usize = 100;
 
     fn topics(&self) -> Vec<String> {
         vec![self.shared.config.topics.shuffle.clone()]
@@ -201,7 +206,9 @@ impl Stage for Decide<'_> {
         if let Some(problem) = journal_is_gone(&at.topic, at.partition, from, first) {
             return Err(unusable(problem));
         }
-        let decider = Decider::restored(decider_config(&self.shared.config), checkpoint, None);
+        let mut decider = Decider::restored(decider_config(&self.shared.config), checkpoint, None);
+        let closed_through = Some(position.closed_through).filter(|end| *end > EventTime::MIN);
+        decider.repeat(position.next_offset, closed_through);
         let kept = Some(Round { replay_from: from, from: position.state_from, until: position.state_until });
         let state_end = position.state_until;
         let machine = Machine { decider, kept, writing: None, state_end, taken_at: None, compared: None };

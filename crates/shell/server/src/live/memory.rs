@@ -14,8 +14,6 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Shares of the limit: from the first on memory is short, until it is below the second.
 const SHORT: f64 = 0.85;
 const ROOM: f64 = 0.75;
-/// Linux on all that we run on.
-const PAGE_BYTES: u64 = 4096;
 
 /// Watches for the rest of the process's life. Where there is no `/proc`, memory is not measured, and never short.
 pub(super) fn watch(shared: &Arc<Shared>) -> anyhow::Result<()> {
@@ -44,7 +42,8 @@ pub(super) fn watch(shared: &Arc<Shared>) -> anyhow::Result<()> {
 }
 
 fn resident_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * PAGE_BYTES)
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }

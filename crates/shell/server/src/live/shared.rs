@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tidegauge_delivery::Call;
 use tidegauge_engine::{ControlChange, ControlKind};
 use tidegauge_kafka::reader::TopicPartition;
+use tidegauge_model::EventTime;
 use tidegauge_window::Sketch;
 
 /// Shared by all workers of a process.
@@ -46,6 +47,8 @@ struct State {
     /// Stages whose workers all have their share.
     settled: BTreeSet<&'static str>,
     control: Wanted,
+    /// Of each worker, while memory is short, the least watermark of its partitions.
+    watermarks: BTreeMap<String, Option<EventTime>>,
     report: RunReport,
     /// How long commits took, in ms.
     commits: Sketch,
@@ -229,6 +232,13 @@ impl Shared {
         }
     }
 
+    /// The least watermark of all partitions of this process that could be left unread; `own` are those of `worker`.
+    pub(super) fn least_watermark(&self, worker: &str, own: Vec<(TopicPartition, EventTime)>) -> Option<EventTime> {
+        let mut state = self.state();
+        state.watermarks.insert(worker.to_owned(), own.into_iter().map(|(_, watermark)| watermark).min());
+        state.watermarks.values().flatten().min().copied()
+    }
+
     pub(super) fn set_memory_is_short(&self, is_short: bool) {
         self.memory_is_short.store(is_short, Ordering::Relaxed);
     }
@@ -268,18 +278,20 @@ impl Shared {
     /// A telemetry partition was read to its end and all that follows from it is stored. The last one finds the ends
     /// of the shuffle topic.
     pub(super) fn telemetry_done(&self, partition: &TopicPartition) -> Result<(), KafkaError> {
-        let all_done = {
-            let mut state = self.state();
-            state.telemetry_done.insert(partition.clone());
-            state.telemetry_done.len() == state.telemetry_ends.len()
+        let is_last = {
+            let state = self.state();
+            let done = state.telemetry_done.len() + usize::from(!state.telemetry_done.contains(partition));
+            done == state.telemetry_ends.len()
         };
-        if all_done {
+        if is_last {
             // Not the last stable offset: the marker of the last commit may still be on its way.
             let mut settings = self.config.kafka.connection.base("ends");
             let client: BaseConsumer = settings.set("isolation.level", "read_uncommitted").create()?;
             let found = ends(&client, std::slice::from_ref(&self.config.topics.shuffle), &self.state_partitions())?;
-            self.state().shuffle_ends = Some(found);
+            self.state().shuffle_ends.get_or_insert(found);
         }
+        // Only now: if the ends could not be found, the worker's next life asks again.
+        self.state().telemetry_done.insert(partition.clone());
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::config::Config;
 use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
+use tidegauge_engine::partition::shuffle_partition;
 use tidegauge_engine::state::StateReader;
 use tidegauge_engine::{Checkpoint, DeciderPosition};
 use tidegauge_kafka::range::{RangeError, RangeReader};
@@ -122,16 +123,22 @@ impl<'a> StateTopic<'a> {
         Ok(round.map_err(|error| Trouble::of_round(error, &shared.config.topics.state, partition))?.checkpoint)
     }
 
-    /// The generations that standing decisions have: what comes next is above them, although nothing else is known.
-    pub(super) fn generations(&mut self) -> Result<BTreeMap<(Target, String), u64>, Trouble> {
+    /// The generations that standing decisions have about targets that live in this shuffle partition: what comes next
+    /// is above them, although nothing else is known.
+    pub(super) fn generations(&mut self, of: i32) -> Result<BTreeMap<(Target, String), u64>, Trouble> {
         let topic = self.shared.config.topics.decisions_current.clone();
+        let shuffle_partitions = self.shared.partitions(&self.shared.config.topics.shuffle);
+        let is_ours =
+            |target: &Target| shared::as_partition(shuffle_partition(&target.own_domain(), shuffle_partitions)) == of;
         let partitions = shared::as_partition(self.shared.partitions(&topic));
         let mut generations = BTreeMap::new();
         for partition in 0..partitions {
             let reader = self.reader()?;
             let range = reader.offsets(&topic, partition)?;
             let read = reader.read(&topic, partition, range, ANSWER, |message| {
-                if let Some(Ok(decision)) = message.value().map(Decision::decode) {
+                if let Some(Ok(decision)) = message.value().map(Decision::decode)
+                    && is_ours(&decision.target)
+                {
                     let known = generations.entry((decision.target, decision.policy)).or_insert(0);
                     *known = decision.generation.max(*known);
                 }

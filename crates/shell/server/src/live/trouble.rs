@@ -56,7 +56,7 @@ impl Trouble {
     /// Whether the broker takes another for the one who has this worker's name. After a session that ran out that may be
     /// this worker's own past; when it goes on, there are two processes with one `node.id`.
     pub(super) fn is_fenced(&self) -> bool {
-        let codes = [RDKafkaErrorCode::FencedInstanceId, RDKafkaErrorCode::ProducerFenced];
+        let codes = [RDKafkaErrorCode::FencedInstanceId, RDKafkaErrorCode::ProducerFenced, RDKafkaErrorCode::Fenced];
         matches!(self, Self::Kafka(error) if error.rdkafka_error_code().is_some_and(|code| codes.contains(&code)))
     }
 

@@ -88,6 +88,8 @@ pub(super) trait Stage {
     const NAME: &'static str;
     /// With fewer messages in a round the worker waits a little for more: a round has its price.
     const BUSY: usize;
+    /// Most messages that are taken from a partition at a time.
+    const MOST: usize;
 
     /// What to read.
     fn topics(&self) -> Vec<String>;
@@ -173,7 +175,10 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
         is_idle = worker.round(is_idle)?;
     }
     while !worker.burst()? && !shared.is_giving_up() {
-        std::thread::sleep(RETRY);
+        // Whoever lost its partitions hears of it here, and has nothing left to commit.
+        for rebalance in worker.reader.poll(RETRY)? {
+            worker.rebalance(rebalance)?;
+        }
     }
     worker.report();
     worker.health.stopped();
@@ -271,15 +276,20 @@ impl<S: Stage> Worker<'_, S> {
     /// Reads a batch of each partition; returns the messages that were there.
     fn read(&mut self) -> Result<usize, Trouble> {
         self.keep_memory()?;
-        let mut count = 0;
+        let (mut count, mut waiting) = (0, self.slots.values().map(|slot| slot.outbox.bytes()).sum::<usize>());
         for (at, slot) in &mut self.slots {
             if slot.ended || slot.paused {
                 continue;
             }
-            let batch = self.reader.take(at, self.shared.config.workers.batch);
+            if waiting >= BURST_BYTES {
+                break; // a transaction has its time, and what waits its memory
+            }
+            waiting -= slot.outbox.bytes();
+            let batch = self.reader.take(at, self.shared.config.workers.batch.min(S::MOST));
             count += batch.len();
             slot.is_empty = batch.is_empty();
             self.stage.step(at, slot, &batch)?;
+            waiting += slot.outbox.bytes();
         }
         if self.looked_at.elapsed() >= LOOK && self.slots.values().any(|slot| slot.is_empty) {
             self.look_for_ends()?;
@@ -415,7 +425,9 @@ impl<S: Stage> Worker<'_, S> {
         if !is_short && self.slots.values().all(|slot| !slot.paused) {
             return Ok(());
         }
-        let least = self.slots.values().filter_map(|slot| self.stage.may_pause(slot)).min();
+        let own: Vec<_> =
+            self.slots.iter().filter_map(|(at, slot)| Some((at.clone(), self.stage.may_pause(slot)?))).collect();
+        let least = self.shared.least_watermark(&format!("{}-{}", S::NAME, self.number), own);
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
         for (at, slot) in &mut self.slots {
             let is_ahead = self.stage.may_pause(slot).is_some_and(|own| Some(own) > least);

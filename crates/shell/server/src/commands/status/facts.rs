@@ -55,9 +55,9 @@ pub(super) struct PartitionFacts {
     pub(super) partition: i32,
     pub(super) first_offset: i64,
     pub(super) end_offset: i64,
-    /// Where the next life begins to read; absent if nothing was ever committed.
+    /// What the group has committed; absent if that is nothing.
     pub(super) committed_offset: Option<i64>,
-    /// The next record that is news; behind `committed_offset` by what rebuilds state.
+    /// The next record that is news; the same, unless somebody moved the group.
     pub(super) next_offset: Option<i64>,
     pub(super) lag_records: i64,
     /// Of a telemetry partition its watermark, of a shuffle partition what windows were closed through.
