@@ -112,6 +112,7 @@ fn a_restored_decider_goes_on_as_the_one_before() {
             let mut golden = Decider::new(scenario.decider(), Control::journaled([].into()));
             let want: Vec<_> = (0..entries.len()).map(|offset| step(&mut golden, &entries, offset)).collect();
             outputs += want.iter().map(Vec::len).sum::<usize>();
+            assert_fenced(seed, &want);
             let of = |is: fn(&DeciderOutput) -> bool| want.iter().flatten().filter(|output| is(output)).count();
             decisions += of(|output| matches!(output, DeciderOutput::Decision(_)));
             alerts += of(|output| matches!(output, DeciderOutput::Alert(_)));
@@ -146,6 +147,18 @@ fn a_restored_decider_goes_on_as_the_one_before() {
     }
     eprintln!("{restores} restores; {outputs} outputs equal, {decisions} decisions and {alerts} alerts among them");
     assert!(one.is_some() || (restores > 300 && decisions > 300 && alerts > 300));
+}
+
+/// C2: a target's generation never falls, whichever policy decides.
+fn assert_fenced(seed: u64, outputs: &[Vec<DeciderOutput>]) {
+    let mut highest: std::collections::BTreeMap<_, u64> = std::collections::BTreeMap::new();
+    for output in outputs.iter().flatten() {
+        if let DeciderOutput::Decision(decision) = output {
+            let known = highest.entry(decision.target.clone()).or_insert(0);
+            assert!(decision.generation >= *known, "seed {seed}: after generation {known}: {decision:?}");
+            *known = decision.generation;
+        }
+    }
 }
 
 /// The targets' records of a round: bases may differ, since each life keeps its own.
@@ -197,4 +210,57 @@ fn a_resumed_aggregator_goes_on_as_the_one_before() {
     }
     eprintln!("{resumed} Aggregators resumed; {records} records equal, {corrections} rows in corrections");
     assert!(resumed > 1_000 && corrections > 100);
+}
+
+/// Between two lives the rules of sources change, or a topic is added: what the first one committed is not said again,
+/// and nothing that ends before it.
+#[test]
+fn no_window_is_said_twice_when_the_rules_change_between_two_lives() {
+    let (mut lives, mut windows) = (0, 0);
+    for seed in 0..SEEDS {
+        let scenario = Scenario::new(seed);
+        let mut drive = Drive::new(scenario.clone());
+        drive.run(seed, None);
+        let mut rng = Rng::new(seed ^ 0x7275_6c65);
+        for recorded in &drive.journal {
+            let entries: Vec<Entry> =
+                recorded.iter().map(|(log_time, bytes)| Entry { bytes: bytes.clone(), log_time: *log_time }).collect();
+            let mut first = Decider::new(scenario.decider(), Control::default());
+            let checkpoint_at = rng.range(0, entries.len() as i64 + 1) as usize;
+            let committed = rng.range(checkpoint_at as i64, entries.len() as i64 + 1) as usize;
+            for offset in 0..checkpoint_at {
+                drop(step(&mut first, &entries, offset));
+            }
+            let checkpoint = first.checkpoint(checkpoint_at as i64).expect("it is whole");
+            for offset in checkpoint_at..committed {
+                drop(step(&mut first, &entries, offset));
+            }
+            let closed = first.closed_through();
+            let mut config = scenario.decider();
+            match rng.range(0, 4) {
+                0 => config.topics.push("added".into()),
+                1 => config.rules.max_skew = std::time::Duration::from_secs(10),
+                2 => config.rules.idle_after = std::time::Duration::from_secs(1),
+                _ => config.rules.stall_after = std::time::Duration::from_secs(100_000),
+            }
+            let mut second = Decider::restored(config, through_bytes(&checkpoint), None);
+            second.repeat(committed as i64, closed);
+            for offset in checkpoint.replay_from() as usize..committed {
+                drop(step(&mut second, &entries, offset));
+            }
+            second.reached(committed as i64);
+            assert_eq!(second.closed_through(), closed, "seed {seed}: exactly what was said is closed");
+            for offset in committed..entries.len() {
+                for output in step(&mut second, &entries, offset) {
+                    if let DeciderOutput::Window(window) = output {
+                        assert!(Some(window.range.end) > closed, "seed {seed}: said twice: {window:?}");
+                        windows += 1;
+                    }
+                }
+            }
+            lives += 1;
+        }
+    }
+    eprintln!("{lives} second lives under other rules, {windows} windows said by them");
+    assert!(windows > 1_000);
 }

@@ -94,3 +94,38 @@ fn when_all_are_idle_the_watermark_stands_still() {
     assert!(sources.standings().all(|(_, _, standing)| standing == Standing::Idle));
     assert_eq!(sources.watermark(), Some(at(90)));
 }
+
+/// Who reports once a second is read to the end at nearly every mark, and is not idle: it has something new each time.
+#[test]
+fn a_slow_source_that_moves_is_not_idle() {
+    let mut sources = Sources::new(["t".into()], SourceRules::default());
+    for second in 0..120 {
+        for partition in 0..2 {
+            let silent = partition == 1 && second >= 60;
+            let watermark = Some(EventTime::from_secs(if silent { 59 } else { second }));
+            let progress = Progress { watermark, drained: true, ended: false };
+            let id = SourceId { topic: "t".into(), partition };
+            sources.mark(&id, 2, progress, EventTime::from_secs(second));
+        }
+        let standing =
+            |partition: u32| sources.standings().find(|(id, ..)| id.partition == partition).map(|found| found.2);
+        assert_eq!(standing(0), Some(Standing::Counted), "second {second}");
+        // Its last news was at second 59: fifteen seconds later it is idle.
+        let want = if second >= 74 { Standing::Idle } else { Standing::Counted };
+        assert_eq!(standing(1), Some(want), "second {second}");
+    }
+}
+
+/// A topic that is not read any more neither holds anybody back nor lowers completeness.
+#[test]
+fn sources_of_a_topic_that_is_gone_are_forgotten() {
+    let mut sources = Sources::new(["a".into(), "b".into()], SourceRules::default());
+    for topic in ["a", "b"] {
+        let progress = Progress { watermark: Some(EventTime::from_secs(5)), drained: false, ended: false };
+        sources.mark(&SourceId { topic: topic.into(), partition: 0 }, 1, progress, EventTime::from_secs(5));
+    }
+    let mut restored = Sources::restored(&sources.state(), ["a".into()], SourceRules::default());
+    let progress = Progress { watermark: Some(EventTime::from_secs(100)), drained: false, ended: false };
+    restored.mark(&SourceId { topic: "a".into(), partition: 0 }, 1, progress, EventTime::from_secs(100));
+    assert_eq!((restored.watermark(), restored.ratio()), (Some(EventTime::from_secs(100)), 1.0));
+}
