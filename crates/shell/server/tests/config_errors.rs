@@ -88,7 +88,13 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
         ("not a topic", "topics: {late: 'a b'}", &["topics.late:", "letters, digits"]),
         ("no port", "kafka: {bootstrap: [localhost]}", &["kafka.bootstrap:", "host:port", "`localhost`"]),
         ("a list that is a text", "kafka: {bootstrap: 'a:1'}", &["kafka.bootstrap:", "expected a list"]),
-        ("not yet", "delivery: exactly_once", &["tidegauge.yaml: delivery:", "at_least_once", "not built yet"]),
+        ("unknown delivery", "delivery: exactly_twice", &["tidegauge.yaml: delivery:", "exactly_once"]),
+        (
+            "too slow a commit",
+            "workers: {commit_interval: 10s}",
+            &["tidegauge.yaml: workers.commit_interval:", "expected 10ms to 1s, found 10s"],
+        ),
+        ("too little memory", "workers: {memory_limit: 1 MiB}", &["tidegauge.yaml: workers.memory_limit:", "128 MiB"]),
         ("user without sasl", "kafka: {security: {username: me}}", &["kafka.security.username:", "sasl", "plaintext"]),
         (
             "sasl without password",
@@ -204,10 +210,10 @@ fn all_that_is_wrong_is_said_at_once() {
         "{}",
         outcome.stderr
     );
-    let here = folder("time: {max_skew: 5s}\nworkers: {aggregate: 0, decide: 0}\ndelivery: exactly_once", &[]);
+    let here = folder("time: {max_skew: 5s}\nworkers: {aggregate: 0, decide: 0, batch: 0}", &[]);
     let outcome = tidegauge(here.path(), &["validate"], &[]);
     let said = |text: &str| outcome.stderr.contains(text);
-    assert!(said("time.max_skew:") && said("workers.aggregate:") && said("delivery:"), "{}", outcome.stderr);
+    assert!(said("time.max_skew:") && said("workers.aggregate:") && said("workers.batch:"), "{}", outcome.stderr);
 }
 
 #[test]
