@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use support::broker::{Broker, say};
-use support::bulk::Bulk;
+use support::bulk::{Bulk, SKEWED};
 use support::delivery::{self, PARTITIONS};
 use support::feeder::Feeder;
 use support::own_broker::OwnBroker;
@@ -79,11 +79,14 @@ fn an_outage_changes_nothing() {
 fn a_backlog_stays_within_the_limit_of_memory() {
     let test = "a_backlog_stays_within_the_limit_of_memory";
     let Some(broker) = Broker::find(test) else { return };
-    let bulk = Bulk { instances: 10_000, interval: Duration::from_secs(1) };
+    let bulk = Bulk { instances: 10_000, interval: Duration::from_secs(10), partitions: SKEWED };
     let topic = bulk.fill(&broker, BACKLOG);
-    let windows = "[{size: 1m, levels: [instance]}, {size: 5m, slide: 10s, levels: [agent]}]";
-    let deployment = Setup { windows, ..Setup::first_light(TWO_WORKERS) }.deploy(&broker, &topic);
-    let limit = format!("workers.memory_limit={MEMORY_LIMIT}");
+    // State is small, so that what would grow is what is ahead; and every partition has a worker to itself.
+    let windows = "[{size: 1m, levels: [agent]}]";
+    let workers = Workers { each_stage: 4, batch: 10_000 };
+    let deployment = Setup { windows, ..Setup::first_light(workers) }.deploy(&broker, &topic);
+    let limit_mib: u64 = std::env::var("LIMIT_MIB").map_or(MEMORY_LIMIT >> 20, |text| text.parse().expect("MiB"));
+    let limit = format!("workers.memory_limit={limit_mib} MiB");
     let begin = Instant::now();
     let peak = memory::peak_of(deployment.start(&["run", "--until-end", "--set", &limit], &[]));
     let mib = |bytes: u64| bytes >> 20;

@@ -12,15 +12,15 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use support::broker::{Broker, say, unique};
-use support::bulk::{Bulk, Flow};
+use support::bulk::{Bulk, EVEN, Flow};
 use support::http;
 use support::own_broker::OwnBroker;
 use support::process::{Deployment, Process};
 use support::progress::{Commits, Positions, owners};
 use support::run::{Setup, Workers};
 
-const ROUNDS: usize = 5;
-const FLEET: Bulk = Bulk { instances: 10_000, interval: Duration::from_secs(10) };
+const ROUNDS: usize = 10;
+const FLEET: Bulk = Bulk { instances: 10_000, interval: Duration::from_secs(10), partitions: EVEN };
 /// Ten minutes of the fleet, read before anything is measured: twice the longest window.
 const HISTORY: u64 = 600_000;
 /// 30,000 rows a second; a pane closes every third of a second, so that there is always something to commit.
@@ -203,7 +203,7 @@ fn takeover_times() {
 fn transaction_time() {
     let test = "transaction_time";
     let Some(own) = OwnBroker::start(test, &[]) else { return };
-    let small = Bulk { instances: 100, interval: Duration::from_secs(1) };
+    let small = Bulk { instances: 100, interval: Duration::from_secs(1), partitions: EVEN };
     let flow = small.flow(&own.broker, 1_000, 20.0);
     let workers = Workers { each_stage: 1, batch: 10_000 };
     let deployment = Setup::first_light(workers).patient().deploy(&own.broker, &flow.topic);

@@ -44,11 +44,11 @@ struct State {
     shuffle_ends: Option<BTreeMap<TopicPartition, i64>>,
     /// Partitions that each worker of a stage has, once the group has given it any or none.
     assigned: BTreeMap<(&'static str, usize), usize>,
+    /// How far event time has come where each worker of a stage is furthest behind, while memory is short.
+    furthest_behind: BTreeMap<(&'static str, usize), EventTime>,
     /// Stages whose workers all have their share.
     settled: BTreeSet<&'static str>,
     control: Wanted,
-    /// Of each worker, while memory is short, the least watermark of its partitions.
-    watermarks: BTreeMap<String, Option<EventTime>>,
     report: RunReport,
     /// How long commits took, in ms.
     commits: Sketch,
@@ -232,19 +232,31 @@ impl Shared {
         }
     }
 
-    /// The least watermark of all partitions of this process that could be left unread; `own` are those of `worker`.
-    pub(super) fn least_watermark(&self, worker: &str, own: Vec<(TopicPartition, EventTime)>) -> Option<EventTime> {
-        let mut state = self.state();
-        state.watermarks.insert(worker.to_owned(), own.into_iter().map(|(_, watermark)| watermark).min());
-        state.watermarks.values().flatten().min().copied()
-    }
-
     pub(super) fn set_memory_is_short(&self, is_short: bool) {
         self.memory_is_short.store(is_short, Ordering::Relaxed);
+        if !is_short {
+            self.state().furthest_behind.clear();
+        }
     }
 
     pub(super) fn is_memory_short(&self) -> bool {
         self.memory_is_short.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of how far event time has come where a worker is furthest behind, and says how far it has come where
+    /// its stage is: what waits for one worker's partitions may come from another's.
+    pub(super) fn furthest_behind(
+        &self,
+        stage: &'static str,
+        worker: usize,
+        own: Option<EventTime>,
+    ) -> Option<EventTime> {
+        let mut state = self.state();
+        match own {
+            Some(own) => drop(state.furthest_behind.insert((stage, worker), own)),
+            None => drop(state.furthest_behind.remove(&(stage, worker))),
+        }
+        state.furthest_behind.iter().filter(|((of, _), _)| *of == stage).map(|(_, &at)| at).min()
     }
 
     pub(super) fn stop(&self) {

@@ -275,7 +275,7 @@ impl<S: Stage> Worker<'_, S> {
 
     /// Reads a batch of each partition; returns the messages that were there.
     fn read(&mut self) -> Result<usize, Trouble> {
-        self.keep_memory()?;
+        self.keep_memory();
         let (mut count, mut waiting) = (0, self.slots.values().map(|slot| slot.outbox.bytes()).sum::<usize>());
         for (at, slot) in &mut self.slots {
             if slot.ended || slot.paused {
@@ -420,35 +420,24 @@ impl<S: Stage> Worker<'_, S> {
     }
 
     /// Leaves partitions unread that are ahead in event time while memory is short: what waits for the others is theirs.
-    fn keep_memory(&mut self) -> Result<(), Trouble> {
+    /// They are not paused in the client, which would let go what it has fetched ahead, and that is bounded: read in
+    /// turn, partitions would be fetched again and again.
+    fn keep_memory(&mut self) {
         let is_short = self.shared.is_memory_short();
         if !is_short && self.slots.values().all(|slot| !slot.paused) {
-            return Ok(());
+            return;
         }
-        let own: Vec<_> =
-            self.slots.iter().filter_map(|(at, slot)| Some((at.clone(), self.stage.may_pause(slot)?))).collect();
-        let least = self.shared.least_watermark(&format!("{}-{}", S::NAME, self.number), own);
-        let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        let read = self.slots.values().filter(|slot| !slot.ended);
+        let own = read.filter_map(|slot| self.stage.may_pause(slot)).min();
+        let least = is_short.then(|| self.shared.furthest_behind(S::NAME, self.number, own)).flatten();
         for (at, slot) in &mut self.slots {
             let is_ahead = self.stage.may_pause(slot).is_some_and(|own| Some(own) > least);
             let shall_pause = is_short && is_ahead && slot.restoring.is_none();
             if slot.paused != shall_pause {
                 slot.paused = shall_pause;
-                if shall_pause {
-                    pause.push(at.clone());
-                } else {
-                    resume.push(at.clone());
-                }
                 self.health.paused(at, shall_pause);
             }
         }
-        if !pause.is_empty() {
-            self.reader.pause(&pause)?;
-        }
-        if !resume.is_empty() {
-            self.reader.resume(&resume)?;
-        }
-        Ok(())
     }
 
     fn tell(&mut self) {

@@ -1,7 +1,7 @@
 //! Telemetry in bulk: many instances that report at the same rate, as many rows as are wanted.
 
 use super::broker::Broker;
-use super::delivery::{PARTITIONS, Telemetry, send};
+use super::delivery::{Telemetry, send};
 use super::fleet::ascending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,14 @@ pub(crate) struct Bulk {
     pub(crate) instances: u64,
     /// Event time between two samples of an instance.
     pub(crate) interval: Duration,
+    /// To which partitions its instances report, in turn.
+    pub(crate) partitions: &'static [i32],
 }
+
+/// As many in each partition.
+pub(crate) const EVEN: &[i32] = &[0, 1, 2, 3];
+/// Two partitions have a fourth of the rows of the others: read at the same rate, they run ahead in event time.
+pub(crate) const SKEWED: &[i32] = &[0, 1, 2, 3, 1, 3, 1, 3, 1, 3];
 
 impl Bulk {
     /// The `number`-th row. Its numbers are a function of its place, and exact in binary.
@@ -51,7 +58,7 @@ impl Bulk {
         value.clear();
         sender.encoder.encode(&self.row(number), Framing::SingleObject, value);
         // An instance stays in its partition.
-        let partition = (number % self.instances % u64::from(PARTITIONS)) as i32;
+        let partition = self.partitions[(number % self.instances) as usize % self.partitions.len()];
         send(&sender.writer, &sender.topic, partition, value);
     }
 
