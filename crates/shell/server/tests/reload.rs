@@ -89,7 +89,8 @@ impl Scene {
 
     /// Sends the next few minutes of telemetry.
     fn feed(&mut self) {
-        let portion = self.rows.chunks(self.rows.len().div_ceil(PORTIONS)).nth(self.portions).expect("telemetry is left");
+        let portion =
+            self.rows.chunks(self.rows.len().div_ceil(PORTIONS)).nth(self.portions).expect("telemetry is left");
         let writer = self.broker.writer();
         for sent in portion {
             let mut value = Vec::new();
@@ -123,7 +124,8 @@ impl Scene {
 
     /// How many decisions a version of a policy has made.
     fn decided(&self, name: &str, version: u32) -> usize {
-        let of = |decided: &&Decided| (decided.decision.policy.as_str(), decided.decision.policy_version) == (name, version);
+        let of =
+            |decided: &&Decided| (decided.decision.policy.as_str(), decided.decision.policy_version) == (name, version);
         self.decisions().iter().filter(of).count()
     }
 
@@ -138,7 +140,8 @@ impl Scene {
     fn changed(&self, process: &mut Process, name: &str, version: u32, holds: bool) {
         wait(process, &format!("{name} version {version} in every shuffle partition, {holds}"), || {
             let changes = self.changes();
-            let is_it = |change: &&Change| (change.name.as_str(), change.version, change.holds) == (name, version, holds);
+            let is_it =
+                |change: &&Change| (change.name.as_str(), change.version, change.holds) == (name, version, holds);
             changes.iter().filter(is_it).map(|change| change.partition).collect::<BTreeSet<_>>().len()
                 == SHUFFLE_PARTITIONS
         });
@@ -268,7 +271,12 @@ fn policies_are_changed_taken_away_and_brought_back() {
     process.terminate();
 
     scene.assert_decided_by_what_held(&[("first", 1), ("second", 1)]);
-    say(&format!("{test}: {} changes, {} decisions; {:?}", scene.changes().len(), scene.decisions().len(), begin.elapsed()));
+    say(&format!(
+        "{test}: {} changes, {} decisions; {:?}",
+        scene.changes().len(),
+        scene.decisions().len(),
+        begin.elapsed()
+    ));
 }
 
 /// Two processes with files of two versions: the higher one wins wherever its process comes, and stays.

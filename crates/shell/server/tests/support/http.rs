@@ -16,7 +16,7 @@ pub(crate) fn address(process: &mut Process) -> SocketAddr {
     loop {
         let of_line = |line: &str| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            if line.get("message")? != "listening" {
+            if !line.get("message")?.as_str()?.starts_with("listening") {
                 return None;
             }
             line.get("addr")?.as_str()?.parse().ok()
