@@ -46,6 +46,18 @@ pub struct DeciderPosition {
 }
 
 impl DeciderPosition {
+    /// The same place without state: who goes on there begins afresh, and says nothing again.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Self { replay_from: self.next_offset, state_from: 0, state_until: 0, ..self }
+    }
+
+    /// Whether it says where state is kept.
+    #[must_use]
+    pub fn has_state(&self) -> bool {
+        self.state_from < self.state_until
+    }
+
     /// As commit metadata: ASCII, far below Kafka's 4,096 bytes.
     #[must_use]
     pub fn to_metadata(&self) -> String {
@@ -100,6 +112,7 @@ mod tests {
         let position =
             DeciderPosition { next_offset: 9, replay_from: 3, state_from: 1, state_until: 7, closed_through };
         assert_eq!(DeciderPosition::from_metadata(&position.to_metadata()), Some(position));
+        assert!(position.has_state() && !position.bare().has_state());
         assert_eq!(DeciderPosition::parse(""), Ok(None));
         let version = |found| PositionError::Version { found, expected: VERSION };
         let foreign = |chars| PositionError::Foreign { chars };

@@ -2,12 +2,12 @@
 //! use.
 //!
 //! ```text
-//!  positions of the decide group ─► Found ─┬─► show:  tables, JSON; 65 if a restart would fail
-//!  rounds of the state topic ────────────┘ └─► reset: no members? ─► say what is lost ─► ask ─► commit positions bare
+//!  positions of the decide group ─┐          ┌─► show:  tables, JSON; 65 if a restart would fail
+//!  rounds of the state topic ─────┴─► Found ─┴─► reset: no members? ─► say what is lost ─► ask ─► commit bare positions
 //! ```
 //!
 //! State is read by the same code as in a restart, so that both find the same. A reset writes nothing but positions: the
-//! same next offset, without the metadata that says where state is kept. That is a fresh start for whoever comes next.
+//! same next offset, and no word of where state is kept. That is a fresh start for whoever comes next.
 
 mod found;
 mod reset;

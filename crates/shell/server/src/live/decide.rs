@@ -196,8 +196,10 @@ impl Stage for Decide<'_> {
         };
         let position = DeciderPosition::parse(&commit.metadata).map_err(|error| unusable(error.to_string()))?;
         let position = position.filter(|position| commit.offset == Some(position.next_offset));
-        let Some(position) = position else {
-            let (decider, from, state_end) = self.fresh(commit, first)?;
+        let closed_through = position.map(|position| position.closed_through).filter(|end| *end > EventTime::MIN);
+        let Some(position) = position.filter(DeciderPosition::has_state) else {
+            let (mut decider, from, state_end) = self.fresh(commit, first)?;
+            decider.repeat(from, closed_through); // an operator's reset: what was said before is known
             let machine = Machine { decider, kept: None, writing: None, state_end, taken_at: None, compared: None };
             return Ok(Start { machine, from, silent_below: from, ended: false });
         };
@@ -207,7 +209,6 @@ impl Stage for Decide<'_> {
             return Err(unusable(problem));
         }
         let mut decider = Decider::restored(decider_config(&self.shared.config), checkpoint, None);
-        let closed_through = Some(position.closed_through).filter(|end| *end > EventTime::MIN);
         decider.repeat(position.next_offset, closed_through);
         let kept = Some(Round { replay_from: from, from: position.state_from, until: position.state_until });
         let state_end = position.state_until;

@@ -100,6 +100,7 @@ fn partition(config: &Config, reader: &mut RangeReader, commit: Commit) -> anyho
         Err(error) => State::Unusable { position: None, problem: error.to_string() },
         Ok(position) => match position.filter(|position| next_offset == Some(position.next_offset)) {
             None => State::Fresh,
+            Some(position) if !position.has_state() => State::Fresh,
             Some(position) => round(config, reader, &at, position)?,
         },
     };

@@ -1,5 +1,8 @@
 //! `state reset`: positions without state, for partitions whose state is of no use.
 //!
+//! What is kept of a position, besides its offset, is how far windows were said: a Decider that knew nothing of that would
+//! say some again when rows of the past come, as they do from a partition that was left out for a while.
+//!
 //! A position is committed by a client that is no member of the group. The broker takes that from nobody while the group
 //! has members, so a process that starts in between is not robbed of its state: the commit is refused.
 
@@ -113,9 +116,18 @@ fn confirm(args: &StateResetArgs) -> anyhow::Result<()> {
 
 fn commit(config: &Config, group: &str, chosen: &[&Partition]) -> anyhow::Result<()> {
     let mut positions = TopicPartitionList::new();
-    for Partition { at, next_offset, .. } in chosen {
+    for Partition { at, next_offset, state } in chosen {
         let next_offset = next_offset.expect("who has state has a position");
-        positions.add_partition_offset(&at.topic, at.partition, Offset::Offset(next_offset))?;
+        let mut element = positions.add_partition(&at.topic, at.partition);
+        element.set_offset(Offset::Offset(next_offset))?;
+        let position = match state {
+            State::Kept(kept) => Some(kept.position),
+            State::Unusable { position, .. } => *position,
+            State::Fresh => None,
+        };
+        if let Some(position) = position {
+            element.set_metadata(position.bare().to_metadata()); // once: a second time leaks the first
+        }
     }
     let settings = config.kafka.connection.consumer("state-reset", group);
     let client: BaseConsumer<LogContext> =
