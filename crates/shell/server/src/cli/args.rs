@@ -11,7 +11,8 @@ use tidegauge_model::Target;
 Examples:
   tidegauge run --policy policies/balanced.yaml
   tidegauge run --until-end --set workers.aggregate=2   # what the topics hold now, then stop
-  tidegauge run --set kafka.group=what-if               # from the beginning, beside the others")]
+  kill -HUP PID                                         # reads policies and alert rules again
+To ask what another policy would have done, use `tidegauge replay --policy`.")]
 pub struct RunArgs {
     /// Read to the ends that the topics have at the start, close every window, commit, and stop
     #[arg(long)]

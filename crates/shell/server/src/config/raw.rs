@@ -186,7 +186,7 @@ sections! {
         late: String = "tidegauge.late.v1",
         /// Records that could not be read.
         dead_letters: String = "tidegauge.dead-letters.v1",
-        /// Snapshots and checkpoints.
+        /// What Deciders remember, in rounds.
         state: String = "tidegauge.state.v1",
         /// Partitions of the shuffle topic, of the state topic and of the outputs, 1 to 1024: the most workers that
         /// can decide at the same time. Fixed once the topics exist.
@@ -262,8 +262,8 @@ sections! {
 
     /// What is decided.
     PoliciesSection {
-        /// Policy files, or directories of which every `.yaml` and `.yml` file is read. Without one, nothing is
-        /// decided.
+        /// Policy files, or directories of which every `.yaml` and `.yml` file is read. What they say holds once it is in
+        /// the journal, and goes on holding there; of two versions the higher one holds. SIGHUP reads them again.
         paths: Vec<PathBuf> = "[]",
     }
 
