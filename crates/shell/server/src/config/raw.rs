@@ -262,8 +262,8 @@ sections! {
 
     /// What is decided.
     PoliciesSection {
-        /// Policy files, or directories of which every `.yaml` and `.yml` file is read. What they say holds once it is in
-        /// the journal, and goes on holding there; of two versions the higher one holds. SIGHUP reads them again.
+        /// Policy files, or directories of which every `.yaml` and `.yml` file is read. What they say holds once it is
+        /// in the journal, and goes on holding there; of two versions the higher one holds. SIGHUP reads them again.
         paths: Vec<PathBuf> = "[]",
     }
 
