@@ -183,8 +183,10 @@ impl Connection {
             .set("group.id", group)
             .set("heartbeat.interval.ms", "500")
             .set("session.timeout.ms", "6000")
-            // The default is 64 MiB for each partition whose queue is split off.
-            .set("queued.max.messages.kbytes", "8192")
+            // What is fetched ahead, for each partition. The defaults are 64 MiB and 100,000 messages; a message takes
+            // several times its bytes there.
+            .set("queued.max.messages.kbytes", "4096")
+            .set("queued.min.messages", "30000")
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.wait.max.ms", "100");
         self.add_properties(&mut config);

@@ -66,9 +66,9 @@ impl Health {
         WorkerHealth { health: self.clone(), key: (stage, number) }
     }
 
-    /// Memory as measured; `over` while partitions are paused for it.
-    pub fn memory(&self, rss_bytes: u64, limit_bytes: u64, over: bool) {
-        self.state().memory = Some(state::Memory { rss_bytes, limit_bytes, over });
+    /// Memory as measured, and what it may be.
+    pub fn memory(&self, rss_bytes: u64, limit_bytes: u64) {
+        self.state().memory = Some(state::Memory { rss_bytes, limit_bytes });
     }
 
     /// How the last reload of policies and alert rules went.

@@ -42,9 +42,9 @@ pub(super) fn silent(state: &State, now: Instant) -> Vec<String> {
 }
 
 fn memory(state: &State) -> Option<String> {
-    let memory = state.memory.filter(|memory| memory.over)?;
+    let memory = state.memory.filter(|memory| memory.is_over())?;
     let (rss, limit) = (ByteSize(memory.rss_bytes), ByteSize(memory.limit_bytes));
-    Some(format!("memory of {rss} is over the limit of {limit}: partitions are paused"))
+    Some(format!("memory of {rss} is over the limit of {limit}"))
 }
 
 fn member(name: &str, worker: &WorkerState) -> Option<String> {

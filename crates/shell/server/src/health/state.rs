@@ -49,7 +49,13 @@ pub(super) struct State {
 pub(super) struct Memory {
     pub(super) rss_bytes: u64,
     pub(super) limit_bytes: u64,
-    pub(super) over: bool,
+}
+
+impl Memory {
+    /// Over the limit, not only close to it: back-pressure alone is no reason to be called unready.
+    pub(super) const fn is_over(self) -> bool {
+        self.rss_bytes > self.limit_bytes
+    }
 }
 
 /// Where a worker is in its life.

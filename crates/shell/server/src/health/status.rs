@@ -35,9 +35,9 @@ pub struct Status {
 pub struct MemoryStatus {
     /// Resident.
     pub rss_bytes: u64,
-    /// From which partitions are paused.
+    /// What it may be; partitions are paused before that.
     pub limit_bytes: u64,
-    /// Whether they are.
+    /// Whether it is more.
     pub over: bool,
 }
 
@@ -130,7 +130,7 @@ impl Status {
             memory: state.memory.map(|memory| MemoryStatus {
                 rss_bytes: memory.rss_bytes,
                 limit_bytes: memory.limit_bytes,
-                over: memory.over,
+                over: memory.is_over(),
             }),
             reload: state.control.as_ref().map(|(control, at)| ReloadStatus {
                 outcome: control.outcome(),

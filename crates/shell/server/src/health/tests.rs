@@ -77,10 +77,10 @@ fn state_that_is_rebuilt_is_named_and_no_commit_is_due_meanwhile() {
 #[test]
 fn memory_and_stopping_are_reasons() {
     let (health, _) = running();
-    health.memory(3 << 30, 2 << 30, true);
+    health.memory(3 << 30, 2 << 30);
     let reasons = health.not_ready(in_s(0));
     assert!(reasons.len() == 1 && reasons[0].contains("3.0 GiB is over the limit of 2.0 GiB"), "{reasons:?}");
-    health.memory(1 << 30, 2 << 30, false);
+    health.memory(2 << 30, 2 << 30);
     health.stopping();
     assert_eq!(health.not_ready(in_s(0)), ["the process is stopping"]);
 }

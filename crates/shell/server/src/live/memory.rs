@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-const LOOK: Duration = Duration::from_millis(100);
-/// Shares of the limit: from the first on memory is short, until it is below the second.
-const SHORT: f64 = 0.85;
-const ROOM: f64 = 0.75;
+const LOOK: Duration = Duration::from_millis(20);
+/// Shares of the limit: from the first on memory is short, until it is below the second. The rest is for what is under
+/// way when memory becomes short: what clients have fetched ahead and are sending, batches, the panes of one more batch.
+const SHORT: f64 = 0.75;
+const ROOM: f64 = 0.65;
 
 /// Watches for the rest of the process's life. Where there is no `/proc`, memory is not measured, and never short.
 pub(super) fn watch(shared: &Arc<Shared>) -> anyhow::Result<()> {
@@ -34,7 +35,7 @@ pub(super) fn watch(shared: &Arc<Shared>) -> anyhow::Result<()> {
                 tracing::warn!(bytes, limit, "memory is short: partitions that are ahead are not read for a while");
             }
             shared.set_memory_is_short(is_short);
-            shared.health.memory(bytes, limit, is_short);
+            shared.health.memory(bytes, limit);
             thread::sleep(LOOK);
         }
     });
