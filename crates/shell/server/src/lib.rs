@@ -17,6 +17,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod connect;
+pub mod demo;
 pub mod exit;
 pub mod fleet;
 pub mod health;

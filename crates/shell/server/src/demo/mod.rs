@@ -1,0 +1,3 @@
+//! `tidegauge demo`: everything in one process, to watch.
+
+pub mod model;
