@@ -181,7 +181,9 @@ impl Connection {
         let mut config = self.shared(role);
         config
             .set("group.id", group)
-            .set("heartbeat.interval.ms", "500")
+            // Members hear of a rebalance by their next heartbeat, and a planned move takes two: what a partition's
+            // pause is made of.
+            .set("heartbeat.interval.ms", "100")
             .set("session.timeout.ms", "6000")
             // What is fetched ahead, for each partition. The defaults are 64 MiB and 100,000 messages; a message takes
             // several times its bytes there.

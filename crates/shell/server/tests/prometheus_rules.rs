@@ -100,7 +100,7 @@ fn promtool_accepts_what_metrics_says() {
     let (end_offset, watermark) = (Some(9), Some(EventTime::from_secs(1_767_225_600)));
     let state_age = Some(Duration::from_secs(5));
     worker.progress(&at, Progress { next_offset: 2, end_offset, watermark, held_back_by: None, state_age });
-    health.memory(1, 2, false);
+    health.memory(1, 2);
 
     let mut stream = TcpStream::connect(addr).expect("a connection");
     write!(stream, "GET /metrics HTTP/1.0\r\n\r\n").expect("a request");

@@ -183,7 +183,6 @@ fn takeover_times() {
     let Some(own) = OwnBroker::start(test, &[]) else { return };
     let in_place = restarted_in_place(&own.broker);
     let by_default = not_restarted(&own.broker);
-    let (joining, leaving) = planned(&own.broker);
     drop(own);
     let scan = "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000";
     let own = OwnBroker::start(test, &[scan]).expect("there was one before");
@@ -192,6 +191,15 @@ fn takeover_times() {
         ("killed, restarted in place", 5.0, in_place),
         ("killed, not restarted, broker's defaults", 20.0, by_default),
         ("killed, not restarted, transactions scanned every second", 10.0, by_scan),
+    ]);
+}
+
+#[test]
+#[ignore = "measures for minutes; bench/reliability runs it"]
+fn planned_moves() {
+    let Some(own) = OwnBroker::start("planned_moves", &[]) else { return };
+    let (joining, leaving) = planned(&own.broker);
+    report(&[
         ("a node joins, longest pause of a partition", 2.0, joining),
         ("a node leaves, longest pause of a partition", 2.0, leaving),
     ]);
