@@ -56,7 +56,10 @@ go_build() { # name ldflags package...
 debian_part() { # name package...
   local name=$1
   shift
-  has apt-get && has dpkg-deb || { say "$name is fetched from Debian: this system has no apt-get"; return 1; }
+  if ! has apt-get || ! has dpkg-deb; then
+    say "$name is fetched from Debian: this system has no apt-get"
+    return 1
+  fi
   part_once "debian-$name" unpack "$parts/debian/$name" "$@"
 }
 
@@ -67,6 +70,10 @@ unpack() ( # folder package...
   # apt-get downloads as another user where it can.
   chmod 755 "$from"
   mkdir -p "$into"
-  cd "$from" && apt-get download -qq "$@" || { say "try: apt-get update"; exit 1; }
+  cd "$from" || exit
+  if ! apt-get download -qq "$@"; then
+    say "try: apt-get update"
+    exit 1
+  fi
   for package in ./*.deb; do dpkg-deb -x "$package" "$into"; done
 )
