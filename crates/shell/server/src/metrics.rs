@@ -7,8 +7,8 @@
 //! ```
 //!
 //! What happens is counted when it happens. What *is* (lag, delays, ages) is read from [`Health`](crate::health::Health)
-//! and [`Results`](crate::results::Results) at the moment of the question: a delay grows while a worker says nothing, and a partition that moved away leaves no
-//! series behind, which a gauge that somebody has to set would do.
+//! and [`Results`](crate::results::Results) at the moment of the question: a delay grows while a worker says nothing, and
+//! a partition that moved away leaves no series behind, which a gauge that somebody has to set would do.
 //!
 //! - **M1** A metric is used by its constant from the table, so what is not described cannot be published.
 //! - **M2** Labels come from bounded sets: stages, outcomes, topics, partitions, names of signals and rules. Agents have

@@ -17,8 +17,9 @@ use support::broker::Broker;
 use support::delivery::Telemetry;
 use support::http;
 use support::process::{Deployment, Process};
-use support::prometheus::{Prometheus, root};
+use support::prometheus::{Prometheus, promtool, root};
 use support::run::decoded;
+use tidegauge::metrics::TABLE;
 use tidegauge_model::Decision;
 
 /// What has not come by then will not.
@@ -203,6 +204,15 @@ fn every_panel_and_every_rule_finds_its_data() {
     }
     assert!(problems.is_empty(), "{problems:#?}");
 
+    let (_, body) = http::get(address, "/metrics");
+    for metric in TABLE {
+        assert!(
+            body.contains(&format!("# HELP {} {}\n", metric.name, metric.help)),
+            "{} is not in\n{body}",
+            metric.name
+        );
+    }
+    promtool(test, &["check", "metrics"], &body);
     same_as_published(&broker, &deployment, address);
     process.terminate();
 }

@@ -10,8 +10,8 @@
 //! - **C2** A target's generation never falls, whoever decides and whatever is forgotten in between.
 //! - **C3** An alert that nobody watches any more ends: its rules were taken away, or its agent was forgotten.
 
-use super::{DeciderOutput, Seen};
 use super::summary::ClosedWindows;
+use super::{DeciderOutput, Seen};
 use crate::journal::{ControlChange, ControlKind};
 use std::collections::BTreeMap;
 use tidegauge_model::{EventTime, Mode, Severity, Target, WindowSpec, WindowSummary};
@@ -327,7 +327,8 @@ impl Control {
 
     /// The alerts that fire, by the names and severities of their rules.
     pub(super) fn firing(&self) -> impl Iterator<Item = (&Target, &str, Severity)> {
-        let books = self.alerts.iter().flat_map(|(target, books)| books.iter().map(move |(set, book)| (target, set, book)));
+        let books =
+            self.alerts.iter().flat_map(|(target, books)| books.iter().map(move |(set, book)| (target, set, book)));
         books.flat_map(|(target, set, book)| {
             let rules = self.rules.get(set).and_then(|held| held.value.as_ref()).map_or(&[][..], |set| &set.rules);
             let severity = |name: &str| rules.iter().find(|rule| rule.name == name).map(|rule| rule.severity);

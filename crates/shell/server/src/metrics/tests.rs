@@ -71,3 +71,75 @@ fn the_rules_and_runbooks_name_only_metrics_that_are_there() {
         }
     }
 }
+
+/// `docs/metrics.md` is the table, for people. `TIDEGAUGE_BLESS=1` writes it anew.
+#[test]
+fn the_reference_is_the_table() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/metrics.md");
+    let want = reference();
+    if std::env::var("TIDEGAUGE_BLESS").is_ok_and(|bless| bless == "1") {
+        std::fs::write(&path, &want).expect("docs/metrics.md");
+    }
+    let is = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = is.lines().zip(want.lines()).find(|(is, want)| is != want);
+    assert!(is == want, "docs/metrics.md is not up to date: run the tests once with TIDEGAUGE_BLESS=1\n{differs:?}");
+}
+
+const HEAD: &str = "\
+# Metrics
+
+<!-- Made from the code; do not edit. To write it anew: TIDEGAUGE_BLESS=1 cargo test --release --workspace --lib -->
+
+What `tidegauge run` answers at `/metrics`, where `http.listen` is set, in the text format of Prometheus 0.0.4. Rates,
+delays and ages are in base units. Ready to use: the dashboards of
+[deploy/grafana/](https://github.com/tidegauge/tidegauge/tree/main/deploy/grafana), the alert rules of
+[deploy/prometheus/](https://github.com/tidegauge/tidegauge/blob/main/deploy/prometheus/alerts.yaml), and a
+[page for each alert](runbooks/README.md).
+
+A gauge without a value has no series: of a partition that moved away, an agent that was forgotten, a signal that was not
+measured. Counters begin at 0 when the process does.
+";
+
+const GROUPS: [(&str, &str, fn(&Metric) -> bool); 3] = [
+    (
+        "Agents",
+        "What came out for each agent: the last window of the shortest length that is published, the decision as of the\n\
+         last window, whether it was news or not, and the alerts that fire. Shown once it is committed. The first\n\
+         `metrics.max_targets` agents of a process, by workspace and name, have series; instances never have. The others\n\
+         are counted, and a line of the log says so once ([SeriesOverflow](runbooks/SeriesOverflow.md)).",
+        |metric| metric.name.starts_with("tidegauge_agent_") || metric.name.starts_with("tidegauge_metrics_"),
+    ),
+    (
+        "The process and its partitions",
+        "What is now, read at the moment of the question. `stage` is `aggregate` or `decide`.",
+        |metric| metric.kind == Gauge,
+    ),
+    ("Work done", "Counted at commits, so that what is committed later is not missing and not there twice.", |_| true),
+];
+
+fn reference() -> String {
+    let mut rest: Vec<&Metric> = TABLE.iter().collect();
+    let mut out = HEAD.to_owned();
+    for (title, text, belongs) in GROUPS {
+        let (here, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|metric| belongs(metric));
+        rest = others;
+        out += &format!(
+            "\n## {title}\n\n{text}\n\n| metric | kind | labels | what it says |\n| --- | --- | --- | --- |\n"
+        );
+        for Metric { name, kind, labels, help } in here {
+            let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+            let (kind, buckets) = match kind {
+                Counter => ("counter", String::new()),
+                Gauge => ("gauge", String::new()),
+                Histogram(bounds) => ("histogram", format!(" Buckets up to {}.", seconds(bounds))),
+            };
+            out += &format!("| `{name}` | {kind} | {labels} | {help}{buckets} |\n");
+        }
+    }
+    out
+}
+
+fn seconds(bounds: &[f64]) -> String {
+    let bounds: Vec<_> = bounds.iter().map(ToString::to_string).collect();
+    bounds.join(", ") + " s"
+}

@@ -18,7 +18,20 @@ fn window(agent: &str, gauges: &[(&str, GaugeSummary)]) -> WindowSummary {
     let (p50, p75, p90, p95, p99, p999) = (100.0, 150.0, 200.0, 250.0, 300.0, 350.0);
     let (relative_error, trusted_quantile) = (0.01, 0.99);
     let response_time = DistributionSummary {
-        count, sum, min, max, mean, variance, p50, p75, p90, p95, p99, p999, relative_error, trusted_quantile,
+        count,
+        sum,
+        min,
+        max,
+        mean,
+        variance,
+        p50,
+        p75,
+        p90,
+        p95,
+        p99,
+        p999,
+        relative_error,
+        trusted_quantile,
     };
     let completeness = Completeness {
         ratio: 0.75,

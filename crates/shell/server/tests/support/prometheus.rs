@@ -1,7 +1,8 @@
-//! A real Prometheus, and promtool: `scripts/prometheus`, with a data folder of its own.
+//! A real Prometheus, and promtool: `scripts/parts/prometheus`, with a data folder of its own.
 
 use super::broker::skipped;
 use serde_json::Value;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,15 +18,32 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
+/// Runs promtool in `deploy/prometheus`; fails with what it says if it refuses.
+pub(crate) fn promtool(test: &str, arguments: &[&str], input: &str) {
+    let Some(program) = program("promtool", test) else { return };
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root().join("deploy/prometheus"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("promtool starts");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("promtool reads its input");
+    let output = child.wait_with_output().expect("promtool ends");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "promtool {arguments:?}\n{said}\n{input}");
+}
+
 /// A program of Prometheus: of the folder that `TIDEGAUGE_TEST_PROMETHEUS` names, else of the PATH. Without it the test
 /// is skipped, aloud; where `TIDEGAUGE_REQUIRE_PARTS` is 1 that is a failure.
 pub(crate) fn program(name: &str, test: &str) -> Option<PathBuf> {
     let of_parts = std::env::var_os("TIDEGAUGE_TEST_PROMETHEUS").map(PathBuf::from);
-    let of_path = std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let of_path = std::env::split_paths(&path);
     let found = of_parts.into_iter().chain(of_path).map(|folder| folder.join(name)).find(|file| file.is_file());
     if found.is_none() {
         let required = std::env::var("TIDEGAUGE_REQUIRE_PARTS").is_ok_and(|value| value == "1");
-        assert!(!required, "{test} needs {name}: scripts/prometheus install, then TIDEGAUGE_TEST_PROMETHEUS=its folder");
+        assert!(
+            !required,
+            "{test} needs {name}: scripts/parts/prometheus install, then TIDEGAUGE_TEST_PROMETHEUS=its folder"
+        );
         skipped(test, &format!("no {name}; set TIDEGAUGE_TEST_PROMETHEUS to its folder, as scripts/test does"));
     }
     found
@@ -48,9 +66,9 @@ impl Prometheus {
             .arg(target.to_string())
             .env("PATH", with_folder(&programs))
             .output()
-            .expect("scripts/prometheus");
+            .expect("scripts/parts/prometheus");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "scripts/prometheus up: {}\n{said}", output.status);
+        assert!(output.status.success(), "scripts/parts/prometheus up: {}\n{said}", output.status);
         let answers = String::from_utf8_lossy(&output.stdout).into_owned();
         let url = answers.lines().find_map(|line| line.strip_prefix("URL="));
         url.expect("up says where it is").clone_into(&mut own.url);
@@ -58,7 +76,7 @@ impl Prometheus {
     }
 
     fn script(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(root().join("scripts/prometheus"));
+        let mut command = Command::new(root().join("scripts/parts/prometheus"));
         command.args(arguments).env("DATA_DIR", self.folder.path().join("prometheus")).env_remove("PORT");
         command.stdin(Stdio::null());
         command
