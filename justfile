@@ -32,6 +32,10 @@ bless:
     TIDEGAUGE_BLESS=1 INSTA_UPDATE=always cargo test --release --workspace --locked
     git diff --stat
 
+# The dashboards against Grafana's own types; needs Node and npm
+dashboards:
+    scripts/dashboards
+
 # Engines side by side on the same topic: just bench --records 500000 floor tidegauge
 bench *arguments="floor tidegauge":
     bench/run {{ arguments }}

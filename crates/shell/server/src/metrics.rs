@@ -89,13 +89,13 @@ table! {
     AGENT_UTILIZATION = Gauge, "tidegauge_agent_utilization_ratio", ["workspace", "agent", "signal"],
         "Measured value of each utilization that the live policy watches.";
     AGENT_OBJECTIVE = Gauge, "tidegauge_agent_utilization_objective_ratio", ["workspace", "agent", "signal"],
-        "What the live policy wants each of them to be.";
+        "What the live policy wants each of these utilizations to be.";
     AGENT_SIGNAL = Gauge, "tidegauge_agent_signal_load_ratio", ["workspace", "agent", "signal"],
         "Measured value of each signal of the live policy, over the wanted one: 1 is as wanted.";
     AGENT_READY = Gauge, "tidegauge_agent_ready_instances", ["workspace", "agent"],
         "Instances ready at the end of the last window that has samples: the decision's current.";
     AGENT_PRESENT = Gauge, "tidegauge_agent_present_instances", ["workspace", "agent"],
-        "Those, and the ones that are starting or draining.";
+        "Instances at the end of that window, the ones that are starting or draining included.";
     AGENT_DESIRED = Gauge, "tidegauge_agent_desired_instances", ["workspace", "agent"],
         "Instances that the live policy asks for.";
     AGENT_MIN = Gauge, "tidegauge_agent_min_instances", ["workspace", "agent"],
@@ -112,7 +112,7 @@ table! {
         "Alerts that fire, of an agent or of its instances; absent where none does.";
     METRICS_TARGETS = Gauge, "tidegauge_metrics_targets", [], "Targets of which this process has results.";
     METRICS_DROPPED = Gauge, "tidegauge_metrics_dropped_targets", [],
-        "Those beyond metrics.max_targets, which have no series of their own.";
+        "Targets beyond metrics.max_targets, which have no series of their own.";
     METRICS_OVERFLOW = Counter, "tidegauge_metrics_overflow_total", [],
         "Results that were not shown because their target is beyond metrics.max_targets.";
 

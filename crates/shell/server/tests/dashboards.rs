@@ -24,6 +24,8 @@ use tidegauge_model::Decision;
 
 /// What has not come by then will not.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// When the fleet's first sample was measured.
+const BEGIN_S: u64 = 1_767_225_600;
 /// What Grafana makes of a scrape a second.
 const RATE_INTERVAL: &str = "1m";
 const DASHBOARDS: [&str; 2] = ["fleet", "pipeline"];
@@ -118,8 +120,14 @@ fn names_of_metrics_are_found_in_expressions() {
 #[test]
 fn panels_say_what_they_show() {
     let mut uids = BTreeSet::new();
+    let source = root().join("deploy/grafana/provisioning/datasources/prometheus.yaml");
+    let source = std::fs::read_to_string(source).expect("a data source");
     for name in DASHBOARDS {
         let dashboard = dashboard(name);
+        let first = &list(&dashboard["templating"], "list")[0];
+        assert_eq!(text(first, "type"), "datasource", "{name}");
+        let begins_with = text(&first["current"], "value");
+        assert!(source.lines().any(|line| line.trim() == format!("uid: {begins_with}")), "{name}: {begins_with}");
         assert_eq!(text(&dashboard, "uid"), format!("tidegauge-{name}"), "links and bookmarks rest on it");
         assert!(uids.insert(text(&dashboard, "uid").to_owned()));
         let ids: BTreeSet<_> = list(&dashboard, "panels").iter().map(|panel| panel["id"].as_u64()).collect();
@@ -153,12 +161,15 @@ fn start(broker: &Broker, topic: &str, more: &str) -> (Deployment, Process, Sock
     (deployment, process, address)
 }
 
-/// Ten minutes of three agents, of which the last sample is now.
-fn send_fleet(deployment: &Deployment) {
-    let generate = ["generate", "telemetry", "--agents", "3", "--instances", "4", "--seconds", "600"];
+/// Ten minutes of three agents, sent as `options` of `produce` say.
+fn send_fleet(deployment: &Deployment, begin_s: u64, options: &[&str]) {
+    let begin = begin_s.to_string();
+    let generate =
+        ["generate", "telemetry", "--agents", "3", "--instances", "4", "--seconds", "600", "--start", &begin];
     let fleet = deployment.succeed(&generate).stdout;
     let file = deployment.write("fleet.jsonl", &fleet);
-    deployment.succeed(&["produce", "--jsonl", file.to_str().expect("a path"), "--shift"]);
+    let produce = ["produce", "--jsonl", file.to_str().expect("a path")];
+    deployment.succeed(&[&produce, options].concat());
 }
 
 #[test]
@@ -169,7 +180,7 @@ fn every_panel_and_every_rule_finds_its_data() {
     let (deployment, process, address) = start(&broker, &topic, "");
     let Some(prometheus) = Prometheus::start(test, address) else { return };
     prometheus.wait_for("tidegauge_ready"); // so that counters are seen to rise from 0
-    send_fleet(&deployment);
+    send_fleet(&deployment, BEGIN_S, &["--shift"]); // its last sample is now
     prometheus.wait_for("count(tidegauge_agent_desired_instances) == 3");
 
     let known = prometheus.ask("/api/v1/label/__name__/values", &[]).expect("names");
@@ -275,20 +286,24 @@ fn agents_beyond_the_cap_are_counted_and_told() {
     let Some(broker) = Broker::find(test) else { return };
     let topic = Telemetry::create(&broker);
     let (deployment, mut process, address) = start(&broker, &topic, "metrics: {max_targets: 2}\n");
-    send_fleet(&deployment);
-    let begin = Instant::now();
     let says = |line: &str| http::get(address, "/metrics").1.lines().any(|found| found == line);
-    while !(says("tidegauge_metrics_targets 3") && says("tidegauge_metrics_dropped_targets 1")) {
-        process.assert_runs();
-        assert!(begin.elapsed() < PATIENCE, "{}", http::get(address, "/metrics").1);
-        sleep(Duration::from_millis(200));
-    }
+    let mut wait = |what: &str, is_so: &dyn Fn() -> bool| {
+        let begin = Instant::now();
+        while !is_so() {
+            process.assert_runs();
+            assert!(begin.elapsed() < PATIENCE, "{what}\n{}", http::get(address, "/metrics").1);
+            sleep(Duration::from_millis(200));
+        }
+    };
+    send_fleet(&deployment, BEGIN_S, &[]);
+    wait("three targets", &|| says("tidegauge_metrics_targets 3") && says("tidegauge_metrics_dropped_targets 1"));
+    send_fleet(&deployment, BEGIN_S + 600, &[]);
+    wait("what is not shown is counted", &|| !says("tidegauge_metrics_overflow_total 0"));
     for metric in ["tidegauge_agent_ready_instances", "tidegauge_agent_desired_instances"] {
         let agents: Vec<String> = shown(address, metric).into_keys().collect();
         assert_eq!(agents, ["agent-0", "agent-1"], "{metric}");
     }
     assert!(!http::get(address, "/metrics").1.contains("agent=\"agent-2\""), "not in any series");
-    assert!(!says("tidegauge_metrics_overflow_total 0"), "what was not shown is counted");
     let told = process.log().lines().filter(|line| line.contains("metrics.max_targets")).count();
     assert_eq!(told, 1, "{}", process.log());
     process.terminate();

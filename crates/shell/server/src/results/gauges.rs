@@ -14,7 +14,7 @@ pub(super) fn readings<'a>(
     let shown: Vec<_> = shown.collect();
     let of_window = |value: &dyn Fn(&Window) -> Option<f64>| each(&shown, |row| value(row.window.as_ref()?));
     let of_decision = |value: &dyn Fn(&Decided) -> u32| each(&shown, |row| Some(value(row.decision.as_ref()?).into()));
-    let age_s = |end: EventTime| (now.as_micros() - end.as_micros()) as f64 / 1e6;
+    let age_s = |end: EventTime| now.as_micros().saturating_sub(end.as_micros()) as f64 / 1e6;
     vec![
         (m::METRICS_TARGETS, vec![Reading::plain(targets as f64)]),
         (m::METRICS_DROPPED, vec![Reading::plain(targets.saturating_sub(most) as f64)]),
