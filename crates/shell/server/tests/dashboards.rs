@@ -24,8 +24,6 @@ use tidegauge_model::Decision;
 
 /// What has not come by then will not.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// When the fleet's first sample was measured.
-const BEGIN_S: u64 = 1_767_225_600;
 /// What Grafana makes of a scrape a second.
 const RATE_INTERVAL: &str = "1m";
 const DASHBOARDS: [&str; 2] = ["fleet", "pipeline"];
@@ -161,12 +159,9 @@ fn start(broker: &Broker, topic: &str, more: &str) -> (Deployment, Process, Sock
     (deployment, process, address)
 }
 
-/// Ten minutes of three agents, sent as `options` of `produce` say.
-fn send_fleet(deployment: &Deployment, begin_s: u64, options: &[&str]) {
-    let begin = begin_s.to_string();
-    let generate =
-        ["generate", "telemetry", "--agents", "3", "--instances", "4", "--seconds", "600", "--start", &begin];
-    let fleet = deployment.succeed(&generate).stdout;
+/// Sends what `generate telemetry` makes of `fleet`, as `options` of `produce` say.
+fn send_fleet(deployment: &Deployment, fleet: &[&str], options: &[&str]) {
+    let fleet = deployment.succeed(&[&["generate", "telemetry"], fleet].concat()).stdout;
     let file = deployment.write("fleet.jsonl", &fleet);
     let produce = ["produce", "--jsonl", file.to_str().expect("a path")];
     deployment.succeed(&[&produce, options].concat());
@@ -180,7 +175,8 @@ fn every_panel_and_every_rule_finds_its_data() {
     let (deployment, process, address) = start(&broker, &topic, "");
     let Some(prometheus) = Prometheus::start(test, address) else { return };
     prometheus.wait_for("tidegauge_ready"); // so that counters are seen to rise from 0
-    send_fleet(&deployment, BEGIN_S, &["--shift"]); // its last sample is now
+    let fleet = ["--agents", "3", "--instances", "4", "--seconds", "600"];
+    send_fleet(&deployment, &fleet, &["--shift"]); // the last sample is now
     prometheus.wait_for("count(tidegauge_agent_desired_instances) == 3");
 
     let known = prometheus.ask("/api/v1/label/__name__/values", &[]).expect("names");
@@ -279,31 +275,40 @@ fn same_as_published(broker: &Broker, deployment: &Deployment, address: SocketAd
     }
 }
 
-/// The first two of three agents have series; the third is counted, and the log says so once.
+/// Ten thousand agents: the first thousand by name have series, the others are counted, and the log says so once.
 #[test]
-fn agents_beyond_the_cap_are_counted_and_told() {
-    let test = "agents_beyond_the_cap_are_counted_and_told";
+fn ten_thousand_agents_stay_under_the_cap() {
+    let test = "ten_thousand_agents_stay_under_the_cap";
     let Some(broker) = Broker::find(test) else { return };
     let topic = Telemetry::create(&broker);
-    let (deployment, mut process, address) = start(&broker, &topic, "metrics: {max_targets: 2}\n");
+    let (deployment, mut process, address) = start(&broker, &topic, "metrics: {max_targets: 1000}\n");
+    let send = |begin: &str| {
+        let fleet = ["--agents", "10000", "--instances", "1", "--seconds", "100", "--interval", "10", "--start", begin];
+        send_fleet(&deployment, &fleet, &[]);
+    };
     let says = |line: &str| http::get(address, "/metrics").1.lines().any(|found| found == line);
     let mut wait = |what: &str, is_so: &dyn Fn() -> bool| {
         let begin = Instant::now();
         while !is_so() {
             process.assert_runs();
-            assert!(begin.elapsed() < PATIENCE, "{what}\n{}", http::get(address, "/metrics").1);
+            assert!(begin.elapsed() < PATIENCE, "{what}\n{}", process.log());
             sleep(Duration::from_millis(200));
         }
     };
-    send_fleet(&deployment, BEGIN_S, &[]);
-    wait("three targets", &|| says("tidegauge_metrics_targets 3") && says("tidegauge_metrics_dropped_targets 1"));
-    send_fleet(&deployment, BEGIN_S + 600, &[]);
+    send("1767225600");
+    wait("all agents", &|| says("tidegauge_metrics_targets 10000") && says("tidegauge_metrics_dropped_targets 9000"));
+    send("1767225700"); // results of agents that are left out already
     wait("what is not shown is counted", &|| !says("tidegauge_metrics_overflow_total 0"));
+
+    let names: BTreeSet<String> = (0..10_000).map(|number| format!("agent-{number}")).collect();
+    let first: BTreeSet<String> = names.into_iter().take(1_000).collect();
     for metric in ["tidegauge_agent_ready_instances", "tidegauge_agent_desired_instances"] {
-        let agents: Vec<String> = shown(address, metric).into_keys().collect();
-        assert_eq!(agents, ["agent-0", "agent-1"], "{metric}");
+        let agents: BTreeSet<String> = shown(address, metric).into_keys().collect();
+        assert!(agents == first, "{metric}: {} agents", agents.len());
     }
-    assert!(!http::get(address, "/metrics").1.contains("agent=\"agent-2\""), "not in any series");
+    let (_, body) = http::get(address, "/metrics");
+    let series = body.lines().filter(|line| line.contains("{workspace=")).count();
+    assert!((10_000..=16_000).contains(&series), "{series} series of agents");
     let told = process.log().lines().filter(|line| line.contains("metrics.max_targets")).count();
     assert_eq!(told, 1, "{}", process.log());
     process.terminate();
