@@ -59,11 +59,11 @@ fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
     list(dashboard, "panels").iter().filter(|panel| panel["type"] != "row")
 }
 
-/// An expression as Grafana sends it, with everything selected.
+/// An expression as Grafana sends it, with everything selected that has the label at all.
 fn resolved(dashboard: &Value, expression: &str) -> String {
     let mut resolved = expression.replace("$__rate_interval", RATE_INTERVAL);
     for variable in list(&dashboard["templating"], "list") {
-        resolved = resolved.replace(&format!("${}", text(variable, "name")), ".*");
+        resolved = resolved.replace(&format!("${}", text(variable, "name")), ".+");
     }
     assert!(!resolved.contains('$'), "a variable that nobody declares: {resolved}");
     resolved
