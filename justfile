@@ -44,6 +44,10 @@ check-secure *options:
 parts:
     scripts/parts/kubernetes install
 
+# The dashboards against Grafana's own types; needs Node and npm
+dashboards:
+    scripts/dashboards
+
 # Engines side by side on the same topic: just bench --records 500000 floor tidegauge
 bench *arguments="floor tidegauge":
     bench/run {{ arguments }}

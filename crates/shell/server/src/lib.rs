@@ -25,6 +25,7 @@ pub mod http;
 pub mod live;
 pub mod metrics;
 pub mod replay;
+pub mod results;
 pub mod telemetry;
 pub mod terminal;
 pub mod topics;

@@ -3,8 +3,8 @@
 //! Reads as a list: every section is checked, and every problem noted, before anybody is told.
 
 use super::checked::{
-    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, OutputConfig, TimeConfig, TopicsConfig, WindowConfig,
-    WorkersConfig,
+    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, TimeConfig, TopicsConfig,
+    WindowConfig, WorkersConfig,
 };
 use super::layers::Written;
 use super::limits;
@@ -136,6 +136,7 @@ impl Checker {
             delivery: raw.delivery,
             log: LogConfig { format: raw.log.format, level: raw.log.level },
             http: HttpConfig { listen: raw.http.listen },
+            metrics: MetricsConfig { max_targets: raw.metrics.max_targets as usize },
         })
     }
 

@@ -46,6 +46,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where an operator is answered.
     pub http: HttpConfig,
+    /// What is shown there of agents.
+    pub metrics: MetricsConfig,
 }
 
 /// The brokers, and how to reach them.
@@ -188,4 +190,11 @@ pub struct LogConfig {
 pub struct HttpConfig {
     /// The address; `None`: nowhere.
     pub listen: Option<SocketAddr>,
+}
+
+/// What metrics show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Most targets that have series of their own.
+    pub max_targets: usize,
 }

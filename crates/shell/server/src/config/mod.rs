@@ -30,8 +30,8 @@ mod setting;
 mod template;
 
 pub use checked::{
-    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, OutputConfig, RegistryConfig, TimeConfig, TopicsConfig,
-    WindowConfig, WorkersConfig,
+    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, RegistryConfig, TimeConfig,
+    TopicsConfig, WindowConfig, WorkersConfig,
 };
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};

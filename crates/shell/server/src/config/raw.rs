@@ -124,6 +124,8 @@ sections! {
         log: LogSection = "{}",
         /// Where `run` answers an operator: health, metrics, status.
         http: HttpSection = "{}",
+        /// What `/metrics` shows.
+        metrics: MetricsSection = "{}",
     }
 
     /// This process.
@@ -314,5 +316,12 @@ sections! {
         /// Address of `/livez`, `/readyz`, `/metrics` and `/status`, such as 127.0.0.1:9464; default: nowhere. It
         /// asks nobody for a password and changes nothing; port 0 takes a free one, which the log names.
         listen: Option<SocketAddr> = Absent,
+    }
+
+    /// What `/metrics` shows.
+    MetricsSection {
+        /// Most agents that have series of their own, about fifteen each; of more, the first by workspace and name.
+        /// `tidegauge_metrics_dropped_targets` counts the others. 0: none have.
+        max_targets: u32 = "1000",
     }
 }

@@ -139,7 +139,8 @@ pub fn run_with(
     publisher: impl Fn() -> Box<dyn Publish>,
 ) -> anyhow::Result<RunReport> {
     let workers = &config.workers;
-    let health = Health::new(&[("aggregate", workers.aggregate), ("decide", workers.decide)]);
+    let health = Health::new(&[("aggregate", workers.aggregate), ("decide", workers.decide)])
+        .showing(config.metrics.max_targets);
     if let Some(listen) = config.http.listen {
         http::serve(listen, health.clone())?;
     }

@@ -26,6 +26,7 @@ pub(crate) mod memory;
 pub(crate) mod own_broker;
 pub(crate) mod process;
 pub(crate) mod progress;
+pub(crate) mod prometheus;
 pub(crate) mod replayed;
 pub(crate) mod rounds;
 pub(crate) mod run;
