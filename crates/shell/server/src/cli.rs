@@ -3,9 +3,9 @@
 mod args;
 
 pub use args::{
-    EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed,
-    StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailOutput, TailWhat, TelemetryArgs,
-    TelemetryFormat, TopicsCommand, ValidateArgs,
+    CompletionsArgs, ConfigCommand, ConfigShowArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, KeyField, ManArgs,
+    Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed, StateCommand, StateResetArgs, StateShowArgs,
+    StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -69,6 +69,9 @@ pub enum Command {
     /// Show what is kept of each shuffle partition for a restart, or give one a fresh start
     #[command(subcommand, after_help = "Examples:\n  tidegauge state show")]
     State(StateCommand),
+    /// Show every setting in effect, and where it comes from
+    #[command(subcommand, after_help = "Examples:\n  tidegauge config show --origin")]
+    Config(ConfigCommand),
     /// Create the topics that are missing
     #[command(subcommand, after_help = "Examples:\n  tidegauge topics ensure --dry-run")]
     Topics(TopicsCommand),
@@ -81,6 +84,12 @@ pub enum Command {
     Tail(TailArgs),
     /// Compute again what was decided, and compare it with what was recorded
     Replay(ReplayArgs),
+    /// Say what a code of an error message means, and what to do
+    Explain(ExplainArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print or write man pages
+    Man(ManArgs),
 }
 
 impl Cli {

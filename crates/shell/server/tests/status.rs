@@ -67,6 +67,13 @@ fn status_before_and_after_a_run() {
     assert_eq!(missing(&status), ["standing decision"], "{status:#}");
     let newest = run.decisions().into_iter().rfind(|decision| decision.target == last.target).expect("that target's");
     assert_eq!(status["standing"]["generation"], newest.generation);
+    // Also where its file is not: what holds is in the journal.
+    let elsewhere = json(&run.deployment, &["--target", &target, "--set", "policies.paths=[]"]);
+    let policy = |status: &Value| {
+        let steps = status["steps"].as_array().expect("steps");
+        steps.iter().find(|step| step["what"] == "policy").expect("a step").clone()
+    };
+    assert_eq!(policy(&elsewhere), policy(&status), "{elsewhere:#}");
     let table = run.deployment.succeed(&["status", "--target", &target]).stdout;
     assert!(table.contains("✓ policy: first-light version 1, windows of 1m by 1m\n"), "{table}");
     assert!(table.lines().last().is_some_and(|line| line.starts_with("No decision to act on, because of")), "{table}");

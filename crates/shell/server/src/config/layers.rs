@@ -4,6 +4,7 @@ use super::problem::{ConfigError, Problem};
 use super::raw::RawConfig;
 use super::reader::{About, Reader, Setting};
 use super::setting::Default;
+use crate::diagnostic::ProblemKind;
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -70,7 +71,7 @@ impl Layers {
         for assignment in environment.chain(flags) {
             builder = builder.add_source(Layer(assignment?));
         }
-        builder.build().map(|config| config.cache).map_err(|error| whole("configuration", &error.to_string()))
+        builder.build().map(|config| config.cache).map_err(|error| not_yaml("configuration", &error.to_string()))
     }
 }
 
@@ -97,15 +98,17 @@ impl Source for Layer {
 
 fn read_file(path: &Path) -> Result<Map<String, Value>, Problem> {
     let origin = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| whole(&origin, &format!("expected a configuration file, but it cannot be read: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("expected a configuration file, but it cannot be read: {error}");
+        Problem::new(ProblemKind::ConfigUnreadable, &*origin, "", message)
+    })?;
     let table =
-        File::from_str(&text, FileFormat::Yaml).collect().map_err(|error| whole(&origin, &error.to_string()))?;
+        File::from_str(&text, FileFormat::Yaml).collect().map_err(|error| not_yaml(&origin, &error.to_string()))?;
     Ok(table.into_iter().map(|(key, value)| (key, stamped(value, &origin))).collect())
 }
 
-fn whole(origin: &str, message: &str) -> Problem {
-    Problem { origin: origin.to_owned(), key: String::new(), message: message.to_owned(), nearest: None }
+fn not_yaml(origin: &str, message: &str) -> Problem {
+    Problem::new(ProblemKind::NotYaml, origin, "", message)
 }
 
 /// Parts of a key. What follows `kafka.properties` is one name, whatever dots it has.
@@ -120,7 +123,7 @@ fn path_of(key: &str, separator: &str, property: impl Fn(&str) -> String) -> Vec
 /// The tree that sets one key. A value that begins like a list or a section is read as YAML.
 fn assignment(path: &[String], text: &str, origin: &str) -> Result<Map<String, Value>, Problem> {
     let value = if text.starts_with(['[', '{']) {
-        yaml_value(text).map_err(|message| Problem { key: path.join("."), ..whole(origin, &message) })?
+        yaml_value(text).map_err(|message| Problem { key: path.join("."), ..not_yaml(origin, &message) })?
     } else {
         Value::new(None, text)
     };
