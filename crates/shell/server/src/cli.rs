@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// Reads fleet telemetry from Kafka, keeps windows, and publishes scaling decisions and alerts.
 #[derive(Debug, Parser)]
-#[command(name = "tidegauge", version, about, after_help = EXAMPLES)]
+#[command(name = "tidegauge", version, after_help = EXAMPLES)]
 #[command(max_term_width = 110, disable_help_subcommand = true)]
 pub struct Cli {
     /// Where the configuration comes from.
@@ -32,8 +32,8 @@ Examples:
   tidegauge run                                    # read, decide, publish
   tidegauge tail decisions --follow                # what was decided
 
-Exit codes: 0 done, 1 a verification failed, 64 wrong usage, 65 wrong data, 66 input missing, 69 no broker or registry,
-70 internal error, 78 wrong configuration.";
+Exit codes: 0 done, 1 a verification failed, 64 wrong usage, 65 wrong data, 66 input missing,
+69 no broker or registry, 70 internal error, 78 wrong configuration.";
 
 /// Options of every command.
 #[derive(Args, Debug)]

@@ -65,7 +65,7 @@ codes! {
     KafkaProperty "TG1008": "A setting under kafka.properties is reserved, unknown to librdkafka, or wrong.",
         "properties are librdkafka's, by its names (CONFIGURATION.md of librdkafka); reserved ones have a place of their own";
     WrongMapping "TG1009": "A mapping file says something that cannot be done.",
-        "examples/mappings/README.md explains mapping files";
+        "read examples/mappings/README.md, which explains mapping files";
     WrongDocument "TG1010": "A policy or a set of alert rules says something that cannot be done.",
         "`tidegauge generate policy` prints one to begin with; examples/policies/ has more";
     UnknownWindow "TG1011": "A policy or a set of alert rules asks for windows that are not kept.",
@@ -73,12 +73,12 @@ codes! {
     NameTaken "TG1012": "Two policies, or two sets of alert rules, have the same name.",
         "give each a metadata.name of its own";
     NoBroker "TG2001": "No Kafka broker answered.",
-        "is a broker running there? `scripts/kafka up` starts one; the address is kafka.bootstrap";
+        "check that a broker runs at the address, which is kafka.bootstrap; `scripts/kafka up` starts one";
     LoginRefused "TG2002": "The broker refused the user or the password.",
         "check kafka.security.username, mechanism and the contents of password_file, and that the user exists at the broker";
     CertificateRefused "TG2003": "A certificate was refused, by us or by the broker.",
-        "is the broker's certificate signed by an authority of kafka.security.ca_file, valid today, and made for the host \
-         name in kafka.bootstrap?";
+        "check that the broker's certificate is signed by an authority of kafka.security.ca_file, valid today, and made \
+         for the host name in kafka.bootstrap";
     MissingTopic "TG2004": "A topic that has to be there is not.",
         "`tidegauge topics ensure` creates ours; --telemetry-partitions N those of telemetry too";
 }

@@ -98,9 +98,12 @@ fn tls_and_scram_let_the_right_ones_in_and_nobody_else() {
         &["topics", "ensure", "--dry-run"],
     ];
     for (what, way, code) in &wrong_ones {
-        for command in commands {
-            refused(&deployment, what, way, command, code);
-        }
+        std::thread::scope(|scope| {
+            for command in commands {
+                let deployment = &deployment;
+                scope.spawn(move || refused(deployment, what, way, command, code));
+            }
+        });
     }
     own.replace_certificate(&authority.broker(Valid::Long));
     refused(&deployment, "an expired certificate", &right, &["run", "--until-end"], "TG2003");

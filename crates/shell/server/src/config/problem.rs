@@ -113,8 +113,7 @@ pub struct ConfigError {
 impl From<MappingError> for ConfigError {
     fn from(error: MappingError) -> Self {
         let MappingError { file, problems } = error;
-        let problem =
-            |problem: Mapped| Problem::new(ProblemKind::WrongMapping, &*file, problem.key, problem.message);
+        let problem = |problem: Mapped| Problem::new(ProblemKind::WrongMapping, &*file, problem.key, problem.message);
         Self { problems: problems.into_iter().map(problem).collect() }.located()
     }
 }
