@@ -110,6 +110,12 @@ pub struct ConfigError {
     pub problems: Vec<Problem>,
 }
 
+impl From<Problem> for ConfigError {
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem] }
+    }
+}
+
 impl From<MappingError> for ConfigError {
     fn from(error: MappingError) -> Self {
         let MappingError { file, problems } = error;

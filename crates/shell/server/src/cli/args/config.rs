@@ -16,7 +16,7 @@ pub enum ConfigCommand {
 Examples:
   tidegauge config show                              # what holds
   tidegauge config show --origin                     # and who set it
-  tidegauge config show --output yaml > copy.yaml    # as a configuration file
+  tidegauge config show --output yaml                # as a file; elsewhere it needs another node.id
 Secrets are masked. Policies, rules and other files are not read, and values not compared with each other: that is what
 `tidegauge validate` does.")]
 pub struct ConfigShowArgs {
