@@ -5,12 +5,9 @@ use crate::log::{ClientLog, LogContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::time::{Duration, Instant};
 
-/// No broker answered in time.
+/// No broker answered in time, or none let us in.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error(
-    "no Kafka broker answered at {bootstrap} within {waited:?} ({problem}); check kafka.bootstrap and \
-     kafka.security, or raise kafka.startup_timeout"
-)]
+#[error("{} at {bootstrap} within {waited:?} ({problem}); {}", why(.problem).told(), why(.problem).advice())]
 pub struct Unavailable {
     /// Where it was tried.
     pub bootstrap: String,
@@ -29,6 +26,23 @@ pub enum Why {
     Login,
     /// One side did not accept the other's certificate.
     Certificate,
+}
+
+impl Why {
+    const fn told(self) -> &'static str {
+        match self {
+            Self::NoAnswer => "no Kafka broker answered",
+            Self::Login => "no Kafka broker took user and password",
+            Self::Certificate => "no Kafka broker could be connected to with these certificates",
+        }
+    }
+
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::NoAnswer => "check kafka.bootstrap and kafka.security, or raise kafka.startup_timeout",
+            Self::Login | Self::Certificate => "check kafka.security",
+        }
+    }
 }
 
 impl Unavailable {
@@ -96,8 +110,13 @@ pub fn wait_for_broker(connection: &Connection, timeout: Duration) -> Result<Clu
             return Err(unavailable(problem));
         }
         refused_since = refused;
-        let (bootstrap, seconds) = (&connection.bootstrap, left.as_secs().max(1));
-        tracing::warn!(bootstrap, "no Kafka broker answers yet ({problem}); trying for another {seconds} s");
+        let left_to_us = refused.map_or(left, |since| REFUSED.saturating_sub(since.elapsed()).min(left));
+        let (bootstrap, seconds) = (&connection.bootstrap, left_to_us.as_secs().max(1));
+        let told = match why(&problem) {
+            Why::NoAnswer => "no Kafka broker answers yet",
+            refused => refused.told(),
+        };
+        tracing::warn!(bootstrap, "{told} ({problem}); trying for another {seconds} s");
         std::thread::sleep(left.min(PAUSE));
     }
 }

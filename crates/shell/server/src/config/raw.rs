@@ -151,7 +151,8 @@ sections! {
         /// Consumer group; `-aggregate` and `-decide` are added to it. Another name starts from the beginning of
         /// the topics.
         group: String = "tidegauge",
-        /// How long to wait for a broker at start before giving up with exit code 69.
+        /// How long to wait for a broker at start before giving up with exit code 69. One that refuses password or
+        /// certificate is given up after 3 s.
         startup_timeout: Duration = "60s",
         /// Encryption and authentication.
         security: SecuritySection = "{}",
