@@ -75,4 +75,4 @@ deny:
 
 # The crates' own documentation, private items included, warnings denied
 doc *options:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked {{ options }}
+    RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items --locked {{ options }}

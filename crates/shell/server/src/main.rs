@@ -18,10 +18,16 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    if let Command::Generate(what) = &cli.command {
-        return commands::generate::run(what); // needs neither a configuration nor a broker
-    }
     let layers = cli.layers();
+    // These need neither a checked configuration nor a broker.
+    match &cli.command {
+        Command::Generate(what) => return commands::generate::run(what),
+        Command::Config(command) => return commands::config::run(&layers, command),
+        Command::Explain(args) => return commands::explain::run(args),
+        Command::Completions(args) => return commands::install::completions(args),
+        Command::Man(args) => return commands::install::man(args),
+        _ => {}
+    }
     let config = Config::load(&layers)?;
     telemetry::init(config.log, cli.quietest_level(config.log.level))?;
     match cli.command {
@@ -33,6 +39,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Produce(args) => commands::produce::run(&config, &args),
         Command::Tail(args) => commands::tail::run(&config, &args),
         Command::Replay(args) => commands::replay::run(&config, &args),
-        Command::Generate(_) => unreachable!("handled above"),
+        Command::Generate(_) | Command::Config(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => {
+            unreachable!("handled above")
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::exit::{Code, Failure};
+use crate::terminal::has_colours_on;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
@@ -24,8 +25,7 @@ pub fn init(config: LogConfig, level: LogLevel) -> anyhow::Result<()> {
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if human {
-        let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        builder.with_ansi(colours).init();
+        builder.with_ansi(has_colours_on(&std::io::stderr())).init();
     } else {
         builder.json().flatten_event(true).init();
     }

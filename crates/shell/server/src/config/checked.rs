@@ -30,7 +30,7 @@ pub struct Config {
     pub time: TimeConfig,
     /// Windows, each (size, slide) once, in the order written; at least one.
     pub windows: Vec<WindowConfig>,
-    /// Policies with names of their own, in the order of their files; the window of each is one of `windows`.
+    /// Policies with names of their own, ordered by name; the window of each is one of `windows`.
     pub policies: Vec<Policy>,
     /// Alert rules; the built-in ones where none are configured.
     pub alerts: Vec<AlertRules>,

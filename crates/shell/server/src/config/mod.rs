@@ -26,7 +26,9 @@ mod limits;
 mod problem;
 pub mod raw;
 mod reader;
+mod reference;
 mod setting;
+mod shown;
 mod template;
 
 pub use checked::{
@@ -36,6 +38,8 @@ pub use checked::{
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};
 pub use raw::{Delivery, IngestFormat, LogFormat, LogLevel, OutputFormat};
+pub use reference::{SettingDoc, reference};
+pub use shown::{Shown, Tree};
 pub use template::template;
 
 impl Config {
@@ -45,6 +49,6 @@ impl Config {
     ///
     /// [`ConfigError`] with every problem found.
     pub fn load(layers: &Layers) -> Result<Self, ConfigError> {
-        check::check(layers.read()?)
+        layers.read().and_then(check::check).map_err(ConfigError::located)
     }
 }

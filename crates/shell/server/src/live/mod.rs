@@ -106,6 +106,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 const STOPPING: Duration = Duration::from_secs(6);
 /// Asked to stop, the process has stopped after this.
 const STOPPED: Duration = Duration::from_millis(9_500);
+/// A bounded run says this often how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(5);
 /// How often the process looks whether there is anything to do but wait.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -173,7 +175,12 @@ type Worker = JoinHandle<anyhow::Result<()>>;
 /// what follows from it is less to the point.
 fn wait(shared: &Shared, mut workers: Vec<Worker>, reload: &Reload<'_>) -> anyhow::Result<()> {
     let mut result = Ok(());
+    let mut said = Instant::now();
     while !workers.is_empty() {
+        if shared.until_end && said.elapsed() >= SAY_EVERY {
+            said = Instant::now();
+            say_progress(shared);
+        }
         let (ended, working): (Vec<_>, Vec<_>) = workers.into_iter().partition(JoinHandle::is_finished);
         workers = working;
         for worker in ended {
@@ -193,6 +200,16 @@ fn wait(shared: &Shared, mut workers: Vec<Worker>, reload: &Reload<'_>) -> anyho
         thread::sleep(LOOK);
     }
     result
+}
+
+/// How far a bounded run is: in lines, since a bar would stand between those of the log.
+fn say_progress(shared: &Shared) {
+    let RunReport { records, windows, decisions, .. } = shared.report();
+    let partitions = match shared.progress() {
+        ((done, all), None) => format!("{done} of {all} telemetry partitions read"),
+        (_, Some(left)) => format!("telemetry read, {left} shuffle partitions left"),
+    };
+    tracing::info!(records, windows, decisions, "on the way: {partitions}");
 }
 
 /// Whole or not at all: with a problem in any file, what held goes on holding.

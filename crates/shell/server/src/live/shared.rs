@@ -5,6 +5,7 @@ use super::crash::Crash;
 use super::meeting::Meeting;
 use super::{RunReport, STOPPING};
 use crate::config::Config;
+use crate::diagnostic::ProblemKind;
 use crate::exit::{Code, Failure};
 use crate::health::{ControlStatus, Health};
 use crate::metrics::Rows;
@@ -120,7 +121,7 @@ impl Shared {
         }
         if !missing.is_empty() {
             let message = format!("no topic {}; `tidegauge topics ensure` creates what is missing", missing.join(", "));
-            return Err(Failure::new(Code::Config, message).into());
+            return Err(Failure::new(Code::Config, message).of_kind(ProblemKind::MissingTopic).into());
         }
         let (shuffle, state) = (self.partitions(&topics.shuffle), self.partitions(&topics.state));
         if shuffle != state {
@@ -334,6 +335,13 @@ impl Shared {
     /// Whether every shuffle partition of a bounded run has been read.
     pub(super) fn shuffle_is_done(&self) -> bool {
         self.until_end && self.state().shuffle_ends.as_ref().is_some_and(BTreeMap::is_empty)
+    }
+
+    /// How far a bounded run is: telemetry partitions read, of how many; then shuffle partitions that are left.
+    pub(super) fn progress(&self) -> ((usize, usize), Option<usize>) {
+        let state = self.state();
+        let telemetry = (state.telemetry_done.len(), state.telemetry_ends.len());
+        (telemetry, state.shuffle_ends.as_ref().map(BTreeMap::len))
     }
 
     /// Adds to the report of the run.
