@@ -1,12 +1,15 @@
 //! The command line: what can be said, and what it means for the configuration.
 
 mod args;
+mod demo;
 
 pub use args::{
     EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed,
     StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailOutput, TailWhat, TelemetryArgs,
     TelemetryFormat, TopicsCommand, ValidateArgs,
 };
+
+pub use demo::DemoArgs;
 
 use crate::config::{Layers, LogLevel};
 use clap::{Args, Parser, Subcommand};
@@ -60,6 +63,8 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch it decide: a made-up fleet, a broker and an actuator, all in this process
+    Demo(DemoArgs),
     /// Read telemetry, keep windows, publish decisions and alerts
     Run(RunArgs),
     /// Check the configuration and the policies, and with --online what is on the broker

@@ -4,7 +4,7 @@ use clap::Parser;
 use std::process::ExitCode;
 use tidegauge::cli::{Cli, Command};
 use tidegauge::config::Config;
-use tidegauge::{commands, exit, live, telemetry};
+use tidegauge::{commands, demo, exit, live, telemetry};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -21,6 +21,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Generate(what) = &cli.command {
         return commands::generate::run(what); // needs neither a configuration nor a broker
     }
+    if let Command::Demo(args) = &cli.command {
+        return demo::run(args, cli.global.log_level.as_deref()); // brings its own
+    }
     let layers = cli.layers();
     let config = Config::load(&layers)?;
     telemetry::init(config.log, cli.quietest_level(config.log.level))?;
@@ -33,6 +36,6 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Produce(args) => commands::produce::run(&config, &args),
         Command::Tail(args) => commands::tail::run(&config, &args),
         Command::Replay(args) => commands::replay::run(&config, &args),
-        Command::Generate(_) => unreachable!("handled above"),
+        Command::Demo(_) | Command::Generate(_) => unreachable!("handled above"),
     }
 }

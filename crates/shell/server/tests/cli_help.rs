@@ -9,6 +9,7 @@ use std::path::Path;
 fn every_command_has_help_with_an_example() {
     let commands: &[&[&str]] = &[
         &[],
+        &["demo"],
         &["run"],
         &["validate"],
         &["status"],
@@ -41,5 +42,8 @@ fn no_command_is_forgotten() {
     let listed =
         outcome.stdout.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names: Vec<_> = listed.filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["run", "validate", "status", "state", "topics", "generate", "produce", "tail", "replay"]);
+    assert_eq!(
+        names,
+        ["demo", "run", "validate", "status", "state", "topics", "generate", "produce", "tail", "replay"]
+    );
 }

@@ -2,7 +2,7 @@
 //! run stands.
 
 use super::crash::Crash;
-use super::{RunReport, STOPPING};
+use super::{Handle, RunOptions, RunReport, STOPPING};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
 use crate::health::{ControlStatus, Health};
@@ -23,10 +23,9 @@ pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) until_end: bool,
     pub(super) health: Health,
-    stop: Arc<AtomicBool>,
+    handle: Handle,
     /// When somebody first noticed that.
     stopping_since: OnceLock<Instant>,
-    reload: Arc<AtomicBool>,
     memory_is_short: AtomicBool,
     crash: Option<Crash>,
     state: Mutex<State>,
@@ -68,16 +67,15 @@ struct Wanted {
 }
 
 impl Shared {
-    pub(super) fn new(config: Arc<Config>, health: Health, until_end: bool, prune: bool) -> Self {
-        let documents = config.control.as_slice().into();
+    pub(super) fn new(config: Arc<Config>, health: Health, options: RunOptions, handle: &Handle) -> Self {
+        let (RunOptions { until_end, prune }, documents) = (options, config.control.as_slice().into());
         let control = Wanted { number: 1, documents, prune, ..Wanted::default() };
         Self {
             config,
             until_end,
             health,
-            stop: Arc::default(),
+            handle: handle.clone(),
             stopping_since: OnceLock::new(),
-            reload: Arc::default(),
             memory_is_short: AtomicBool::new(false),
             crash: Crash::from_environment(),
             state: Mutex::new(State { control, ..State::default() }),
@@ -163,17 +161,9 @@ impl Shared {
         state.settled.contains(stage)
     }
 
-    pub(super) fn stop_on_signals(&self) -> anyhow::Result<()> {
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&self.stop))?;
-        }
-        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&self.reload))?;
-        Ok(())
-    }
-
     /// Whether policies and alert rules were asked to be read again, since this was last called.
     pub(super) fn take_reload(&self) -> bool {
-        self.reload.swap(false, Ordering::AcqRel)
+        self.handle.take_reload()
     }
 
     /// The documents that this process wants to hold, and their number.
@@ -260,11 +250,11 @@ impl Shared {
     }
 
     pub(super) fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
+        self.handle.stop();
     }
 
     pub(super) fn stopping(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+        self.handle.is_stopping()
     }
 
     /// How long ago the process was first seen to be stopping.
