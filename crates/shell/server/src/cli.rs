@@ -1,15 +1,12 @@
 //! The command line: what can be said, and what it means for the configuration.
 
 mod args;
-mod demo;
 
 pub use args::{
-    EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed,
-    StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailOutput, TailWhat, TelemetryArgs,
+    DemoArgs, EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs,
+    Speed, StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailOutput, TailWhat, TelemetryArgs,
     TelemetryFormat, TopicsCommand, ValidateArgs,
 };
-
-pub use demo::DemoArgs;
 
 use crate::config::{Layers, LogLevel};
 use clap::{Args, Parser, Subcommand};

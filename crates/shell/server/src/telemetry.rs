@@ -5,6 +5,7 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::exit::{Code, Failure};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// The environment variable that has precedence over `log.level`.
 pub const VARIABLE: &str = "TIDEGAUGE_LOG";
@@ -15,6 +16,18 @@ pub const VARIABLE: &str = "TIDEGAUGE_LOG";
 ///
 /// [`Failure`] with [`Code::Config`] if [`VARIABLE`] is set to something that is no filter.
 pub fn init(config: LogConfig, level: LogLevel) -> anyhow::Result<()> {
+    init_to(config, level, std::io::stderr)
+}
+
+/// [`init`] with another place for lines: one that has them on standard error in the end.
+///
+/// # Errors
+///
+/// As [`init`].
+pub fn init_to<W>(config: LogConfig, level: LogLevel, to: W) -> anyhow::Result<()>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = filter(std::env::var(VARIABLE).ok().as_deref(), level)?;
     let terminal = std::io::stderr().is_terminal();
     let human = match config.format {
@@ -22,7 +35,7 @@ pub fn init(config: LogConfig, level: LogLevel) -> anyhow::Result<()> {
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to);
     if human {
         let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         builder.with_ansi(colours).init();

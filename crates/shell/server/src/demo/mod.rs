@@ -19,11 +19,13 @@ mod broker;
 mod cast;
 mod feed;
 mod lines;
+mod logs;
 pub mod model;
 mod setup;
 mod show;
 mod stage;
 mod verdict;
+pub mod view;
 mod watch;
 
 use crate::cli::DemoArgs;
@@ -33,6 +35,7 @@ use crate::live::{self, Publish, RunOptions, SchemaSource};
 use crate::telemetry;
 use anyhow::Context as _;
 use broker::Broker;
+use logs::Logs;
 use model::{Action, Snapshot};
 use stage::Stage;
 use std::panic::resume_unwind;
@@ -48,8 +51,14 @@ use std::time::Duration;
 /// [`Code::Interrupted`] if Ctrl-C came before; whatever stopped a worker.
 pub fn run(args: &DemoArgs, log_level: Option<&str>) -> anyhow::Result<()> {
     let broker = Broker::start()?;
-    let mut demo = Demo::start(&broker, args, log_level.unwrap_or("warn"))?;
-    let shown = lines::run(&demo);
+    let logs = Logs::default();
+    let mut demo = Demo::start(&broker, args, log_level.unwrap_or("warn"), &logs)?;
+    let shown = if !args.no_tty && view::has_terminal() {
+        let _held = logs.hold();
+        view::run(|| demo.snapshot(), |action| demo.act(action), || demo.is_over())
+    } else {
+        lines::run(&demo)
+    };
     demo.end().and(shown)?;
     let verdict = verdict::of(&demo.stage);
     print!("{verdict}");
@@ -69,9 +78,9 @@ pub struct Demo {
 }
 
 impl Demo {
-    fn start(broker: &Broker, args: &DemoArgs, log_level: &str) -> anyhow::Result<Self> {
+    fn start(broker: &Broker, args: &DemoArgs, log_level: &str, logs: &Logs) -> anyhow::Result<Self> {
         let config = setup::config(&broker.address(), args.listen, log_level, args.preset)?;
-        telemetry::init(config.log, config.log.level)?;
+        telemetry::init_to(config.log, config.log.level, logs.clone())?;
         broker.create(&config.topics)?;
         let stage = Arc::new(Stage::new(args, config));
         stage.stop_on_signals()?;
@@ -113,7 +122,7 @@ impl Demo {
 
     /// Ends all threads (**N2**); the first error of one.
     fn end(&mut self) -> anyhow::Result<()> {
-        self.stage.end();
+        self.stage.end_soon();
         let ended = self.threads.drain(..).map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         ended.collect::<Vec<_>>().into_iter().collect()
     }
@@ -121,7 +130,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        self.stage.end();
+        self.stage.end_soon();
         for thread in self.threads.drain(..) {
             drop(thread.join()); // what went wrong is on its way already
         }

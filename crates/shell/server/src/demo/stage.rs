@@ -37,6 +37,8 @@ pub(super) struct Stage {
     preset: Mutex<(Preset, u32)>,
     actuating: AtomicBool,
     ending: Arc<AtomicBool>,
+    /// Whether the next signal ends the process as it stands: nothing is shown any more.
+    is_impatient: Arc<AtomicBool>,
 }
 
 impl Stage {
@@ -59,6 +61,7 @@ impl Stage {
             preset: Mutex::new((args.preset, 1)),
             actuating: AtomicBool::new(!args.no_actuate),
             ending: Arc::default(),
+            is_impatient: Arc::default(),
         }
     }
 
@@ -85,14 +88,20 @@ impl Stage {
         self.live.stop();
     }
 
+    /// The same, by who waits for it: a signal that comes now ends the process at once.
+    pub(super) fn end_soon(&self) {
+        self.is_impatient.store(true, Ordering::Release);
+        self.end();
+    }
+
     pub(super) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
     }
 
-    /// Ctrl-C ends it; a second one at once.
+    /// Ctrl-C ends it; one that comes while threads end, at once.
     pub(super) fn stop_on_signals(&self) -> anyhow::Result<()> {
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&self.ending))?;
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&self.is_impatient))?;
             signal_hook::flag::register(signal, Arc::clone(&self.ending))?;
         }
         Ok(())
