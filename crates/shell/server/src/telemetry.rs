@@ -3,12 +3,16 @@
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::exit::{Code, Failure};
+use anyhow::Context as _;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The environment variable that has precedence over `log.level`.
 pub const VARIABLE: &str = "TIDEGAUGE_LOG";
+
+/// Of a consumer that its reader has closed, the client complains on dropping it that it is closed.
+const QUIET: &str = "rdkafka::consumer::base_consumer=off";
 
 /// Starts logging, once in the process's life.
 ///
@@ -28,7 +32,11 @@ pub fn init_to<W>(config: LogConfig, level: LogLevel, to: W) -> anyhow::Result<(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = filter(std::env::var(VARIABLE).ok().as_deref(), level)?;
+    let variable = std::env::var(VARIABLE).ok();
+    let mut filter = filter(variable.as_deref(), level)?;
+    if !variable.is_some_and(|asked| asked.contains("rdkafka")) {
+        filter = filter.add_directive(QUIET.parse().context("a directive")?);
+    }
     let terminal = std::io::stderr().is_terminal();
     let human = match config.format {
         LogFormat::Auto => terminal,

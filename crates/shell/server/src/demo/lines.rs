@@ -12,13 +12,9 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Until the demo is over.
 pub(super) fn run(demo: &Demo) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    let (mut shown, mut announced) = (Instant::now(), false);
+    let mut shown = Instant::now();
     writeln!(out, "tidegauge demo: a day in {:.0} s; Ctrl-C ends it", demo.stage.day.as_secs_f64())?;
     while !demo.is_over() {
-        if !announced && let Some(at) = demo.stage.live.listening() {
-            announced = true;
-            writeln!(out, "  http://{at}/metrics and /status, as of `tidegauge run`")?;
-        }
         news(demo, &mut out)?;
         if shown.elapsed() >= EVERY {
             shown = Instant::now();
@@ -89,6 +85,6 @@ mod tests {
             agents: vec![bare, agent],
             ..Snapshot::default()
         };
-        assert_eq!(overview(&snapshot), format!(" {want}"));
+        assert_eq!(overview(&snapshot), format!("   {want}"));
     }
 }

@@ -14,6 +14,10 @@ use tidegauge_sim::plant::AgentStatus;
 const DECISIONS: usize = 100;
 /// How long a notice is shown.
 const NOTICE: Duration = Duration::from_secs(6);
+/// An instance without a window for so long is gone.
+const GONE: Duration = Duration::from_secs(30);
+/// News that nobody has taken: of more, the oldest are left out. The view takes none.
+const NEWS: usize = 1_000;
 const CPU: &str = "cpu_utilization_of_request";
 const RESPONSE_TIME: &str = "response_time_ms";
 
@@ -48,7 +52,7 @@ pub(super) struct Show {
     counts: Counts,
     notice: Option<(String, EventTime)>,
     /// Lines that nobody has taken yet.
-    news: Vec<String>,
+    news: VecDeque<String>,
 }
 
 impl Show {
@@ -61,7 +65,7 @@ impl Show {
             alerts: BTreeMap::new(),
             counts: Counts::default(),
             notice: None,
-            news: Vec::new(),
+            news: VecDeque::new(),
         }
     }
 
@@ -71,11 +75,14 @@ impl Show {
 
     fn report(&mut self, now: EventTime, who: &str, what: &str) {
         let line = format!("{:7.1} s  {who:<14} {what}", self.seconds(now));
-        self.news.push(line);
+        self.news.push_back(line);
+        if self.news.len() > NEWS {
+            self.news.pop_front();
+        }
     }
 
     /// What happened since the last call, a line each.
-    pub(super) fn take_news(&mut self) -> Vec<String> {
+    pub(super) fn take_news(&mut self) -> VecDeque<String> {
         std::mem::take(&mut self.news)
     }
 
@@ -130,15 +137,17 @@ impl Show {
             return;
         }
         let (from, to) = (before.unwrap_or(decision.current_instances), decision.desired_instances);
+        // Its beginning says once more from where to where.
+        let reason = decision.explanation.split_once(": ").map_or(&*decision.explanation, |(_, reason)| reason);
         let up_or_down = if to > from { "up" } else { "down" };
-        self.report(now, name, &format!("{up_or_down:<4} {from} → {to}  {}", decision.explanation));
+        self.report(now, name, &format!("{up_or_down:<4} {from} → {to}  {reason}"));
         self.decisions.push_back(model::Decision {
             at_s: self.seconds(now),
             agent: name.to_owned(),
             current: from,
             desired: to,
             generation: decision.generation,
-            reason: decision.explanation.clone(),
+            reason: reason.to_owned(),
             applied: false,
         });
         if self.decisions.len() > DECISIONS {
@@ -194,6 +203,7 @@ impl Show {
     pub(super) fn sample(&mut self, fleet: &[AgentStatus]) {
         for status in fleet {
             let Some(seen) = self.agents.get_mut(status.target.agent.as_str()) else { continue };
+            seen.forget();
             let utilization = seen.utilization().map(|(_, share)| share);
             let agent = &mut seen.agent;
             push(&mut agent.load_rps, Some(status.load_per_s));
@@ -209,7 +219,8 @@ impl Show {
         let agent = |seen: &Seen| {
             let status = fleet.iter().find(|status| status.target.agent.as_str() == seen.agent.name);
             Agent {
-                objective: (values.up * values.down).sqrt(),
+                objective: values.up,
+                spare_under: values.down,
                 starting: status.map_or(0, |status| status.starting),
                 failed: status.map_or(0, |status| status.failed),
                 ..seen.agent.clone()
@@ -244,6 +255,12 @@ impl Show {
 }
 
 impl Seen {
+    /// Leaves out instances that are gone.
+    fn forget(&mut self) {
+        let newest = self.instances.values().map(|(end, _)| *end).max();
+        self.instances.retain(|_, (end, _)| newest.is_none_or(|newest| newest.since(*end) < GONE));
+    }
+
     /// The end of the last windows of ready instances, and their mean share of CPU in use.
     fn utilization(&self) -> Option<(EventTime, f64)> {
         let end = self.instances.values().map(|(end, _)| *end).max()?;

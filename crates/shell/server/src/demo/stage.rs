@@ -203,7 +203,7 @@ impl Stage {
         }
     }
 
-    fn notice(&self, text: &str) {
+    pub(super) fn notice(&self, text: &str) {
         let now = self.now();
         self.show().notice(text, now);
     }

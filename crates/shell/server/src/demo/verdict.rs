@@ -10,7 +10,7 @@ use tidegauge_model::EventTime;
 use tidegauge_policy::policy::Preset;
 
 /// A window that ended longer ago says nothing about the end.
-const RECENT: Duration = Duration::from_secs(10);
+const RECENT: Duration = Duration::from_secs(20);
 
 /// What came of the demo.
 #[derive(Clone, Debug)]
@@ -19,16 +19,19 @@ pub(super) struct Verdict {
     counts: Counts,
     preset: Preset,
     agents: Vec<(Ended, Vec<String>)>,
+    /// Whether it was to be judged: it was told how long to go on, and did.
+    is_whole: bool,
 }
 
 pub(super) fn of(stage: &Stage) -> Verdict {
     let show = stage.show();
-    judge(stage.elapsed(), show.counts(), stage.preset(), show.ended(), stage.now())
+    let verdict = judge(stage.elapsed(), show.counts(), stage.preset(), show.ended(), stage.now());
+    Verdict { is_whole: stage.is_due(), ..verdict }
 }
 
 fn judge(elapsed: Duration, counts: Counts, preset: Preset, ended: Vec<Ended>, now: EventTime) -> Verdict {
     let agents = ended.into_iter().map(|agent| (agent.clone(), problems(&agent, preset, now))).collect();
-    Verdict { elapsed, counts, preset, agents }
+    Verdict { elapsed, counts, preset, agents, is_whole: true }
 }
 
 /// What is wrong with how an agent ended.
@@ -79,9 +82,13 @@ impl fmt::Display for Verdict {
         )?;
         for (agent, problems) in &self.agents {
             let busy = agent.last.map_or_else(|| "-".to_owned(), |(_, share)| format!("{:.0} %", share * 100.0));
-            let word = if problems.is_empty() { "well".to_owned() } else { problems.join(" and ") };
             let Ended { name, scaled_up, scaled_down, .. } = agent;
-            writeln!(f, "  {name:<12} scaled up {scaled_up}, down {scaled_down}; {busy:>5} busy at the end: {word}")?;
+            write!(f, "  {name:<12} scaled up {scaled_up}, down {scaled_down}; {busy:>5} busy at the end")?;
+            match problems.as_slice() {
+                _ if !self.is_whole => writeln!(f)?,
+                [] => writeln!(f, ": well")?,
+                problems => writeln!(f, ": {}", problems.join(" and "))?,
+            }
         }
         Ok(())
     }
@@ -108,8 +115,8 @@ mod tests {
             ("at the edge", Ended { last: Some((now, 0.70)), ..well.clone() }, ""),
             (
                 "silent",
-                Ended { last: Some((EventTime::from_secs(989), 0.3)), ..well.clone() },
-                "planner had no window in the last 10 s",
+                Ended { last: Some((EventTime::from_secs(979), 0.3)), ..well.clone() },
+                "planner had no window in the last 20 s",
             ),
             ("steady", Ended { name: "summarizer".into(), scaled_up: 0, scaled_down: 0, last: Some((now, 0.5)) }, ""),
         ];

@@ -23,7 +23,7 @@ pub(super) fn run(stage: &Stage) -> anyhow::Result<()> {
     let mut read: Vec<_> = own.map(|topic| (topic.as_str(), broker::PARTITIONS)).into();
     read.push((broker::SCALING_EVENTS, 1));
     let consumer = assigned(&stage.config.kafka.connection.consumer("watch", "demo-watch"), &read)?;
-    let mut sampled = Instant::now();
+    let (mut sampled, mut announced) = (Instant::now(), false);
     while !stage.is_ending() {
         let mut wait = LOOK;
         for _ in 0..AT_ONCE {
@@ -33,6 +33,10 @@ pub(super) fn run(stage: &Stage) -> anyhow::Result<()> {
                 Ok(message) => take(stage, &message),
                 Err(error) => tracing::debug!(%error, "reading what was published"),
             }
+        }
+        if !announced && let Some(at) = stage.live.listening() {
+            announced = true;
+            stage.notice(&format!("http://{at}/metrics and /status are those of `tidegauge run`"));
         }
         if sampled.elapsed() >= SAMPLE {
             sampled = Instant::now();
