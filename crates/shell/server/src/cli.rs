@@ -33,7 +33,7 @@ Examples:
   tidegauge tail decisions --follow                # what was decided
 
 Exit codes: 0 done, 1 a verification failed, 64 wrong usage, 65 wrong data, 66 input missing, 69 no broker or registry,
-70 internal error, 78 wrong configuration.";
+70 internal error, 78 wrong configuration, 130 a check was interrupted.";
 
 /// Options of every command.
 #[derive(Args, Debug)]
