@@ -109,9 +109,11 @@ fn the_view_is_driven_by_keys_and_leaves_the_terminal_whole() {
     if !Terminal::is_installed("the_view_is_driven_by_keys_and_leaves_the_terminal_whole") {
         return;
     }
-    drive(80, 24, &Leave::Key("q"));
-    drive(200, 50, &Leave::Key("C-c"));
-    drive(120, 40, &Leave::Signal("-TERM"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| drive(80, 24, &Leave::Key("q")));
+        scope.spawn(|| drive(200, 50, &Leave::Key("C-c")));
+        scope.spawn(|| drive(120, 40, &Leave::Signal("-TERM")));
+    });
 }
 
 /// What stands on the screen whatever the fleet does.
