@@ -2,6 +2,7 @@
 //! run stands.
 
 use super::crash::Crash;
+use super::meeting::Meeting;
 use super::{Handle, RunOptions, RunReport, STOPPING};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
@@ -24,6 +25,9 @@ pub(super) struct Shared {
     pub(super) until_end: bool,
     pub(super) health: Health,
     handle: Handle,
+    /// Before workers join their groups, and before they leave them.
+    pub(super) joining: Meeting,
+    pub(super) leaving: Meeting,
     /// When somebody first noticed that.
     stopping_since: OnceLock<Instant>,
     memory_is_short: AtomicBool,
@@ -70,11 +74,14 @@ impl Shared {
     pub(super) fn new(config: Arc<Config>, health: Health, options: RunOptions, handle: &Handle) -> Self {
         let (RunOptions { until_end, prune }, documents) = (options, config.control.as_slice().into());
         let control = Wanted { number: 1, documents, prune, ..Wanted::default() };
+        let workers = config.workers.aggregate + config.workers.decide;
         Self {
             config,
             until_end,
             health,
             handle: handle.clone(),
+            joining: Meeting::of(workers),
+            leaving: Meeting::of(workers),
             stopping_since: OnceLock::new(),
             memory_is_short: AtomicBool::new(false),
             crash: Crash::from_environment(),
