@@ -3,6 +3,7 @@
 #
 #   require_build    compiler, cmake, libraries      installs what is missing on Debian and Ubuntu, or ends with a hint
 #   require_rust     cargo and rustc, new enough     never installs: a toolchain is the user's choice
+#   require_terminal tmux, which tests drive         installs likewise; returns 1 where it cannot
 #   require_broker   Java, and Maven for its jars    installs likewise; returns 1 where it cannot, so that tests can be skipped
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -38,6 +39,10 @@ require_broker() {
   Fedora:          sudo dnf install java-21-openjdk-headless maven openssl
   macOS:           brew install openjdk maven openssl@3"
   return 1
+}
+
+require_terminal() {
+  has tmux || install tmux
 }
 
 require_rust() {

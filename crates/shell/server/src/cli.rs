@@ -3,9 +3,9 @@
 mod args;
 
 pub use args::{
-    CompletionsArgs, ConfigCommand, ConfigShowArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, KeyField, ManArgs,
-    Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed, StateCommand, StateResetArgs, StateShowArgs,
-    StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
+    CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, KeyField,
+    ManArgs, Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed, StateCommand, StateResetArgs,
+    StateShowArgs, StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -33,7 +33,7 @@ Examples:
   tidegauge tail decisions --follow                # what was decided
 
 Exit codes: 0 done, 1 a verification failed, 64 wrong usage, 65 wrong data, 66 input missing,
-69 no broker or registry, 70 internal error, 78 wrong configuration.";
+69 no broker or registry, 70 internal error, 78 wrong configuration, 130 a check was interrupted.";
 
 /// Options of every command.
 #[derive(Args, Debug)]
@@ -60,6 +60,8 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch it decide: a made-up fleet, a broker and an actuator, all in this process
+    Demo(DemoArgs),
     /// Read telemetry, keep windows, publish decisions and alerts
     Run(RunArgs),
     /// Check the configuration and the policies, and with --online what is on the broker

@@ -26,6 +26,8 @@ pub enum Code {
     Internal = 70,
     /// The configuration or a policy is wrong.
     Config = 78,
+    /// Ctrl-C before a check was done: it neither passed nor failed.
+    Interrupted = 130,
 }
 
 /// An error that says with which code to exit.

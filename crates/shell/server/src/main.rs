@@ -4,7 +4,7 @@ use clap::Parser;
 use std::process::ExitCode;
 use tidegauge::cli::{Cli, Command};
 use tidegauge::config::Config;
-use tidegauge::{commands, exit, live, telemetry};
+use tidegauge::{commands, demo, exit, live, telemetry};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -18,6 +18,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::Demo(args) = &cli.command {
+        return demo::run(args, cli.global.log_level.as_deref()); // brings its own
+    }
     let layers = cli.layers();
     // These need neither a checked configuration nor a broker.
     match &cli.command {
@@ -39,7 +42,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Produce(args) => commands::produce::run(&config, &args),
         Command::Tail(args) => commands::tail::run(&config, &args),
         Command::Replay(args) => commands::replay::run(&config, &args),
-        Command::Generate(_) | Command::Config(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => {
+        Command::Demo(_)
+        | Command::Generate(_)
+        | Command::Config(_)
+        | Command::Explain(_)
+        | Command::Completions(_)
+        | Command::Man(_) => {
             unreachable!("handled above")
         }
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 fn every_command_has_help_with_an_example() {
     let commands: &[&[&str]] = &[
         &[],
+        &["demo"],
         &["run"],
         &["validate"],
         &["status"],
@@ -47,6 +48,7 @@ fn no_command_is_forgotten() {
         outcome.stdout.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names: Vec<_> = listed.filter_map(|line| line.split_whitespace().next()).collect();
     let known = [
+        "demo",
         "run",
         "validate",
         "status",

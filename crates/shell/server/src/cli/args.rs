@@ -1,6 +1,7 @@
 //! Options of each command, and how their values are read: a file for each.
 
 mod config;
+mod demo;
 mod generate;
 mod install;
 mod produce;
@@ -13,6 +14,7 @@ mod topics;
 mod validate;
 
 pub use config::{ConfigCommand, ConfigShowArgs};
+pub use demo::DemoArgs;
 pub use generate::{GenerateCommand, TelemetryArgs, TelemetryFormat};
 pub use install::{CompletionsArgs, ExplainArgs, ManArgs};
 pub use produce::{KeyField, ProduceArgs, ProduceFormat, Speed};

@@ -42,7 +42,11 @@ impl Layers {
     }
 
     pub(super) fn read(&self) -> Result<Written, ConfigError> {
-        let file = self.file_to_read();
+        self.read_over(self.file_to_read())
+    }
+
+    /// The same over this file, or none.
+    pub(super) fn read_over(&self, file: Option<PathBuf>) -> Result<Written, ConfigError> {
         let origin = file.as_ref().map(|file| file.display().to_string());
         let merged = self.merge(file.as_deref())?;
         let mut reader = Reader::new(origin, known());

@@ -51,4 +51,13 @@ impl Config {
     pub fn load(layers: &Layers) -> Result<Self, ConfigError> {
         layers.read().and_then(check::check).map_err(ConfigError::located)
     }
+
+    /// The defaults and these flags (how each is written, the key, the value); no file, no environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with every problem found.
+    pub fn of_flags(flags: Vec<(String, String, String)>) -> Result<Self, ConfigError> {
+        check::check(Layers { flags, ..Layers::default() }.read_over(None)?)
+    }
 }

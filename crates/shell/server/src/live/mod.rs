@@ -22,6 +22,7 @@
 mod aggregate;
 mod crash;
 mod decide;
+mod handle;
 mod meeting;
 mod memory;
 mod originals;
@@ -35,6 +36,7 @@ mod worker;
 
 pub use aggregate::{aggregator_config, decode_config};
 pub use decide::{CAUSE_HEADERS, decider_config};
+pub use handle::Handle;
 pub use publish::{OutputRecord, Publish};
 pub use schemas::SchemaSource;
 pub(crate) use state::{Round, RoundError, journal_is_gone, read_round};
@@ -140,16 +142,33 @@ pub fn run_with(
     reload: &Reload<'_>,
     publisher: impl Fn() -> Box<dyn Publish>,
 ) -> anyhow::Result<RunReport> {
+    let handle = Handle::default();
+    handle.listen_to_signals()?;
+    run_held(config, options, schemas, reload, publisher, &handle)
+}
+
+/// [`run_with`] as part of another program: `handle` stops it and makes it read again, signals do not.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_held(
+    config: Config,
+    options: RunOptions,
+    schemas: &SchemaSource,
+    reload: &Reload<'_>,
+    publisher: impl Fn() -> Box<dyn Publish>,
+    handle: &Handle,
+) -> anyhow::Result<RunReport> {
     let workers = &config.workers;
     let health = Health::new(&[("aggregate", workers.aggregate), ("decide", workers.decide)])
         .showing(config.metrics.max_targets);
     if let Some(listen) = config.http.listen {
-        http::serve(listen, health.clone())?;
+        handle.listens(http::serve(listen, health.clone())?);
     }
     crate::connect::wait(&config.kafka)?;
-    let shared = Arc::new(Shared::new(Arc::new(config), health, options.until_end, options.prune));
+    let shared = Arc::new(Shared::new(Arc::new(config), health, options, handle));
     shared.find_topics().context("looking at the topics")?;
-    shared.stop_on_signals()?;
     memory::watch(&shared)?;
 
     let mut workers = Vec::new();
