@@ -193,6 +193,8 @@ impl Stage for Aggregate<'_> {
 
     fn before_burst(&mut self, _at: &TopicPartition, _slot: &mut Slot<Machine>) {}
 
+    fn before_handover(&mut self, _at: &TopicPartition, _slot: &mut Slot<Machine>) {}
+
     fn position(&self, at: &TopicPartition, slot: &Slot<Machine>, _writer: &Writer) -> Commit {
         let point = slot.machine.aggregator.resume_point(slot.next_offset);
         Commit { partition: at.clone(), offset: Some(slot.next_offset), metadata: point.to_metadata() }

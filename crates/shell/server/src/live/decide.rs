@@ -243,6 +243,13 @@ impl Stage for Decide<'_> {
         }
     }
 
+    /// With a round of now, whoever goes on has nothing to decide again before it is where we are.
+    fn before_handover(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>) {
+        if !slot.ended {
+            take_round(at, slot);
+        }
+    }
+
     fn position(&self, at: &TopicPartition, slot: &Slot<Machine>, writer: &Writer) -> Commit {
         let machine = &slot.machine;
         let round = self.round(at, machine, writer);

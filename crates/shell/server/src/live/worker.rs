@@ -105,6 +105,8 @@ pub(super) trait Stage {
     fn tick(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
     /// A burst is about to begin.
     fn before_burst(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
+    /// A last burst is about to begin: somebody else goes on with this partition.
+    fn before_handover(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
     /// Where the next life begins; asked when all outputs are stored.
     fn position(&self, at: &TopicPartition, slot: &Slot<Self::Machine>, writer: &Writer) -> Commit;
     /// The burst was committed.
@@ -174,6 +176,8 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
     while !shared.stopping() && !worker.stage.is_done() {
         is_idle = worker.round(is_idle)?;
     }
+    let all: Vec<_> = worker.slots.keys().cloned().collect();
+    worker.hand_over(&all);
     while !worker.burst()? && !shared.is_giving_up() {
         // Whoever lost its partitions hears of it here, and has nothing left to commit.
         for rebalance in worker.reader.poll(RETRY)? {
@@ -236,6 +240,7 @@ impl<S: Stage> Worker<'_, S> {
                 tracing::info!(stage = S::NAME, ?partitions, lost, "partitions revoked");
                 self.health.revoked(partitions.len());
                 if !lost {
+                    self.hand_over(&partitions);
                     self.burst()?; // if it is not committed, whoever owns them next begins at the commit before
                 }
                 self.report();
@@ -244,6 +249,14 @@ impl<S: Stage> Worker<'_, S> {
                     self.health.lost(partition);
                 }
                 Ok(self.reader.unassign(&partitions)?)
+            }
+        }
+    }
+
+    fn hand_over(&mut self, partitions: &[TopicPartition]) {
+        for at in partitions {
+            if let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.restoring.is_none()) {
+                self.stage.before_handover(at, slot);
             }
         }
     }

