@@ -12,7 +12,7 @@ mkdir policies
 cp examples/policies/balanced.yaml policies/
 tidegauge topics ensure --telemetry-partitions 4 2>ensure.log
 tidegauge generate telemetry --seconds 1200 | tidegauge produce --jsonl - --shift 2>produce.log
-tidegauge run --policy policies/ --set "http.listen=$listen" 2>tidegauge.log &
+tidegauge run --policy policies/ --set "http.listen=${listen:?}" 2>tidegauge.log &
 until curl --silent --fail --output /dev/null "http://$listen/readyz"; do sleep 0.2; done
 # The first minute of a fleet of years ago: late for all windows. And what is no sample at all.
 tidegauge generate telemetry --agents 1 --instances 1 --seconds 60 | tidegauge produce --jsonl - 2>>produce.log
