@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the commands of the runbooks are tried on: a deployment that runs, with a fleet, a bad record and a late sample.
+# What the commands of the runbooks are tried on: a deployment that runs, with a fleet, bad records and late samples.
 # Read by scripts/check-docs before the blocks that need `running`; $listen is the address to answer at.
 
 # Kafka's own tools, under the names that they have in its distribution.
@@ -11,15 +11,17 @@ kafka-configs.sh() { scripts/kafka cli kafka.admin.ConfigCommand "$@"; }
 mkdir policies
 cp examples/policies/balanced.yaml policies/
 tidegauge topics ensure --telemetry-partitions 4 2>ensure.log
-tidegauge generate telemetry --seconds 1200 | tidegauge produce --jsonl - --shift 2>produce.log
+tidegauge generate telemetry --seconds 1200 >fleet.jsonl
+tidegauge produce --jsonl fleet.jsonl --shift 2>produce.log
 tidegauge run --policy policies/ --set "http.listen=${listen:?}" 2>tidegauge.log &
 until curl --silent --fail --output /dev/null "http://$listen/readyz"; do sleep 0.2; done
 # The first minute of a fleet of years ago: late for all windows. And what is no sample at all.
 tidegauge generate telemetry --agents 1 --instances 1 --seconds 60 | tidegauge produce --jsonl - 2>>produce.log
-head -c 100 examples/policies/balanced.yaml | tr '\n' ' ' |
-  scripts/kafka cli org.apache.kafka.tools.ConsoleProducer --bootstrap-server "$TIDEGAUGE__KAFKA__BOOTSTRAP" \
-    --topic agents.telemetry.v1
-for _ in $(seq 100); do
-  [ -z "$(tidegauge tail dead-letters 2>/dev/null)" ] || break
-  sleep 0.2
-done
+no_record() { # topic
+  echo 'neither a sample nor a record of the journal' |
+    scripts/kafka cli org.apache.kafka.tools.ConsoleProducer --bootstrap-server "$TIDEGAUGE__KAFKA__BOOTSTRAP" --topic "$1"
+}
+no_record agents.telemetry.v1
+no_record tidegauge.shuffle.v1
+until tidegauge tail dead-letters --from beginning 2>/dev/null | grep -q malformed; do sleep 0.2; done
+until grep -q 'not a journal record' tidegauge.log; do sleep 0.2; done
