@@ -15,8 +15,8 @@ tidegauge generate telemetry --seconds 1200 >fleet.jsonl
 tidegauge produce --jsonl fleet.jsonl --shift 2>produce.log
 tidegauge run --policy policies/ --set "http.listen=${listen:?}" 2>tidegauge.log &
 until curl --silent --fail --output /dev/null "http://$listen/readyz"; do sleep 0.2; done
-# The first minute of a fleet of years ago: late for all windows. And what is no sample at all.
-tidegauge generate telemetry --agents 1 --instances 1 --seconds 60 | tidegauge produce --jsonl - 2>>produce.log
+# A fleet of long ago: late for all windows. And what is no sample at all.
+tidegauge generate telemetry --agents 1 --instances 1 --seconds 600 | tidegauge produce --jsonl - 2>>produce.log
 no_record() { # topic
   echo 'neither a sample nor a record of the journal' |
     scripts/kafka cli org.apache.kafka.tools.ConsoleProducer --bootstrap-server "$TIDEGAUGE__KAFKA__BOOTSTRAP" --topic "$1"
