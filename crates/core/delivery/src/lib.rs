@@ -55,6 +55,22 @@ pub enum Call {
     Abort,
 }
 
+impl Call {
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::Send => "send",
+            Self::Flush => "flush",
+            Self::CheckMembership => "check_membership",
+            Self::Positions => "positions",
+            Self::Commit => "commit",
+            Self::Abort => "abort",
+        }
+    }
+}
+
 /// What came of a [`Call`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reply {

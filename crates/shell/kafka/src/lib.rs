@@ -25,12 +25,13 @@
 //! - **K9** A commit that timed out is asked for again ([`transaction`]); **K10** what an error leaves open, the broker
 //!   is asked for by a worker that is built anew ([`delivery`]).
 //! - **K11** A range was read when its end was reached, which may be a marker; **K12** a beginning that is gone is an
-//!   error ([`range`]).
+//!   error ([`range`]). **K13** Of members that see partitions of nobody, one leaves to join anew ([`members`]).
 
 pub mod admin;
 pub mod client;
 pub mod delivery;
 pub mod log;
+pub mod members;
 mod native;
 mod position;
 pub mod range;

@@ -20,6 +20,7 @@
 //!   (`rd_kafka_q_serve_rkmessages`). [`Reader::reached`] tells it otherwise.
 
 use crate::log::ClientLog;
+use crate::members::{Member, members};
 use crate::native::batch::{Batch, PartitionQueue};
 use crate::native::group::{generation, last_known_end};
 use crate::position::{list_of, list_of_commits};
@@ -117,6 +118,8 @@ pub struct Reader {
     // Dropped in this order: queues before their consumer (K1).
     queues: BTreeMap<TopicPartition, PartitionQueue>,
     consumer: Arc<BaseConsumer<Rebalances>>,
+    group: String,
+    client_id: String,
     leaving: bool,
 }
 
@@ -131,7 +134,24 @@ impl Reader {
         config.set("enable.partition.eof", "false"); // K8
         let consumer: BaseConsumer<Rebalances> = config.create_with_context(Rebalances::default())?;
         consumer.subscribe(topics)?;
-        Ok(Self { queues: BTreeMap::new(), consumer: Arc::new(consumer), leaving: false })
+        let of = |name| config.get(name).unwrap_or_default().to_owned();
+        let (group, client_id) = (of("group.id"), of("client.id"));
+        Ok(Self { queues: BTreeMap::new(), consumer: Arc::new(consumer), group, client_id, leaving: false })
+    }
+
+    /// The name by which the group's coordinator shows this reader.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The members of its group, as [`members()`](crate::members::members).
+    ///
+    /// # Errors
+    ///
+    /// If a broker does not answer within `wait`.
+    pub fn members(&self, wait: Duration) -> KafkaResult<Option<Vec<Member>>> {
+        members(&*self.consumer, &self.group, wait)
     }
 
     /// Serves the client for up to `wait` and returns the rebalances to answer, in order.

@@ -29,6 +29,7 @@ use crate::metrics;
 use state::{Phase, State, WorkerKey, WorkerState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tidegauge_delivery::Call;
 use tidegauge_kafka::reader::TopicPartition;
 use tidegauge_model::EventTime;
 
@@ -219,6 +220,11 @@ impl WorkerHealth {
         self.tell(WorkerState::committed);
     }
 
+    /// To take note of how long the calls of one commit take.
+    pub(crate) fn calls(&self) -> Calls {
+        Calls { stage: self.stage(), running: None }
+    }
+
     /// A transaction was aborted; its outputs are sent again, or belong to somebody else by now.
     pub fn aborted(&self, reason: &'static str) {
         metrics::TRANSACTIONS.count(&[self.stage(), "aborted"], 1);
@@ -233,6 +239,27 @@ impl WorkerHealth {
     /// Whether a partition is not fetched, to keep the memory limit.
     pub fn paused(&self, partition: &TopicPartition, paused: bool) {
         self.tell(|worker, _| worker.partition(partition).paused = paused);
+    }
+}
+
+/// The calls of one commit, one after the other.
+pub(crate) struct Calls {
+    stage: &'static str,
+    running: Option<(Call, Instant)>,
+}
+
+impl Calls {
+    /// The one before has come to its end.
+    pub(crate) fn begins(&mut self, call: Call) {
+        self.ended();
+        self.running = Some((call, Instant::now()));
+    }
+
+    /// So has the last one.
+    pub(crate) fn ended(&mut self) {
+        if let Some((call, since)) = self.running.take() {
+            metrics::COMMIT_CALL_DURATION.took(&[self.stage, call.name()], since.elapsed());
+        }
     }
 }
 

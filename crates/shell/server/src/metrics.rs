@@ -59,7 +59,8 @@ macro_rules! table {
 use Kind::{Counter, Gauge, Histogram};
 
 /// Of a commit: milliseconds when all is well, the time-out of a transaction when not.
-const COMMITS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const COMMITS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Of a restore: reading state and stepping through the journal again.
 const RESTORES: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0];
 
@@ -83,6 +84,8 @@ table! {
 
     COMMIT_DURATION = Histogram(COMMITS), "tidegauge_commit_duration_seconds", ["stage"],
         "Time from the begin of a commit to the broker's answer.";
+    COMMIT_CALL_DURATION = Histogram(COMMITS), "tidegauge_commit_call_duration_seconds", ["stage", "call"],
+        "Time of a commit by what was waited for: begin, send, flush, check_membership, positions, commit, abort.";
     RESTORE_DURATION = Histogram(RESTORES), "tidegauge_restore_duration_seconds", ["stage"],
         "Time from a partition's assignment to its first live record.";
     TRANSACTIONS = Counter, "tidegauge_transactions_total", ["stage", "outcome"],

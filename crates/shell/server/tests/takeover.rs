@@ -25,6 +25,7 @@ const SEED: u64 = 0x7461_6b65;
 const SPEED: f64 = 150.0;
 /// Partitions of the shuffle topic where the configuration says nothing.
 const SHUFFLE_PARTITIONS: u32 = 8;
+const ONE_WORKER: Workers = Workers { each_stage: 1, batch: 1_000 };
 const TWO_WORKERS: Workers = Workers { each_stage: 2, batch: 1_000 };
 /// A rebalance that has not happened by then will not: a session lasts 6 s.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -130,4 +131,35 @@ fn partitions_move_and_nothing_changes() {
     let same = sequence::assert_all_same(&undisturbed, &disturbed, test);
     assert!(["aggregate", "decide"].iter().all(|stage| moved.get(stage) > Some(&0)), "{moved:?}");
     say(&format!("{test}: equal to an undisturbed run: {same}; {:?} in all", begin.elapsed()));
+}
+
+/// A rebalance moves partitions in two rounds. Who dies between them and is back within its session is given what the
+/// first round left it, and no second one comes: what was to move would belong to nobody.
+#[test]
+fn a_rebalance_that_is_cut_off_loses_no_partition() {
+    let test = "a_rebalance_that_is_cut_off_loses_no_partition";
+    let Some(broker) = Broker::find(test) else { return };
+    let rows = delivery::place(delivery::order(fleet::generated(fleet::TICKS, SEED), SEED));
+    let feeder = Feeder::start(&broker, rows, f64::INFINITY);
+    let deployment = Setup::first_light(ONE_WORKER).patient().deploy(&broker, &feeder.topic);
+    let progress = Progress::of(&broker, &deployment, &feeder.topic, (PARTITIONS, SHUFFLE_PARTITIONS));
+    let (last, moved) = (BTreeMap::new(), BTreeMap::new());
+    let mut cluster = Cluster { broker: &broker, deployment: &deployment, progress: &progress, last, moved };
+
+    // Alone and with one worker, it gives nothing up before the other comes.
+    let mut a = cluster.start("a", &[("TIDEGAUGE_TEST_CRASH", "decide.revoked:1")]);
+    cluster.wait_for_owners(&["a"], &mut a);
+    let mut b = cluster.start("b", &[]);
+    a.wait_for_crash(PATIENCE);
+    let mut a = cluster.start("a", &[]);
+    let begin = Instant::now();
+    cluster.wait_for_owners(&["a", "b"], &mut a);
+    let healed = begin.elapsed();
+    cluster.go_on(&feeder, 1, 5, &mut a);
+    b.assert_runs();
+    let rejoined = [&a, &b].iter().filter(|process| process.log().contains("belong to no member")).count();
+    say(&format!("{test}: every partition has an owner after {healed:?}; {rejoined} processes noticed"));
+    feeder.finish(&broker);
+    b.terminate();
+    a.terminate();
 }

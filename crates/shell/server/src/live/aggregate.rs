@@ -3,8 +3,8 @@
 use super::originals;
 use super::schemas::SchemaSource;
 use super::shared::Shared;
+use super::stage::{Slot, Stage, Start, messages};
 use super::trouble::Trouble;
-use super::worker::{Slot, Stage, Start, messages};
 use crate::config::{Config, IngestFormat};
 use crate::health::Progress;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -2,7 +2,8 @@
 //!
 //! `TIDEGAUGE_TEST_CRASH=decide.flushed:3` ends the process, as SIGKILL does, when the third burst of a Decider worker
 //! has flushed. Places within a transaction are `<stage>.begin`, `.sent`, `.flushed`, `.offsets`; after it,
-//! `<stage>.committed`; within a restore, `restore.state` and `restore.replay`. Kills at random times hardly ever meet
+//! `<stage>.committed`; within a restore, `restore.state` and `restore.replay`; between the rounds of a rebalance,
+//! `<stage>.revoked`. Kills at random times hardly ever meet
 //! these moments.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,9 +2,9 @@
 
 use super::publish::{OutputRecord, Publish};
 use super::shared::Shared;
+use super::stage::{Slot, Stage, Start, messages};
 use super::state::{StateTopic, journal_is_gone};
 use super::trouble::Trouble;
-use super::worker::{Slot, Stage, Start, messages};
 use crate::config::Config;
 use crate::health::Progress;
 use std::time::Instant;

@@ -9,7 +9,7 @@
 //!
 //! Two groups, because in one group over two topics an assignor may give one worker all the telemetry and another all
 //! the shuffle. Nothing is shared between workers but [`shared::Shared`]: whether to stop, what is wanted to hold, and
-//! how a bounded run stands. Both stages are the same loop, [`worker`]; what differs is a [`worker::Stage`].
+//! how a bounded run stands. Both stages are the same loop, [`worker`]; what differs is a [`stage::Stage`].
 //!
 //! A worker that meets trouble outside is built anew from what was committed; state that cannot be used ends the
 //! process, and so does a broken invariant, which is a panic.
@@ -22,11 +22,13 @@
 mod aggregate;
 mod crash;
 mod decide;
+mod meeting;
 mod memory;
 mod originals;
 pub mod publish;
 pub mod schemas;
 mod shared;
+mod stage;
 mod state;
 mod trouble;
 mod worker;

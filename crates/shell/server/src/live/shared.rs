@@ -2,6 +2,7 @@
 //! run stands.
 
 use super::crash::Crash;
+use super::meeting::Meeting;
 use super::{RunReport, STOPPING};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
@@ -23,6 +24,9 @@ pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) until_end: bool,
     pub(super) health: Health,
+    /// Before workers join their groups, and before they leave them.
+    pub(super) joining: Meeting,
+    pub(super) leaving: Meeting,
     stop: Arc<AtomicBool>,
     /// When somebody first noticed that.
     stopping_since: OnceLock<Instant>,
@@ -71,10 +75,13 @@ impl Shared {
     pub(super) fn new(config: Arc<Config>, health: Health, until_end: bool, prune: bool) -> Self {
         let documents = config.control.as_slice().into();
         let control = Wanted { number: 1, documents, prune, ..Wanted::default() };
+        let workers = config.workers.aggregate + config.workers.decide;
         Self {
             config,
             until_end,
             health,
+            joining: Meeting::of(workers),
+            leaving: Meeting::of(workers),
             stop: Arc::default(),
             stopping_since: OnceLock::new(),
             reload: Arc::default(),

@@ -12,6 +12,19 @@ pub(super) enum Trouble {
     /// Kafka, or the way to it.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The group has forgotten partitions, and the cheapest way to remind it is that this worker joins anew.
+    #[error(
+        "{count} partitions of {topic}, {first} among them, belong to no member of the group: the rebalance that was to \
+         give them away was cut off. This worker joins anew"
+    )]
+    Unowned {
+        /// Of which topic.
+        topic: String,
+        /// One of them.
+        first: i32,
+        /// How many.
+        count: usize,
+    },
     /// State that cannot be used. Another life would find the same.
     #[error(
         "the state of {topic}[{partition}] cannot be restored: {problem}. To go on without it: stop every process of \
@@ -65,6 +78,7 @@ impl Trouble {
         match self {
             Self::Kafka(error) => is_lasting(error).then_some(Code::Unavailable),
             Self::State { .. } => Some(Code::Data),
+            Self::Unowned { .. } => None,
         }
     }
 }

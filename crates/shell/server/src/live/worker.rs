@@ -14,19 +14,18 @@
 //! - **L3** What follows from a record that an earlier life had committed is not said again.
 
 use super::ANSWER;
-use super::shared::Shared;
+use super::shared::{self, Shared};
+use super::stage::{Restoring, Slot, Stage, Start};
 use super::trouble::Trouble;
 use crate::config::Delivery as Guaranteed;
 use crate::health::{Progress, WorkerHealth};
 use rdkafka::error::KafkaError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tidegauge_delivery::{Guarantee, Outbox, Outcome};
-use tidegauge_kafka::batch::Batch;
 use tidegauge_kafka::delivery::Delivery;
+use tidegauge_kafka::members::unowned;
 use tidegauge_kafka::reader::{Commit, Reached, Reader, Rebalance, TopicPartition};
-use tidegauge_kafka::writer::Writer;
-use tidegauge_model::EventTime;
 
 /// Without outputs, positions are committed this often.
 const COMMIT_WITHOUT: Duration = Duration::from_secs(5);
@@ -43,91 +42,11 @@ const TELL: Duration = Duration::from_secs(1);
 const TELLS_PER_QUESTION: u32 = 5;
 /// How long that question may take.
 const QUESTION: Duration = Duration::from_millis(500);
-
-/// One partition of a worker.
-pub(super) struct Slot<M> {
-    pub(super) machine: M,
-    pub(super) outbox: Outbox,
-    pub(super) next_offset: i64,
-    /// What follows from earlier records was committed by an earlier life.
-    pub(super) silent_below: i64,
-    /// Nothing is left to read at the moment.
-    pub(super) drained: bool,
-    /// All that a bounded run is to read was read, and what follows from it is in the outbox.
-    pub(super) ended: bool,
-    /// And was committed.
-    told: bool,
-    paused: bool,
-    /// Nothing was there when it was last looked at.
-    is_empty: bool,
-    restoring: Option<Restoring>,
-    end_offset: i64,
-}
-
-struct Restoring {
-    since: Instant,
-    from: i64,
-}
-
-/// Where a partition begins.
-pub(super) struct Start<M> {
-    pub(super) machine: M,
-    /// Where to read from.
-    pub(super) from: i64,
-    /// What follows from records before this is known.
-    pub(super) silent_below: i64,
-    /// A bounded run has read all of it.
-    pub(super) ended: bool,
-}
-
-/// What differs between the stages.
-pub(super) trait Stage {
-    /// The state machine of a partition, with what the shell remembers beside it.
-    type Machine;
-    /// `aggregate` or `decide`.
-    const NAME: &'static str;
-    /// With fewer messages in a round the worker waits a little for more: a round has its price.
-    const BUSY: usize;
-    /// Most messages that are taken from a partition at a time.
-    const MOST: usize;
-
-    /// What to read.
-    fn topics(&self) -> Vec<String>;
-    /// The topics of outputs, by number.
-    fn output_topics(&self) -> Vec<String>;
-    /// Begins a partition where `commit` says; `first` and `end` are its offsets now.
-    fn restore(&mut self, commit: &Commit, first: i64, end: i64) -> Result<Start<Self::Machine>, Trouble>;
-    /// Takes messages, in log order.
-    fn step(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>, batch: &Batch<'_>) -> Result<(), Trouble>;
-    /// All that an earlier life had committed was read again.
-    fn restored(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
-    /// Time passes.
-    fn tick(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
-    /// A burst is about to begin.
-    fn before_burst(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
-    /// A last burst is about to begin: somebody else goes on with this partition.
-    fn before_handover(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
-    /// Where the next life begins; asked when all outputs are stored.
-    fn position(&self, at: &TopicPartition, slot: &Slot<Self::Machine>, writer: &Writer) -> Commit;
-    /// The burst was committed.
-    fn committed(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>, writer: &Writer);
-    /// How far event time has come, and who holds it back.
-    fn progress(&self, slot: &Slot<Self::Machine>) -> Progress;
-    /// Adds what a partition has counted to the run's report.
-    fn report(&mut self, slot: &mut Slot<Self::Machine>);
-
-    /// Where a bounded run ends in this partition.
-    fn end(&self, at: &TopicPartition) -> Option<i64>;
-    /// A bounded run has read all of this partition.
-    fn finish(&mut self, at: &TopicPartition, slot: &mut Slot<Self::Machine>);
-    /// And it was committed.
-    fn told(&mut self, at: &TopicPartition) -> Result<(), Trouble>;
-    /// A bounded run has nothing left for this stage.
-    fn is_done(&self) -> bool;
-
-    /// The partition may be left unread while memory is short; its event time says who is ahead.
-    fn may_pause(&self, slot: &Slot<Self::Machine>) -> Option<EventTime>;
-}
+/// How long a worker that could join waits for those that cannot yet. One that ends a dead life's transaction may need
+/// longer, and is not waited for: it is known to its group, which sees no change.
+const JOIN_TOGETHER: Duration = Duration::from_millis(500);
+/// How long a worker that has committed its last waits for the others.
+const LEAVE_TOGETHER: Duration = Duration::from_secs(1);
 
 struct Worker<'a, S: Stage> {
     shared: &'a Shared,
@@ -144,6 +63,10 @@ struct Worker<'a, S: Stage> {
     looked_at: Instant,
     told_at: Instant,
     tells: u32,
+    /// Partitions that nobody had when it was last asked.
+    unowned: BTreeSet<TopicPartition>,
+    /// Why this life has to end, although nothing went wrong in it.
+    ended_by: Option<Trouble>,
 }
 
 /// Joins the group and works until the process stops, or the bounded run has nothing left.
@@ -152,6 +75,7 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
     health.joining();
     // The producer first: it ends what an earlier life left open, so that nobody waits for that.
     let delivery = open(shared, S::NAME, number)?;
+    shared.joining.attend(S::NAME, number, JOIN_TOGETHER);
     let topics = stage.topics();
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
     let reader = super::join(shared, S::NAME, number, &topics)?;
@@ -171,9 +95,11 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
         looked_at: now,
         told_at: now,
         tells: 0,
+        unowned: BTreeSet::new(),
+        ended_by: None,
     };
     let mut is_idle = false;
-    while !shared.stopping() && !worker.stage.is_done() {
+    while !shared.stopping() && !worker.stage.is_done() && worker.ended_by.is_none() {
         is_idle = worker.round(is_idle)?;
     }
     let all: Vec<_> = worker.slots.keys().cloned().collect();
@@ -185,9 +111,12 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
         }
     }
     worker.report();
+    if shared.stopping() {
+        shared.leaving.attend(S::NAME, number, LEAVE_TOGETHER);
+    }
     worker.health.stopped();
     worker.reader.close();
-    Ok(())
+    worker.ended_by.map_or(Ok(()), Err)
 }
 
 fn open(shared: &Shared, stage: &str, number: usize) -> Result<Delivery, KafkaError> {
@@ -248,6 +177,7 @@ impl<S: Stage> Worker<'_, S> {
                     self.slots.remove(partition); // L1
                     self.health.lost(partition);
                 }
+                self.shared.passed(&format!("{}.revoked", S::NAME));
                 Ok(self.reader.unassign(&partitions)?)
             }
         }
@@ -374,7 +304,7 @@ impl<S: Stage> Worker<'_, S> {
 
     /// Makes what waits durable; whether it is.
     fn burst(&mut self) -> Result<bool, Trouble> {
-        let Self { shared, stage, slots, delivery, reader, topics, .. } = self;
+        let Self { shared, stage, health, slots, delivery, reader, topics, .. } = self;
         let is_ours = |slot: &Slot<S::Machine>| slot.restoring.is_none(); // L2
         for (at, slot) in slots.iter_mut().filter(|(_, slot)| is_ours(slot)) {
             stage.before_burst(at, slot);
@@ -385,14 +315,19 @@ impl<S: Stage> Worker<'_, S> {
             outboxes.iter().fold((0, 0), |sum, outbox| (sum.0 + outbox.len() as u64, sum.1 + outbox.bytes() as u64));
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         let begun = Instant::now();
+        let mut calls = health.calls();
         let outcome = delivery.burst(
             reader,
             &outboxes,
             &topics,
             |writer| ours.iter().map(|(at, slot)| stage.position(at, slot, writer)).collect(),
-            &mut |call| shared.before(S::NAME, call),
+            &mut |call| {
+                calls.begins(call);
+                shared.before(S::NAME, call);
+            },
             &|| shared.is_giving_up(),
         );
+        calls.ended();
         match outcome {
             Outcome::Committed => {
                 self.note_committed(begun.elapsed(), records, bytes)?;
@@ -470,38 +405,31 @@ impl<S: Stage> Worker<'_, S> {
             let (next_offset, end_offset) = (slot.next_offset, Some(slot.end_offset.max(slot.next_offset)));
             self.health.progress(at, Progress { next_offset, end_offset, ..self.stage.progress(slot) });
         }
+        if self.tells.is_multiple_of(TELLS_PER_QUESTION) {
+            self.look_for_unowned();
+        }
         self.report();
+    }
+
+    /// Ends this life if partitions belong to nobody twice in a row and it is this worker's turn to do something (K13).
+    /// Once may be in the middle of a rebalance. A coordinator that does not answer is asked next time.
+    fn look_for_unowned(&mut self) {
+        let Ok(Some(members)) = self.reader.members(QUESTION) else { return self.unowned.clear() };
+        let topics = self.stage.topics();
+        let partitions = topics.iter().flat_map(|topic| {
+            let numbers = 0..shared::as_partition(self.shared.partitions(topic));
+            numbers.map(|partition| TopicPartition { topic: topic.clone(), partition })
+        });
+        let Some(found) = unowned(&members, partitions) else { return self.unowned.clear() };
+        if found.partitions == self.unowned && found.leaves == self.reader.client_id() {
+            let first = found.partitions.first().expect("some are");
+            let (topic, first, count) = (first.topic.clone(), first.partition, found.partitions.len());
+            self.ended_by = Some(Trouble::Unowned { topic, first, count });
+        }
+        self.unowned = found.partitions;
     }
 
     fn report(&mut self) {
         self.slots.values_mut().for_each(|slot| self.stage.report(slot));
     }
-}
-
-/// The messages of a batch that are news, in log order; `slot` moves on with them.
-pub(super) fn messages<M, T>(
-    at: &TopicPartition,
-    slot: &mut Slot<M>,
-    batch: &Batch<'_>,
-    end: Option<i64>,
-    mut each: impl FnMut(&mut Slot<M>, &tidegauge_kafka::batch::Message<'_>) -> Result<(), T>,
-) -> Result<(), T> {
-    for message in batch.iter() {
-        match message.error() {
-            Some(error) => {
-                tracing::warn!(topic = at.topic, partition = at.partition, ?error, "fetching");
-            }
-            None if message.offset() < slot.next_offset => {}
-            // Markers of transactions may stand before the end, and are never seen.
-            None if end.is_some_and(|end| message.offset() >= end) => {
-                slot.next_offset = slot.next_offset.max(end.unwrap_or_default());
-            }
-            None => {
-                slot.drained = false;
-                slot.next_offset = message.offset() + 1;
-                each(slot, &message)?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -5,10 +5,10 @@ use super::process::{Deployment, Process};
 use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::groups::GroupInfo;
 use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use tidegauge_kafka::members::{Member, members};
 
 /// Progress that has not come by then will not.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -118,34 +118,12 @@ impl Progress {
     }
 }
 
-/// Who holds which partitions of a group: by partition, the `client.id` of the member.
+/// Who holds which partitions of a group: by partition, the `client.id` of the member. Nobody while it
+/// rebalances.
 pub(crate) fn owners(broker: &Broker, group: &str) -> BTreeMap<i32, String> {
     let client = broker.consumer(group, "read_committed");
-    let found = client.fetch_group_list(Some(group), ANSWER).expect("the group's description");
-    let mut owners = BTreeMap::new();
-    for member in found.groups().iter().flat_map(GroupInfo::members) {
-        for partition in assigned(member.assignment().unwrap_or_default()).unwrap_or_default() {
-            owners.insert(partition, member.client_id().to_owned());
-        }
-    }
-    owners
-}
-
-/// The partitions of an assignment of the classic protocol, which has one topic here: version, topics, user data.
-fn assigned(bytes: &[u8]) -> Option<Vec<i32>> {
-    let mut rest = bytes.get(2..)?;
-    let number = |rest: &mut &[u8]| {
-        let (head, tail) = rest.split_first_chunk::<4>()?;
-        *rest = tail;
-        Some(i32::from_be_bytes(*head))
-    };
-    let mut partitions = Vec::new();
-    for _ in 0..number(&mut rest)? {
-        let (length, tail) = rest.split_first_chunk::<2>()?;
-        rest = tail.get(usize::from(u16::from_be_bytes(*length))..)?;
-        for _ in 0..number(&mut rest)? {
-            partitions.push(number(&mut rest)?);
-        }
-    }
-    Some(partitions)
+    // A coordinator that is not there yet is asked again by whoever waits for owners.
+    let members = members(&client, group, ANSWER).ok().flatten().unwrap_or_default();
+    let held = members.into_iter().map(|Member { client_id, partitions }| (client_id, partitions));
+    held.flat_map(|(owner, held)| held.into_iter().map(move |at| (at.partition, owner.clone()))).collect()
 }
