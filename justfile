@@ -65,9 +65,9 @@ doc *options:
 docs *options:
     scripts/check-docs {{ options }}
 
-# The documentation as a book, in target/book (cargo install --locked mdbook)
+# The documentation as a book, in target/book
 book *options:
-    mdbook build docs {{ options }}
+    scripts/parts/tool mdbook build docs {{ options }}
 
 # The examples for Python and kcat, on a broker that runs: BOOTSTRAP=127.0.0.1:19092 just examples
 examples:
