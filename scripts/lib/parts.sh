@@ -71,9 +71,18 @@ unpack() ( # folder package...
   chmod 755 "$from"
   mkdir -p "$into"
   cd "$from" || exit
-  if ! apt-get download -qq "$@"; then
-    say "try: apt-get update"
-    exit 1
+  # A machine that is new has no lists of packages.
+  if ! apt-get download -qq "$@" 2>/dev/null; then
+    apt_lists
+    apt-get download -qq "$@" || exit
   fi
   for package in ./*.deb; do dpkg-deb -x "$package" "$into"; done
 )
+
+apt_lists() {
+  if [ "$(id -u)" = 0 ]; then
+    apt-get update -qq
+  elif ! sudo -n apt-get update -qq; then
+    say "nobody may fetch the lists of packages here: sudo apt-get update"
+  fi
+}
