@@ -76,3 +76,18 @@ deny:
 # The crates' own documentation, private items included, warnings denied
 doc *options:
     RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items --locked {{ options }}
+
+# Links, anchors, pages and marks of the documentation; with --run its commands too, by the built binary
+docs *options:
+    scripts/check-docs {{ options }}
+
+# The documentation as a book, in target/book
+book *options:
+    scripts/parts/tool mdbook build docs {{ options }}
+
+# The examples for Python and kcat, on a broker that runs: BOOTSTRAP=127.0.0.1:19092 just examples
+examples:
+    scripts/python-env make
+    examples/run python avro
+    examples/run python json
+    examples/run kcat

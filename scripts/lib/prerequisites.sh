@@ -5,6 +5,7 @@
 #   require_rust     cargo and rustc, new enough     never installs: a toolchain is the user's choice
 #   require_terminal tmux, which tests drive         installs likewise; returns 1 where it cannot
 #   require_broker   Java, and Maven for its jars    installs likewise; returns 1 where it cannot, so that tests can be skipped
+#   require_examples what the examples and the commands of the documentation use; likewise
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 java_at_least=17
@@ -43,6 +44,18 @@ require_broker() {
 
 require_terminal() {
   has tmux || install tmux
+}
+
+require_examples() {
+  local program missing=()
+  for program in jq kcat xxd; do has "$program" || missing+=("$program"); done
+  { has pgrep && has top; } || missing+=(procps)
+  { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(python3-venv)
+  [ ${#missing[@]} -eq 0 ] || install "${missing[@]}" || true
+  for program in jq kcat xxd pgrep top python3; do
+    has "$program" || { say "The examples need $program. Debian, Ubuntu: sudo apt-get install jq kcat procps python3-venv xxd"; return 1; }
+  done
+  "$root/scripts/python-env" make >/dev/null
 }
 
 require_rust() {
