@@ -36,6 +36,18 @@ bless:
 dashboards:
     scripts/dashboards
 
+# Compose file, Dockerfile, manifests, by the tools that judge them; --server: the API server has to be there
+check-deploy *options:
+    scripts/check-deploy {{ options }}
+
+# What docs/howto-secure-kafka.md says, against a broker with TLS, SCRAM and ACLs; --each takes each right away in turn
+check-secure *options:
+    scripts/check-secure {{ options }}
+
+# The Kubernetes API server that check-deploy asks where there is one; built once, in five minutes
+parts:
+    scripts/parts/kubernetes install
+
 # Engines side by side on the same topic: just bench --records 500000 floor tidegauge
 bench *arguments="floor tidegauge":
     bench/run {{ arguments }}

@@ -2,12 +2,14 @@
 
   compose RESOLVED                      what services mount from the checkout is there
   limits MANIFESTS CONFIG COMPOSE       memory limits of containers are a tenth above workers.memory_limit
+  commands COMPOSE RENDERED             prints each command of ours that a container is given, one a line
   unpack CONFIGMAPS FOLDER              each ConfigMap as a folder of files
   pods RENDERED                         prints a Pod for each pod template, as its controller would make it
 """
 
 import pathlib
 import re
+import shlex
 import sys
 
 import yaml
@@ -18,8 +20,8 @@ MARGIN = (1.09, 1.13)
 
 
 def main(command, *paths):
-    commands = {"compose": compose, "limits": limits, "unpack": unpack, "pods": pods}
-    sys.exit("\n".join(commands[command](*map(pathlib.Path, paths))) or 0)
+    known = {"compose": compose, "limits": limits, "commands": commands, "unpack": unpack, "pods": pods}
+    sys.exit("\n".join(known[command](*map(pathlib.Path, paths))) or 0)
 
 
 def documents(path):
@@ -64,6 +66,24 @@ def size(text):
 def margin(name, ours, theirs):
     if not MARGIN[0] <= theirs / ours <= MARGIN[1]:
         yield f"{name}: a limit of {theirs / 2**20:.0f} MiB is not a tenth above workers.memory_limit, {ours / 2**20:.0f} MiB"
+
+
+def commands(compose_file, rendered):
+    services = documents(compose_file)[0]["services"]
+    containers = [service for service in services.values() if service["image"].startswith("tidegauge:")]
+    for document in documents(rendered):
+        pod = document.get("spec", {}).get("template", {}).get("spec", {})
+        containers += [{"command": container["args"]} for container in pod.get("containers", [])]
+    for container in containers:
+        if "entrypoint" not in container:
+            print(shlex.join(container["command"]))
+            continue
+        # A line of shell.
+        for command in re.split(r"[|;&]+", container["command"][0]):
+            words = shlex.split(command)
+            if words[:1] == ["tidegauge"]:
+                print(shlex.join("1" if word.startswith("$") else word for word in words[1:]))
+    return ()
 
 
 def unpack(path, folder):

@@ -174,6 +174,8 @@ pub struct Rows {
     pub late_samples: u64,
     /// Records that could not be read or used.
     pub dead_letters: u64,
+    /// Records of the journal that are none.
+    pub foreign_records: u64,
     /// Windows published.
     pub windows: u64,
     /// Decisions published.
@@ -183,11 +185,12 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Adds them to their counters. Meant for once a commit, not for once a row.
+    /// Adds them to their counters. Meant for once a second, not for once a row.
     pub fn count(self) {
         SAMPLES.count(&[], self.samples);
         LATE_SAMPLES.count(&[], self.late_samples);
         DEAD_LETTERS.count(&[], self.dead_letters);
+        FOREIGN_RECORDS.count(&[], self.foreign_records);
         WINDOWS.count(&[], self.windows);
         DECISIONS.count(&[], self.decisions);
         ALERTS.count(&[], self.alerts);

@@ -221,21 +221,33 @@ fn transaction_time() {
     let (_, metrics) = http::get(address, "/metrics");
     process.terminate();
     for stage in ["aggregate", "decide"] {
-        let (count, median) = median_of(&metrics, stage).unwrap_or_else(|| panic!("no commits of {stage}:\n{metrics}"));
-        say(&format!("{test}: {stage}: {count} transactions, median {:.1} ms (limit 20 ms)", median * 1e3));
+        let whole = "tidegauge_commit_duration_seconds";
+        let (count, median) = median_of(&metrics, whole, &[("stage", stage)])
+            .unwrap_or_else(|| panic!("no commits of {stage}:\n{metrics}"));
+        let of_call = |call: &&str| {
+            let labels = [("stage", stage), ("call", call)];
+            let (_, median) = median_of(&metrics, "tidegauge_commit_call_duration_seconds", &labels)?;
+            Some(format!("{call} {:.1}", median * 1e3))
+        };
+        let calls: Vec<_> = ["begin", "send", "flush", "positions", "commit"].iter().filter_map(of_call).collect();
+        let median = median * 1e3;
+        say(&format!(
+            "{test}: {stage}: {count} transactions, median {median:.1} ms (limit 20 ms); of its calls: {}",
+            calls.join(", ")
+        ));
     }
 }
 
 /// The count and the median of a histogram, by linear interpolation in its bucket.
-fn median_of(metrics: &str, stage: &str) -> Option<(u64, f64)> {
+fn median_of(metrics: &str, name: &str, labels: &[(&str, &str)]) -> Option<(u64, f64)> {
     let label = |line: &str, name: &str| {
         let (_, rest) = line.split_once(&format!("{name}=\""))?;
         Some(rest.split_once('"')?.0.to_owned())
     };
     let mut buckets: Vec<(f64, u64)> = metrics
         .lines()
-        .filter(|line| line.starts_with("tidegauge_commit_duration_seconds_bucket"))
-        .filter(|line| label(line, "stage").as_deref() == Some(stage))
+        .filter(|line| line.starts_with(&format!("{name}_bucket{{")))
+        .filter(|line| labels.iter().all(|(name, value)| label(line, name).as_deref() == Some(*value)))
         .filter_map(|line| {
             let edge = match label(line, "le")?.as_str() {
                 "+Inf" => f64::INFINITY,
@@ -267,7 +279,8 @@ tidegauge_commit_duration_seconds_bucket{stage=\"decide\",le=\"0.01\"} 50
 tidegauge_commit_duration_seconds_bucket{stage=\"decide\",le=\"+Inf\"} 60
 tidegauge_commit_duration_seconds_bucket{stage=\"aggregate\",le=\"+Inf\"} 0
 ";
-    let (count, median) = median_of(metrics, "decide").expect("a median");
+    let (count, median) =
+        median_of(metrics, "tidegauge_commit_duration_seconds", &[("stage", "decide")]).expect("a median");
     assert!(count == 60 && (median - 0.0075).abs() < 1e-12, "{count} {median}");
-    assert_eq!(median_of(metrics, "aggregate"), None);
+    assert_eq!(median_of(metrics, "tidegauge_commit_duration_seconds", &[("stage", "aggregate")]), None);
 }

@@ -7,6 +7,7 @@ use super::{RunReport, STOPPING};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
 use crate::health::{ControlStatus, Health};
+use crate::metrics::Rows;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -337,7 +338,22 @@ impl Shared {
 
     /// Adds to the report of the run.
     pub(super) fn count(&self, add: impl FnOnce(&mut RunReport)) {
-        add(&mut self.state().report);
+        let (before, now) = {
+            let mut state = self.state();
+            let before = state.report;
+            add(&mut state.report);
+            (before, state.report)
+        };
+        let rows = Rows {
+            samples: now.records - before.records,
+            late_samples: now.too_late - before.too_late,
+            dead_letters: now.dead_letters - before.dead_letters,
+            foreign_records: now.foreign - before.foreign,
+            windows: now.windows - before.windows,
+            decisions: now.decisions - before.decisions,
+            alerts: now.alerts - before.alerts,
+        };
+        rows.count();
     }
 
     /// How long a commit took.
