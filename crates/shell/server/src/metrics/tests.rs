@@ -24,7 +24,7 @@ fn names_follow_the_conventions_of_prometheus() {
 
 #[test]
 fn m2_labels_come_from_bounded_sets() {
-    let bounded = ["version", "stage", "worker", "topic", "partition", "outcome", "kind"];
+    let bounded = ["version", "stage", "worker", "topic", "partition", "outcome", "kind", "call"];
     let of_agents = ["workspace", "agent", "signal", "action", "reason", "rule", "severity"];
     for metric in TABLE {
         let labels = if metric.name.starts_with("tidegauge_agent_") { &of_agents[..] } else { &bounded[..] };
@@ -118,7 +118,7 @@ const GROUPS: [Group; 3] = [
         "What is now, read at the moment of the question. `stage` is `aggregate` or `decide`.",
         |metric| metric.kind == Gauge,
     ),
-    ("Work done", "Counted at commits, so that what is committed later is not missing and not there twice.", |_| true),
+    ("Work done", "Counted since the process began.", |_| true),
 ];
 
 fn reference() -> String {
