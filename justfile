@@ -44,6 +44,10 @@ check-secure *options:
 parts:
     scripts/parts/kubernetes install
 
+# The dashboards against Grafana's own types; needs Node and npm
+dashboards:
+    scripts/dashboards
+
 # Engines side by side on the same topic: just bench --records 500000 floor tidegauge
 bench *arguments="floor tidegauge":
     bench/run {{ arguments }}
@@ -71,7 +75,7 @@ deny:
 
 # The crates' own documentation, private items included, warnings denied
 doc *options:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked {{ options }}
+    RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items --locked {{ options }}
 
 # Links, anchors, pages and marks of the documentation; with --run its commands too, by the built binary
 docs *options:

@@ -3,6 +3,7 @@
 #
 #   require_build    compiler, cmake, libraries      installs what is missing on Debian and Ubuntu, or ends with a hint
 #   require_rust     cargo and rustc, new enough     never installs: a toolchain is the user's choice
+#   require_terminal tmux, which tests drive         installs likewise; returns 1 where it cannot
 #   require_broker   Java, and Maven for its jars    installs likewise; returns 1 where it cannot, so that tests can be skipped
 #   require_examples what the examples and the commands of the documentation use; likewise
 
@@ -51,6 +52,10 @@ require_examples() {
     has "$program" || { say "The examples need $program. Debian, Ubuntu: sudo apt-get install jq kcat procps python3-venv xxd"; return 1; }
   done
   "$root/scripts/python-env" make >/dev/null
+}
+
+require_terminal() {
+  has tmux || install tmux
 }
 
 require_rust() {

@@ -23,9 +23,11 @@ mod instance;
 mod position;
 mod restore;
 mod summary;
+mod watch;
 
 pub use control::{Control, ControlDifference};
 pub use position::{DeciderPosition, PositionError};
+pub use watch::Seen;
 
 pub(crate) use control::TargetControl;
 pub(crate) use instance::InstanceState as KeptInstance;
@@ -148,6 +150,8 @@ pub struct Decider {
     said: Option<(i64, Option<EventTime>)>,
     bases: Bases,
     counts: DeciderCounts,
+    /// For whoever watches.
+    seen: Option<Vec<Seen>>,
 }
 
 /// Source, sequence, chunk: the order in which partials of a pane merge.
@@ -198,6 +202,7 @@ impl Decider {
             said: None,
             bases: Bases::default(),
             counts: DeciderCounts::default(),
+            seen: None,
             config,
         };
         decider.find_windows();
@@ -409,7 +414,7 @@ impl Decider {
                 let with_instances = rule.instance || self.control.watches_instances(rule.spec);
                 let windows = view.summaries(sources_ratio, with_instances);
                 self.counts.windows += windows.emit(rule, out);
-                let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, out);
+                let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, out, self.seen.as_mut());
                 self.counts.decisions += decisions;
                 self.counts.alerts += alerts;
             }

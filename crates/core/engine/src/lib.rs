@@ -25,7 +25,7 @@ pub mod state;
 pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint};
 pub use decider::{
     Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, LatePartial,
-    PositionError, WindowRule,
+    PositionError, Seen, WindowRule,
 };
 pub use journal::{ControlChange, ControlKind, JournalRecord, Mark, Partial, PartialRow, SourceRecord};
 pub use state::Checkpoint;

@@ -16,6 +16,7 @@ pub mod decision;
 pub mod id;
 pub mod metric;
 pub mod sample;
+pub mod scaling;
 pub mod time;
 pub mod window;
 
@@ -24,6 +25,7 @@ pub use decision::{Action, Constraint, Decision, Mode, ReasonCode, SignalReading
 pub use id::{AgentId, Domain, InstanceId, Region, Target, WorkspaceId};
 pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind};
 pub use sample::{InstanceState, Position, SampleBatch};
+pub use scaling::{ScalingAction, ScalingEvent, ScalingState};
 pub use time::{EventTime, TimeRange};
 pub use window::{
     Completeness, DistributionSummary, GaugeSummary, Level, ResourceSaturation, WindowKind, WindowSpec, WindowSummary,

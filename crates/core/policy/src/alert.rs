@@ -56,6 +56,11 @@ impl AlertBook {
         self.alerts.values().filter(|alert| alert.is_firing).count()
     }
 
+    /// The rules of the alerts that fire, once for each alert.
+    pub fn firing_rules(&self) -> impl Iterator<Item = &str> {
+        self.alerts.values().filter(|alert| alert.is_firing).map(|alert| alert.rule.as_str())
+    }
+
     /// Alerts that are pending or fire.
     #[must_use]
     pub fn len(&self) -> usize {

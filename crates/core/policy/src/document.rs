@@ -218,19 +218,31 @@ fn first_line(rendered: &str) -> String {
     line.rfind(" at line ").map_or(line, |at| &line[..at]).to_owned()
 }
 
-/// Where the value at `path` stands, or the nearest that holds it.
-fn place_of(text: &str, path: &str) -> Option<Place> {
+/// Where the value at `path` stands in a text of one document, or the nearest that holds it.
+#[must_use]
+pub fn place_of(text: &str, path: &str) -> Option<Place> {
     let root: Node = serde_saphyr::from_str(text).ok()?;
-    let mut node = &root;
-    for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {
-        let step = step.trim_end_matches(']');
-        match node.0.value.0.iter().find(|(key, _)| key == step) {
-            Some((_, child)) => node = child,
-            None => break,
-        }
+    let (mut node, mut rest) = (&root, path);
+    loop {
+        rest = rest.trim_start_matches(['.', '[', ']']);
+        // A key may have dots of its own: the longest that fits is meant.
+        let fits = |key: &str| {
+            let after = rest.strip_prefix(key);
+            !key.is_empty() && after.is_some_and(|after| after.is_empty() || after.starts_with(['.', '[', ']']))
+        };
+        let children = node.0.value.0.iter();
+        let Some((key, child)) = children.filter(|(key, _)| fits(key)).max_by_key(|(key, _)| key.len()) else { break };
+        (node, rest) = (child, &rest[key.len()..]);
     }
     let at = &node.0.referenced;
     (at.line() > 0).then(|| Place { line: at.line(), column: at.column() })
+}
+
+/// Where a text stops being YAML; `None` if it does not.
+#[must_use]
+pub fn syntax_place(text: &str) -> Option<Place> {
+    let error = serde_saphyr::from_str::<serde::de::IgnoredAny>(text).err()?;
+    error.location().map(|at| Place { line: at.line(), column: at.column() }).filter(|place| place.line > 0)
 }
 
 /// A value of which only the place is kept, and of what it holds the keys; list items are keyed by their number.

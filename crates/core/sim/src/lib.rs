@@ -12,12 +12,16 @@
 //! window from scratch; it shares no code with the engine but the journal's format. What the two do for the machines,
 //! the cluster does for delivery: the commit state machine, restores, and the rules that hold them together.
 //!
+//! The fleets of scenarios are rows that are known beforehand. A [`plant`] is a fleet that answers: it is scaled by what
+//! is decided about it.
+//!
 //! - **S1** Equal seeds, equal bytes.
 //! - **S2** The invariants of the engine hold after every step ([`drive::Drive::check`]).
 
 pub mod cluster;
 pub mod drive;
 pub mod kafka;
+pub mod plant;
 pub mod reference;
 pub mod rng;
 pub mod sabotage;
@@ -27,6 +31,7 @@ pub mod workers;
 
 pub use cluster::{Cluster, Weather};
 pub use drive::Drive;
+pub use plant::{Fleet, FleetSpec};
 pub use reference::Reference;
 pub use rng::Rng;
 pub use scenario::{Row, Scenario};

@@ -1,6 +1,6 @@
 //! Seeded simulations of both machines against the naive reference.
 //!
-//! A failing seed replays: `TIDEGAUGE_SIM_SEED=17 cargo test --release -p tidegauge-sim --test simulations`.
+//! A failing seed replays: `TIDEGAUGE_SIM_SEED=17 cargo test --release --workspace --test simulations`.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a test takes a seed and tells what it saw")]
 

@@ -1,4 +1,4 @@
-//! What a record costs from its bytes to a batch, `finish` included: `cargo bench -p tidegauge-wire --bench decode`.
+//! What a record costs from its bytes to a batch, `finish` included: `cargo bench --workspace --bench decode`.
 //!
 //! 10,000 instances of 500 agents, 8 values a record; batches of 10,000 records.
 

@@ -1,4 +1,4 @@
-//! What an output costs to encode and to read back: `cargo bench -p tidegauge-wire --bench encode`.
+//! What an output costs to encode and to read back: `cargo bench --workspace --bench encode`.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::collections::BTreeMap;

@@ -5,11 +5,12 @@ mod common;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use common::outputs::{alert, decision, window};
+use common::outputs::{alert, decision, scaling_event, window};
 use proptest::prelude::*;
 use std::fmt::Debug;
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Decision, EventTime, Mode, ReasonCode, Severity, WindowSummary,
+    Action, AlertState, AlertTransition, Decision, EventTime, Mode, ReasonCode, ScalingAction, ScalingEvent,
+    ScalingState, Severity, WindowSummary,
 };
 use tidegauge_wire::{Encoding, Framing, Output, schema};
 
@@ -68,9 +69,11 @@ fn e2_e4_outputs_are_what_their_schemas_say_and_come_back() {
     round_trip(&window());
     round_trip(&decision());
     round_trip(&alert());
+    round_trip(&scaling_event());
     oracle(&window(), schema::WINDOW_SUMMARY);
     oracle(&decision(), schema::DECISION);
     oracle(&alert(), schema::ALERT);
+    oracle(&scaling_event(), schema::SCALING_EVENT);
 }
 
 #[test]
@@ -96,6 +99,24 @@ fn what_is_absent_is_null() {
     let bare = AlertTransition { instance: None, value: None, labels: [].into(), ..alert() };
     round_trip(&bare);
     oracle(&bare, schema::ALERT);
+    let bare = ScalingEvent {
+        decision_id: None,
+        generation: None,
+        trigger_type: None,
+        trigger_metric: None,
+        trigger_value: None,
+        instances_before: None,
+        instances_after: None,
+        accepted_at: None,
+        started_at: None,
+        completed_at: None,
+        success: None,
+        error: None,
+        actuator: None,
+        ..scaling_event()
+    };
+    round_trip(&bare);
+    oracle(&bare, schema::SCALING_EVENT);
 }
 
 /// Symbol n + 1 is variant n, for every variant there is.
@@ -115,6 +136,14 @@ fn every_symbol_has_its_place() {
     }
     for state in tidegauge_model::InstanceState::ALL {
         oracle(&WindowSummary { state: Some(state), ..window() }, schema::WINDOW_SUMMARY);
+    }
+    use ScalingState::{Accepted, Applied, Expired, Failed, Partial, Rejected, Started, Superseded};
+    for state in [Accepted, Started, Applied, Partial, Failed, Expired, Superseded, Rejected] {
+        oracle(&ScalingEvent { state, ..scaling_event() }, schema::SCALING_EVENT);
+    }
+    use ScalingAction::{Rebalance, Resize, ScaleDown, ScaleUp};
+    for action in [ScaleUp, ScaleDown, Resize, Rebalance] {
+        oracle(&ScalingEvent { action, ..scaling_event() }, schema::SCALING_EVENT);
     }
     // Reasons are known by their names: the schema's list, read back as the model's.
     let schema: serde_json::Value = serde_json::from_str(schema::DECISION).expect("JSON");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use tidegauge_model::metric::BUILT_IN;
-use tidegauge_model::{AlertTransition, Decision, InstanceState, Metric, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, InstanceState, Metric, ScalingEvent, ScalingState, WindowSummary};
 use tidegauge_wire::evolve::{Compatibility, check, lost_fields};
 use tidegauge_wire::{Encoding, Framing, Output, SampleEncoder, SampleRow, schema};
 
@@ -220,6 +220,8 @@ fn i4_golden_bytes_of_every_release_are_still_read() {
         assert_eq!(bytes[..2], [0xC3, 0x01]);
         let datum = GenericDatumReader::builder(&writer).reader_schema(&reader).build().expect("schemas");
         let value = datum.read_value(&mut &bytes[10..]).expect("an event");
+        let event = ScalingEvent::decode(bytes).expect("an event");
+        assert_eq!((event.id.as_str(), event.state, event.success), ("e-1", ScalingState::Applied, Some(true)));
         serde_json::to_value(apache_avro::from_value::<Value>(&value).expect("plain values")).expect("JSON")
     });
 }

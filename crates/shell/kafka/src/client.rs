@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use crate::startup::{Cluster, Unavailable, wait_for_broker};
+pub use crate::startup::{Cluster, Unavailable, Why, wait_for_broker};
 
 /// How to reach the brokers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,12 +5,9 @@ use crate::log::{ClientLog, LogContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::time::{Duration, Instant};
 
-/// No broker answered in time.
+/// No broker answered in time, or none let us in.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error(
-    "no Kafka broker answered at {bootstrap} within {waited:?} ({problem}); check kafka.bootstrap and \
-     kafka.security, or raise kafka.startup_timeout"
-)]
+#[error("{} at {bootstrap} within {waited:?} ({problem}); {}", why(.problem).told(), why(.problem).advice())]
 pub struct Unavailable {
     /// Where it was tried.
     pub bootstrap: String,
@@ -18,6 +15,55 @@ pub struct Unavailable {
     pub waited: Duration,
     /// The last thing that went wrong.
     pub problem: String,
+}
+
+/// Why there is no connection, as far as the client's words tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nobody answered, or not in Kafka's protocol.
+    NoAnswer,
+    /// The broker refused user or password, or how they were proved.
+    Login,
+    /// One side did not accept the other's certificate.
+    Certificate,
+}
+
+impl Why {
+    const fn told(self) -> &'static str {
+        match self {
+            Self::NoAnswer => "no Kafka broker answered",
+            Self::Login => "no Kafka broker took user and password",
+            Self::Certificate => "no Kafka broker could be connected to with these certificates",
+        }
+    }
+
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::NoAnswer => "check kafka.bootstrap and kafka.security, or raise kafka.startup_timeout",
+            Self::Login | Self::Certificate => "check kafka.security",
+        }
+    }
+}
+
+impl Unavailable {
+    /// Why.
+    #[must_use]
+    pub fn why(&self) -> Why {
+        why(&self.problem)
+    }
+}
+
+/// librdkafka tells all of these as a failed transport; its words differ.
+fn why(problem: &str) -> Why {
+    let problem = problem.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| problem.contains(word));
+    if says(&["sasl authentication", "authentication fail", "saslauthentication", "unsupported sasl mechanism"]) {
+        Why::Login
+    } else if says(&["certificate", "tls alert", "ssl alert"]) {
+        Why::Certificate
+    } else {
+        Why::NoAnswer
+    }
 }
 
 /// A cluster that answered.
@@ -29,15 +75,19 @@ pub struct Cluster {
     pub brokers: usize,
 }
 
-/// Asks for the cluster until a broker answers or `timeout` has passed, and says so in the log at each try.
+/// Asks for the cluster until a broker answers or `timeout` has passed, and says so in the log at each try. A broker that
+/// answers and refuses is asked for [`REFUSED`] only: users and certificates may come a moment after it, not later.
 ///
 /// # Errors
 ///
 /// [`Unavailable`] with the last thing that went wrong.
 pub fn wait_for_broker(connection: &Connection, timeout: Duration) -> Result<Cluster, Unavailable> {
     let start = Instant::now();
-    let unavailable =
-        |problem: String| Unavailable { bootstrap: connection.bootstrap.clone(), waited: timeout, problem };
+    let mut refused_since: Option<Instant> = None;
+    let unavailable = |problem: String| {
+        let waited = Duration::from_secs_f64((start.elapsed().as_secs_f64() * 10.0).round() / 10.0).min(timeout);
+        Unavailable { bootstrap: connection.bootstrap.clone(), waited, problem }
+    };
     // A consumer, since its `poll` hands over what went wrong in the background. Silent, since it is told below.
     let context = LogContext { log: ClientLog::silent() };
     let consumer: BaseConsumer<LogContext> =
@@ -52,11 +102,21 @@ pub fn wait_for_broker(connection: &Connection, timeout: Duration) -> Result<Clu
             Err(error) => background_problem(&consumer).unwrap_or_else(|| error.to_string()),
         };
         let left = timeout.saturating_sub(start.elapsed());
-        if left.is_zero() {
+        let refused = match why(&problem) {
+            Why::NoAnswer => None,
+            Why::Login | Why::Certificate => Some(*refused_since.get_or_insert_with(Instant::now)),
+        };
+        if left.is_zero() || refused.is_some_and(|since| since.elapsed() >= REFUSED) {
             return Err(unavailable(problem));
         }
-        let (bootstrap, seconds) = (&connection.bootstrap, left.as_secs().max(1));
-        tracing::warn!(bootstrap, "no Kafka broker answers yet ({problem}); trying for another {seconds} s");
+        refused_since = refused;
+        let left_to_us = refused.map_or(left, |since| REFUSED.saturating_sub(since.elapsed()).min(left));
+        let (bootstrap, seconds) = (&connection.bootstrap, left_to_us.as_secs().max(1));
+        let told = match why(&problem) {
+            Why::NoAnswer => "no Kafka broker answers yet",
+            refused => refused.told(),
+        };
+        tracing::warn!(bootstrap, "{told} ({problem}); trying for another {seconds} s");
         std::thread::sleep(left.min(PAUSE));
     }
 }
@@ -65,6 +125,8 @@ pub fn wait_for_broker(connection: &Connection, timeout: Duration) -> Result<Clu
 const LONGEST_TRY: Duration = Duration::from_secs(1);
 const SHORTEST_TRY: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(500);
+/// A broker that has refused us for so long will go on doing so.
+const REFUSED: Duration = Duration::from_secs(3);
 
 /// The last thing that went wrong in the background, in librdkafka's words: more than that nobody answered.
 fn background_problem(consumer: &BaseConsumer<LogContext>) -> Option<String> {
@@ -77,6 +139,19 @@ mod tests {
     use super::*;
     use crate::client::Security;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn what_the_client_says_tells_refusals_from_silence() {
+        let cases = [
+            ("h:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused", Why::NoAnswer),
+            ("Local: Broker transport failure", Why::NoAnswer),
+            ("h:1: SASL authentication error: Authentication failed during authentication due to …", Why::Login),
+            ("h:1: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: …", Why::Certificate),
+        ];
+        for (problem, want) in cases {
+            assert_eq!(why(problem), want, "{problem}");
+        }
+    }
 
     #[test]
     fn k3_a_broker_that_is_away_is_an_error_after_the_stated_time() {

@@ -3,9 +3,9 @@
 mod args;
 
 pub use args::{
-    EnsureArgs, From, GenerateCommand, KeyField, Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed,
-    StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailOutput, TailWhat, TelemetryArgs,
-    TelemetryFormat, TopicsCommand, ValidateArgs,
+    CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, KeyField,
+    ManArgs, Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed, StateCommand, StateResetArgs,
+    StateShowArgs, StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// Reads fleet telemetry from Kafka, keeps windows, and publishes scaling decisions and alerts.
 #[derive(Debug, Parser)]
-#[command(name = "tidegauge", version, about, after_help = EXAMPLES)]
+#[command(name = "tidegauge", version, after_help = EXAMPLES)]
 #[command(max_term_width = 110, disable_help_subcommand = true)]
 pub struct Cli {
     /// Where the configuration comes from.
@@ -32,8 +32,8 @@ Examples:
   tidegauge run                                    # read, decide, publish
   tidegauge tail decisions --follow                # what was decided
 
-Exit codes: 0 done, 1 a verification failed, 64 wrong usage, 65 wrong data, 66 input missing, 69 no broker or registry,
-70 internal error, 78 wrong configuration.";
+Exit codes: 0 done, 1 a verification failed, 64 wrong usage, 65 wrong data, 66 input missing,
+69 no broker or registry, 70 internal error, 78 wrong configuration, 130 a check was interrupted.";
 
 /// Options of every command.
 #[derive(Args, Debug)]
@@ -60,6 +60,8 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch it decide: a made-up fleet, a broker and an actuator, all in this process
+    Demo(DemoArgs),
     /// Read telemetry, keep windows, publish decisions and alerts
     Run(RunArgs),
     /// Check the configuration and the policies, and with --online what is on the broker
@@ -69,6 +71,9 @@ pub enum Command {
     /// Show what is kept of each shuffle partition for a restart, or give one a fresh start
     #[command(subcommand, after_help = "Examples:\n  tidegauge state show")]
     State(StateCommand),
+    /// Show every setting in effect, and where it comes from
+    #[command(subcommand, after_help = "Examples:\n  tidegauge config show --origin")]
+    Config(ConfigCommand),
     /// Create the topics that are missing
     #[command(subcommand, after_help = "Examples:\n  tidegauge topics ensure --dry-run")]
     Topics(TopicsCommand),
@@ -81,6 +86,12 @@ pub enum Command {
     Tail(TailArgs),
     /// Compute again what was decided, and compare it with what was recorded
     Replay(ReplayArgs),
+    /// Say what a code of an error message means, and what to do
+    Explain(ExplainArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print or write man pages
+    Man(ManArgs),
 }
 
 impl Cli {

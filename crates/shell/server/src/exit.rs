@@ -2,9 +2,11 @@
 //! did not pass.
 
 use crate::config::ConfigError;
+use crate::diagnostic::ProblemKind;
+use crate::terminal::{self, Tone, toned};
 use std::process::ExitCode;
 use tidegauge_kafka::admin::AdminError;
-use tidegauge_kafka::client::Unavailable;
+use tidegauge_kafka::client::{Unavailable, Why};
 
 /// What an exit code means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Code {
     Internal = 70,
     /// The configuration or a policy is wrong.
     Config = 78,
+    /// Ctrl-C before a check was done: it neither passed nor failed.
+    Interrupted = 130,
 }
 
 /// An error that says with which code to exit.
@@ -34,13 +38,21 @@ pub struct Failure {
     pub code: Code,
     /// What happened.
     pub message: String,
+    /// What kind of thing it was, where that has a code of its own.
+    pub kind: Option<ProblemKind>,
 }
 
 impl Failure {
     /// An error with that code.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), kind: None }
+    }
+
+    /// The same, of that kind.
+    #[must_use]
+    pub fn of_kind(self, kind: ProblemKind) -> Self {
+        Self { kind: Some(kind), ..self }
     }
 }
 
@@ -68,13 +80,40 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     io.into_iter().any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
+/// What kind of thing went wrong, where that has a code of its own and was not told already.
+fn kind_of(error: &anyhow::Error) -> Option<ProblemKind> {
+    error.chain().find_map(|cause| {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return failure.kind;
+        }
+        cause.downcast_ref::<Unavailable>().map(|unavailable| match unavailable.why() {
+            Why::NoAnswer => ProblemKind::NoBroker,
+            Why::Login => ProblemKind::LoginRefused,
+            Why::Certificate => ProblemKind::CertificateRefused,
+        })
+    })
+}
+
+/// The error with its causes, its code, and what to do about it.
+fn told(error: &anyhow::Error, colours: bool) -> String {
+    let config = error.chain().find_map(|cause| cause.downcast_ref::<ConfigError>());
+    match (config, kind_of(error)) {
+        (Some(config), _) => config.render(colours),
+        (None, Some(kind)) => {
+            format!("{error:#} [{kind}]\n  = {} {}\n", toned("help:", Tone::Good, colours), kind.help())
+        }
+        (None, None) => format!("{error:#}\n"),
+    }
+}
+
 /// Prints the error with its causes, and gives the code to exit with.
 #[must_use]
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("tidegauge: {error:#}");
+    let colours = terminal::has_colours_on(&std::io::stderr());
+    eprint!("{} {}", toned("tidegauge:", Tone::Bad, colours), told(error, colours));
     ExitCode::from(code_of(error) as u8)
 }
 

@@ -26,6 +26,7 @@ pub use state::ControlStatus;
 pub use status::{PartitionStatus, Status, WorkerStatus};
 
 use crate::metrics;
+use crate::results::Results;
 use state::{Phase, State, WorkerKey, WorkerState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -52,13 +53,29 @@ pub struct Progress {
 #[derive(Clone, Debug)]
 pub struct Health {
     shared: Arc<Mutex<State>>,
+    results: Results,
 }
+
+/// So many targets are shown unless [`Health::showing`] says otherwise.
+const MAX_TARGETS: usize = 1_000;
 
 impl Health {
     /// For stages by name (`aggregate`, `decide`), each with its number of workers.
     #[must_use]
     pub fn new(stages: &[(&'static str, usize)]) -> Self {
-        Self { shared: Arc::new(Mutex::new(State::new(stages, Instant::now()))) }
+        Self { shared: Arc::new(Mutex::new(State::new(stages, Instant::now()))), results: Results::new(MAX_TARGETS) }
+    }
+
+    /// With results of at most so many targets among the gauges.
+    #[must_use]
+    pub fn showing(self, max_targets: usize) -> Self {
+        Self { results: Results::new(max_targets), ..self }
+    }
+
+    /// Where results of targets are told.
+    #[must_use]
+    pub const fn results(&self) -> &Results {
+        &self.results
     }
 
     /// Where a worker says how it is doing.
@@ -116,7 +133,7 @@ impl Health {
     /// The gauges, as Prometheus reads them.
     #[must_use]
     pub fn gauges(&self) -> String {
-        gauges::text(&self.status())
+        gauges::text(&self.status(), self.results.readings(wall_clock()))
     }
 
     /// Makes the counters of every stage begin at 0, once there is a recorder.

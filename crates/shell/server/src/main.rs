@@ -4,7 +4,7 @@ use clap::Parser;
 use std::process::ExitCode;
 use tidegauge::cli::{Cli, Command};
 use tidegauge::config::Config;
-use tidegauge::{commands, exit, live, telemetry};
+use tidegauge::{commands, demo, exit, live, telemetry};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -18,10 +18,19 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    if let Command::Generate(what) = &cli.command {
-        return commands::generate::run(what); // needs neither a configuration nor a broker
+    if let Command::Demo(args) = &cli.command {
+        return demo::run(args, cli.global.log_level.as_deref()); // brings its own
     }
     let layers = cli.layers();
+    // These need neither a checked configuration nor a broker.
+    match &cli.command {
+        Command::Generate(what) => return commands::generate::run(what),
+        Command::Config(command) => return commands::config::run(&layers, command),
+        Command::Explain(args) => return commands::explain::run(args),
+        Command::Completions(args) => return commands::install::completions(args),
+        Command::Man(args) => return commands::install::man(args),
+        _ => {}
+    }
     let config = Config::load(&layers)?;
     telemetry::init(config.log, cli.quietest_level(config.log.level))?;
     match cli.command {
@@ -33,6 +42,13 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Produce(args) => commands::produce::run(&config, &args),
         Command::Tail(args) => commands::tail::run(&config, &args),
         Command::Replay(args) => commands::replay::run(&config, &args),
-        Command::Generate(_) => unreachable!("handled above"),
+        Command::Demo(_)
+        | Command::Generate(_)
+        | Command::Config(_)
+        | Command::Explain(_)
+        | Command::Completions(_)
+        | Command::Man(_) => {
+            unreachable!("handled above")
+        }
     }
 }

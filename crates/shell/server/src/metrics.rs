@@ -3,15 +3,16 @@
 //! ```text
 //!  workers ─► counters, histograms ─► recorder ─┐
 //!                                               ├─► text of /metrics
-//!  Health ──► gauges, read when asked ──────────┘
+//!  Health, Results ─► gauges, read when asked ──┘
 //! ```
 //!
 //! What happens is counted when it happens. What *is* (lag, delays, ages) is read from [`Health`](crate::health::Health)
-//! at the moment of the question: a delay grows while a worker says nothing, and a partition that moved away leaves no
-//! series behind, which a gauge that somebody has to set would do.
+//! and [`Results`](crate::results::Results) at the moment of the question: a delay grows while a worker says nothing, and
+//! a partition that moved away leaves no series behind, which a gauge that somebody has to set would do.
 //!
 //! - **M1** A metric is used by its constant from the table, so what is not described cannot be published.
-//! - **M2** Labels come from bounded sets: stages, outcomes, topics and partitions; never targets or texts.
+//! - **M2** Labels come from bounded sets: stages, outcomes, topics, partitions, names of signals and rules. Agents have
+//!   series behind a cap (`metrics.max_targets`); instances and texts never do.
 
 mod text;
 
@@ -82,6 +83,40 @@ table! {
     MEMORY = Gauge, "tidegauge_memory_bytes", [], "Resident memory of the process.";
     MEMORY_LIMIT = Gauge, "tidegauge_memory_limit_bytes", [], "Memory from which partitions are paused.";
 
+    AGENT_LOAD = Gauge, "tidegauge_agent_load_requests_per_second", ["workspace", "agent"],
+        "Requests offered in the last window that has samples: counted, else the instances' mean times those ready.";
+    AGENT_P95 = Gauge, "tidegauge_agent_response_time_p95_seconds", ["workspace", "agent"],
+        "95th percentile of response times in the last window that has samples.";
+    AGENT_UTILIZATION = Gauge, "tidegauge_agent_utilization_ratio", ["workspace", "agent", "signal"],
+        "Measured value of each utilization that the live policy watches.";
+    AGENT_OBJECTIVE = Gauge, "tidegauge_agent_utilization_objective_ratio", ["workspace", "agent", "signal"],
+        "What the live policy wants each of these utilizations to be.";
+    AGENT_SIGNAL = Gauge, "tidegauge_agent_signal_load_ratio", ["workspace", "agent", "signal"],
+        "Measured value of each signal of the live policy, over the wanted one: 1 is as wanted.";
+    AGENT_READY = Gauge, "tidegauge_agent_ready_instances", ["workspace", "agent"],
+        "Instances ready at the end of the last window that has samples: the decision's current.";
+    AGENT_PRESENT = Gauge, "tidegauge_agent_present_instances", ["workspace", "agent"],
+        "Instances at the end of that window, the ones that are starting or draining included.";
+    AGENT_DESIRED = Gauge, "tidegauge_agent_desired_instances", ["workspace", "agent"],
+        "Instances that the live policy asks for.";
+    AGENT_MIN = Gauge, "tidegauge_agent_min_instances", ["workspace", "agent"],
+        "Least instances that the live policy allows.";
+    AGENT_MAX = Gauge, "tidegauge_agent_max_instances", ["workspace", "agent"],
+        "Most instances that the live policy allows.";
+    AGENT_DECISION = Gauge, "tidegauge_agent_decision_info", ["workspace", "agent", "action", "reason"],
+        "Always 1; what the decision as of the last window says, and the rule that bound it last, else its first reason.";
+    AGENT_COMPLETENESS = Gauge, "tidegauge_agent_completeness_ratio", ["workspace", "agent"],
+        "Share of what should have reported in the last window and did.";
+    AGENT_WINDOW_AGE = Gauge, "tidegauge_agent_window_age_seconds", ["workspace", "agent"],
+        "Wall clock less the end of the last window that has samples.";
+    AGENT_ALERTS = Gauge, "tidegauge_agent_firing_alerts", ["workspace", "agent", "rule", "severity"],
+        "Alerts that fire, of an agent or of its instances; absent where none does.";
+    METRICS_TARGETS = Gauge, "tidegauge_metrics_targets", [], "Targets of which this process has results.";
+    METRICS_DROPPED = Gauge, "tidegauge_metrics_dropped_targets", [],
+        "Targets beyond metrics.max_targets, which have no series of their own.";
+    METRICS_OVERFLOW = Counter, "tidegauge_metrics_overflow_total", [],
+        "Results that were not shown because their target is beyond metrics.max_targets.";
+
     COMMIT_DURATION = Histogram(COMMITS), "tidegauge_commit_duration_seconds", ["stage"],
         "Time from the begin of a commit to the broker's answer.";
     COMMIT_CALL_DURATION = Histogram(COMMITS), "tidegauge_commit_call_duration_seconds", ["stage", "call"],
@@ -139,6 +174,8 @@ pub struct Rows {
     pub late_samples: u64,
     /// Records that could not be read or used.
     pub dead_letters: u64,
+    /// Records of the journal that are none.
+    pub foreign_records: u64,
     /// Windows published.
     pub windows: u64,
     /// Decisions published.
@@ -148,11 +185,12 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Adds them to their counters. Meant for once a commit, not for once a row.
+    /// Adds them to their counters. Meant for once a second, not for once a row.
     pub fn count(self) {
         SAMPLES.count(&[], self.samples);
         LATE_SAMPLES.count(&[], self.late_samples);
         DEAD_LETTERS.count(&[], self.dead_letters);
+        FOREIGN_RECORDS.count(&[], self.foreign_records);
         WINDOWS.count(&[], self.windows);
         DECISIONS.count(&[], self.decisions);
         ALERTS.count(&[], self.alerts);
@@ -210,75 +248,4 @@ pub fn begin(stage: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn names_follow_the_conventions_of_prometheus() {
-        let units = ["_seconds", "_bytes", "_records", "_partitions", "_info", "tidegauge_ready"];
-        for metric in TABLE {
-            let name = metric.name;
-            let letters = |c: char| c.is_ascii_lowercase() || c == '_';
-            assert!(name.starts_with("tidegauge_") && name.chars().all(letters), "{name}");
-            assert!(metric.help.ends_with('.') && !metric.help.contains('\n'), "{name}: {}", metric.help);
-            assert_eq!(name.ends_with("_total"), metric.kind == Counter, "{name}: _total is for counters, all of them");
-            if metric.kind != Counter {
-                assert!(units.iter().any(|unit| name.ends_with(unit)), "{name} has no unit at its end");
-            }
-            if let Histogram(bounds) = metric.kind {
-                assert!(name.ends_with("_seconds") && bounds.is_sorted(), "{name}");
-            }
-        }
-        let names: BTreeSet<_> = TABLE.iter().map(|metric| metric.name).collect();
-        assert_eq!(names.len(), TABLE.len(), "a name is there once");
-    }
-
-    #[test]
-    fn m2_labels_come_from_bounded_sets() {
-        let bounded = ["version", "stage", "worker", "topic", "partition", "outcome", "kind"];
-        for metric in TABLE {
-            assert!(metric.labels.iter().all(|label| bounded.contains(label)), "{}: {:?}", metric.name, metric.labels);
-        }
-    }
-
-    /// M1, for what the compiler does not see: nobody writes the name of a metric but the table.
-    #[test]
-    fn m1_no_source_names_a_metric_beside_the_table() {
-        fn sources(folder: &std::path::Path, out: &mut Vec<std::path::PathBuf>) {
-            for entry in std::fs::read_dir(folder).expect("a folder of sources") {
-                let path = entry.expect("an entry").path();
-                if path.is_dir() {
-                    sources(&path, out);
-                } else {
-                    out.push(path);
-                }
-            }
-        }
-        let mut files = Vec::new();
-        sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
-        for file in files.iter().filter(|file| !file.ends_with("metrics.rs")) {
-            let text = std::fs::read_to_string(file).expect("a source");
-            for macro_name in ["counter!", "gauge!", "histogram!"] {
-                assert!(!text.contains(macro_name), "{} calls {macro_name}; use metrics::TABLE", file.display());
-            }
-        }
-    }
-
-    #[test]
-    fn the_rules_and_runbooks_name_only_metrics_that_are_there() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-        let mut files = vec![root.join("deploy/prometheus/alerts.yaml")];
-        let pages = std::fs::read_dir(root.join("docs/runbooks")).expect("the runbooks");
-        files.extend(pages.map(|page| page.expect("a page").path()));
-        for file in files {
-            let text = std::fs::read_to_string(&file).expect("a file of the repository");
-            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            for word in words.filter(|word| word.starts_with("tidegauge_")) {
-                let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
-                let is_known = |metric: &Metric| metric.name == word || metric.name == base;
-                assert!(TABLE.iter().any(is_known), "{} names {word}", file.display());
-            }
-        }
-    }
-}
+mod tests;

@@ -3,11 +3,17 @@
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::exit::{Code, Failure};
+use crate::terminal::has_colours_on;
+use anyhow::Context as _;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// The environment variable that has precedence over `log.level`.
 pub const VARIABLE: &str = "TIDEGAUGE_LOG";
+
+/// Of a consumer that its reader has closed, the client complains on dropping it that it is closed.
+const QUIET: &str = "rdkafka::consumer::base_consumer=off";
 
 /// Starts logging, once in the process's life.
 ///
@@ -15,17 +21,32 @@ pub const VARIABLE: &str = "TIDEGAUGE_LOG";
 ///
 /// [`Failure`] with [`Code::Config`] if [`VARIABLE`] is set to something that is no filter.
 pub fn init(config: LogConfig, level: LogLevel) -> anyhow::Result<()> {
-    let filter = filter(std::env::var(VARIABLE).ok().as_deref(), level)?;
+    init_to(config, level, std::io::stderr)
+}
+
+/// [`init`] with another place for lines: one that has them on standard error in the end.
+///
+/// # Errors
+///
+/// As [`init`].
+pub fn init_to<W>(config: LogConfig, level: LogLevel, to: W) -> anyhow::Result<()>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let variable = std::env::var(VARIABLE).ok();
+    let mut filter = filter(variable.as_deref(), level)?;
+    if !variable.is_some_and(|asked| asked.contains("rdkafka")) {
+        filter = filter.add_directive(QUIET.parse().context("a directive")?);
+    }
     let terminal = std::io::stderr().is_terminal();
     let human = match config.format {
         LogFormat::Auto => terminal,
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to);
     if human {
-        let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        builder.with_ansi(colours).init();
+        builder.with_ansi(has_colours_on(&std::io::stderr())).init();
     } else {
         builder.json().flatten_event(true).init();
     }

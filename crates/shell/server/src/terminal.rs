@@ -1,7 +1,9 @@
 //! What people see on a terminal: tables and a little colour.
 
+use indicatif::{ProgressBar, ProgressStyle};
 use std::borrow::Cow;
 use std::io::IsTerminal;
+use std::time::Duration;
 
 /// What a cell says, beyond its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +20,25 @@ pub enum Tone {
     Faint,
 }
 
-/// Whether to use colours on standard output: a terminal, and `NO_COLOR` (<https://no-color.org>) not set.
+/// Whether to use colours on standard output.
 #[must_use]
 pub fn has_colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    has_colours_on(&std::io::stdout())
+}
+
+/// Whether to use colours there: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
+#[must_use]
+pub fn has_colours_on(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A line that moves while something is waited for, on a terminal only; its message says for what.
+#[must_use]
+pub fn waiting(message: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg}").expect("the template is right");
+    let line = ProgressBar::new_spinner().with_style(style).with_message(message);
+    line.enable_steady_tick(Duration::from_millis(100));
+    line
 }
 
 /// `text` in the colour of `tone`, if `colours`.

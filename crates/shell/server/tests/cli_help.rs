@@ -9,9 +9,12 @@ use std::path::Path;
 fn every_command_has_help_with_an_example() {
     let commands: &[&[&str]] = &[
         &[],
+        &["demo"],
         &["run"],
         &["validate"],
         &["status"],
+        &["config"],
+        &["config", "show"],
         &["topics"],
         &["topics", "ensure"],
         &["generate"],
@@ -24,6 +27,9 @@ fn every_command_has_help_with_an_example() {
         &["state"],
         &["state", "show"],
         &["state", "reset"],
+        &["explain"],
+        &["completions"],
+        &["man"],
     ];
     for command in commands {
         let outcome = tidegauge(Path::new("."), &[command, &["--help"][..]].concat(), &[]);
@@ -41,5 +47,21 @@ fn no_command_is_forgotten() {
     let listed =
         outcome.stdout.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names: Vec<_> = listed.filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["run", "validate", "status", "state", "topics", "generate", "produce", "tail", "replay"]);
+    let known = [
+        "demo",
+        "run",
+        "validate",
+        "status",
+        "state",
+        "config",
+        "topics",
+        "generate",
+        "produce",
+        "tail",
+        "replay",
+        "explain",
+        "completions",
+        "man",
+    ];
+    assert_eq!(names, known);
 }

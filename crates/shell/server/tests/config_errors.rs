@@ -40,19 +40,19 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
         (
             "unknown key",
             "time: {pan: 10s}",
-            &["tidegauge.yaml: time.pan:", "unknown key", "nearest known key is time.pane"],
+            &["tidegauge.yaml:1:", "time.pan:", "unknown key", "nearest known key is time.pane"],
         ),
-        ("unknown section", "tyme: {pane: 10s}", &["tidegauge.yaml: tyme:", "nearest known key is time"]),
+        ("unknown section", "tyme: {pane: 10s}", &["tidegauge.yaml:1:", "tyme:", "nearest known key is time"]),
         (
             "key of another section",
             "idle_after: 5s",
-            &["tidegauge.yaml: idle_after:", "nearest known key is time.idle_after"],
+            &["tidegauge.yaml:1:", "idle_after:", "nearest known key is time.idle_after"],
         ),
         ("unknown key in a list", "windows: [{size: 1m, slyde: 10s}]", &["windows[0].slyde:", "windows.slide"]),
         (
             "no unit",
             "time: {pane: 10}",
-            &["tidegauge.yaml: time.pane:", "a duration with its unit", "10s", "found `10`"],
+            &["tidegauge.yaml:1:", "time.pane:", "a duration with its unit", "10s", "found `10`"],
         ),
         ("wrong unit", "time: {pane: 10 MiB}", &["time.pane:", "a duration with its unit", "found `10 MiB`"]),
         (
@@ -64,7 +64,7 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
         (
             "section where a value is",
             "cluster: {a: b}",
-            &["tidegauge.yaml: cluster:", "expected a text", "found a section"],
+            &["tidegauge.yaml:1:", "cluster:", "expected a text", "found a section"],
         ),
         ("value where a section is", "time: 5s", &["time:", "expected a section with keys pane"]),
         ("unknown word", "output: {format: xml}", &["output.format:", "one of avro, json", "found `xml`"]),
@@ -78,23 +78,27 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
             "windows: [{size: 45s}]",
             &["windows[0].size:", "multiple of time.pane, which is 10s"],
         ),
-        ("missing size", "windows: [{slide: 10s}]", &["tidegauge.yaml: windows[0].size:", "no default"]),
+        ("missing size", "windows: [{slide: 10s}]", &["tidegauge.yaml:1:", "windows[0].size:", "no default"]),
         (
             "skew below the pane",
             "time: {max_skew: 5s}",
-            &["tidegauge.yaml: time.max_skew:", "at least the pane of 10s", "found 5s"],
+            &["tidegauge.yaml:1:", "time.max_skew:", "at least the pane of 10s", "found 5s"],
         ),
         ("the same topic twice", "topics: {late: a, alerts: a}", &["topics.late:", "a is named twice"]),
         ("not a topic", "topics: {late: 'a b'}", &["topics.late:", "letters, digits"]),
         ("no port", "kafka: {bootstrap: [localhost]}", &["kafka.bootstrap:", "host:port", "`localhost`"]),
         ("a list that is a text", "kafka: {bootstrap: 'a:1'}", &["kafka.bootstrap:", "expected a list"]),
-        ("unknown delivery", "delivery: exactly_twice", &["tidegauge.yaml: delivery:", "exactly_once"]),
+        ("unknown delivery", "delivery: exactly_twice", &["tidegauge.yaml:1:", "delivery:", "exactly_once"]),
         (
             "too slow a commit",
             "workers: {commit_interval: 10s}",
-            &["tidegauge.yaml: workers.commit_interval:", "expected 10ms to 1s, found 10s"],
+            &["tidegauge.yaml:1:", "workers.commit_interval:", "expected 10ms to 1s, found 10s"],
         ),
-        ("too little memory", "workers: {memory_limit: 1 MiB}", &["tidegauge.yaml: workers.memory_limit:", "128 MiB"]),
+        (
+            "too little memory",
+            "workers: {memory_limit: 1 MiB}",
+            &["tidegauge.yaml:1:", "workers.memory_limit:", "128 MiB"],
+        ),
         ("user without sasl", "kafka: {security: {username: me}}", &["kafka.security.username:", "sasl", "plaintext"]),
         (
             "sasl without password",
@@ -120,13 +124,13 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
         (
             "missing mapping",
             "ingest: {mapping: m.yaml}",
-            &["tidegauge.yaml: ingest.mapping:", "expected a file", "m.yaml"],
+            &["tidegauge.yaml:1:", "ingest.mapping:", "expected a file", "m.yaml"],
         ),
-        ("wrong mapping", "ingest: {mapping: bad-map.yaml}", &["bad-map.yaml: fields", "agent_id"]),
+        ("wrong mapping", "ingest: {mapping: bad-map.yaml}", &["bad-map.yaml:1:", "fields", "agent_id"]),
         (
             "missing policy",
             "policies: {paths: [none.yaml]}",
-            &["tidegauge.yaml: policies.paths:", "expected a file", "none.yaml"],
+            &["tidegauge.yaml:1:", "policies.paths:", "expected a file", "none.yaml"],
         ),
         (
             "policy with an unknown key",
@@ -136,15 +140,15 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
         (
             "policy of another window",
             "policies: {paths: [other.yaml]}",
-            &["other.yaml: spec.window:", "1m sliding by 10s", "5m sliding by 1m"],
+            &["other.yaml:", "spec.window:", "1m sliding by 10s", "5m sliding by 1m"],
         ),
         (
             "two policies of a name",
             "policies: {paths: [mine.yaml, same.yaml]}",
-            &["same.yaml: metadata.name:", "mine.yaml has `mine` too"],
+            &["same.yaml:", "metadata.name:", "mine.yaml has `mine` too"],
         ),
-        ("rules that are a policy", "alerts: {path: mine.yaml}", &["mine.yaml: kind:", "expected AlertRules"]),
-        ("not YAML", "time: {pane: 10s", &["tidegauge.yaml: "]),
+        ("rules that are a policy", "alerts: {path: mine.yaml}", &["mine.yaml:", "kind:", "expected AlertRules"]),
+        ("not YAML", "time: {pane: 10s", &["tidegauge.yaml:1:"]),
         (
             "password in the clear",
             "kafka: {properties: {sasl.password: x}}",
@@ -190,7 +194,7 @@ fn layers_have_precedence_in_their_order_and_relative_paths_belong_to_the_file()
     let file = here.path().join("tidegauge.yaml").display().to_string();
     let elsewhere = tempfile::tempdir().expect("a temporary folder");
     // Of the file: windows of 1m by 20s, so the policy's 1m by 10s are not there; and it was found beside the file.
-    let needles = ["mine.yaml: spec.window:", "1m sliding by 20s"];
+    let needles = ["mine.yaml:", "spec.window:", "1m sliding by 20s"];
     check("the file's", elsewhere.path(), &["--config", &file], &[], &needles);
     let windows = ("TIDEGAUGE__WINDOWS", "[{size: 1m, slide: 10s}]");
     let needles = ["windows[0].slide:", "multiple of time.pane, which is 20s", "found 10s"];

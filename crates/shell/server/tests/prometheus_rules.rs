@@ -1,13 +1,12 @@
 //! Alerts on tidegauge itself: each has a runbook page and says where it is; what promtool says of the rules, and of the
 //! metrics that they rest on.
 
+mod support;
+
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
+use support::prometheus::{promtool, root};
 use tidegauge::health::{Health, Progress};
 use tidegauge::{http, metrics};
 use tidegauge_kafka::reader::TopicPartition;
@@ -33,10 +32,6 @@ struct Rule {
 struct Annotations {
     summary: String,
     runbook_url: String,
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
 fn read(path: &str) -> String {
@@ -66,26 +61,11 @@ fn every_alert_has_its_page_and_every_page_its_alert() {
     assert_eq!(pages.collect::<BTreeSet<_>>(), alerts);
 }
 
-/// `promtool` with arguments and standard input; what it says if it refuses. `false` if it is not installed.
-fn promtool(arguments: &[&str], input: &str) -> bool {
-    let mut command = Command::new("promtool");
-    command.args(arguments).current_dir(root().join("deploy/prometheus"));
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let Ok(mut child) = command.spawn() else {
-        // Not a part that CI has to have: names and pages are checked without it.
-        eprintln!("SKIPPED: promtool is not installed (Debian and Ubuntu: the package prometheus)");
-        return false;
-    };
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("promtool reads its input");
-    let output = child.wait_with_output().expect("promtool ends");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "promtool {arguments:?}\n{said}\n{input}");
-    true
-}
-
 #[test]
 fn promtool_accepts_the_rules_and_their_tests() {
-    let _ = promtool(&["check", "rules", "alerts.yaml"], "") && promtool(&["test", "rules", "alerts_test.yaml"], "");
+    let test = "promtool_accepts_the_rules_and_their_tests";
+    promtool(test, &["check", "rules", "alerts.yaml"], "");
+    promtool(test, &["test", "rules", "alerts_test.yaml"], "");
 }
 
 #[test]
@@ -102,14 +82,11 @@ fn promtool_accepts_what_metrics_says() {
     worker.progress(&at, Progress { next_offset: 2, end_offset, watermark, held_back_by: None, state_age });
     health.memory(1, 2);
 
-    let mut stream = TcpStream::connect(addr).expect("a connection");
-    write!(stream, "GET /metrics HTTP/1.0\r\n\r\n").expect("a request");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer");
-    let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-    for metric in metrics::TABLE {
+    // Those of agents need a run: `dashboards.rs`.
+    let (_, body) = support::http::get(addr, "/metrics");
+    for metric in metrics::TABLE.iter().filter(|metric| !metric.labels.contains(&"agent")) {
         assert!(body.contains(&format!("# TYPE {} ", metric.name)), "{} is not in\n{body}", metric.name);
         assert!(body.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
     }
-    promtool(&["check", "metrics"], body);
+    promtool("promtool_accepts_what_metrics_says", &["check", "metrics"], &body);
 }

@@ -1,10 +1,12 @@
-//! `tidegauge status` against a real broker: before a run, after one, and for a target that nobody has heard of.
+//! `tidegauge status` against a real broker: before a run, after one, and for a target that nobody has heard of; and the
+//! forms in which commands show what is on a broker.
 
 mod binary;
 mod support;
 
 use binary::tidegauge;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use support::broker::Broker;
@@ -67,6 +69,13 @@ fn status_before_and_after_a_run() {
     assert_eq!(missing(&status), ["standing decision"], "{status:#}");
     let newest = run.decisions().into_iter().rfind(|decision| decision.target == last.target).expect("that target's");
     assert_eq!(status["standing"]["generation"], newest.generation);
+    // Also where its file is not: what holds is in the journal.
+    let elsewhere = json(&run.deployment, &["--target", &target, "--set", "policies.paths=[]"]);
+    let policy = |status: &Value| {
+        let steps = status["steps"].as_array().expect("steps");
+        steps.iter().find(|step| step["what"] == "policy").expect("a step").clone()
+    };
+    assert_eq!(policy(&elsewhere), policy(&status), "{elsewhere:#}");
     let table = run.deployment.succeed(&["status", "--target", &target]).stdout;
     assert!(table.contains("✓ policy: first-light version 1, windows of 1m by 1m\n"), "{table}");
     assert!(table.lines().last().is_some_and(|line| line.starts_with("No decision to act on, because of")), "{table}");
@@ -75,6 +84,55 @@ fn status_before_and_after_a_run() {
     assert_eq!(missing(&status), ["telemetry of the target", "standing decision"], "{status:#}");
     let answer = status["answer"].as_str().unwrap_or_default();
     assert!(answer.contains("no sample of default/nobody among the last"), "{answer}");
+
+    results_have_the_same_names_in_every_form(&run.deployment, &target);
+}
+
+/// Names rather than values, some of which are times that pass.
+fn results_have_the_same_names_in_every_form(deployment: &Deployment, target: &str) {
+    let tail = |what| ["tail", what, "--from", "beginning", "--max", "2"];
+    let commands: [&[&str]; 10] = [
+        &["status"],
+        &["status", "--target", target],
+        &["state", "show"],
+        &["topics", "ensure", "--dry-run"],
+        &["validate", "--online"],
+        &["replay"],
+        &["replay", "--verify"],
+        &tail("windows"),
+        &tail("decisions"),
+        &tail("alerts"),
+    ];
+    for command in commands {
+        let text = |form| deployment.succeed(&[command, &["--output", form]].concat()).stdout;
+        let json: Vec<Value> =
+            text("json").lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+        let yaml = text("yaml");
+        let documents = yaml.split("---\n").filter(|document| !document.is_empty());
+        let yaml: Vec<Value> = documents.map(|text| serde_saphyr::from_str(text).expect("a YAML document")).collect();
+        assert!(!json.is_empty() && yaml.len() == json.len(), "{command:?}");
+        for (yaml, json) in yaml.iter().zip(&json) {
+            assert!(names(json).len() > 1, "{command:?}: {json}");
+            assert_eq!(names(yaml), names(json), "{command:?}");
+        }
+        let table = text("table");
+        assert!(!table.trim().is_empty() && serde_json::from_str::<Value>(&table).is_err(), "{command:?}: {table}");
+    }
+}
+
+/// Every name in a value, with those around it.
+fn names(value: &Value) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut open = vec![(String::new(), value)];
+    while let Some((path, value)) = open.pop() {
+        match value {
+            Value::Object(fields) => open.extend(fields.iter().map(|(name, value)| (format!("{path}.{name}"), value))),
+            Value::Array(items) => open.extend(items.iter().map(|item| (format!("{path}[]"), item))),
+            _ => {}
+        }
+        names.insert(path);
+    }
+    names
 }
 
 #[test]

@@ -10,11 +10,11 @@
 //! - **C2** A target's generation never falls, whoever decides and whatever is forgotten in between.
 //! - **C3** An alert that nobody watches any more ends: its rules were taken away, or its agent was forgotten.
 
-use super::DeciderOutput;
 use super::summary::ClosedWindows;
+use super::{DeciderOutput, Seen};
 use crate::journal::{ControlChange, ControlKind};
 use std::collections::BTreeMap;
-use tidegauge_model::{EventTime, Mode, Target, WindowSpec, WindowSummary};
+use tidegauge_model::{EventTime, Mode, Severity, Target, WindowSpec, WindowSummary};
 use tidegauge_policy::alert::rules::{AlertRules, By};
 use tidegauge_policy::policy::applicable;
 use tidegauge_policy::{
@@ -145,6 +145,7 @@ impl Control {
         spec: WindowSpec,
         windows: &ClosedWindows,
         out: &mut Vec<DeciderOutput>,
+        seen: Option<&mut Vec<Seen>>,
     ) -> (u64, u64) {
         if !self.watches(spec) {
             return (0, 0);
@@ -152,13 +153,19 @@ impl Control {
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
         let observation = Observation::of(&windows.agent, &instances);
         let before = out.len();
-        self.decide(spec, &observation, out);
+        self.decide(spec, &observation, out, seen);
         let decisions = out.len() - before;
         self.alert(spec, &observation, out);
         (decisions as u64, (out.len() - before - decisions) as u64)
     }
 
-    fn decide(&mut self, spec: WindowSpec, observation: &Observation<'_>, out: &mut Vec<DeciderOutput>) {
+    fn decide(
+        &mut self,
+        spec: WindowSpec,
+        observation: &Observation<'_>,
+        out: &mut Vec<DeciderOutput>,
+        mut seen: Option<&mut Vec<Seen>>,
+    ) {
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         for policy in policies.into_iter().filter(|policy| policy.window == spec) {
             let floor = self.generation_of(observation.target);
@@ -169,6 +176,9 @@ impl Control {
                 *state = TargetState::above_generation(floor);
             }
             let verdict = decide(policy, state, observation);
+            if let Some(seen) = &mut seen {
+                seen.push(Seen::of(policy, &verdict.decision));
+            }
             if verdict.publish {
                 out.push(DeciderOutput::Decision(Box::new(verdict.decision)));
             }
@@ -313,6 +323,17 @@ impl Control {
         if books.is_empty() {
             self.alerts.remove(target);
         }
+    }
+
+    /// The alerts that fire, by the names and severities of their rules.
+    pub(super) fn firing(&self) -> impl Iterator<Item = (&Target, &str, Severity)> {
+        let books =
+            self.alerts.iter().flat_map(|(target, books)| books.iter().map(move |(set, book)| (target, set, book)));
+        books.flat_map(|(target, set, book)| {
+            let rules = self.rules.get(set).and_then(|held| held.value.as_ref()).map_or(&[][..], |set| &set.rules);
+            let severity = |name: &str| rules.iter().find(|rule| rule.name == name).map(|rule| rule.severity);
+            book.firing_rules().filter_map(move |rule| Some((target, rule, severity(rule)?)))
+        })
     }
 
     /// What is remembered of a target.

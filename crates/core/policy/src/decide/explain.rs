@@ -72,6 +72,10 @@ fn signal(objective: &Objective, wish: &Wish, reason: ReasonCode) -> String {
     let _ = match reason {
         ReasonCode::AboveObjective => write!(text, " is over {over}"),
         ReasonCode::BelowObjective => write!(text, " is under {under}"),
+        // No change, since that many are wanted already, or with those that are missing.
+        _ if objective.exact && !(low..=high).contains(&value) => {
+            write!(text, " asks for {}", wish.reading.wish_instances.unwrap_or_default())
+        }
         _ if objective.exact => write!(text, " is between {under} and {over}"),
         _ if wish.reading.problem.is_some() => write!(text, " calls for no change of {over}, as some are missing"),
         _ => write!(text, " is within tolerance of {over}"),

@@ -33,6 +33,16 @@ pub struct PresetValues {
 }
 
 impl Preset {
+    /// As it is written in policies.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aggressive => "aggressive",
+            Self::Conservative => "conservative",
+            Self::Balanced => "balanced",
+        }
+    }
+
     /// Thresholds and bounds.
     #[must_use]
     pub const fn values(self) -> PresetValues {

@@ -13,6 +13,7 @@ mod avro;
 mod framing;
 mod read;
 mod records;
+mod scaling;
 
 pub use framing::Framing;
 pub(crate) use framing::{put_double, put_long, put_text};
@@ -23,9 +24,10 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use avro::Error;
 use records::{AlertRecord, DecisionRecord, WindowRecord};
+use scaling::ScalingRecord;
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
-use tidegauge_model::{AlertTransition, Decision, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, ScalingEvent, WindowSummary};
 
 /// How outputs are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub struct OutputError {
     pub message: String,
 }
 
-/// Something tidegauge publishes.
+/// Something tidegauge publishes, or an actuator does.
 pub trait Output: Sized {
     /// Name of its schema: `schemas/<KIND>.avsc`.
     const KIND: &'static str;
@@ -101,6 +103,7 @@ output! {
     WindowSummary, WindowRecord, "window-summary", schema::WINDOW_SUMMARY, WINDOW_SUMMARY;
     Decision, DecisionRecord, "decision", schema::DECISION, DECISION;
     AlertTransition, AlertRecord, "alert", schema::ALERT, ALERT;
+    ScalingEvent, ScalingRecord, "scaling-event", schema::SCALING_EVENT, SCALING_EVENT;
 }
 
 /// A schema of ours: a constant that takes a parser to compute, hence lazily.

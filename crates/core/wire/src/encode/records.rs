@@ -15,7 +15,7 @@ use tidegauge_model::{
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
 #[derive(Clone, Copy)]
-pub(super) struct At(EventTime);
+pub(super) struct At(pub(super) EventTime);
 
 impl Serialize for At {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AlertState, AlertTransition, Completeness, Constraint, Decision, DistributionSummary, EventTime,
-    GaugeSummary, InstanceState, Mode, ReasonCode, ResourceSaturation, Severity, SignalReading, Target, TimeRange,
-    WindowSummary,
+    GaugeSummary, InstanceState, Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState,
+    Severity, SignalReading, Target, TimeRange, WindowSummary,
 };
 
 fn target() -> Target {
@@ -130,5 +130,28 @@ pub(crate) fn alert() -> AlertTransition {
         completeness: 1.0,
         summary: "CPU above 90 % for 5 min".to_owned(),
         labels: BTreeMap::from([("team".to_owned(), "core".to_owned())]),
+    }
+}
+
+pub(crate) fn scaling_event() -> ScalingEvent {
+    ScalingEvent {
+        id: "planner-7".to_owned(),
+        decision_id: Some("00112233445566778899aabbccddeeff".to_owned()),
+        generation: Some(7),
+        target: target(),
+        trigger_type: Some("decision".to_owned()),
+        trigger_metric: Some("cpu_utilization_of_request".to_owned()),
+        trigger_value: Some(0.95),
+        action: ScalingAction::ScaleUp,
+        instances_before: Some(4),
+        instances_after: Some(6),
+        state: ScalingState::Partial,
+        state_at: at(70),
+        accepted_at: Some(at(61)),
+        started_at: Some(at(62)),
+        completed_at: Some(at(70)),
+        success: Some(false),
+        error: Some("no room for more than 6".to_owned()),
+        actuator: Some("keda".to_owned()),
     }
 }

@@ -1,6 +1,9 @@
 //! Options of each command, and how their values are read: a file for each.
 
+mod config;
+mod demo;
 mod generate;
+mod install;
 mod produce;
 mod replay;
 mod run;
@@ -10,12 +13,15 @@ mod tail;
 mod topics;
 mod validate;
 
+pub use config::{ConfigCommand, ConfigShowArgs};
+pub use demo::DemoArgs;
 pub use generate::{GenerateCommand, TelemetryArgs, TelemetryFormat};
+pub use install::{CompletionsArgs, ExplainArgs, ManArgs};
 pub use produce::{KeyField, ProduceArgs, ProduceFormat, Speed};
 pub use replay::ReplayArgs;
 pub use run::{Policies, RunArgs};
 pub use state::{StateCommand, StateResetArgs, StateShowArgs};
 pub use status::StatusArgs;
-pub use tail::{From, TailArgs, TailOutput, TailWhat};
+pub use tail::{From, TailArgs, TailWhat};
 pub use topics::{EnsureArgs, TopicsCommand};
 pub use validate::ValidateArgs;

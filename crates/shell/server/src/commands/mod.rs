@@ -1,6 +1,9 @@
 //! The commands around the live run: to look, to prepare, to feed. Each reads as what it does, step by step.
 
+pub mod config;
+pub mod explain;
 pub mod generate;
+pub mod install;
 pub mod produce;
 pub mod replay;
 pub mod state;
@@ -9,6 +12,7 @@ pub mod tail;
 pub mod topics;
 pub mod validate;
 
+use crate::diagnostic::ProblemKind;
 use crate::exit::{Code, Failure};
 use std::io::Write;
 
@@ -29,5 +33,5 @@ pub(crate) fn missing_topic(topic: &str) -> Failure {
     let message = format!(
         "topic {topic} does not exist; create it with `tidegauge topics ensure` (telemetry topics: --telemetry-partitions N)"
     );
-    Failure::new(Code::Config, message)
+    Failure::new(Code::Config, message).of_kind(ProblemKind::MissingTopic)
 }

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::cli::{KeyField, ProduceArgs, ProduceFormat, Speed};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::connect;
 use crate::exit::{Code, Failure};
 use crate::trace::{Shape, Trace, TraceError};
@@ -105,9 +105,11 @@ impl Input {
             return Err(Failure::new(Code::Usage, message).into());
         }
         let (mut counts, mut greatest) = (Counts::default(), None);
-        for row in self.rows(&ProgressBar::hidden())? {
+        let bar = progress_bar(&self.file).with_message("looking for the last event time");
+        for row in self.rows(&bar)? {
             greatest = greatest.max(counts.accept(row, skip_bad)?.map(|row| row.event_time));
         }
+        bar.finish_and_clear();
         Ok(greatest.map_or(0, |greatest| now().as_micros() - greatest.as_micros()))
     }
 }
@@ -116,7 +118,7 @@ fn read_mapping(path: &Path) -> anyhow::Result<Mapping> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(Code::Config, format!("cannot read the mapping {}: {error}", path.display())))?;
     let mapping = Mapping::parse(&path.display().to_string(), &text);
-    mapping.map_err(|error| Failure::new(Code::Config, error.to_string()).into())
+    Ok(mapping.map_err(ConfigError::from)?)
 }
 
 fn failure(error: TraceError) -> anyhow::Error {

@@ -21,6 +21,7 @@ pub fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<()> {
         force: args.force,
         workers: args.workers.map(|workers| workers as usize),
         telemetry: args.telemetry,
+        output: args.output,
     };
     replay::run(config, &options)
 }

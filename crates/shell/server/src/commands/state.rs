@@ -15,6 +15,28 @@ mod show;
 
 use crate::cli::StateCommand;
 use crate::config::Config;
+use found::{Found, State};
+use tidegauge_engine::ControlKind;
+use tidegauge_policy::Policy;
+
+/// The policies that hold in a shuffle partition, by what a restart would find: none where that is nothing.
+///
+/// # Errors
+///
+/// If the broker does not answer.
+pub(super) fn policies_that_hold(config: &Config, partition: i32) -> anyhow::Result<Vec<Policy>> {
+    let found = Found::gather(config, &[partition.cast_unsigned()])?;
+    let kept = found.partitions.iter().filter_map(|partition| match &partition.state {
+        State::Kept(kept) => Some(kept),
+        State::Fresh | State::Unusable { .. } => None,
+    });
+    let held = kept.flat_map(|kept| kept.holding()).filter(|held| held.kind == ControlKind::Policy);
+    // What is in the journal was read before it was written there.
+    let read = held.filter_map(|held| Policy::parse(&held.name, held.document.as_deref()?).ok());
+    let mut policies: Vec<_> = read.flatten().collect();
+    policies.sort_by(|one, other| one.name.cmp(&other.name)); // as those of files are
+    Ok(policies)
+}
 
 /// Runs the command.
 ///

@@ -17,8 +17,9 @@ mod why;
 
 pub(super) use why::about;
 
-use crate::cli::{StatusArgs, TailOutput};
+use crate::cli::StatusArgs;
 use crate::config::Config;
+use crate::output::Form;
 use crate::{connect, terminal};
 use facts::Facts;
 
@@ -28,23 +29,27 @@ use facts::Facts;
 ///
 /// If the broker does not answer, or standard output fails. That something is wrong with the deployment is a result.
 pub fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<()> {
-    let colours = terminal::has_colours();
     let cluster = match connect::wait(&config.kafka) {
         Ok(cluster) => cluster,
         Err(error) => {
-            if args.target.is_some() && args.output == TailOutput::Table {
-                super::print(&show::steps(&[why::no_broker(&error)], colours))?;
+            if args.target.is_some() && args.output == Form::Table {
+                super::print(&show::steps(&[why::no_broker(&error)], terminal::has_colours()))?;
             }
             return Err(error.into());
         }
     };
+    let waiting = terminal::waiting("asking the brokers");
     let facts = Facts::gather(config, &cluster, args.target.as_ref())?;
-    let steps = args.target.as_ref().map(|target| why::chain(config, &facts, target));
-    super::print(&match args.output {
-        TailOutput::Json => show::json(&facts, steps.as_deref())?,
-        TailOutput::Table => match &steps {
-            Some(steps) => show::steps(steps, colours) + &why::answer(steps) + "\n",
-            None => show::overview(&facts, colours),
-        },
-    })
+    // What an operator gives, or else what holds: a process need not have its policies where this command runs.
+    let policies = match (&config.policies[..], facts.journal_partition()) {
+        ([], Some(at)) if args.target.is_some() => super::state::policies_that_hold(config, at.partition)?,
+        (given, _) => given.to_vec(),
+    };
+    waiting.finish_and_clear();
+    let steps = args.target.as_ref().map(|target| why::chain(&policies, &facts, target));
+    let object = show::object(&facts, steps.as_deref())?;
+    super::print(&args.output.text(&object, |colours| match &steps {
+        Some(steps) => show::steps(steps, colours) + &why::answer(steps) + "\n",
+        None => show::overview(&facts, colours),
+    })?)
 }

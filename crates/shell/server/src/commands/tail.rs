@@ -4,8 +4,9 @@ mod follow;
 mod letter;
 mod render;
 
-use crate::cli::{From, TailArgs, TailOutput, TailWhat};
+use crate::cli::{From, TailArgs, TailWhat};
 use crate::config::Config;
+use crate::output::{self, Form};
 use crate::terminal;
 use crate::{commands, connect};
 use follow::{Follow, Received};
@@ -54,7 +55,7 @@ trait Shown: Sized {
 fn show<T: Shown>(records: Follow, args: &TailArgs, colours: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let columns = T::RENDERER.columns(colours);
-    if args.output == TailOutput::Table {
+    if args.output == Form::Table {
         writeln!(out, "{}", columns.header())?;
     }
     let most = args.max.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
@@ -69,12 +70,18 @@ fn show<T: Shown>(records: Follow, args: &TailArgs, colours: bool) -> anyhow::Re
             }
         };
         match args.output {
-            TailOutput::Table => writeln!(out, "{}", columns.line(&T::RENDERER.cells(&value)))?,
-            TailOutput::Json => {
+            Form::Table => writeln!(out, "{}", columns.line(&T::RENDERER.cells(&value)))?,
+            Form::Json => {
                 let mut line = Vec::new();
                 value.json(&mut line);
                 line.push(b'\n');
                 out.write_all(&line)?;
+            }
+            Form::Yaml => {
+                let mut object = Vec::new();
+                value.json(&mut object);
+                let object: serde_json::Value = serde_json::from_slice(&object)?;
+                write!(out, "---\n{}", output::yaml(&object)?)?;
             }
         }
         out.flush()?;

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::exit::{Code, Failure};
 use crate::terminal::{self, Tone};
 use crate::{connect, topics};
+use serde_json::json;
 use tidegauge_kafka::admin::{Admin, AdminError, Comparison, TopicSpec};
 
 /// Runs the command.
@@ -16,6 +17,7 @@ use tidegauge_kafka::admin::{Admin, AdminError, Comparison, TopicSpec};
 pub fn run(config: &Config, command: &TopicsCommand) -> anyhow::Result<()> {
     let TopicsCommand::Ensure(args) = command;
     let admin = connect::admin(config)?;
+    let waiting = terminal::waiting("topics");
     let telemetry = topics::telemetry(config, args.telemetry_partitions);
     let creates =
         |spec: &TopicSpec| args.telemetry_partitions.is_some() || !config.topics.telemetry.contains(&spec.name);
@@ -23,9 +25,10 @@ pub fn run(config: &Config, command: &TopicsCommand) -> anyhow::Result<()> {
 
     let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
     let found = admin.topics(&names)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut objects) = (Vec::new(), Vec::new());
     let mut troubles = 0;
     for spec in &specs {
+        waiting.set_message(spec.name.clone());
         let comparison = spec.compare(found.get(&spec.name));
         let outcome = match comparison {
             Comparison::Missing if creates(spec) => create(&admin, spec, args)?,
@@ -38,10 +41,14 @@ pub fn run(config: &Config, command: &TopicsCommand) -> anyhow::Result<()> {
             }
         };
         troubles += usize::from(outcome.tone == Tone::Bad);
+        objects.push(json!({ "topic": spec.name, "state": outcome.word, "detail": outcome.detail }));
         let plain = |text: String| (text, Tone::Plain);
         rows.push(vec![(outcome.word.to_owned(), outcome.tone), plain(spec.name.clone()), plain(outcome.detail)]);
     }
-    super::print(&terminal::table(&["STATE", "TOPIC", "DETAIL"], &rows, terminal::has_colours()))?;
+    waiting.finish_and_clear();
+    let object = json!({ "dry_run": args.dry_run, "topics": objects, "need_attention": troubles });
+    let header = ["STATE", "TOPIC", "DETAIL"];
+    super::print(&args.output.text(&object, |colours| terminal::table(&header, &rows, colours))?)?;
     if troubles > 0 {
         return Err(Failure::new(Code::Config, format!("{troubles} of {} topics need attention", specs.len())).into());
     }

@@ -5,6 +5,7 @@ use crate::config::{Config, RegistryConfig};
 use crate::exit::{Code, Failure};
 use crate::terminal::{self, Tone};
 use crate::{connect, topics};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tidegauge_kafka::admin::{Admin, Comparison, Difference, FoundTopic, TopicSpec};
 use tidegauge_kafka::client::Protocol;
@@ -37,6 +38,14 @@ impl Check {
     fn fail(what: &str, code: Code, detail: impl Into<String>) -> Self {
         Self { what: what.into(), verdict: Verdict::Fail(code), detail: detail.into() }
     }
+
+    const fn word(&self) -> (&'static str, Tone) {
+        match self.verdict {
+            Verdict::Ok => ("ok", Tone::Good),
+            Verdict::Warn => ("warn", Tone::Warning),
+            Verdict::Fail(_) => ("fail", Tone::Bad),
+        }
+    }
 }
 
 /// Runs the command. That the configuration could be loaded is the first check, passed by now.
@@ -49,7 +58,7 @@ pub fn run(config: &Config, args: &ValidateArgs) -> anyhow::Result<()> {
     if args.online {
         checks.extend(online(config)?);
     }
-    super::print(&report(&checks))?;
+    super::print(&args.output.text(&object(&checks), |colours| report(&checks, colours))?)?;
     let failed = checks.iter().filter_map(|check| match check.verdict {
         Verdict::Fail(code) => Some(code),
         _ => None,
@@ -61,17 +70,18 @@ pub fn run(config: &Config, args: &ValidateArgs) -> anyhow::Result<()> {
     }
 }
 
-fn report(checks: &[Check]) -> String {
+fn object(checks: &[Check]) -> Value {
+    let check = |check: &Check| json!({ "check": check.what, "verdict": check.word().0, "detail": check.detail });
+    json!({ "checks": checks.iter().map(check).collect::<Vec<_>>() })
+}
+
+fn report(checks: &[Check], colours: bool) -> String {
     let rows = checks.iter().map(|check| {
-        let (word, tone) = match check.verdict {
-            Verdict::Ok => ("ok", Tone::Good),
-            Verdict::Warn => ("warn", Tone::Warning),
-            Verdict::Fail(_) => ("fail", Tone::Bad),
-        };
+        let (word, tone) = check.word();
         let plain = |text: &String| (text.clone(), Tone::Plain);
         vec![(word.to_owned(), tone), plain(&check.what), plain(&check.detail)]
     });
-    terminal::table(&["VERDICT", "CHECK", "DETAIL"], &rows.collect::<Vec<_>>(), terminal::has_colours())
+    terminal::table(&["VERDICT", "CHECK", "DETAIL"], &rows.collect::<Vec<_>>(), colours)
 }
 
 fn offline(config: &Config) -> Vec<Check> {
@@ -112,6 +122,7 @@ fn security(config: &Config) -> Check {
 
 fn online(config: &Config) -> anyhow::Result<Vec<Check>> {
     let cluster = connect::wait(&config.kafka)?;
+    let waiting = terminal::waiting("asking the broker and the registry");
     let id = cluster.id.unwrap_or_else(|| "without an id".into());
     let mut checks = vec![Check::ok("broker", format!("cluster {id}, {} brokers", cluster.brokers))];
     let admin = Admin::new(&config.kafka.connection)?;
@@ -121,6 +132,7 @@ fn online(config: &Config) -> anyhow::Result<Vec<Check>> {
     checks.extend(telemetry.iter().map(|spec| telemetry_topic(spec, &found)));
     checks.extend(own.iter().map(|spec| own_topic(spec, &found, config)));
     checks.extend(config.ingest.registry.as_ref().map(registry_check));
+    waiting.finish_and_clear();
     Ok(checks)
 }
 

@@ -3,14 +3,15 @@
 //! Reads as a list: every section is checked, and every problem noted, before anybody is told.
 
 use super::checked::{
-    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, OutputConfig, TimeConfig, TopicsConfig, WindowConfig,
-    WorkersConfig,
+    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, TimeConfig, TopicsConfig,
+    WindowConfig, WorkersConfig,
 };
 use super::layers::Written;
 use super::limits;
 use super::problem::{ConfigError, Problem};
 use super::raw::{RawConfig, WindowSection};
 use super::reader::origin_of;
+use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tidegauge_model::{Level, WindowSpec, WorkspaceId};
@@ -34,10 +35,15 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    /// Notes a problem with `key`.
+    /// Notes a problem with `key`: a value out of its bounds, or a contradiction.
     pub(super) fn note(&mut self, key: &str, message: impl Into<String>) {
+        self.note_as(ProblemKind::OutOfBounds, key, message);
+    }
+
+    /// Notes a problem of another kind.
+    pub(super) fn note_as(&mut self, kind: ProblemKind, key: &str, message: impl Into<String>) {
         let origin = origin_of(&self.origins, key).unwrap_or_else(|| "default".to_owned());
-        self.problems.push(Problem { origin, key: key.to_owned(), message: message.into(), nearest: None });
+        self.problems.push(Problem::new(kind, origin, key, message));
     }
 
     /// Notes a contradiction between settings: blames the first of `keys` that somebody set.
@@ -136,6 +142,7 @@ impl Checker {
             delivery: raw.delivery,
             log: LogConfig { format: raw.log.format, level: raw.log.level },
             http: HttpConfig { listen: raw.http.listen },
+            metrics: MetricsConfig { max_targets: raw.metrics.max_targets as usize },
         })
     }
 
@@ -157,7 +164,7 @@ fn window(raw: &WindowSection) -> WindowConfig {
 }
 
 /// The host's name, from where Linux, containers and shells have it.
-fn host_name() -> Option<String> {
+pub(super) fn host_name() -> Option<String> {
     let files = ["/proc/sys/kernel/hostname", "/etc/hostname"].into_iter();
     let from_files = files.filter_map(|file| std::fs::read_to_string(file).ok());
     let names = from_files.chain(std::env::var("HOSTNAME").ok());

@@ -30,7 +30,7 @@ pub struct Config {
     pub time: TimeConfig,
     /// Windows, each (size, slide) once, in the order written; at least one.
     pub windows: Vec<WindowConfig>,
-    /// Policies with names of their own, in the order of their files; the window of each is one of `windows`.
+    /// Policies with names of their own, ordered by name; the window of each is one of `windows`.
     pub policies: Vec<Policy>,
     /// Alert rules; the built-in ones where none are configured.
     pub alerts: Vec<AlertRules>,
@@ -46,6 +46,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where an operator is answered.
     pub http: HttpConfig,
+    /// What is shown there of agents.
+    pub metrics: MetricsConfig,
 }
 
 /// The brokers, and how to reach them.
@@ -188,4 +190,11 @@ pub struct LogConfig {
 pub struct HttpConfig {
     /// The address; `None`: nowhere.
     pub listen: Option<SocketAddr>,
+}
+
+/// What metrics show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Most targets that have series of their own.
+    pub max_targets: usize,
 }

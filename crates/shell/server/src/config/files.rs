@@ -2,8 +2,9 @@
 
 use super::check::Checker;
 use super::checked::{RegistryConfig, WindowConfig};
-use super::problem::Problem;
+use super::problem::{ConfigError, Problem};
 use super::raw::{KafkaSection, RegistrySection, SecurityProtocol, SecuritySection};
+use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +25,8 @@ impl Checker {
         }
         for name in raw.properties.keys() {
             if let Some((_, instead)) = RESERVED.iter().find(|(reserved, _)| reserved == name) {
-                self.note(&format!("kafka.properties.{name}"), format!("expected not to be set here: {instead}"));
+                let message = format!("expected not to be set here: {instead}");
+                self.note_as(ProblemKind::KafkaProperty, &format!("kafka.properties.{name}"), message);
             }
         }
         let security = self.security(&raw.security);
@@ -38,7 +40,7 @@ impl Checker {
             && let Err((property, message)) = connection.check()
         {
             let key = property.map_or_else(|| "kafka".to_owned(), |name| format!("kafka.properties.{name}"));
-            self.note(&key, format!("expected what librdkafka accepts: {message}"));
+            self.note_as(ProblemKind::KafkaProperty, &key, format!("expected what librdkafka accepts: {message}"));
         }
         (self.problems.len() == before).then_some(connection)
     }
@@ -127,13 +129,7 @@ impl Checker {
         match Mapping::parse(&file, &text) {
             Ok(mapping) => Some(Arc::new(mapping)),
             Err(error) => {
-                let problems = error.problems.into_iter();
-                self.problems.extend(problems.map(|problem| Problem {
-                    origin: error.file.clone(),
-                    key: problem.key,
-                    message: problem.message,
-                    nearest: None,
-                }));
+                self.problems.extend(ConfigError::from(error).problems);
                 None
             }
         }
@@ -155,7 +151,7 @@ impl Checker {
                             if let Some(first) = seen.insert(policy.name.clone(), name.clone()) {
                                 let message =
                                     format!("expected a name of its own, but {first} has `{}` too", policy.name);
-                                self.note_in(&name, "metadata.name", message);
+                                self.note_in(ProblemKind::NameTaken, &name, "metadata.name", message);
                             }
                             policies.insert(policy.name.clone(), (policy, change));
                         }
@@ -195,12 +191,12 @@ impl Checker {
                 kinds.join(", "),
                 describe(spec)
             );
-            self.note_in(file, key, message);
+            self.note_in(ProblemKind::UnknownWindow, file, key, message);
         }
     }
 
-    fn note_in(&mut self, file: &str, key: &str, message: String) {
-        self.problems.push(Problem { origin: file.to_owned(), key: key.to_owned(), message, nearest: None });
+    fn note_in(&mut self, kind: ProblemKind, file: &str, key: &str, message: String) {
+        self.problems.push(Problem::new(kind, file, key, message));
     }
 
     /// The file itself, or the YAML files of the folder, by name.
@@ -212,7 +208,8 @@ impl Checker {
         let entries = match std::fs::read_dir(&resolved) {
             Ok(entries) => entries,
             Err(error) => {
-                self.note(key, format!("expected a folder that can be read: {}: {error}", resolved.display()));
+                let message = format!("expected a folder that can be read: {}: {error}", resolved.display());
+                self.note_as(ProblemKind::MissingFile, key, message);
                 return Vec::new();
             }
         };
@@ -220,7 +217,10 @@ impl Checker {
             |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
         let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_yaml).collect();
         files.sort();
-        self.require(!files.is_empty(), key, || format!("expected .yaml files in {}, found none", resolved.display()));
+        if files.is_empty() {
+            let message = format!("expected .yaml files in {}, found none", resolved.display());
+            self.note_as(ProblemKind::MissingFile, key, message);
+        }
         // Absolute or relative to here by now: not to be resolved again.
         files.into_iter().map(|file| std::path::absolute(&file).unwrap_or(file)).collect()
     }
@@ -230,7 +230,8 @@ impl Checker {
         match std::fs::read_to_string(&path) {
             Ok(text) => Some(text),
             Err(error) => {
-                self.note(key, format!("expected a file that can be read: {}: {error}", path.display()));
+                let message = format!("expected a file that can be read: {}: {error}", path.display());
+                self.note_as(ProblemKind::MissingFile, key, message);
                 None
             }
         }
@@ -238,8 +239,12 @@ impl Checker {
 
     fn existing(&mut self, key: &str, path: &Path) -> Option<PathBuf> {
         let path = self.resolve(key, path);
-        self.require(path.is_file(), key, || format!("expected a file, but there is none at {}", path.display()));
-        path.is_file().then_some(path)
+        if !path.is_file() {
+            let message = format!("expected a file, but there is none at {}", path.display());
+            self.note_as(ProblemKind::MissingFile, key, message);
+            return None;
+        }
+        Some(path)
     }
 }
 
@@ -276,11 +281,9 @@ fn describe(spec: WindowSpec) -> String {
 }
 
 fn problem_of(error: PolicyError) -> Problem {
-    let place = error.place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
     Problem {
-        origin: format!("{}{place}", error.file),
-        key: error.path,
-        message: error.message,
+        place: error.place,
         nearest: error.nearest,
+        ..Problem::new(ProblemKind::WrongDocument, error.file, error.path, error.message)
     }
 }

@@ -4,6 +4,7 @@ use super::problem::{ConfigError, Problem};
 use super::raw::RawConfig;
 use super::reader::{About, Reader, Setting};
 use super::setting::Default;
+use crate::diagnostic::ProblemKind;
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,9 +42,13 @@ impl Layers {
     }
 
     pub(super) fn read(&self) -> Result<Written, ConfigError> {
-        let file = self.file_to_read();
+        self.read_over(self.file_to_read())
+    }
+
+    /// The same over this file, or none.
+    pub(super) fn read_over(&self, file: Option<PathBuf>) -> Result<Written, ConfigError> {
         let origin = file.as_ref().map(|file| file.display().to_string());
-        let merged = self.merge(file.as_deref()).map_err(|problem| ConfigError { problems: vec![problem] })?;
+        let merged = self.merge(file.as_deref())?;
         let mut reader = Reader::new(origin, known());
         let raw = RawConfig::read(&merged, "", &mut reader);
         let (origins, problems) = reader.finish();
@@ -53,7 +58,7 @@ impl Layers {
         }
     }
 
-    fn merge(&self, file: Option<&Path>) -> Result<Value, Problem> {
+    fn merge(&self, file: Option<&Path>) -> Result<Value, ConfigError> {
         let mut builder = config::Config::builder();
         if let Some(file) = file {
             builder = builder.add_source(Layer(read_file(file)?));
@@ -70,7 +75,8 @@ impl Layers {
         for assignment in environment.chain(flags) {
             builder = builder.add_source(Layer(assignment?));
         }
-        builder.build().map(|config| config.cache).map_err(|error| whole("configuration", &error.to_string()))
+        let config = builder.build().map_err(|error| not_yaml("configuration", &error.to_string()))?;
+        Ok(config.cache)
     }
 }
 
@@ -95,17 +101,19 @@ impl Source for Layer {
     }
 }
 
-fn read_file(path: &Path) -> Result<Map<String, Value>, Problem> {
+fn read_file(path: &Path) -> Result<Map<String, Value>, ConfigError> {
     let origin = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| whole(&origin, &format!("expected a configuration file, but it cannot be read: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("expected a configuration file, but it cannot be read: {error}");
+        Problem::new(ProblemKind::ConfigUnreadable, &*origin, "", message)
+    })?;
     let table =
-        File::from_str(&text, FileFormat::Yaml).collect().map_err(|error| whole(&origin, &error.to_string()))?;
+        File::from_str(&text, FileFormat::Yaml).collect().map_err(|error| not_yaml(&origin, &error.to_string()))?;
     Ok(table.into_iter().map(|(key, value)| (key, stamped(value, &origin))).collect())
 }
 
-fn whole(origin: &str, message: &str) -> Problem {
-    Problem { origin: origin.to_owned(), key: String::new(), message: message.to_owned(), nearest: None }
+fn not_yaml(origin: &str, message: &str) -> Problem {
+    Problem::new(ProblemKind::NotYaml, origin, "", message)
 }
 
 /// Parts of a key. What follows `kafka.properties` is one name, whatever dots it has.
@@ -118,9 +126,9 @@ fn path_of(key: &str, separator: &str, property: impl Fn(&str) -> String) -> Vec
 }
 
 /// The tree that sets one key. A value that begins like a list or a section is read as YAML.
-fn assignment(path: &[String], text: &str, origin: &str) -> Result<Map<String, Value>, Problem> {
+fn assignment(path: &[String], text: &str, origin: &str) -> Result<Map<String, Value>, ConfigError> {
     let value = if text.starts_with(['[', '{']) {
-        yaml_value(text).map_err(|message| Problem { key: path.join("."), ..whole(origin, &message) })?
+        yaml_value(text).map_err(|message| Problem { key: path.join("."), ..not_yaml(origin, &message) })?
     } else {
         Value::new(None, text)
     };

@@ -26,16 +26,20 @@ mod limits;
 mod problem;
 pub mod raw;
 mod reader;
+mod reference;
 mod setting;
+mod shown;
 mod template;
 
 pub use checked::{
-    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, OutputConfig, RegistryConfig, TimeConfig, TopicsConfig,
-    WindowConfig, WorkersConfig,
+    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, RegistryConfig, TimeConfig,
+    TopicsConfig, WindowConfig, WorkersConfig,
 };
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};
 pub use raw::{Delivery, IngestFormat, LogFormat, LogLevel, OutputFormat};
+pub use reference::{SettingDoc, reference};
+pub use shown::{Shown, Tree};
 pub use template::template;
 
 impl Config {
@@ -45,6 +49,15 @@ impl Config {
     ///
     /// [`ConfigError`] with every problem found.
     pub fn load(layers: &Layers) -> Result<Self, ConfigError> {
-        check::check(layers.read()?)
+        layers.read().and_then(check::check).map_err(ConfigError::located)
+    }
+
+    /// The defaults and these flags (how each is written, the key, the value); no file, no environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with every problem found.
+    pub fn of_flags(flags: Vec<(String, String, String)>) -> Result<Self, ConfigError> {
+        check::check(Layers { flags, ..Layers::default() }.read_over(None)?)
     }
 }

@@ -42,7 +42,7 @@ choices! {
     }
     /// How outputs are encoded.
     OutputFormat {
-        /// Avro: Confluent framing where a registry is configured, else single-object.
+        /// Avro, single-object encoding.
         Avro = "avro",
         /// JSON.
         Json = "json",
@@ -90,6 +90,17 @@ impl super::setting::Leaf for Level {
             _ => None,
         }
     }
+
+    fn kind() -> String {
+        "`agent`, `instance`".into()
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        match self {
+            Self::Agent => "agent".into(),
+            Self::Instance => "instance".into(),
+        }
+    }
 }
 
 sections! {
@@ -124,6 +135,8 @@ sections! {
         log: LogSection = "{}",
         /// Where `run` answers an operator: health, metrics, status.
         http: HttpSection = "{}",
+        /// What `/metrics` shows.
+        metrics: MetricsSection = "{}",
     }
 
     /// This process.
@@ -140,7 +153,8 @@ sections! {
         /// Consumer group; `-aggregate` and `-decide` are added to it. Another name starts from the beginning of
         /// the topics.
         group: String = "tidegauge",
-        /// How long to wait for a broker at start before giving up with exit code 69.
+        /// How long to wait for a broker at start before giving up with exit code 69. One that refuses password or
+        /// certificate is given up after 3 s.
         startup_timeout: Duration = "60s",
         /// Encryption and authentication.
         security: SecuritySection = "{}",
@@ -217,7 +231,7 @@ sections! {
         saturation_level: f64 = "0.9",
     }
 
-    /// The schema registry, where there is one. Without it, Confluent framing is read with the schemas built in.
+    /// The schema registry, where there is one. Without it, records in Confluent framing go to dead letters.
     RegistrySection {
         /// Its address, such as `https://registry:8081`; default: none.
         url: Option<String> = Absent,
@@ -275,7 +289,7 @@ sections! {
 
     /// How windows, decisions and alerts are published.
     OutputSection {
-        /// `avro` (in Confluent framing where a schema registry is configured, else single-object) or `json`.
+        /// `avro`, in single-object encoding, or `json`.
         format: OutputFormat = "avro",
         /// Whether records carry the headers of a CloudEvent.
         cloudevents: bool = "true",
@@ -314,5 +328,12 @@ sections! {
         /// Address of `/livez`, `/readyz`, `/metrics` and `/status`, such as 127.0.0.1:9464; default: nowhere. It
         /// asks nobody for a password and changes nothing; port 0 takes a free one, which the log names.
         listen: Option<SocketAddr> = Absent,
+    }
+
+    /// What `/metrics` shows.
+    MetricsSection {
+        /// Most agents that have series of their own, about fifteen each; of more, the first by workspace and name.
+        /// `tidegauge_metrics_dropped_targets` counts the others. 0: none have.
+        max_targets: u32 = "1000",
     }
 }

@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use super::setting::{Default, Leaf, text_of};
+use crate::diagnostic::{ProblemKind, is_secret};
 use config::{Value, ValueKind};
 use std::collections::BTreeMap;
 
@@ -12,7 +13,16 @@ pub(super) trait Setting: Sized {
 
     /// Adds the keys it knows to `out`.
     fn describe(key: &str, about: &About, out: &mut Vec<Known>);
+
+    /// What it is, in a word or two.
+    fn kind() -> String;
+
+    /// Adds each value within to `out`, with the names that lead to it; items of lists are `[0]`, `[1]` and so on.
+    fn list(&self, path: &mut Vec<String>, out: &mut Vec<Listed>);
 }
+
+/// A value, as JSON, and the names that lead to it.
+pub(super) type Listed = (Vec<String>, serde_json::Value);
 
 /// What is said about a key where it is declared.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +37,8 @@ pub(super) struct Known {
     pub(super) key: String,
     /// Its documentation, line by line.
     pub(super) docs: Vec<&'static str>,
+    /// What it is, in a word or two.
+    pub(super) kind: String,
     /// `None` for a section.
     pub(super) default: Option<Default>,
     /// Within the items of a list.
@@ -36,15 +48,16 @@ pub(super) struct Known {
 impl About {
     pub(super) fn section(&self, key: &str, about: &[&'static str]) -> Known {
         let docs = if self.docs.is_empty() { about.to_vec() } else { self.docs.to_vec() };
-        Known { key: key.to_owned(), docs, default: None, in_list: false }
+        Known { key: key.to_owned(), docs, kind: "section".into(), default: None, in_list: false }
     }
 
     pub(super) fn describe<T: Setting>(&self, section: &str, field: &str, out: &mut Vec<Known>) {
         T::describe(&join(section, field), self, out);
     }
 
-    fn leaf(&self, key: &str) -> Known {
-        Known { key: key.to_owned(), docs: self.docs.to_vec(), default: Some(self.default), in_list: false }
+    fn leaf<T: Setting>(&self, key: &str) -> Known {
+        let docs = self.docs.to_vec();
+        Known { key: key.to_owned(), docs, kind: T::kind(), default: Some(self.default), in_list: false }
     }
 }
 
@@ -58,7 +71,15 @@ impl<T: Leaf> Setting for T {
     }
 
     fn describe(key: &str, about: &About, out: &mut Vec<Known>) {
-        out.push(about.leaf(key));
+        out.push(about.leaf::<Self>(key));
+    }
+
+    fn kind() -> String {
+        <T as Leaf>::kind()
+    }
+
+    fn list(&self, path: &mut Vec<String>, out: &mut Vec<Listed>) {
+        out.push((path.clone(), self.shown()));
     }
 }
 
@@ -70,6 +91,17 @@ impl<T: Setting> Setting for Option<T> {
 
     fn describe(key: &str, about: &About, out: &mut Vec<Known>) {
         T::describe(key, about, out);
+    }
+
+    fn kind() -> String {
+        T::kind()
+    }
+
+    fn list(&self, path: &mut Vec<String>, out: &mut Vec<Listed>) {
+        match self {
+            Some(value) => value.list(path, out),
+            None => out.push((path.clone(), serde_json::Value::Null)),
+        }
     }
 }
 
@@ -98,11 +130,30 @@ impl<T: Setting> Setting for Vec<T> {
     }
 
     fn describe(key: &str, about: &About, out: &mut Vec<Known>) {
-        out.push(about.leaf(key));
+        out.push(about.leaf::<Self>(key));
         let mut items = Vec::new();
         T::describe(key, about, &mut items);
         let items = items.into_iter().filter(|item| item.key != key);
         out.extend(items.map(|item| Known { in_list: true, ..item }));
+    }
+
+    fn kind() -> String {
+        format!("list of {}", T::kind())
+    }
+
+    /// A list of plain values is one value; of sections, each of their keys is.
+    fn list(&self, path: &mut Vec<String>, out: &mut Vec<Listed>) {
+        let mut items = Vec::new();
+        for (index, item) in self.iter().enumerate() {
+            path.push(format!("[{index}]"));
+            item.list(path, &mut items);
+            path.pop();
+        }
+        if items.iter().all(|(inner, _)| inner.len() == path.len() + 1) {
+            out.push((path.clone(), items.into_iter().map(|(_, value)| value).collect()));
+        } else {
+            out.extend(items);
+        }
     }
 }
 
@@ -125,7 +176,21 @@ impl Setting for BTreeMap<String, String> {
     }
 
     fn describe(key: &str, about: &About, out: &mut Vec<Known>) {
-        out.push(about.leaf(key));
+        out.push(about.leaf::<Self>(key));
+    }
+
+    fn kind() -> String {
+        "names and their values".into()
+    }
+
+    fn list(&self, path: &mut Vec<String>, out: &mut Vec<Listed>) {
+        if self.is_empty() {
+            out.push((path.clone(), serde_json::json!({})));
+        }
+        for (name, value) in self {
+            let path = path.iter().chain([name]).cloned().collect();
+            out.push((path, value.as_str().into()));
+        }
     }
 }
 
@@ -189,8 +254,8 @@ impl Reader {
             Default::Absent => T::read(&Value::new(None, ValueKind::Nil), &key, self),
             Default::Required => {
                 let origin = self.origin_of(section);
-                let message = "expected, since it has no default, but it is missing".into();
-                self.problems.push(Problem { origin, key, message, nearest: None });
+                let message = "expected, since it has no default, but it is missing";
+                self.problems.push(Problem::new(ProblemKind::MissingValue, origin, key, message));
                 None
             }
         }
@@ -209,6 +274,7 @@ impl Reader {
 
     fn wrong_value(&mut self, key: &str, value: &Value, expected: &str) {
         let found = match text_of(value) {
+            Some(_) if is_secret(key) => "something that is not repeated here".to_owned(),
             Some(text) if text.len() <= 80 => format!("`{text}`"),
             Some(_) => "a long text".to_owned(),
             None => match &value.kind {
@@ -219,7 +285,7 @@ impl Reader {
         };
         let origin = value.origin().map_or_else(|| self.origin_of(key), str::to_owned);
         let message = format!("expected {expected}, found {found}");
-        self.problems.push(Problem { origin, key: key.to_owned(), message, nearest: None });
+        self.problems.push(Problem::new(ProblemKind::WrongValue, origin, key, message));
     }
 
     fn unknown(&mut self, key: &str, value: &Value, fields: &[&str]) {
@@ -230,7 +296,7 @@ impl Reader {
             None => format!("unknown key; expected one of {}", fields.join(", ")),
         };
         let origin = origin.unwrap_or_else(|| self.origin_of(key));
-        self.problems.push(Problem { origin, key: key.to_owned(), message, nearest });
+        self.problems.push(Problem { nearest, ..Problem::new(ProblemKind::UnknownKey, origin, key, message) });
     }
 }
 

@@ -2,6 +2,7 @@
 //! [`sections!`] macro, which makes a section of them.
 
 use config::{Value, ValueKind};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,8 +13,14 @@ pub(super) trait Leaf: Sized {
     /// Completes "expected …".
     fn expected() -> String;
 
+    /// What it is, in a word or two.
+    fn kind() -> String;
+
     /// The value; `None` if it is no such thing.
     fn read(value: &Value) -> Option<Self>;
+
+    /// The value as JSON, in a form that reads back as the same.
+    fn shown(&self) -> serde_json::Value;
 }
 
 /// A size in bytes.
@@ -25,6 +32,18 @@ impl ByteSize {
     #[must_use]
     pub fn bytes(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl fmt::Display for ByteSize {
+    /// In the greatest unit of which it is a whole number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        let whole = |(_, size): &&(&str, u64)| self.0 > 0 && self.0.is_multiple_of(*size);
+        match units.iter().find(whole) {
+            Some((name, size)) => write!(f, "{} {name}", self.0 / size),
+            None => write!(f, "{} B", self.0),
+        }
     }
 }
 
@@ -48,6 +67,14 @@ impl Leaf for String {
     fn read(value: &Value) -> Option<Self> {
         text_of(value).filter(|text| !text.trim().is_empty())
     }
+
+    fn kind() -> String {
+        "text".into()
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        self.as_str().into()
+    }
 }
 
 impl Leaf for PathBuf {
@@ -58,6 +85,14 @@ impl Leaf for PathBuf {
     fn read(value: &Value) -> Option<Self> {
         String::read(value).map(Self::from)
     }
+
+    fn kind() -> String {
+        "path".into()
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        self.display().to_string().into()
+    }
 }
 
 impl Leaf for Duration {
@@ -67,6 +102,14 @@ impl Leaf for Duration {
 
     fn read(value: &Value) -> Option<Self> {
         text_of(value)?.parse().ok().map(|HumanDuration(duration)| duration)
+    }
+
+    fn kind() -> String {
+        "duration".into()
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        HumanDuration(*self).to_string().into()
     }
 }
 
@@ -80,6 +123,14 @@ impl Leaf for ByteSize {
         let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
         has_unit.then(|| text.parse::<bytesize::ByteSize>().ok()).flatten().map(|size| Self(size.as_u64()))
     }
+
+    fn kind() -> String {
+        "size".into()
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        self.to_string().into()
+    }
 }
 
 impl Leaf for bool {
@@ -89,6 +140,14 @@ impl Leaf for bool {
 
     fn read(value: &Value) -> Option<Self> {
         text_of(value)?.parse().ok()
+    }
+
+    fn kind() -> String {
+        "true or false".into()
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        (*self).into()
     }
 }
 
@@ -100,6 +159,14 @@ impl Leaf for u32 {
     fn read(value: &Value) -> Option<Self> {
         text_of(value)?.parse().ok()
     }
+
+    fn kind() -> String {
+        "whole number".into()
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        (*self).into()
+    }
 }
 
 impl Leaf for i32 {
@@ -109,6 +176,14 @@ impl Leaf for i32 {
 
     fn read(value: &Value) -> Option<Self> {
         text_of(value)?.parse().ok()
+    }
+
+    fn kind() -> String {
+        "whole number".into()
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        (*self).into()
     }
 }
 
@@ -120,6 +195,14 @@ impl Leaf for f64 {
     fn read(value: &Value) -> Option<Self> {
         text_of(value)?.parse().ok().filter(|number: &f64| number.is_finite())
     }
+
+    fn kind() -> String {
+        "number".into()
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        (*self).into()
+    }
 }
 
 impl Leaf for SocketAddr {
@@ -129,6 +212,14 @@ impl Leaf for SocketAddr {
 
     fn read(value: &Value) -> Option<Self> {
         text_of(value)?.parse().ok()
+    }
+
+    fn kind() -> String {
+        "address and port".into()
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        self.to_string().into()
     }
 }
 
@@ -150,6 +241,14 @@ macro_rules! choices {
         impl $crate::config::setting::Leaf for $name {
             fn expected() -> String {
                 format!("one of {}", [$($word),*].join(", "))
+            }
+
+            fn kind() -> String {
+                [$($word),*].map(|word| format!("`{word}`")).join(", ")
+            }
+
+            fn shown(&self) -> serde_json::Value {
+                self.name().into()
             }
 
             fn read(value: &config::Value) -> Option<Self> {
@@ -192,6 +291,18 @@ macro_rules! sections {
                 let table = reader.table(value, key, &[$(stringify!($field)),*])?;
                 $(let $field: Option<$kind> = reader.field(&table, key, stringify!($field), ($default).into());)*
                 Some(Self { $($field: $field?),* })
+            }
+
+            fn kind() -> String {
+                "section".into()
+            }
+
+            fn list(&self, path: &mut Vec<String>, out: &mut Vec<$crate::config::reader::Listed>) {
+                $(
+                    path.push(stringify!($field).to_owned());
+                    self.$field.list(path, out);
+                    path.pop();
+                )*
             }
 
             fn describe(

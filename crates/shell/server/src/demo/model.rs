@@ -48,8 +48,10 @@ pub struct Agent {
     pub ready: VecDeque<f64>,
     /// Instances that the standing decision wants.
     pub desired: VecDeque<f64>,
-    /// What the preset aims at for utilization.
+    /// Over this utilization the preset asks for more instances.
     pub objective: f64,
+    /// Under this one, for fewer.
+    pub spare_under: f64,
     /// Instances that are starting now.
     pub starting: u32,
     /// Instances that have failed and not come back.

@@ -5,9 +5,9 @@ use crate::metrics::{self as m, Metric, Reading};
 use std::collections::BTreeMap;
 
 /// Every gauge of the table, as Prometheus reads it.
-pub(super) fn text(status: &Status) -> String {
+pub(super) fn text(status: &Status, results: Vec<(Metric, Vec<Reading>)>) -> String {
     let mut out = String::new();
-    for (metric, readings) in readings(status) {
+    for (metric, readings) in readings(status).into_iter().chain(results) {
         metric.write(&readings, &mut out);
     }
     out
@@ -69,11 +69,13 @@ mod tests {
     use super::*;
     use crate::health::Health;
     use std::collections::BTreeSet;
+    use tidegauge_model::EventTime;
 
     #[test]
     fn every_gauge_of_the_table_is_read_and_nothing_else() {
-        let read = readings(&Health::new(&[("aggregate", 1)]).status());
-        let read: BTreeSet<_> = read.iter().map(|(metric, _)| metric.name).collect();
+        let health = Health::new(&[("aggregate", 1)]);
+        let (status, results) = (readings(&health.status()), health.results().readings(EventTime::MIN));
+        let read: BTreeSet<_> = status.iter().chain(&results).map(|(metric, _)| metric.name).collect();
         let gauges = m::TABLE.iter().filter(|metric| metric.kind == m::Kind::Gauge);
         assert_eq!(read, gauges.map(|metric| metric.name).collect());
     }

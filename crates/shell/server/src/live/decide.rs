@@ -7,6 +7,7 @@ use super::state::{StateTopic, journal_is_gone};
 use super::trouble::Trouble;
 use crate::config::Config;
 use crate::health::Progress;
+use crate::results::Tap;
 use std::time::Instant;
 use tidegauge_delivery::{Outbox, OutputRef};
 use tidegauge_engine::state::encode;
@@ -46,6 +47,8 @@ pub(super) struct Machine {
     taken_at: Option<Instant>,
     /// The documents of this process that were compared with what holds.
     compared: Option<u64>,
+    /// What is shown of the results, where somebody may ask.
+    tap: Option<Tap>,
 }
 
 #[derive(Clone, Copy)]
@@ -90,6 +93,11 @@ impl<'a> Decide<'a> {
         Ok((decider, start, self.state.end(at.partition)?))
     }
 
+    fn machine(&self, mut decider: Decider, kept: Option<Round>, state_end: i64) -> Machine {
+        let tap = self.shared.health.results().listen(&self.shared.config, &mut decider);
+        Machine { decider, kept, writing: None, state_end, taken_at: None, compared: None, tap }
+    }
+
     fn take(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>, message: &Message<'_>) -> Result<(), Trouble> {
         let offset = message.offset();
         let record = match journal::decode(message.value().unwrap_or_default()) {
@@ -106,6 +114,9 @@ impl<'a> Decide<'a> {
         }
         let log_time = EventTime::from_millis(message.timestamp_ms());
         let outputs = slot.machine.decider.step(DeciderInput { record, offset, log_time });
+        if let Some(tap) = &mut slot.machine.tap {
+            tap.take(&outputs, slot.machine.decider.take_seen());
+        }
         if offset < slot.silent_below {
             self.shared.passed("restore.replay");
             return Ok(()); // L3
@@ -200,7 +211,7 @@ impl Stage for Decide<'_> {
         let Some(position) = position.filter(DeciderPosition::has_state) else {
             let (mut decider, from, state_end) = self.fresh(commit, first)?;
             decider.repeat(from, closed_through); // an operator's reset: what was said before is known
-            let machine = Machine { decider, kept: None, writing: None, state_end, taken_at: None, compared: None };
+            let machine = self.machine(decider, None, state_end);
             return Ok(Start { machine, from, silent_below: from, ended: false });
         };
         let checkpoint = self.state.checkpoint(at.partition, &position)?;
@@ -212,7 +223,7 @@ impl Stage for Decide<'_> {
         decider.repeat(position.next_offset, closed_through);
         let kept = Some(Round { replay_from: from, from: position.state_from, until: position.state_until });
         let state_end = position.state_until;
-        let machine = Machine { decider, kept, writing: None, state_end, taken_at: None, compared: None };
+        let machine = self.machine(decider, kept, state_end);
         Ok(Start { machine, from, silent_below: position.next_offset, ended: false })
     }
 
@@ -268,6 +279,9 @@ impl Stage for Decide<'_> {
         let machine = &mut slot.machine;
         machine.state_end = machine.state_end.max(round.until);
         (machine.kept, machine.writing) = (Some(round), None);
+        if let Some(tap) = &mut machine.tap {
+            tap.committed(&machine.decider);
+        }
     }
 
     fn progress(&self, slot: &Slot<Machine>) -> Progress {

@@ -22,6 +22,7 @@
 mod aggregate;
 mod crash;
 mod decide;
+mod handle;
 mod meeting;
 mod memory;
 mod originals;
@@ -35,6 +36,7 @@ mod worker;
 
 pub use aggregate::{aggregator_config, decode_config};
 pub use decide::{CAUSE_HEADERS, decider_config};
+pub use handle::Handle;
 pub use publish::{OutputRecord, Publish};
 pub use schemas::SchemaSource;
 pub(crate) use state::{Round, RoundError, journal_is_gone, read_round};
@@ -106,6 +108,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 const STOPPING: Duration = Duration::from_secs(6);
 /// Asked to stop, the process has stopped after this.
 const STOPPED: Duration = Duration::from_millis(9_500);
+/// A bounded run says this often how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(5);
 /// How often the process looks whether there is anything to do but wait.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -138,15 +142,33 @@ pub fn run_with(
     reload: &Reload<'_>,
     publisher: impl Fn() -> Box<dyn Publish>,
 ) -> anyhow::Result<RunReport> {
+    let handle = Handle::default();
+    handle.listen_to_signals()?;
+    run_held(config, options, schemas, reload, publisher, &handle)
+}
+
+/// [`run_with`] as part of another program: `handle` stops it and makes it read again, signals do not.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_held(
+    config: Config,
+    options: RunOptions,
+    schemas: &SchemaSource,
+    reload: &Reload<'_>,
+    publisher: impl Fn() -> Box<dyn Publish>,
+    handle: &Handle,
+) -> anyhow::Result<RunReport> {
     let workers = &config.workers;
-    let health = Health::new(&[("aggregate", workers.aggregate), ("decide", workers.decide)]);
+    let health = Health::new(&[("aggregate", workers.aggregate), ("decide", workers.decide)])
+        .showing(config.metrics.max_targets);
     if let Some(listen) = config.http.listen {
-        http::serve(listen, health.clone())?;
+        handle.listens(http::serve(listen, health.clone())?);
     }
     crate::connect::wait(&config.kafka)?;
-    let shared = Arc::new(Shared::new(Arc::new(config), health, options.until_end, options.prune));
+    let shared = Arc::new(Shared::new(Arc::new(config), health, options, handle));
     shared.find_topics().context("looking at the topics")?;
-    shared.stop_on_signals()?;
     memory::watch(&shared)?;
 
     let mut workers = Vec::new();
@@ -172,7 +194,12 @@ type Worker = JoinHandle<anyhow::Result<()>>;
 /// what follows from it is less to the point.
 fn wait(shared: &Shared, mut workers: Vec<Worker>, reload: &Reload<'_>) -> anyhow::Result<()> {
     let mut result = Ok(());
+    let mut said = Instant::now();
     while !workers.is_empty() {
+        if shared.until_end && said.elapsed() >= SAY_EVERY {
+            said = Instant::now();
+            say_progress(shared);
+        }
         let (ended, working): (Vec<_>, Vec<_>) = workers.into_iter().partition(JoinHandle::is_finished);
         workers = working;
         for worker in ended {
@@ -192,6 +219,16 @@ fn wait(shared: &Shared, mut workers: Vec<Worker>, reload: &Reload<'_>) -> anyho
         thread::sleep(LOOK);
     }
     result
+}
+
+/// How far a bounded run is: in lines, since a bar would stand between those of the log.
+fn say_progress(shared: &Shared) {
+    let RunReport { records, windows, decisions, .. } = shared.report();
+    let partitions = match shared.progress() {
+        ((done, all), None) => format!("{done} of {all} telemetry partitions read"),
+        (_, Some(left)) => format!("telemetry read, {left} shuffle partitions left"),
+    };
+    tracing::info!(records, windows, decisions, "on the way: {partitions}");
 }
 
 /// Whole or not at all: with a problem in any file, what held goes on holding.

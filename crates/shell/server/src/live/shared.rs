@@ -3,10 +3,12 @@
 
 use super::crash::Crash;
 use super::meeting::Meeting;
-use super::{RunReport, STOPPING};
+use super::{Handle, RunOptions, RunReport, STOPPING};
 use crate::config::Config;
+use crate::diagnostic::ProblemKind;
 use crate::exit::{Code, Failure};
 use crate::health::{ControlStatus, Health};
+use crate::metrics::Rows;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,13 +26,12 @@ pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) until_end: bool,
     pub(super) health: Health,
+    handle: Handle,
     /// Before workers join their groups, and before they leave them.
     pub(super) joining: Meeting,
     pub(super) leaving: Meeting,
-    stop: Arc<AtomicBool>,
     /// When somebody first noticed that.
     stopping_since: OnceLock<Instant>,
-    reload: Arc<AtomicBool>,
     memory_is_short: AtomicBool,
     crash: Option<Crash>,
     state: Mutex<State>,
@@ -72,19 +73,18 @@ struct Wanted {
 }
 
 impl Shared {
-    pub(super) fn new(config: Arc<Config>, health: Health, until_end: bool, prune: bool) -> Self {
-        let documents = config.control.as_slice().into();
+    pub(super) fn new(config: Arc<Config>, health: Health, options: RunOptions, handle: &Handle) -> Self {
+        let (RunOptions { until_end, prune }, documents) = (options, config.control.as_slice().into());
         let control = Wanted { number: 1, documents, prune, ..Wanted::default() };
         let workers = config.workers.aggregate + config.workers.decide;
         Self {
             config,
             until_end,
             health,
+            handle: handle.clone(),
             joining: Meeting::of(workers),
             leaving: Meeting::of(workers),
-            stop: Arc::default(),
             stopping_since: OnceLock::new(),
-            reload: Arc::default(),
             memory_is_short: AtomicBool::new(false),
             crash: Crash::from_environment(),
             state: Mutex::new(State { control, ..State::default() }),
@@ -119,7 +119,7 @@ impl Shared {
         }
         if !missing.is_empty() {
             let message = format!("no topic {}; `tidegauge topics ensure` creates what is missing", missing.join(", "));
-            return Err(Failure::new(Code::Config, message).into());
+            return Err(Failure::new(Code::Config, message).of_kind(ProblemKind::MissingTopic).into());
         }
         let (shuffle, state) = (self.partitions(&topics.shuffle), self.partitions(&topics.state));
         if shuffle != state {
@@ -170,17 +170,9 @@ impl Shared {
         state.settled.contains(stage)
     }
 
-    pub(super) fn stop_on_signals(&self) -> anyhow::Result<()> {
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&self.stop))?;
-        }
-        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&self.reload))?;
-        Ok(())
-    }
-
     /// Whether policies and alert rules were asked to be read again, since this was last called.
     pub(super) fn take_reload(&self) -> bool {
-        self.reload.swap(false, Ordering::AcqRel)
+        self.handle.take_reload()
     }
 
     /// The documents that this process wants to hold, and their number.
@@ -267,11 +259,11 @@ impl Shared {
     }
 
     pub(super) fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
+        self.handle.stop();
     }
 
     pub(super) fn stopping(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+        self.handle.is_stopping()
     }
 
     /// How long ago the process was first seen to be stopping.
@@ -335,9 +327,31 @@ impl Shared {
         self.until_end && self.state().shuffle_ends.as_ref().is_some_and(BTreeMap::is_empty)
     }
 
+    /// How far a bounded run is: telemetry partitions read, of how many; then shuffle partitions that are left.
+    pub(super) fn progress(&self) -> ((usize, usize), Option<usize>) {
+        let state = self.state();
+        let telemetry = (state.telemetry_done.len(), state.telemetry_ends.len());
+        (telemetry, state.shuffle_ends.as_ref().map(BTreeMap::len))
+    }
+
     /// Adds to the report of the run.
     pub(super) fn count(&self, add: impl FnOnce(&mut RunReport)) {
-        add(&mut self.state().report);
+        let (before, now) = {
+            let mut state = self.state();
+            let before = state.report;
+            add(&mut state.report);
+            (before, state.report)
+        };
+        let rows = Rows {
+            samples: now.records - before.records,
+            late_samples: now.too_late - before.too_late,
+            dead_letters: now.dead_letters - before.dead_letters,
+            foreign_records: now.foreign - before.foreign,
+            windows: now.windows - before.windows,
+            decisions: now.decisions - before.decisions,
+            alerts: now.alerts - before.alerts,
+        };
+        rows.count();
     }
 
     /// How long a commit took.

@@ -4,6 +4,7 @@ use super::log::{Headers, LogReader};
 use super::sink::{Cause, Sink};
 use crate::config::Config;
 use crate::terminal::{self, Tone};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use tidegauge_engine::DeciderOutput;
@@ -32,15 +33,15 @@ impl Backtest {
     }
 
     /// Both sides, a line for each target and policy.
-    pub(super) fn table(
+    pub(super) fn lines(
         &self,
         config: &Config,
         found: &BTreeMap<String, FoundTopic>,
         causes: &Causes,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<Vec<Line>> {
         let recorded = recorded(config, found, causes)?;
         let replayed = self.replayed.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows = Vec::new();
+        let mut lines = Vec::new();
         let targets: std::collections::BTreeSet<&String> = recorded.keys().chain(replayed.keys()).collect();
         for target in targets {
             let of = |side: &'static str, courses: Option<&BTreeMap<String, Course>>| {
@@ -49,16 +50,40 @@ impl Backtest {
             };
             let sides = [of("recorded", recorded.get(target)), of("backtest", replayed.get(target))].concat();
             let end = sides.iter().filter_map(|(_, _, course)| course.last()).map(|(at, _)| *at).max();
-            for (side, policy, course) in sides {
-                let plain = |text: String| (text, Tone::Plain);
-                let mut row = vec![plain(target.clone()), plain(side.to_owned()), plain(policy)];
-                row.extend(Figures::of(&course, end).cells().map(plain));
-                rows.push(row);
-            }
+            lines.extend(sides.into_iter().map(|(side, policy, course)| {
+                let figures = Figures::of(&course, end);
+                Line { target: target.clone(), side, policy, figures }
+            }));
         }
-        let header = ["TARGET", "DECIDED", "POLICY", "CHANGES", "MIN", "MAX", "MEAN"];
-        Ok(terminal::table(&header, &rows, terminal::has_colours()))
+        Ok(lines)
     }
+}
+
+/// How one policy decided about one target: then, or in the backtest.
+pub(super) struct Line {
+    target: String,
+    side: &'static str,
+    policy: String,
+    figures: Figures,
+}
+
+pub(super) fn table(lines: &[Line]) -> String {
+    let rows = lines.iter().map(|Line { target, side, policy, figures }| {
+        let names = [target.clone(), (*side).to_owned(), policy.clone()];
+        names.into_iter().chain(figures.cells()).map(|text| (text, Tone::Plain)).collect()
+    });
+    let header = ["TARGET", "DECIDED", "POLICY", "CHANGES", "MIN", "MAX", "MEAN"];
+    terminal::table(&header, &rows.collect::<Vec<_>>(), terminal::has_colours())
+}
+
+pub(super) fn objects(lines: &[Line]) -> Vec<Value> {
+    let object = |Line { target, side, policy, figures: Figures { changes, bounds, mean } }: &Line| {
+        json!({
+            "target": target, "decided": side, "policy": policy, "changes": changes,
+            "min": bounds.map(|(min, _)| min), "max": bounds.map(|(_, max)| max), "mean": mean,
+        })
+    };
+    lines.iter().map(object).collect()
 }
 
 /// Live decisions of the same stretch, as they were recorded.

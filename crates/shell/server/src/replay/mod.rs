@@ -30,19 +30,24 @@ mod sink;
 mod standing;
 mod start;
 mod stretch;
+mod summary;
 mod telemetry;
 mod verify;
 
 use crate::config::Config;
 use crate::exit::{Code, Failure};
+use crate::output::Form;
 use crate::{commands, connect};
+use kind::Kind;
 use log::LogReader;
 use progress::Progress;
 use range::Point;
+use serde_json::json;
 use sink::{Counts, Sink};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use stretch::Stretch;
+use summary::Extent;
 use tidegauge_kafka::admin::{Admin, FoundTopic};
 use tidegauge_model::EventTime;
 
@@ -67,6 +72,8 @@ pub struct Options {
     pub workers: Option<usize>,
     /// Both stages again, from the telemetry.
     pub telemetry: bool,
+    /// How to show what came of it.
+    pub output: Form,
 }
 
 /// Replays as `options` say, and prints what came of it.
@@ -129,32 +136,57 @@ pub fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
         foreign => format!("{} passed over as none of the journal; ", sink::count(foreign, "record")),
     };
     let partitions = sink::count(stretches.len() as u64, "partition");
-    let size = format!("{foreign}{partitions}; {}", progress.finish());
+    let passed = progress.finish();
+    let extent = Extent {
+        text: format!("{foreign}{partitions}; {}", passed.text()),
+        figures: passed.figures(stretches.len(), &[("foreign", sum.foreign)]),
+    };
+    let size = &extent.text;
     match (&verification, &backtest) {
         (Some(verification), _) => {
             let is_whole = options.to == Point::End;
             let standing = if is_whole { standing::check(config, &found)? } else { Vec::new() };
-            conclude(config, &verification.outcome(), &standing, &size)
+            conclude(config, options.output, &verification.outcome(), &standing, &extent)
         }
         (None, Some(backtest)) => {
-            let table = backtest.table(config, &found, &causes)?;
-            commands::print(&format!("{table}backtest: {}; {size}\n", sum.text()))
+            let lines = backtest.lines(config, &found, &causes)?;
+            let object = json!({ "outputs": sum.figures(), "backtest": backtest::objects(&lines) });
+            let text = format!("{}backtest: {}; {size}\n", backtest::table(&lines), sum.text());
+            summary::print(options.output, text, object, &extent)
         }
-        (None, None) => commands::print(&format!("replayed: {}; {size}\n", sum.text())),
+        (None, None) => {
+            let text = format!("replayed: {}; {size}\n", sum.text());
+            summary::print(options.output, text, json!({ "outputs": sum.figures() }), &extent)
+        }
     }
 }
 
 /// Says what a verification has shown.
-fn conclude(config: &Config, outcome: &verify::Outcome, standing: &[String], size: &str) -> anyhow::Result<()> {
-    let mut text = format!("{}; {size}\n", outcome.text());
+fn conclude(
+    config: &Config,
+    output: Form,
+    outcome: &verify::Outcome,
+    standing: &[String],
+    extent: &Extent,
+) -> anyhow::Result<()> {
+    let mut text = format!("{}; {}\n", outcome.text(), extent.text);
+    let mut told = None;
     if let Some(first) = outcome.first() {
         let mut reader = LogReader::new(&config.kafka, "replay-difference")?;
-        let told = first.describe(&mut reader, &config.topics)?;
-        text.push_str(&format!("first difference: {told}\n"));
+        let first = first.describe(&mut reader, &config.topics)?;
+        text.push_str(&format!("first difference: {first}\n"));
+        told = Some(first);
     }
     text.extend(standing.iter().map(|line| format!("standing decision of {line}\n")));
-    commands::print(&text)?;
     let count = outcome.differences() + standing.len() as u64;
+    let object = json!({
+        "equal": count == 0,
+        "compared": summary::tallies(&Kind::ALL, &outcome.tallies),
+        "unattributed": outcome.unattributed,
+        "first_difference": told,
+        "standing": standing,
+    });
+    summary::print(output, text, object, extent)?;
     if count == 0 {
         return Ok(());
     }

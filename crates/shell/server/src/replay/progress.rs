@@ -1,6 +1,7 @@
 //! How far a replay has come, and how fast: a bar on a terminal, a line now and then elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
@@ -54,12 +55,34 @@ impl Progress {
         }
     }
 
-    /// Ends the display; says how much of the log was covered in what time: `3h of log in 12.0 s (900x)`.
-    pub(super) fn finish(&self) -> String {
+    /// Ends the display; says how much of the log was covered in what time.
+    pub(super) fn finish(&self) -> Passed {
         self.bar.finish_and_clear();
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (took, covered) = (self.begin.elapsed(), state.longest());
+        Passed { took: self.begin.elapsed(), covered: state.longest() }
+    }
+}
+
+/// How much of the log was covered, in what time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Passed {
+    covered: Duration,
+    took: Duration,
+}
+
+impl Passed {
+    /// `3h of log in 12.0 s (900x)`.
+    pub(super) fn text(self) -> String {
+        let Self { covered, took } = self;
         format!("{} of log in {:.1} s ({})", coarse(covered), took.as_secs_f64(), times(covered, took))
+    }
+
+    /// The same in figures, with those of the partitions, and what else was counted.
+    pub(super) fn figures(self, partitions: usize, others: &[(&str, u64)]) -> Value {
+        let (log_s, took_s) = (self.covered.as_secs_f64(), self.took.as_secs_f64());
+        let mut figures = json!({ "partitions": partitions, "log_s": log_s, "took_s": took_s });
+        others.iter().for_each(|(name, count)| figures[name] = (*count).into());
+        figures
     }
 }
 

@@ -1,6 +1,7 @@
 //! What becomes of replayed outputs: counted, written to files or scratch topics, compared with what was recorded.
 
 use super::kind::Kind;
+use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use tidegauge_engine::DeciderOutput;
 use tidegauge_model::Action;
@@ -47,6 +48,15 @@ impl Counts {
         self.up += other.up;
         self.down += other.down;
         self.foreign += other.foreign;
+    }
+
+    /// The same in figures.
+    pub(super) fn figures(&self) -> Value {
+        let mut figures: Map<_, _> =
+            Kind::ALL.into_iter().map(|kind| (kind.plural().to_owned(), self.by_kind[kind.number()].into())).collect();
+        figures.insert("scale_up".to_owned(), self.up.into());
+        figures.insert("scale_down".to_owned(), self.down.into());
+        figures.into()
     }
 
     /// `3 windows, 2 decisions (1 up, 0 down), 0 alerts, 0 late`.

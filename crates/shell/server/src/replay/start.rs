@@ -1,7 +1,8 @@
 //! Where the machine of each partition comes from: the log's beginning, or the last checkpoint before the stretch.
 //!
 //! Checkpoints are found by reading the state topic from a little before the stretch on, by the broker's time: rounds
-//! are written once a minute, so few are read. If none is there, all that there is of the topic is read.
+//! are written every `workers.snapshot_interval`, by default every 10 s, so few are read. If none is there, all that
+//! there is of the topic is read.
 
 use super::log::LogReader;
 use super::range::Span;

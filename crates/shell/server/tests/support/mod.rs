@@ -15,6 +15,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod bulk;
+pub(crate) mod certificates;
 pub(crate) mod compare;
 pub(crate) mod decided;
 pub(crate) mod delivery;
@@ -26,6 +27,7 @@ pub(crate) mod memory;
 pub(crate) mod own_broker;
 pub(crate) mod process;
 pub(crate) mod progress;
+pub(crate) mod prometheus;
 pub(crate) mod replayed;
 pub(crate) mod rounds;
 pub(crate) mod run;

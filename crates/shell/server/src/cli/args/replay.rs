@@ -1,5 +1,6 @@
 //! Options of `replay`.
 
+use crate::output::Form;
 use crate::replay::range::Point;
 use clap::Args;
 use std::path::PathBuf;
@@ -43,4 +44,7 @@ pub struct ReplayArgs {
     /// Run both stages again, from the telemetry
     #[arg(long)]
     pub telemetry: bool,
+    /// How to show what came of it
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
 }

@@ -1,6 +1,6 @@
 //! Options of `state show` and `state reset`.
 
-use super::TailOutput;
+use crate::output::Form;
 use clap::{Args, Subcommand};
 
 /// What to do with kept state.
@@ -25,9 +25,9 @@ pub struct StateShowArgs {
     /// This shuffle partition only; may be repeated
     #[arg(long = "partition", value_name = "N")]
     pub partitions: Vec<u32>,
-    /// For people, or one JSON object
-    #[arg(long, default_value = "table")]
-    pub output: TailOutput,
+    /// How to show it
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
 }
 
 /// Options of `state reset`.
@@ -50,4 +50,7 @@ pub struct StateResetArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// How to show what was done
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
 }

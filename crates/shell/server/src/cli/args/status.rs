@@ -1,6 +1,7 @@
 //! Options of `status`.
 
-use super::{Policies, TailOutput};
+use super::Policies;
+use crate::output::Form;
 use clap::Args;
 use tidegauge_model::Target;
 
@@ -16,9 +17,9 @@ pub struct StatusArgs {
     /// Explain the decision of this target, or why there is none
     #[arg(long, value_name = "WORKSPACE/AGENT", value_parser = target)]
     pub target: Option<Target>,
-    /// For people, or one JSON object
-    #[arg(long, default_value = "table")]
-    pub output: TailOutput,
+    /// How to show it
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
     #[command(flatten)]
     #[allow(missing_docs, reason = "documented where it is declared")]
     pub policies: Policies,

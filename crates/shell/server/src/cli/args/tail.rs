@@ -1,5 +1,6 @@
 //! Options of `tail`.
 
+use crate::output::Form;
 use clap::{Args, ValueEnum};
 
 /// Options of `tail`.
@@ -25,9 +26,9 @@ pub struct TailArgs {
     /// Stop at the present end (the default)
     #[arg(long, conflicts_with = "follow")]
     pub until_end: bool,
-    /// For people, or one JSON object a line
-    #[arg(long, default_value = "table")]
-    pub output: TailOutput,
+    /// How to show it
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
 }
 
 /// What can be shown.
@@ -61,15 +62,6 @@ fn from(text: &str) -> Result<From, String> {
             .map(From::Last)
             .ok_or_else(|| "expected beginning, end, or -N such as -20".into()),
     }
-}
-
-/// How to show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TailOutput {
-    /// For people.
-    Table,
-    /// One object a line.
-    Json,
 }
 
 #[cfg(test)]

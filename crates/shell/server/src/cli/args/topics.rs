@@ -1,5 +1,6 @@
 //! Options of `topics ensure`.
 
+use crate::output::Form;
 use clap::{Args, Subcommand};
 
 /// What to do with topics.
@@ -22,4 +23,7 @@ pub struct EnsureArgs {
     /// Create missing telemetry topics too, with that many partitions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub telemetry_partitions: Option<u32>,
+    /// How to show what was done
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
 }

@@ -1,6 +1,7 @@
 //! Options of `validate`.
 
 use super::Policies;
+use crate::output::Form;
 use clap::Args;
 
 /// Options of `validate`.
@@ -14,6 +15,9 @@ pub struct ValidateArgs {
     /// Ask the broker and the registry too
     #[arg(long)]
     pub online: bool,
+    /// How to show it
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
     #[command(flatten)]
     #[allow(missing_docs, reason = "documented where it is declared")]
     pub policies: Policies,

@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::Offset;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _};
 use tidegauge_kafka::log::LogContext;
@@ -35,8 +36,11 @@ pub(super) fn run(config: &Config, args: &StateResetArgs) -> anyhow::Result<()> 
         confirm(args)?;
         commit(config, &found.group, &chosen)?;
     }
-    let rows: Vec<_> = found.partitions.iter().map(row).collect();
-    print(&terminal::table(&["PARTITION", "NEXT OFFSET", "DONE"], &rows, terminal::has_colours()))
+    let object = json!({ "group": found.group, "partitions": found.partitions.iter().map(object).collect::<Vec<_>>() });
+    print(&args.output.text(&object, |colours| {
+        let rows: Vec<_> = found.partitions.iter().map(row).collect();
+        terminal::table(&["PARTITION", "NEXT OFFSET", "DONE"], &rows, colours)
+    })?)
 }
 
 fn refuse_while_in_use(found: &Found) -> anyhow::Result<()> {
@@ -135,6 +139,14 @@ fn commit(config: &Config, group: &str, chosen: &[&Partition]) -> anyhow::Result
     client.commit(&positions, CommitMode::Sync).map_err(|error| {
         let message = format!("the broker did not take the positions of group {group}: {error}; nothing was changed");
         Failure::new(Code::Unavailable, message).into()
+    })
+}
+
+fn object(partition: &Partition) -> Value {
+    json!({
+        "partition": partition.at.partition,
+        "next_offset": partition.next_offset,
+        "reset": has_state(partition),
     })
 }
 

@@ -1,7 +1,7 @@
 //! `state show`: a row for each shuffle partition.
 
 use super::found::{Found, Kept, Partition, State};
-use crate::cli::{StateShowArgs, TailOutput};
+use crate::cli::StateShowArgs;
 use crate::commands::{print, status};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
@@ -19,12 +19,11 @@ use tidegauge_model::EventTime;
 ///
 /// If the broker does not answer, and with [`Code::Data`] if a restart would fail.
 pub(super) fn run(config: &Config, args: &StateShowArgs) -> anyhow::Result<()> {
+    let waiting = terminal::waiting("reading state");
     let found = Found::gather(config, &args.partitions)?;
+    waiting.finish_and_clear();
     let topic = &config.topics.state;
-    print(&match args.output {
-        TailOutput::Json => json(topic, &found).to_string() + "\n",
-        TailOutput::Table => table(topic, &found, terminal::has_colours()),
-    })?;
+    print(&args.output.text(&json(topic, &found), |colours| table(topic, &found, colours))?)?;
     let unusable = found.partitions.iter().filter(|partition| partition.problem().is_some()).count();
     if unusable > 0 {
         let message = format!(

@@ -3,7 +3,7 @@
 use super::facts::{Facts, PartitionFacts, Stage};
 use super::why::{self, Step, about};
 use crate::terminal::{Cell, Tone, table, toned};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tidegauge_model::EventTime;
 use tidegauge_wire::{Encoding, Output as _};
@@ -17,8 +17,8 @@ pub(super) fn steps(steps: &[Step], colours: bool) -> String {
     steps.iter().map(line).collect()
 }
 
-/// One JSON object.
-pub(super) fn json(facts: &Facts, steps: Option<&[Step]>) -> anyhow::Result<String> {
+/// All of it as one object.
+pub(super) fn object(facts: &Facts, steps: Option<&[Step]>) -> anyhow::Result<Value> {
     let mut object = serde_json::to_value(facts)?;
     if let Some(decision) = &facts.standing {
         let mut published = Vec::new(); // As `tail decisions --output json` shows it.
@@ -29,7 +29,7 @@ pub(super) fn json(facts: &Facts, steps: Option<&[Step]>) -> anyhow::Result<Stri
         object["steps"] = json!(steps);
         object["answer"] = why::answer(steps).into();
     }
-    Ok(object.to_string() + "\n")
+    Ok(object)
 }
 
 /// Both stages, the sources, and who holds the watermark back.

@@ -2,7 +2,6 @@
 
 use super::facts::{Facts, PartitionFacts, Stage};
 use super::tail::Tail;
-use crate::config::Config;
 use serde::Serialize;
 use std::time::Duration;
 use tidegauge_kafka::client::Unavailable;
@@ -41,7 +40,7 @@ pub(super) fn no_broker(error: &Unavailable) -> Step {
 }
 
 /// All steps for a target; those that nothing can be said of are left out.
-pub(super) fn chain(config: &Config, facts: &Facts, target: &Target) -> Vec<Step> {
+pub(super) fn chain(policies: &[Policy], facts: &Facts, target: &Target) -> Vec<Step> {
     let cluster = facts.cluster.as_deref().unwrap_or("without an id");
     let mut steps =
         vec![good("broker", format!("cluster {cluster} answers, {} brokers", facts.brokers)), topics(facts)];
@@ -55,8 +54,8 @@ pub(super) fn chain(config: &Config, facts: &Facts, target: &Target) -> Vec<Step
     if let Some(partition) = facts.journal_partition() {
         steps.push(decider(&facts.decide, partition, facts.now));
     }
-    let policy = applicable(&config.policies, target).into_iter().find(|policy| policy.mode == Mode::Live);
-    steps.push(covered(config, policy, target));
+    let policy = applicable(policies, target).into_iter().find(|policy| policy.mode == Mode::Live);
+    steps.push(covered(policies, policy, target));
     // The tail may begin after the first row, but then there has been a decision.
     if facts.standing.is_none()
         && let Some((policy, (first, _))) = policy.zip(facts.journal.as_ref().and_then(|tail| tail.target_panes))
@@ -199,15 +198,15 @@ fn decider(stage: &Stage, at: &PartitionFacts, now: EventTime) -> Step {
     }
 }
 
-fn covered(config: &Config, policy: Option<&Policy>, target: &Target) -> Step {
+fn covered(policies: &[Policy], policy: Option<&Policy>, target: &Target) -> Step {
     let what = "policy";
     if let Some(policy) = policy {
         let (size, slide) = (HumanDuration(policy.window.size), HumanDuration(policy.window.slide));
         return good(what, format!("{} version {}, windows of {size} by {slide}", policy.name, policy.version));
     }
-    let shadows = applicable(&config.policies, target).len();
-    let detail = match (config.policies.len(), shadows) {
-        (0, _) => "there is none: set policies.paths, or give --policy as to `tidegauge run`".to_owned(),
+    let shadows = applicable(policies, target).len();
+    let detail = match (policies.len(), shadows) {
+        (0, _) => "none holds, and none is given: `tidegauge run --policy` puts one into force".to_owned(),
         (count, 0) => format!("none of {count} covers {target}: see spec.match of each"),
         (_, shadows) => format!("{shadows} cover {target}, all of them shadows: nobody acts on those"),
     };

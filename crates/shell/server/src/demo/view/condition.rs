@@ -20,17 +20,11 @@ pub(super) enum Condition {
     Overloaded,
     /// Utilization is over its objective.
     Over,
-    /// Utilization is well under its objective.
+    /// Fewer instances would do.
     Spare,
     /// Utilization is about what it should be.
     Balanced,
 }
-
-/// Utilization this far from its objective is as it should be, as in the presets' tolerance.
-const TOLERANCE: f64 = 0.1;
-
-/// Below this share of the objective there is capacity to spare.
-const SPARE: f64 = 0.8;
 
 impl Condition {
     pub(super) fn of(agent: &Agent) -> Self {
@@ -45,7 +39,7 @@ impl Condition {
             _ if wanted != 0 => Self::Wanted(wanted),
             over if over >= 1.0 => Self::Overloaded,
             over if is_over(agent, over) => Self::Over,
-            under if under < agent.objective * SPARE => Self::Spare,
+            under if under < agent.spare_under => Self::Spare,
             _ => Self::Balanced,
         }
     }
@@ -115,9 +109,9 @@ impl Step {
     }
 }
 
-/// Whether a utilization is over the agent's objective by more than the tolerance.
+/// Whether a utilization is over the agent's objective.
 pub(super) fn is_over(agent: &Agent, utilization: f64) -> bool {
-    utilization > agent.objective * (1.0 + TOLERANCE)
+    utilization > agent.objective
 }
 
 /// The newest value, if there is one.
@@ -151,7 +145,7 @@ mod tests {
     fn agent(utilization: f64, ready: f64, desired: f64) -> Agent {
         let one = |value| VecDeque::from([value]);
         let (utilization, ready, desired) = (one(utilization), one(ready), one(desired));
-        Agent { utilization, ready, desired, objective: 0.7, ..Agent::default() }
+        Agent { utilization, ready, desired, objective: 0.7, spare_under: 0.56, ..Agent::default() }
     }
 
     #[test]
@@ -161,8 +155,8 @@ mod tests {
             ("nothing known", Agent::default(), "no data", None),
             ("as it should be", agent(0.7, 4.0, 4.0), "in balance", Some(Step::Balance)),
             ("load rises", Agent { load_rps: rising, ..agent(0.7, 4.0, 4.0) }, "in balance", Some(Step::LoadRises)),
-            ("within tolerance", agent(0.769, 4.0, 4.0), "in balance", Some(Step::Balance)),
-            ("over", agent(0.78, 4.0, 4.0), "too busy", Some(Step::OverObjective)),
+            ("at the edge", agent(0.56, 4.0, 4.0), "in balance", Some(Step::Balance)),
+            ("over", agent(0.701, 4.0, 4.0), "too busy", Some(Step::OverObjective)),
             ("full", agent(1.0, 4.0, 4.0), "overloaded", Some(Step::OverObjective)),
             ("more wanted", agent(1.0, 4.0, 6.0), "+2 wanted", Some(Step::Decision)),
             ("starting", Agent { starting: 2, ..agent(1.0, 4.0, 6.0) }, "2 starting", Some(Step::InstancesStart)),

@@ -51,7 +51,7 @@ fn agent(name: &str, place: usize) -> Agent {
         utilization: points(|second, place| match second {
             _ if second < 60.0 + 10.0 * place => 0.68,
             _ if second < 110.0 + 5.0 * place => (0.68 + 0.01 * (second - 60.0 - 10.0 * place)).min(1.0),
-            _ => 0.72,
+            _ => 0.62,
         }),
         p95_ms: points(|second, place| {
             120.0 + 30.0 * place + if (90.0..112.0).contains(&second) { 900.0 } else { 0.0 }
@@ -59,10 +59,11 @@ fn agent(name: &str, place: usize) -> Agent {
         ready: points(|second, place| if second < 110.0 + 5.0 * place { 4.0 } else { 6.0 }),
         desired: points(|second, place| if second < 95.0 + 8.0 * place { 4.0 } else { 6.0 }),
         objective: 0.7,
+        spare_under: 0.3,
         starting: if place == 3 { 2 } else { 0 },
         failed: u32::from(place == 2),
         completeness: Some(if place == 2 { 0.83 } else { 1.0 }),
-        reason: Some("hold: utilization 0.72 is within tolerance 0.10 of objective 0.70".to_owned()),
+        reason: Some("hold 6: cpu 0.62 of request is between 0.30 and 0.70".to_owned()),
     }
 }
 

@@ -32,6 +32,11 @@ pub(super) struct Read {
 }
 
 impl Read {
+    /// The same in figures, by name.
+    pub(super) fn figures(&self) -> [(&'static str, u64); 3] {
+        [("samples", self.rows), ("too_late", self.too_late), ("dead_letters", self.rejected + self.future)]
+    }
+
     /// `N samples, N too late, N dead letters`.
     pub(super) fn text(&self) -> String {
         format!("{} samples, {} too late, {} dead letters", self.rows, self.too_late, self.rejected + self.future)

@@ -23,15 +23,17 @@ use super::machine::Setup;
 use super::progress::Progress;
 use super::range::{self, Log, Point};
 use super::sink::{self, Cause, Counts, Sink};
+use super::summary::{self, Extent};
 use super::{TopicLog, files, scratch};
 use crate::config::Config;
+use crate::connect;
 use crate::exit::{Code, Failure};
 use crate::live::SchemaSource;
-use crate::{commands, connect};
 use anyhow::Context as _;
 use conductor::{Conductor, Entry};
 use feed::{Feed, Part};
 use per_key::PerKey;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -82,10 +84,17 @@ pub(super) fn run(config: &Config, options: &Options, found: &BTreeMap<String, F
         folder.join(&(0..shuffle_partitions.cast_signed()).collect::<Vec<_>>())?;
     }
     let partitions = sink::count(parts.len() as u64, "telemetry partition");
-    let size = format!("{}; {partitions}; {}", read.text(), progress.finish());
+    let passed = progress.finish();
+    let extent = Extent {
+        text: format!("{}; {partitions}; {}", read.text(), passed.text()),
+        figures: passed.figures(parts.len(), &read.figures()),
+    };
     match &verification {
-        Some(verification) => verification.conclude(config, &size),
-        None => commands::print(&format!("replayed: {}; {size}\n", counts.text())),
+        Some(verification) => verification.conclude(config, options.output, &extent),
+        None => {
+            let text = format!("replayed: {}; {}\n", counts.text(), extent.text);
+            summary::print(options.output, text, json!({ "outputs": counts.figures() }), &extent)
+        }
     }
 }
 

@@ -9,13 +9,15 @@ use super::super::kind::{Kind, Provenance};
 use super::super::log::{Headers, LogReader};
 use super::super::pool;
 use super::super::sink::{self, Cause, Sink};
+use super::super::summary::{self, Extent};
 use super::COMPARED;
-use crate::commands;
 use crate::config::{Config, Delivery};
 use crate::exit::{Code, Failure};
 use crate::live::publish::Publisher;
 use crate::live::{OutputRecord, Publish as _};
+use crate::output::Form;
 use jiff::Timestamp;
+use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use tidegauge_engine::DeciderOutput;
@@ -109,7 +111,7 @@ impl PerKey {
     }
 
     /// Says what was found.
-    pub(super) fn conclude(&self, config: &Config, size: &str) -> anyhow::Result<()> {
+    pub(super) fn conclude(&self, config: &Config, output: Form, extent: &Extent) -> anyhow::Result<()> {
         let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         let tally = |kind: Kind| outcome.tallies[kind.number()];
         let equal = COMPARED.map(|kind| format!("{} {}", tally(kind).equal, kind.plural())).join(", ");
@@ -125,12 +127,26 @@ impl PerKey {
         for (count, what) in passed_over.into_iter().filter(|(count, _)| *count > 0) {
             text.push_str(&format!("; {count} {what}"));
         }
-        let Some(first) = outcome.found.iter().min_by_key(|found| (found.partition, found.cause, found.kind)) else {
-            return commands::print(&format!("{text}; {size}\n"));
-        };
-        let mut reader = LogReader::new(&config.kafka, "replay-difference")?;
-        let told = first.describe(&mut reader, &config.topics)?;
-        commands::print(&format!("{text}; {size}\nfirst difference: {told}\n"))?;
+        text.push_str(&format!("; {}\n", extent.text));
+        let mut told = None;
+        if let Some(first) = outcome.found.iter().min_by_key(|found| (found.partition, found.cause, found.kind)) {
+            let mut reader = LogReader::new(&config.kafka, "replay-difference")?;
+            let first = first.describe(&mut reader, &config.topics)?;
+            text.push_str(&format!("first difference: {first}\n"));
+            told = Some(first);
+        }
+        let is_equal = told.is_none();
+        let object = json!({
+            "equal": is_equal,
+            "compared": summary::tallies(&COMPARED, &outcome.tallies),
+            "beyond": outcome.beyond,
+            "unattributed": outcome.unattributed,
+            "first_difference": told,
+        });
+        summary::print(output, text, object, extent)?;
+        if is_equal {
+            return Ok(());
+        }
         let message = format!("{} in the sequence of a key", sink::count(different, "difference"));
         Err(Failure::new(Code::VerificationFailed, message).into())
     }

@@ -1,0 +1,46 @@
+//! What somebody who watches a Decider is shown besides its outputs: decisions as of every window, told or not, and the
+//! alerts that fire. Nothing follows from being watched.
+
+use super::Decider;
+use tidegauge_model::{Decision, Severity, Target};
+use tidegauge_policy::Policy;
+use tidegauge_policy::policy::ObjectiveKind;
+
+/// A decision as of one window. Most are the standing one seen again, and not published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The decision.
+    pub decision: Decision,
+    /// Of each signal of the decision, whether its values are utilizations.
+    pub is_utilization: Vec<bool>,
+}
+
+impl Seen {
+    pub(super) fn of(policy: &Policy, decision: &Decision) -> Self {
+        let kinds = policy.objectives.iter().map(|objective| objective.kind == ObjectiveKind::Utilization);
+        Self { decision: decision.clone(), is_utilization: kinds.collect() }
+    }
+}
+
+impl Decider {
+    /// Keeps what is seen from here on for [`Self::take_seen`], which is to be called after each step.
+    pub fn watch(&mut self) {
+        self.seen.get_or_insert_default();
+    }
+
+    /// Decisions as of the windows that closed since this was last called, in order; none if nobody watches.
+    pub fn take_seen(&mut self) -> Vec<Seen> {
+        self.seen.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Whether this agent is evaluated here.
+    #[must_use]
+    pub fn knows(&self, target: &Target) -> bool {
+        self.agents.contains_key(target)
+    }
+
+    /// The alerts that fire, each by its rule's name and severity: one for each subject of a rule.
+    pub fn firing(&self) -> impl Iterator<Item = (&Target, &str, Severity)> {
+        self.control.firing()
+    }
+}

@@ -1,0 +1,70 @@
+//! Results as gauges.
+
+use super::row::{Decided, Row, Signal, Window, word};
+use crate::metrics::{self as m, Metric, Reading};
+use tidegauge_model::{EventTime, Target};
+
+/// Every gauge of results: the series of `shown`, and how many targets there are of which `most` are shown.
+pub(super) fn readings<'a>(
+    shown: impl Iterator<Item = (&'a Target, &'a Row)>,
+    targets: usize,
+    most: usize,
+    now: EventTime,
+) -> Vec<(Metric, Vec<Reading>)> {
+    let shown: Vec<_> = shown.collect();
+    let of_window = |value: &dyn Fn(&Window) -> Option<f64>| each(&shown, |row| value(row.window.as_ref()?));
+    let of_decision = |value: &dyn Fn(&Decided) -> u32| each(&shown, |row| Some(value(row.decision.as_ref()?).into()));
+    let age_s = |end: EventTime| now.as_micros().saturating_sub(end.as_micros()) as f64 / 1e6;
+    vec![
+        (m::METRICS_TARGETS, vec![Reading::plain(targets as f64)]),
+        (m::METRICS_DROPPED, vec![Reading::plain(targets.saturating_sub(most) as f64)]),
+        (m::AGENT_READY, of_window(&|window| window.ready.map(f64::from))),
+        (m::AGENT_PRESENT, of_window(&|window| window.present.map(f64::from))),
+        (m::AGENT_LOAD, of_window(&|window| window.requests_per_s)),
+        (m::AGENT_P95, of_window(&|window| window.response_time_p95_s)),
+        (m::AGENT_WINDOW_AGE, of_window(&|window| Some(age_s(window.end)))),
+        (m::AGENT_COMPLETENESS, each(&shown, |row| row.completeness)),
+        (m::AGENT_DESIRED, of_decision(&|decision| decision.desired)),
+        (m::AGENT_MIN, of_decision(&|decision| decision.min)),
+        (m::AGENT_MAX, of_decision(&|decision| decision.max)),
+        (m::AGENT_DECISION, decisions(&shown)),
+        (m::AGENT_UTILIZATION, signals(&shown, |signal| signal.value.filter(|_| signal.is_utilization))),
+        (m::AGENT_OBJECTIVE, signals(&shown, |signal| signal.is_utilization.then_some(signal.objective))),
+        (m::AGENT_SIGNAL, signals(&shown, |signal| Some(signal.value? / signal.objective))),
+        (m::AGENT_ALERTS, alerts(&shown)),
+    ]
+}
+
+fn each(shown: &[(&Target, &Row)], value: impl Fn(&Row) -> Option<f64>) -> Vec<Reading> {
+    let one = |(target, row): &(&Target, &Row)| Some(reading(target, [], value(row)?));
+    shown.iter().filter_map(one).collect()
+}
+
+fn decisions(shown: &[(&Target, &Row)]) -> Vec<Reading> {
+    let one = |(target, row): &(&Target, &Row)| {
+        let decision = row.decision.as_ref()?;
+        Some(reading(target, [&decision.action, &decision.reason], 1.0))
+    };
+    shown.iter().filter_map(one).collect()
+}
+
+fn signals(shown: &[(&Target, &Row)], value: impl Fn(&Signal) -> Option<f64>) -> Vec<Reading> {
+    let all = shown.iter().flat_map(|(target, row)| {
+        let signals = row.decision.iter().flat_map(|decision| &decision.signals);
+        signals.map(move |signal| (*target, signal))
+    });
+    all.filter_map(|(target, signal)| Some(reading(target, [&signal.name], value(signal)?))).collect()
+}
+
+fn alerts(shown: &[(&Target, &Row)]) -> Vec<Reading> {
+    let all = shown.iter().flat_map(|(target, row)| row.firing.iter().map(move |firing| (*target, firing)));
+    let one = |(target, ((rule, severity), count)): (&Target, (&(String, _), &u32))| {
+        reading(target, [rule, &word(severity)], f64::from(*count))
+    };
+    all.map(one).collect()
+}
+
+fn reading<const N: usize>(target: &Target, more: [&str; N], value: f64) -> Reading {
+    let labels = [target.workspace.as_str(), target.agent.as_str()].into_iter().chain(more);
+    Reading { labels: labels.map(str::to_owned).collect(), value }
+}
