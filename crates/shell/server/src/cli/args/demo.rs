@@ -16,8 +16,8 @@ It needs no broker, reads no configuration and writes no file. With --seconds it
 load swings was scaled up and down by decisions that were carried out, and every agent ended within its objectives; else
 with 1, and with 130 if Ctrl-C came before the end.")]
 pub struct DemoArgs {
-    /// End after so many seconds, 30 or more, and say whether it went well [default: go on until q or Ctrl-C]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(30..=86_400))]
+    /// End after so many seconds, 60 or more, and say whether it went well [default: go on until q or Ctrl-C]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(60..=86_400))]
     pub seconds: Option<u32>,
     /// Print lines, also on a terminal
     #[arg(long)]
