@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sends the telemetry of a small fleet to tidegauge, as JSON.
 
-    produce.py --bootstrap localhost:9092             # ten minutes of the past up to now, then it ends
+    produce.py --bootstrap localhost:9092             # ten minutes of the past, then it ends
     produce.py --bootstrap localhost:9092 --live      # and goes on in real time, until Ctrl-C
 
 Two agents with three instances each; in the last six minutes (and while live) `planner` has more work than it can do.
@@ -22,6 +22,7 @@ from confluent_kafka import KafkaException, Producer
 INTERVAL = timedelta(seconds=10)
 HISTORY = timedelta(minutes=10)
 BUSY = timedelta(minutes=6)
+WINDOW = timedelta(minutes=1)
 
 
 def sample(agent: str, instance: str, at: datetime, load: float) -> dict:
@@ -84,11 +85,12 @@ def main() -> int:
         producer.poll(0)
 
     noise = random.Random(1)
-    now = datetime.now(timezone.utc)
+    # Unless it goes on, it ends so far in the past that the last windows are over.
+    end = datetime.now(timezone.utc) - (timedelta() if options.live else WINDOW)
     sent = 0
-    at = now - HISTORY
-    while at <= now:
-        rows = fleet(at, now - at < BUSY, noise)
+    at = end - HISTORY
+    while at <= end:
+        rows = fleet(at, end - at < BUSY, noise)
         send(rows)
         sent += len(rows)
         at += INTERVAL
