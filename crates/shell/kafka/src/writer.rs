@@ -224,13 +224,13 @@ impl Writer {
 
     /// Polls until nothing is in flight, which may be stored or not; false if the caller gave up before.
     pub(crate) fn settle(&self, give_up: &dyn Fn() -> bool) -> bool {
+        // Not `BaseProducer::flush`: it polls in steps of 100 ms, or with a time-out of a millisecond not at all, and wakes
+        // every thread of the client each time around.
         while self.producer.in_flight_count() > 0 {
             if give_up() {
                 return false;
             }
-            // Not for longer: it polls in steps of 100 ms. Not a poll alone: a partition that has just become part of
-            // the transaction would wait until the client's thread looks again of itself.
-            let _ = self.producer.flush(TICK);
+            self.producer.poll(TICK);
         }
         true
     }
