@@ -167,6 +167,41 @@ fn send_fleet(deployment: &Deployment, fleet: &[&str], options: &[&str]) {
     deployment.succeed(&[&produce, options].concat());
 }
 
+/// Panels, variables and rules that ask for what is not there.
+fn problems(prometheus: &Prometheus) -> Vec<String> {
+    let known = prometheus.ask("/api/v1/label/__name__/values", &[]).expect("names");
+    let known: BTreeSet<&str> = known.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let mut problems = Vec::new();
+    for name in DASHBOARDS {
+        let dashboard = dashboard(name);
+        for panel in panels(&dashboard) {
+            assert!(!list(panel, "targets").is_empty(), "{name}: {} asks for nothing", text(panel, "title"));
+            for target in list(panel, "targets") {
+                let expression = resolved(&dashboard, text(target, "expr"));
+                problems.extend(not_exported(&expression, &known));
+                problems.extend(without_data(prometheus, &expression));
+            }
+        }
+        for variable in list(&dashboard["templating"], "list").iter().filter(|of| of["type"] == "query") {
+            let query = text(&variable["query"], "query");
+            let inner = query.strip_prefix("label_values(").and_then(|query| query.strip_suffix(')'));
+            let (expression, label) = inner.and_then(|inner| inner.rsplit_once(", ")).expect("label_values");
+            let expression = format!("count by ({label}) ({})", resolved(&dashboard, expression));
+            problems.extend(not_exported(&expression, &known));
+            problems.extend(without_data(prometheus, &expression));
+        }
+    }
+    let rules = prometheus.ask("/api/v1/rules", &[]).expect("rules");
+    let rules: Vec<&Value> = list(&rules, "groups").iter().flat_map(|group| list(group, "rules")).collect();
+    assert!(rules.len() >= 15, "{} rules", rules.len());
+    for rule in rules {
+        let expression = text(rule, "query");
+        problems.extend(prometheus.values(expression).err().map(|error| format!("{expression}: {error}")));
+        problems.extend(not_exported(expression, &known).filter(|name| !OF_OTHERS.contains(&name.as_str())));
+    }
+    problems
+}
+
 #[test]
 fn every_panel_and_every_rule_finds_its_data() {
     let test = "every_panel_and_every_rule_finds_its_data";
@@ -179,35 +214,12 @@ fn every_panel_and_every_rule_finds_its_data() {
     send_fleet(&deployment, &fleet, &["--shift"]); // the last sample is now
     prometheus.wait_for("count(tidegauge_agent_desired_instances) == 3");
 
-    let known = prometheus.ask("/api/v1/label/__name__/values", &[]).expect("names");
-    let known: BTreeSet<&str> = known.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-    let mut problems = Vec::new();
-    for name in DASHBOARDS {
-        let dashboard = dashboard(name);
-        for panel in panels(&dashboard) {
-            assert!(!list(panel, "targets").is_empty(), "{name}: {} asks for nothing", text(panel, "title"));
-            for target in list(panel, "targets") {
-                let expression = resolved(&dashboard, text(target, "expr"));
-                problems.extend(not_exported(&expression, &known));
-                problems.extend(without_data(&prometheus, &expression));
-            }
-        }
-        for variable in list(&dashboard["templating"], "list").iter().filter(|of| of["type"] == "query") {
-            let query = text(&variable["query"], "query");
-            let inner = query.strip_prefix("label_values(").and_then(|query| query.strip_suffix(')'));
-            let (expression, label) = inner.and_then(|inner| inner.rsplit_once(", ")).expect("label_values");
-            let expression = format!("count by ({label}) ({})", resolved(&dashboard, expression));
-            problems.extend(not_exported(&expression, &known));
-            problems.extend(without_data(&prometheus, &expression));
-        }
-    }
-    let rules = prometheus.ask("/api/v1/rules", &[]).expect("rules");
-    let rules: Vec<&Value> = list(&rules, "groups").iter().flat_map(|group| list(group, "rules")).collect();
-    assert!(rules.len() >= 15, "{} rules", rules.len());
-    for rule in rules {
-        let expression = text(rule, "query");
-        problems.extend(prometheus.values(expression).err().map(|error| format!("{expression}: {error}")));
-        problems.extend(not_exported(expression, &known).filter(|name| !OF_OTHERS.contains(&name.as_str())));
+    // What is told once a second, or only in a commit, comes with a later scrape.
+    let since = Instant::now();
+    let mut problems = problems(&prometheus);
+    while !problems.is_empty() && since.elapsed() < PATIENCE {
+        sleep(Duration::from_secs(1));
+        problems = self::problems(&prometheus);
     }
     assert!(problems.is_empty(), "{problems:#?}");
 
