@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 const INTRODUCTION: &str = "\
 # Command line
 
-What `tidegauge COMMAND --help` says, for every command. `tidegauge completions` prints completions for a shell, `tidegauge
+What `--help` says, for every command. `tidegauge completions` prints completions for a shell, `tidegauge
 man --out DIR` writes all of this as man pages. Commands that print a result take `--output table`, `json` or `yaml`; logs,
 progress and errors go to standard error. Colours are for terminals, and not where `NO_COLOR` is set.
 ";
