@@ -90,6 +90,23 @@ pub struct TopicsConfig {
     pub replay_horizon: Duration,
 }
 
+impl TopicsConfig {
+    /// Those that tidegauge writes; [`crate::topics`] says how each is made.
+    #[must_use]
+    pub fn own(&self) -> [&str; 8] {
+        [
+            &self.shuffle,
+            &self.windows,
+            &self.decisions,
+            &self.decisions_current,
+            &self.alerts,
+            &self.late,
+            &self.dead_letters,
+            &self.state,
+        ]
+    }
+}
+
 /// How telemetry is read.
 #[derive(Clone, Debug)]
 pub struct IngestConfig {

@@ -31,17 +31,7 @@ impl Broker {
 
     pub(super) fn create(&self, topics: &TopicsConfig) -> anyhow::Result<()> {
         let partitions = i32::try_from(PARTITIONS)?;
-        let own = [
-            &topics.shuffle,
-            &topics.windows,
-            &topics.decisions,
-            &topics.decisions_current,
-            &topics.alerts,
-            &topics.late,
-            &topics.dead_letters,
-            &topics.state,
-        ];
-        let own = own.into_iter().map(|topic| (topic.as_str(), partitions));
+        let own = topics.own().into_iter().map(|topic| (topic, partitions));
         let telemetry = topics.telemetry.iter().map(|topic| (topic.as_str(), TELEMETRY_PARTITIONS));
         for (topic, partitions) in own.chain(telemetry).chain([(SCALING_EVENTS, 1)]) {
             self.cluster.create_topic(topic, partitions, 1).with_context(|| format!("creating {topic}"))?;

@@ -99,22 +99,12 @@ impl Shared {
     pub(super) fn find_topics(&self) -> anyhow::Result<()> {
         let client: BaseConsumer = self.config.kafka.connection.base("topics").create()?;
         let topics = &self.config.topics;
-        let needed = [
-            &topics.shuffle,
-            &topics.windows,
-            &topics.decisions,
-            &topics.decisions_current,
-            &topics.alerts,
-            &topics.late,
-            &topics.dead_letters,
-            &topics.state,
-        ];
         let mut missing = Vec::new();
-        for topic in topics.telemetry.iter().chain(needed) {
+        for topic in topics.telemetry.iter().map(String::as_str).chain(topics.own()) {
             let metadata = client.fetch_metadata(Some(topic), super::ANSWER)?;
             match metadata.topics().first().map_or(0, |found| found.partitions().len()) {
-                0 => missing.push(topic.as_str()),
-                count => drop(self.state().partitions.insert(topic.clone(), count as u32)),
+                0 => missing.push(topic),
+                count => drop(self.state().partitions.insert(topic.to_owned(), count as u32)),
             }
         }
         if !missing.is_empty() {
