@@ -9,6 +9,7 @@
 //! - **K10** An error that is not understood ends in [`Outcome::Rebuild`]: both clients and all state are dropped, and
 //!   what the broker says was committed is the truth.
 
+use crate::patience::Patience;
 use crate::position::Commit;
 use crate::reader::Reader;
 use crate::transaction::TransactionalWriter;
@@ -56,14 +57,13 @@ impl Delivery {
         guarantee: Guarantee,
         config: &ClientConfig,
         watched: &[&str],
-        patience: Duration,
-        give_up: &dyn Fn() -> bool,
+        patience: Patience<'_>,
     ) -> KafkaResult<Self> {
         let mut delivery = match guarantee {
             Guarantee::AtLeastOnce => Self::at_least_once(Writer::new(config)?),
             Guarantee::ExactlyOnce => {
                 let writer = TransactionalWriter::new(config)?;
-                writer.init(patience, give_up)?;
+                writer.init(patience)?;
                 Self::exactly_once(writer)
             }
         };

@@ -33,6 +33,7 @@ pub mod delivery;
 pub mod log;
 pub mod members;
 mod native;
+pub mod patience;
 mod position;
 pub mod range;
 pub mod reader;

@@ -14,6 +14,7 @@
 
 use crate::log::LogContext;
 use crate::native::batch::{Event, Message, PartitionQueue};
+use crate::patience::Patience;
 use crate::position::TopicPartition;
 use crate::trouble::is_lasting;
 use rdkafka::config::ClientConfig;
@@ -114,9 +115,9 @@ impl RangeReader {
     ///
     /// # Errors
     ///
-    /// If the broker does not answer.
-    pub fn offsets(&self, topic: &str, partition: i32) -> KafkaResult<Range<i64>> {
-        let (first, next) = self.consumer.fetch_watermarks(topic, partition, ANSWER)?;
+    /// If the broker does not answer in time; as [`Patience::ask`].
+    pub fn offsets(&self, topic: &str, partition: i32, patience: Patience<'_>) -> KafkaResult<Range<i64>> {
+        let (first, next) = patience.ask(|wait| self.consumer.fetch_watermarks(topic, partition, wait))?;
         Ok(first..next)
     }
 
@@ -126,7 +127,8 @@ impl RangeReader {
     ///
     /// If the broker does not answer, or there is no such topic.
     pub fn end_offsets(&self, topic: &str) -> KafkaResult<Vec<i64>> {
-        (0..self.partitions(topic)?).map(|partition| Ok(self.offsets(topic, partition)?.end)).collect()
+        let end = |partition| Ok(self.offsets(topic, partition, ANSWER.into())?.end);
+        (0..self.partitions(topic)?).map(end).collect()
     }
 
     /// Of each partition, the offset of its first record at or after a time in milliseconds since the epoch, as the
@@ -159,24 +161,24 @@ impl RangeReader {
     }
 
     /// Reads the records of `range`, in order, until its end is reached or `each` breaks. Records that are not
-    /// committed yet are waited for; the wait ends `patience` after the last progress.
+    /// committed yet are waited for: `patience` begins anew with each progress.
     ///
     /// # Errors
     ///
-    /// [`RangeError`]. Records before it have been seen.
+    /// [`RangeError`], and [`KafkaError::Canceled`] if the caller gave up. Records before it have been seen.
     pub fn read(
         &mut self,
         topic: &str,
         partition: i32,
         range: Range<i64>,
-        patience: Duration,
+        patience: Patience<'_>,
         each: impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<(), RangeError> {
         if range.is_empty() {
             return Ok(());
         }
         let at = TopicPartition { topic: topic.to_owned(), partition };
-        check_beginning(&self.consumer, &at, range.start)?;
+        check_beginning(&self.consumer, &at, range.start, patience)?;
         let queue = match self.queues.entry(at.clone()) {
             Entry::Occupied(queue) => queue.into_mut(),
             Entry::Vacant(place) => {
@@ -194,8 +196,13 @@ impl RangeReader {
 }
 
 /// K12, where the broker says so, and before the first fetch.
-fn check_beginning(consumer: &BaseConsumer<LogContext>, at: &TopicPartition, from: i64) -> Result<i64, RangeError> {
-    let (first, next) = consumer.fetch_watermarks(&at.topic, at.partition, ANSWER)?;
+fn check_beginning(
+    consumer: &BaseConsumer<LogContext>,
+    at: &TopicPartition,
+    from: i64,
+    patience: Patience<'_>,
+) -> Result<i64, RangeError> {
+    let (first, next) = patience.ask(|wait| consumer.fetch_watermarks(&at.topic, at.partition, wait))?;
     if first > from {
         let (topic, partition) = (at.topic.clone(), at.partition);
         return Err(RangeError::Deleted { topic, partition, from, first });
@@ -208,7 +215,7 @@ fn read_assigned(
     queue: &mut PartitionQueue,
     at: &TopicPartition,
     range: &Range<i64>,
-    patience: Duration,
+    patience: Patience<'_>,
     mut each: impl FnMut(Message<'_>) -> ControlFlow<()>,
 ) -> Result<(), RangeError> {
     let (mut reached, mut since) = (range.start, Instant::now());
@@ -219,7 +226,7 @@ fn read_assigned(
                 // K11
                 Some(Event::EndOfPartition) if message.offset() >= range.end => return Ok(()),
                 Some(Event::EndOfPartition) => {}
-                Some(Event::Trouble(error)) => trouble(consumer, at, reached, error.into())?,
+                Some(Event::Trouble(error)) => trouble(consumer, at, reached, error.into(), patience)?,
                 None if message.offset() < reached => {} // of an earlier range
                 None if message.offset() >= range.end => return Ok(()),
                 None => {
@@ -233,6 +240,10 @@ fn read_assigned(
         if !batch.is_empty() {
             continue;
         }
+        if patience.has_given_up() {
+            return Err(KafkaError::Canceled.into());
+        }
+        let patience = patience.most();
         if since.elapsed() >= patience {
             let (topic, partition, to) = (at.topic.clone(), at.partition, range.end);
             return Err(RangeError::Stalled { topic, partition, reached, to, patience });
@@ -252,11 +263,13 @@ fn trouble(
     at: &TopicPartition,
     reached: i64,
     code: RDKafkaErrorCode,
+    patience: Patience<'_>,
 ) -> Result<(), RangeError> {
     let error = KafkaError::MessageConsumption(code);
     if code == RDKafkaErrorCode::AutoOffsetReset {
         // K12: deleted since it was looked at, or it was never there.
-        let (topic, partition, next) = (at.topic.clone(), at.partition, check_beginning(consumer, at, reached)?);
+        let (topic, partition, next) =
+            (at.topic.clone(), at.partition, check_beginning(consumer, at, reached, patience)?);
         return Err(RangeError::Beyond { topic, partition, from: reached, next });
     }
     if is_lasting(&error) {

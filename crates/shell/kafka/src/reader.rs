@@ -23,8 +23,8 @@ use crate::log::ClientLog;
 use crate::members::{Member, members};
 use crate::native::batch::{Batch, PartitionQueue};
 use crate::native::group::{generation, last_known_end};
+use crate::patience::Patience;
 use crate::position::{list_of, list_of_commits};
-use crate::trouble::may_pass;
 use rdkafka::bindings::rd_kafka_resp_err_t;
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
@@ -41,10 +41,7 @@ pub use crate::position::{Commit, MAX_METADATA_BYTES, TopicPartition};
 pub use crate::trouble::is_lasting;
 
 /// How long leaving a group may take.
-const CLOSING: Duration = Duration::from_secs(5);
-
-/// The pause between two questions to a coordinator that has no answer yet.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+const CLOSING: Duration = Duration::from_millis(2_500);
 
 /// What the group has given or taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,16 +178,9 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// If the coordinator does not answer within `patience`, or refuses.
-    pub fn committed(&self, partitions: &[TopicPartition], patience: Duration) -> KafkaResult<Vec<Commit>> {
-        let since = Instant::now();
-        loop {
-            let left = patience.saturating_sub(since.elapsed()).max(ASK_AGAIN);
-            match self.ask_committed(partitions, left) {
-                Err(error) if may_pass(&error) && since.elapsed() < patience => std::thread::sleep(ASK_AGAIN),
-                answer => return answer,
-            }
-        }
+    /// If the coordinator does not answer in time, or refuses; as [`Patience::ask`].
+    pub fn committed(&self, partitions: &[TopicPartition], patience: Patience<'_>) -> KafkaResult<Vec<Commit>> {
+        patience.ask(|wait| self.ask_committed(partitions, wait))
     }
 
     fn ask_committed(&self, partitions: &[TopicPartition], wait: Duration) -> KafkaResult<Vec<Commit>> {
@@ -329,9 +319,9 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// If the broker does not answer within `wait`.
-    pub fn offsets(&self, partition: &TopicPartition, wait: Duration) -> KafkaResult<(i64, i64)> {
-        self.consumer.fetch_watermarks(&partition.topic, partition.partition, wait)
+    /// If the broker does not answer in time; as [`Patience::ask`].
+    pub fn offsets(&self, partition: &TopicPartition, patience: Patience<'_>) -> KafkaResult<(i64, i64)> {
+        patience.ask(|wait| self.consumer.fetch_watermarks(&partition.topic, partition.partition, wait))
     }
 
     /// Number of partitions of a topic.
@@ -352,9 +342,8 @@ impl Reader {
         self.leaving = true;
     }
 
-    /// Polls until `done`, for a while.
-    fn poll_until(&self, done: impl Fn(&BaseConsumer<Rebalances>) -> bool) -> bool {
-        let since = Instant::now();
+    /// Polls until `done`, for as long as is left since closing began.
+    fn poll_until(&self, since: Instant, done: impl Fn(&BaseConsumer<Rebalances>) -> bool) -> bool {
         while !done(&self.consumer) && since.elapsed() < CLOSING {
             let _ = self.consumer.poll(Duration::from_millis(20));
         }
@@ -368,13 +357,14 @@ impl Drop for Reader {
     ///
     /// In the order that was proved not to hang.
     fn drop(&mut self) {
+        let since = Instant::now();
         self.consumer.context().closing.store(true, Ordering::Release);
         if self.leaving {
             self.consumer.unsubscribe();
-            self.poll_until(|consumer| consumer.assignment().is_ok_and(|list| list.count() == 0));
+            self.poll_until(since, |consumer| consumer.assignment().is_ok_and(|list| list.count() == 0));
         }
         self.queues.clear();
-        let closed = self.consumer.close_queue().is_ok() && self.poll_until(BaseConsumer::closed);
+        let closed = self.consumer.close_queue().is_ok() && self.poll_until(since, BaseConsumer::closed);
         if !closed {
             // The client's own `Drop` would wait for ever.
             tracing::warn!("a consumer did not close in time; it is left behind");

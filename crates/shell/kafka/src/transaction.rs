@@ -12,6 +12,7 @@
 //!
 //! - **K9** A commit that timed out is still under way, and only another commit says how it ends.
 
+use crate::patience::Patience;
 use crate::position::{Commit, list_of_commits};
 use crate::reader::Reader;
 use crate::writer::Writer;
@@ -50,14 +51,14 @@ impl TransactionalWriter {
     ///
     /// # Errors
     ///
-    /// The last one when `patience` has run out or `give_up` says so, or one that does not pass.
-    pub fn init(&self, patience: Duration, give_up: &dyn Fn() -> bool) -> KafkaResult<()> {
+    /// The last one when `patience` has run out or was given up, or one that does not pass.
+    pub fn init(&self, patience: Patience<'_>) -> KafkaResult<()> {
         let since = Instant::now();
         loop {
-            let left = patience.saturating_sub(since.elapsed()).min(CALL).max(BEGIN_ABORT);
+            let left = patience.most().saturating_sub(since.elapsed()).min(CALL).max(BEGIN_ABORT);
             match self.writer.producer().init_transactions(left) {
                 Err(KafkaError::Transaction(error)) if error.is_retriable() => {
-                    if give_up() || since.elapsed() >= patience {
+                    if patience.has_given_up() || since.elapsed() >= patience.most() {
                         return Err(KafkaError::Transaction(error));
                     }
                     self.writer.serve();

@@ -1,5 +1,4 @@
-//! The broker is away for longer than a transaction may last, and the record is that of a run without it. And what has
-//! piled up meanwhile is read within the limit of memory.
+//! The broker is away for longer than a transaction may last, and the record is that of a run without it.
 //!
 //! `TIDEGAUGE_TEST_OUTAGE_S` makes the outage as long as `bench/reliability` wants it to be; continuous integration has
 //! less time.
@@ -9,14 +8,13 @@ mod support;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use support::broker::{Broker, say};
-use support::bulk::{Bulk, SKEWED};
+use support::broker::say;
 use support::delivery::{self, PARTITIONS};
 use support::feeder::Feeder;
 use support::own_broker::OwnBroker;
 use support::progress::Progress;
 use support::run::{Run, Setup, Workers};
-use support::{fleet, http, memory, sequence};
+use support::{fleet, http, sequence};
 
 const SEED: u64 = 0x6f75_7461;
 const SPEED: f64 = 150.0;
@@ -26,9 +24,6 @@ const TWO_WORKERS: Workers = Workers { each_stage: 2, batch: 10_000 };
 /// Longer than the transaction's time-out of 5 s, the session's of 6 s and the 10 s without a commit that readiness
 /// allows.
 const OUTAGE_S: u64 = 20;
-const BACKLOG: u64 = 5_000_000;
-/// Less than is taken where nothing limits it.
-const MEMORY_LIMIT: u64 = 512 << 20;
 
 #[test]
 fn an_outage_changes_nothing() {
@@ -73,28 +68,4 @@ fn an_outage_changes_nothing() {
     let undisturbed = setup.run(broker, telemetry);
     let same = sequence::assert_all_same(&undisturbed, &disturbed, test);
     say(&format!("{test}: away for {outage:?}; equal to an undisturbed run: {same}"));
-}
-
-#[test]
-fn a_backlog_stays_within_the_limit_of_memory() {
-    let test = "a_backlog_stays_within_the_limit_of_memory";
-    let Some(broker) = Broker::find(test) else { return };
-    let bulk = Bulk { instances: 10_000, interval: Duration::from_secs(10), partitions: SKEWED };
-    let topic = bulk.fill(&broker, BACKLOG);
-    // State is small, so that what would grow is what is ahead; and every partition has a worker to itself.
-    let windows = "[{size: 1m, levels: [agent]}]";
-    let workers = Workers { each_stage: 4, batch: 10_000 };
-    let deployment = Setup { windows, ..Setup::first_light(workers) }.deploy(&broker, &topic);
-    let limit_mib: u64 = std::env::var("LIMIT_MIB").map_or(MEMORY_LIMIT >> 20, |text| text.parse().expect("MiB"));
-    let limit = format!("workers.memory_limit={limit_mib} MiB");
-    let begin = Instant::now();
-    let peak = memory::peak_of(deployment.start(&["run", "--until-end", "--set", &limit], &[]));
-    let mib = |bytes: u64| bytes >> 20;
-    say(&format!(
-        "{test}: {BACKLOG} rows of 10,000 instances in {:?}, at most {} MiB, with a limit of {} MiB",
-        begin.elapsed(),
-        mib(peak),
-        mib(MEMORY_LIMIT)
-    ));
-    assert!(peak <= MEMORY_LIMIT + MEMORY_LIMIT / 10, "{} MiB with a limit of {} MiB", mib(peak), mib(MEMORY_LIMIT));
 }

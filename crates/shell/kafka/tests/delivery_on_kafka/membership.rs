@@ -54,7 +54,7 @@ fn a_lost_assignment_is_told_as_such_and_nothing_is_committed_for_it() {
     assert!(!member.reader.is_member());
     assert!(member.reader.commit(&[commit(&partition, 2, "after")]).is_err());
     let config = broker.connection().transactional("out", &unique("id"));
-    let mut delivery = Delivery::open(Guarantee::ExactlyOnce, &config, &[], PATIENCE, &never).expect("a producer");
+    let mut delivery = Delivery::open(Guarantee::ExactlyOnce, &config, &[], PATIENCE.into()).expect("a producer");
     let positions = |_: &Writer| vec![commit(&partition, 2, "after")];
     let outcome = delivery.burst(&member.reader, &[&outbox(&["a"])], &[&output], positions, &mut ignore, &never);
     assert_eq!(outcome, Outcome::Kept);

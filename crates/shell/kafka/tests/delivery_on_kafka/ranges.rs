@@ -2,10 +2,13 @@
 
 use crate::support::{Broker, PATIENCE, outbox, unique};
 use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tidegauge_kafka::log::LogContext;
+use tidegauge_kafka::patience::Patience;
 use tidegauge_kafka::range::{RangeError, RangeReader};
 use tidegauge_kafka::transaction::TransactionalWriter;
 use tidegauge_kafka::writer::{Record, Writer};
@@ -25,7 +28,7 @@ fn offsets(
         seen.push(message.offset());
         ControlFlow::Continue(())
     };
-    let result = reader.read(topic, 0, range, patience, each);
+    let result = reader.read(topic, 0, range, patience.into(), each);
     (seen, result)
 }
 
@@ -52,7 +55,7 @@ fn k11_a_range_holds_its_committed_records_and_ends_where_it_says() {
     let Some(broker) = Broker::find("k11_a_range_holds_its_committed_records_and_ends_where_it_says") else { return };
     let (topic, _writer) = written(&broker);
     let mut reader = reader(&broker);
-    assert_eq!(reader.offsets(&topic, 0).expect("an answer"), 0..9);
+    assert_eq!(reader.offsets(&topic, 0, PATIENCE.into()).expect("an answer"), 0..9);
     let cases = [
         ("all of it", 0..9, vec![0, 1, 2, 7]),
         ("a part of a transaction", 1..2, vec![1]),
@@ -76,7 +79,7 @@ fn k11_a_range_holds_its_committed_records_and_ends_where_it_says() {
         seen += 1;
         ControlFlow::Break(())
     };
-    reader.read(&topic, 0, 0..9, PATIENCE, stop).expect("an end");
+    reader.read(&topic, 0, 0..9, PATIENCE.into(), stop).expect("an end");
     assert_eq!(seen, 1, "the caller breaks off");
 }
 
@@ -89,7 +92,14 @@ fn what_is_not_committed_yet_is_waited_for() {
     let (seen, result) = offsets(&mut reader, &topic, 7..10, Duration::from_millis(500));
     assert_eq!(seen, [7]);
     assert!(matches!(result, Err(RangeError::Stalled { reached: 8, to: 10, .. })), "{result:?}");
-    assert_eq!(reader.offsets(&topic, 0).expect("an answer"), 0..9, "an open transaction does not count");
+    let next = reader.offsets(&topic, 0, PATIENCE.into()).expect("an answer");
+    assert_eq!(next, 0..9, "an open transaction does not count");
+    let given_up = AtomicBool::new(false);
+    let result = reader.read(&topic, 0, 7..10, Patience::until(PATIENCE, &given_up), |_| {
+        given_up.store(true, Ordering::Release);
+        ControlFlow::Continue(())
+    });
+    assert!(matches!(result, Err(RangeError::Kafka(KafkaError::Canceled))), "{result:?}");
     writer.commit().expect("a commit");
     let (seen, result) = offsets(&mut reader, &topic, 7..10, PATIENCE);
     assert_eq!(seen, [7, 9], "{result:?}");

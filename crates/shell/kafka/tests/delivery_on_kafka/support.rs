@@ -64,7 +64,7 @@ impl Broker {
     /// A transactional producer that is ready.
     pub(crate) fn transactional(&self, id: &str) -> TransactionalWriter {
         let writer = TransactionalWriter::new(&self.connection().transactional("out", id)).expect("a producer");
-        writer.init(PATIENCE, &never).expect("its transactional id");
+        writer.init(PATIENCE.into()).expect("its transactional id");
         writer
     }
 

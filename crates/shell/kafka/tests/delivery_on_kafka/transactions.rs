@@ -18,7 +18,7 @@ fn delivery(broker: &Broker, guarantee: Guarantee, id: &str, watched: &[&str]) -
         Guarantee::AtLeastOnce => connection.producer("out"),
         Guarantee::ExactlyOnce => connection.transactional("out", id),
     };
-    Delivery::open(guarantee, &config, watched, crate::support::PATIENCE, &never).expect("a producer")
+    Delivery::open(guarantee, &config, watched, crate::support::PATIENCE.into()).expect("a producer")
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_watched_topic_tells_where_its_next_record_will_be() {
                 seen.push(message.offset());
                 ControlFlow::Continue(())
             };
-            ranges.read(&state, 0, 0..next, crate::support::PATIENCE, each).expect("the range");
+            ranges.read(&state, 0, 0..next, crate::support::PATIENCE.into(), each).expect("the range");
             assert_eq!(seen.last().map(|offset| offset + 1), Some(next), "{guarantee:?}");
             assert!(last_seen < Some(next), "{guarantee:?}: it moves on");
             last_seen = Some(next);

@@ -237,6 +237,16 @@ impl Stage for Aggregate<'_> {
     }
 
     /// Who has been read to the end is ahead of nobody.
+    fn has_to_wait(&self) -> bool {
+        self.shared.lead().is_too_long()
+    }
+
+    fn unread(&mut self, _records: u64) {}
+
+    fn wrote(&mut self, records: u64, bytes: u64) {
+        self.shared.lead().wrote(records, bytes);
+    }
+
     fn may_pause(&self, slot: &Slot<Machine>) -> Option<EventTime> {
         slot.machine.aggregator.watermark().filter(|_| !slot.drained)
     }

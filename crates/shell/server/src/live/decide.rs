@@ -25,6 +25,7 @@ pub const CAUSE_HEADERS: [&str; 2] = ["tidegauge.cause.partition", "tidegauge.ca
 /// The second stage of one worker.
 pub(super) struct Decide<'a> {
     shared: &'a Shared,
+    number: usize,
     publisher: &'a mut dyn Publish,
     state: StateTopic<'a>,
     /// Topics of outputs, by number. The first two are the journal and the state topic.
@@ -73,7 +74,7 @@ impl<'a> Decide<'a> {
         let mut topics: Vec<String> = own.into_iter().cloned().collect();
         let others = publisher.topics();
         topics.extend(others.into_iter().filter(|topic| !own.contains(&topic)));
-        Self { shared, publisher, state: StateTopic::new(shared, number), topics }
+        Self { shared, number, publisher, state: StateTopic::new(shared, number), topics }
     }
 
     fn fresh(&mut self, commit: &Commit, first: i64) -> Result<(Decider, i64, i64), Trouble> {
@@ -316,6 +317,16 @@ impl Stage for Decide<'_> {
     fn is_done(&self) -> bool {
         self.shared.shuffle_is_done()
     }
+
+    fn has_to_wait(&self) -> bool {
+        false // the journal is read as fast as it comes
+    }
+
+    fn unread(&mut self, records: u64) {
+        self.shared.lead().is_unread(self.number, records);
+    }
+
+    fn wrote(&mut self, _records: u64, _bytes: u64) {}
 
     fn may_pause(&self, _slot: &Slot<Machine>) -> Option<EventTime> {
         None // who decides makes room

@@ -42,6 +42,10 @@ impl Handle {
         self.stop.load(Ordering::Acquire)
     }
 
+    pub(super) fn stop_flag(&self) -> &AtomicBool {
+        &self.stop
+    }
+
     pub(super) fn take_reload(&self) -> bool {
         self.reload.swap(false, Ordering::AcqRel)
     }

@@ -23,6 +23,7 @@ mod aggregate;
 mod crash;
 mod decide;
 mod handle;
+mod lead;
 mod meeting;
 mod memory;
 mod originals;
@@ -105,7 +106,7 @@ const FENCED_LIVES: u32 = 3;
 /// How long to wait for an answer of the broker before a worker is built anew.
 const ANSWER: Duration = Duration::from_secs(30);
 /// Asked to stop, workers wait for nothing outside after this.
-const STOPPING: Duration = Duration::from_secs(6);
+const STOPPING: Duration = Duration::from_secs(4);
 /// Asked to stop, the process has stopped after this.
 const STOPPED: Duration = Duration::from_millis(9_500);
 /// A bounded run says this often how far it is.
@@ -209,11 +210,12 @@ fn wait(shared: &Shared, mut workers: Vec<Worker>, reload: &Reload<'_>) -> anyho
             reload_control(shared, reload);
         }
         if shared.stopping_for().inspect(|_| shared.health.stopping()).is_some_and(|passed| passed >= STOPPED) {
-            let count = workers.len();
             result?;
+            let names: Vec<_> = workers.iter().filter_map(|worker| worker.thread().name()).collect();
+            let names = names.join(", ");
             bail!(Failure::new(
                 Code::Unavailable,
-                format!("{count} workers have not stopped in {STOPPED:?}: what they had not committed is done again")
+                format!("not stopped in {STOPPED:?}: {names}; what they had not committed is done again")
             ));
         }
         thread::sleep(LOOK);

@@ -2,8 +2,9 @@
 //! run stands.
 
 use super::crash::Crash;
+use super::lead::Lead;
 use super::meeting::Meeting;
-use super::{Handle, RunOptions, RunReport, STOPPING};
+use super::{ANSWER, Handle, RunOptions, RunReport, STOPPING};
 use crate::config::Config;
 use crate::diagnostic::ProblemKind;
 use crate::exit::{Code, Failure};
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tidegauge_delivery::Call;
 use tidegauge_engine::{ControlChange, ControlKind};
+use tidegauge_kafka::patience::Patience;
 use tidegauge_kafka::reader::TopicPartition;
 use tidegauge_model::EventTime;
 use tidegauge_window::Sketch;
@@ -33,6 +35,7 @@ pub(super) struct Shared {
     /// When somebody first noticed that.
     stopping_since: OnceLock<Instant>,
     memory_is_short: AtomicBool,
+    lead: Mutex<Lead>,
     crash: Option<Crash>,
     state: Mutex<State>,
 }
@@ -77,6 +80,7 @@ impl Shared {
         let (RunOptions { until_end, prune }, documents) = (options, config.control.as_slice().into());
         let control = Wanted { number: 1, documents, prune, ..Wanted::default() };
         let workers = config.workers.aggregate + config.workers.decide;
+        let lead = Lead::new(config.workers.memory_limit, config.workers.decide);
         Self {
             config,
             until_end,
@@ -86,6 +90,7 @@ impl Shared {
             leaving: Meeting::of(workers),
             stopping_since: OnceLock::new(),
             memory_is_short: AtomicBool::new(false),
+            lead: Mutex::new(lead),
             crash: Crash::from_environment(),
             state: Mutex::new(State { control, ..State::default() }),
         }
@@ -101,7 +106,7 @@ impl Shared {
         let topics = &self.config.topics;
         let mut missing = Vec::new();
         for topic in topics.telemetry.iter().map(String::as_str).chain(topics.own()) {
-            let metadata = client.fetch_metadata(Some(topic), super::ANSWER)?;
+            let metadata = client.fetch_metadata(Some(topic), ANSWER)?;
             match metadata.topics().first().map_or(0, |found| found.partitions().len()) {
                 0 => missing.push(topic),
                 count => drop(self.state().partitions.insert(topic.to_owned(), count as u32)),
@@ -232,6 +237,11 @@ impl Shared {
         self.memory_is_short.load(Ordering::Relaxed)
     }
 
+    /// How far the first stage runs ahead of the second.
+    pub(super) fn lead(&self) -> MutexGuard<'_, Lead> {
+        self.lead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes note of how far event time has come where a worker is furthest behind, and says how far it has come where
     /// its stage is: what waits for one worker's partitions may come from another's.
     pub(super) fn furthest_behind(
@@ -259,6 +269,11 @@ impl Shared {
     /// How long ago the process was first seen to be stopping.
     pub(super) fn stopping_for(&self) -> Option<Duration> {
         self.stopping().then(|| self.stopping_since.get_or_init(Instant::now).elapsed())
+    }
+
+    /// For a question to a broker, which nobody asks who is about to stop.
+    pub(super) fn patience(&self) -> Patience<'_> {
+        Patience::until(ANSWER, self.handle.stop_flag())
     }
 
     /// Whether it has been stopping for so long that nothing outside is waited for any more.
@@ -370,7 +385,7 @@ fn ends(
     let mut ends = BTreeMap::new();
     for topic in topics {
         for partition in 0..as_partition(partitions.get(topic).copied().unwrap_or(0)) {
-            let (_, end) = client.fetch_watermarks(topic, partition, super::ANSWER)?;
+            let (_, end) = client.fetch_watermarks(topic, partition, ANSWER)?;
             ends.insert(TopicPartition { topic: topic.clone(), partition }, end);
         }
     }

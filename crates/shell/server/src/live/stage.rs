@@ -91,6 +91,13 @@ pub(super) trait Stage {
     /// A bounded run has nothing left for this stage.
     fn is_done(&self) -> bool;
 
+    /// Nothing new is to be read for now.
+    fn has_to_wait(&self) -> bool;
+    /// So many records wait that nobody has read before, in all partitions of this worker.
+    fn unread(&mut self, records: u64);
+    /// A burst of so much was committed.
+    fn wrote(&mut self, records: u64, bytes: u64);
+
     /// The partition may be left unread while memory is short; its event time says who is ahead.
     fn may_pause(&self, slot: &Slot<Self::Machine>) -> Option<EventTime>;
 }

@@ -5,9 +5,9 @@
 //!                                     └───► replay_from.. of the journal, which must still be there
 //! ```
 
+use super::shared;
 use super::shared::Shared;
 use super::trouble::Trouble;
-use super::{ANSWER, shared};
 use crate::config::Config;
 use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
@@ -15,6 +15,7 @@ use std::ops::{ControlFlow, Range};
 use tidegauge_engine::partition::shuffle_partition;
 use tidegauge_engine::state::StateReader;
 use tidegauge_engine::{Checkpoint, DeciderPosition};
+use tidegauge_kafka::patience::Patience;
 use tidegauge_kafka::range::{RangeError, RangeReader};
 use tidegauge_model::{Decision, Target};
 use tidegauge_wire::Output as _;
@@ -47,13 +48,14 @@ pub(crate) fn read_round(
     config: &Config,
     partition: i32,
     position: &DeciderPosition,
+    patience: Patience<'_>,
     each: impl Fn(),
 ) -> Result<Round, RoundError> {
     let range = position.state_from..position.state_until;
     let unusable = |problem: String| RoundError::Unusable { range: range.clone(), problem };
     let (mut rounds, mut found) = (StateReader::until(position.next_offset), Ok(None));
     let (mut records, mut bytes, mut written_ms) = (0, 0, None);
-    reader.read(&config.topics.state, partition, range.clone(), ANSWER, |message| {
+    reader.read(&config.topics.state, partition, range.clone(), patience, |message| {
         each();
         let value = message.value().unwrap_or_default();
         (records, bytes, written_ms) = (records + 1, bytes + value.len(), Some(message.timestamp_ms()));
@@ -112,30 +114,32 @@ impl<'a> StateTopic<'a> {
 
     /// The next offset of a partition of the state topic.
     pub(super) fn end(&mut self, partition: i32) -> Result<i64, KafkaError> {
-        let topic = self.shared.config.topics.state.clone();
-        Ok(self.reader()?.offsets(&topic, partition)?.end)
+        let shared = self.shared;
+        Ok(self.reader()?.offsets(&shared.config.topics.state, partition, shared.patience())?.end)
     }
 
     /// The checkpoint that a commit speaks of.
     pub(super) fn checkpoint(&mut self, partition: i32, position: &DeciderPosition) -> Result<Checkpoint, Trouble> {
         let shared = self.shared;
-        let round = read_round(self.reader()?, &shared.config, partition, position, || shared.passed("restore.state"));
+        let seen = || shared.passed("restore.state");
+        let round = read_round(self.reader()?, &shared.config, partition, position, shared.patience(), seen);
         Ok(round.map_err(|error| Trouble::of_round(error, &shared.config.topics.state, partition))?.checkpoint)
     }
 
     /// The generations that standing decisions have about targets that live in this shuffle partition: what comes next
     /// is above them, although nothing else is known.
     pub(super) fn generations(&mut self, of: i32) -> Result<BTreeMap<(Target, String), u64>, Trouble> {
-        let topic = self.shared.config.topics.decisions_current.clone();
-        let shuffle_partitions = self.shared.partitions(&self.shared.config.topics.shuffle);
+        let shared = self.shared;
+        let topic = &shared.config.topics.decisions_current;
+        let shuffle_partitions = shared.partitions(&shared.config.topics.shuffle);
         let is_ours =
             |target: &Target| shared::as_partition(shuffle_partition(&target.own_domain(), shuffle_partitions)) == of;
-        let partitions = shared::as_partition(self.shared.partitions(&topic));
+        let partitions = shared::as_partition(shared.partitions(topic));
         let mut generations = BTreeMap::new();
         for partition in 0..partitions {
             let reader = self.reader()?;
-            let range = reader.offsets(&topic, partition)?;
-            let read = reader.read(&topic, partition, range, ANSWER, |message| {
+            let range = reader.offsets(topic, partition, shared.patience())?;
+            let read = reader.read(topic, partition, range, shared.patience(), |message| {
                 if let Some(Ok(decision)) = message.value().map(Decision::decode)
                     && is_ours(&decision.target)
                 {
@@ -144,7 +148,7 @@ impl<'a> StateTopic<'a> {
                 }
                 ControlFlow::Continue(())
             });
-            read.map_err(|error| Trouble::of_range(error, &topic, partition))?;
+            read.map_err(|error| Trouble::of_range(error, topic, partition))?;
         }
         if !generations.is_empty() {
             tracing::info!(

@@ -13,7 +13,6 @@
 //! - **L2** A burst carries the position of every partition that is restored, moved or not, and of no other.
 //! - **L3** What follows from a record that an earlier life had committed is not said again.
 
-use super::ANSWER;
 use super::shared::{self, Shared};
 use super::stage::{Restoring, Slot, Stage, Start};
 use super::trouble::Trouble;
@@ -55,6 +54,8 @@ struct Worker<'a, S: Stage> {
     health: WorkerHealth,
     delivery: Delivery,
     reader: Reader,
+    /// The group has given it partitions, or none.
+    is_assigned: bool,
     topics: Vec<String>,
     slots: BTreeMap<TopicPartition, Slot<S::Machine>>,
     committed_at: Instant,
@@ -87,6 +88,7 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
         health,
         delivery,
         reader,
+        is_assigned: false,
         topics,
         slots: BTreeMap::new(),
         committed_at: now,
@@ -98,25 +100,18 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
         unowned: BTreeSet::new(),
         ended_by: None,
     };
-    let mut is_idle = false;
-    while !shared.stopping() && !worker.stage.is_done() && worker.ended_by.is_none() {
-        is_idle = worker.round(is_idle)?;
+    let result = worker.work();
+    if result.is_ok() {
+        worker.report(); // of what was not committed, the next life reports
     }
-    let all: Vec<_> = worker.slots.keys().cloned().collect();
-    worker.hand_over(&all);
-    while !worker.burst()? && !shared.is_giving_up() {
-        // Whoever lost its partitions hears of it here, and has nothing left to commit.
-        for rebalance in worker.reader.poll(RETRY)? {
-            worker.rebalance(rebalance)?;
-        }
-    }
-    worker.report();
     if shared.stopping() {
         shared.leaving.attend(S::NAME, number, LEAVE_TOGETHER);
     }
-    worker.health.stopped();
-    worker.reader.close();
-    worker.ended_by.map_or(Ok(()), Err)
+    if result.is_ok() || shared.stopping() {
+        worker.health.stopped();
+        worker.reader.close();
+    }
+    result.and(worker.ended_by.map_or(Ok(()), Err))
 }
 
 fn open(shared: &Shared, stage: &str, number: usize) -> Result<Delivery, KafkaError> {
@@ -129,10 +124,27 @@ fn open(shared: &Shared, stage: &str, number: usize) -> Result<Delivery, KafkaEr
             (Guarantee::ExactlyOnce, connection.transactional(&role, &id))
         }
     };
-    Delivery::open(guarantee, &client, &[&config.topics.state], ANSWER, &|| shared.stopping())
+    Delivery::open(guarantee, &client, &[&config.topics.state], shared.patience())
 }
 
 impl<S: Stage> Worker<'_, S> {
+    /// Until the process stops, or nothing is left to do, or this life has to end; all that waits is committed then.
+    fn work(&mut self) -> Result<(), Trouble> {
+        let mut is_idle = false;
+        while !self.shared.stopping() && !self.stage.is_done() && self.ended_by.is_none() {
+            is_idle = self.round(is_idle)?;
+        }
+        let all: Vec<_> = self.slots.keys().cloned().collect();
+        self.hand_over(&all);
+        while !self.burst()? && !self.shared.is_giving_up() {
+            // Whoever lost its partitions hears of it here, and has nothing left to commit.
+            for rebalance in self.reader.poll(RETRY)? {
+                self.rebalance(rebalance)?;
+            }
+        }
+        Ok(())
+    }
+
     /// One turn of the loop; whether there was little to do.
     fn round(&mut self, was_idle: bool) -> Result<bool, Trouble> {
         self.health.beat();
@@ -158,12 +170,15 @@ impl<S: Stage> Worker<'_, S> {
             Rebalance::Assigned(assigned) => {
                 tracing::info!(stage = S::NAME, ?assigned, "partitions assigned");
                 self.health.assigned(assigned.len());
-                let mut starts = Vec::new();
-                for commit in self.reader.committed(&assigned, ANSWER)? {
-                    let start = self.take_over(&commit)?;
-                    starts.push((commit.partition, Some(start)));
+                self.is_assigned = true;
+                match self.take_over(&assigned) {
+                    // They are given back with the rest in a moment.
+                    Err(_) if self.shared.stopping() => {
+                        assigned.iter().for_each(|at| drop(self.slots.remove(at)));
+                        Ok(())
+                    }
+                    taken => taken,
                 }
-                Ok(self.reader.assign(&starts)?)
             }
             Rebalance::Revoked { partitions, lost } => {
                 tracing::info!(stage = S::NAME, ?partitions, lost, "partitions revoked");
@@ -191,11 +206,20 @@ impl<S: Stage> Worker<'_, S> {
         }
     }
 
+    fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), Trouble> {
+        let mut starts = Vec::new();
+        for commit in self.reader.committed(partitions, self.shared.patience())? {
+            let start = self.begin(&commit)?;
+            starts.push((commit.partition, Some(start)));
+        }
+        Ok(self.reader.assign(&starts)?)
+    }
+
     /// Begins a partition; returns the offset to read from.
-    fn take_over(&mut self, commit: &Commit) -> Result<i64, Trouble> {
+    fn begin(&mut self, commit: &Commit) -> Result<i64, Trouble> {
         let at = &commit.partition;
         self.health.restoring(at);
-        let (first, end) = self.reader.offsets(at, ANSWER)?;
+        let (first, end) = self.reader.offsets(at, self.shared.patience())?;
         let Start { machine, from, silent_below, ended } = self.stage.restore(commit, first, end)?;
         tracing::debug!(topic = at.topic, partition = at.partition, from, silent_below, "restoring");
         let slot = Slot {
@@ -219,9 +243,10 @@ impl<S: Stage> Worker<'_, S> {
     /// Reads a batch of each partition; returns the messages that were there.
     fn read(&mut self) -> Result<usize, Trouble> {
         self.keep_memory();
+        let has_to_wait = self.stage.has_to_wait();
         let (mut count, mut waiting) = (0, self.slots.values().map(|slot| slot.outbox.bytes()).sum::<usize>());
         for (at, slot) in &mut self.slots {
-            if slot.ended || slot.paused {
+            if slot.ended || slot.paused || (has_to_wait && slot.restoring.is_none()) {
                 continue;
             }
             if waiting >= BURST_BYTES {
@@ -234,7 +259,7 @@ impl<S: Stage> Worker<'_, S> {
             self.stage.step(at, slot, &batch)?;
             waiting += slot.outbox.bytes();
         }
-        if self.looked_at.elapsed() >= LOOK && self.slots.values().any(|slot| slot.is_empty) {
+        if self.looked_at.elapsed() >= LOOK {
             self.look_for_ends()?;
         }
         self.note_restored();
@@ -246,11 +271,18 @@ impl<S: Stage> Worker<'_, S> {
     /// last message belong to what was read.
     fn look_for_ends(&mut self) -> Result<(), KafkaError> {
         self.looked_at = Instant::now();
+        let mut unread = 0;
         for Reached { partition, next, end } in self.reader.reached()? {
-            if let Some(slot) = self.slots.get_mut(&partition).filter(|slot| slot.is_empty && !slot.paused) {
+            let Some(slot) = self.slots.get_mut(&partition) else { continue };
+            if slot.is_empty && !slot.paused {
                 slot.next_offset = slot.next_offset.max(next.unwrap_or_default());
                 slot.drained = end.is_some_and(|end| slot.next_offset >= end);
             }
+            let known = slot.next_offset.max(slot.silent_below);
+            unread += u64::try_from(end.unwrap_or(known) - known).unwrap_or(0);
+        }
+        if self.is_assigned {
+            self.stage.unread(unread);
         }
         Ok(())
     }
@@ -352,6 +384,7 @@ impl<S: Stage> Worker<'_, S> {
     fn note_committed(&mut self, took: Duration, records: u64, bytes: u64) -> Result<(), Trouble> {
         (self.committed_at, self.retry_at) = (Instant::now(), None);
         self.health.committed(took, records, bytes);
+        self.stage.wrote(records, bytes);
         if records > 0 {
             self.shared.took(took);
             self.shared.passed(&format!("{}.committed", S::NAME));
@@ -398,7 +431,7 @@ impl<S: Stage> Worker<'_, S> {
             if slot.drained {
                 slot.end_offset = slot.next_offset;
             } else if self.tells.is_multiple_of(TELLS_PER_QUESTION)
-                && let Ok((_, end)) = self.reader.offsets(at, QUESTION)
+                && let Ok((_, end)) = self.reader.offsets(at, QUESTION.into())
             {
                 slot.end_offset = end;
             }

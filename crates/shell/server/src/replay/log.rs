@@ -52,7 +52,7 @@ impl LogReader {
 
     /// First offset of a partition, and the first that is not yet stable.
     pub(super) fn bounds(&self, topic: &str, partition: i32) -> anyhow::Result<(i64, i64)> {
-        let answer = self.reader.offsets(topic, partition);
+        let answer = self.reader.offsets(topic, partition, PATIENCE.into());
         answer.map(|range| (range.start, range.end)).map_err(|error| unavailable(topic, partition, &error))
     }
 
@@ -99,7 +99,7 @@ impl LogReader {
         mut each: impl FnMut(&Row<'_>) -> anyhow::Result<ControlFlow<()>>,
     ) -> anyhow::Result<()> {
         let mut failed = None;
-        let result = self.reader.read(topic, partition, range, PATIENCE, |message| {
+        let result = self.reader.read(topic, partition, range, PATIENCE.into(), |message| {
             each(&message).unwrap_or_else(|error| {
                 failed = Some(error);
                 ControlFlow::Break(())

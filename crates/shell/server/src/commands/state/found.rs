@@ -9,9 +9,14 @@ use crate::live::{RoundError, journal_is_gone, read_round};
 use anyhow::Context as _;
 use rdkafka::error::KafkaError;
 use std::ops::Range;
+use std::time::Duration;
 use tidegauge_engine::{Checkpoint, ControlChange, DeciderPosition};
+use tidegauge_kafka::patience::Patience;
 use tidegauge_kafka::range::{RangeError, RangeReader};
 use tidegauge_kafka::reader::{Commit, TopicPartition};
+
+/// How long the broker may take for an answer.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// The second stage's group, and what it left behind.
 pub(super) struct Found {
@@ -113,8 +118,9 @@ fn round(
     at: &TopicPartition,
     position: DeciderPosition,
 ) -> anyhow::Result<State> {
-    let journal = reader.offsets(&at.topic, at.partition).map_err(|error| unavailable(&error))?;
-    let round = match read_round(reader, config, at.partition, &position, || ()) {
+    let patience = Patience::from(ANSWER);
+    let journal = reader.offsets(&at.topic, at.partition, patience).map_err(|error| unavailable(&error))?;
+    let round = match read_round(reader, config, at.partition, &position, patience, || ()) {
         Ok(round) => round,
         Err(RoundError::Range(RangeError::Kafka(error))) => return Err(unavailable(&error)),
         Err(problem) => return Ok(State::Unusable { position: Some(position), problem: problem.to_string() }),
