@@ -192,7 +192,7 @@ impl Writer {
                     if give_up() {
                         return Err(KafkaError::Canceled);
                     }
-                    self.producer.poll(TICK);
+                    self.serve_soon();
                     waiting = back;
                 }
                 Err((error, _)) => return Err(error),
@@ -226,13 +226,21 @@ impl Writer {
     pub(crate) fn settle(&self, give_up: &dyn Fn() -> bool) -> bool {
         // Not `BaseProducer::flush`: it polls in steps of 100 ms, or with a time-out of a millisecond not at all, and wakes
         // every thread of the client each time around.
+        self.serve();
         while self.producer.in_flight_count() > 0 {
             if give_up() {
                 return false;
             }
-            self.producer.poll(TICK);
+            self.serve_soon();
         }
         true
+    }
+
+    /// Serves delivery reports in a moment. `BaseProducer::poll` waits in whole milliseconds, and spins for the rest: what
+    /// is left of one is none.
+    fn serve_soon(&self) {
+        std::thread::sleep(MOMENT);
+        self.serve();
     }
 
     /// Serves delivery reports for as long as `time`.
@@ -256,7 +264,7 @@ impl Writer {
 }
 
 /// The step in which delivery reports are waited for.
-const TICK: Duration = Duration::from_millis(1);
+const MOMENT: Duration = Duration::from_micros(200);
 
 /// Never gives up: librdkafka ends each record's wait itself, after its `message.timeout.ms`.
 fn never() -> bool {
