@@ -38,6 +38,7 @@ use crate::state::Checkpoint;
 use cell::{Cell, Cells, MetricNumbers};
 use instance::Instance;
 use restore::{Bases, Phase};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -364,18 +365,17 @@ impl Decider {
         let numbers: Vec<Option<u16>> = rows.metrics().iter().map(|metric| self.metrics.number(metric)).collect();
         let reader = rows.reader();
         let mut touched: Vec<Target> = Vec::new();
+        let mut agent = None;
         for at in 0..rows.len() {
             let row = reader.row(at);
             let is_same = |t: &Target| t.agent.as_str() == row.agent && t.workspace.as_str() == row.workspace;
             if !touched.last().is_some_and(is_same) {
-                touched.push(Target { workspace: row.workspace.into(), agent: row.agent.into(), region: None });
+                let target = Target { workspace: row.workspace.into(), agent: row.agent.into(), region: None };
+                agent = Some(known(&mut self.agents, &target, || target.clone()));
+                touched.push(target);
             }
-            let target = touched.last().expect("just pushed");
-            if !self.agents.contains_key(target) {
-                self.agents.insert(target.clone(), Agent::default());
-            }
-            let agent = self.agents.get_mut(target).expect("just inserted");
-            let instance = agent.instances.entry(row.instance.into()).or_default();
+            let agent: &mut Agent = agent.as_mut().expect("that of the row before, at least");
+            let instance = known(&mut agent.instances, row.instance, || row.instance.into());
             let stats = reader.stats(at).filter_map(|(place, stats)| Some((numbers[usize::from(place)]?, stats)));
             let sketches = reader.sketches(at).filter_map(|(place, bytes)| Some((numbers[usize::from(place)]?, bytes)));
             instance.add(pane, &row, Cell::of_row(&row, stats, sketches));
@@ -407,16 +407,18 @@ impl Decider {
         let ends = |rule: &&WindowRule| end.floor_to(rule.spec.slide) == end && is_whole(rule);
         let ending: Vec<WindowRule> = self.windows.iter().filter(ends).copied().collect();
         let sources_ratio = self.sources.ratio();
+        let mut follows = Vec::new();
         for (target, agent) in &self.agents {
             for rule in &ending {
                 let range = TimeRange::ending_at(end, rule.spec.size);
                 let view = summary::View { target, agent, range, slide: rule.spec.slide, metrics: &self.metrics };
                 let with_instances = rule.instance || self.control.watches_instances(rule.spec);
                 let windows = view.summaries(sources_ratio, with_instances);
+                let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &mut follows, self.seen.as_mut());
                 self.counts.windows += windows.emit(rule, out);
-                let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, out, self.seen.as_mut());
                 self.counts.decisions += decisions;
                 self.counts.alerts += alerts;
+                out.append(&mut follows);
             }
         }
     }
@@ -506,4 +508,16 @@ impl Decider {
         let partials = self.pending.values().flat_map(|pane| pane.partials.values());
         partials.map(PartialRows::samples).sum()
     }
+}
+
+/// The value of a key, made if it is not there. A key is only made then.
+fn known<'m, K: Borrow<Q> + Ord, Q: Ord + ?Sized, V: Default>(
+    map: &'m mut BTreeMap<K, V>,
+    key: &Q,
+    make: impl FnOnce() -> K,
+) -> &'m mut V {
+    if !map.contains_key(key) {
+        map.insert(make(), V::default());
+    }
+    map.get_mut(key).expect("it is there by now")
 }

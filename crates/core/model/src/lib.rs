@@ -23,7 +23,7 @@ pub mod window;
 pub use alert::{AlertState, AlertTransition, Severity};
 pub use decision::{Action, Constraint, Decision, Mode, ReasonCode, SignalReading};
 pub use id::{AgentId, Domain, InstanceId, Region, Target, WorkspaceId};
-pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind};
+pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind, MetricName};
 pub use sample::{InstanceState, Position, SampleBatch};
 pub use scaling::{ScalingAction, ScalingEvent, ScalingState};
 pub use time::{EventTime, TimeRange};

@@ -3,6 +3,7 @@
 //! The list is of entities that are scaled. A metric that is not in it is kept as *unknown*, up to a
 //! cap per entity, and treated as a gauge. Units are declared here and never guessed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ pub enum Metric {
     Unknown(Arc<str>),
 }
 
+/// A metric's name, or a resource's, as results have it.
+pub type MetricName = Cow<'static, str>;
+
 impl Metric {
     /// The metric of that name: built in where there is one.
     #[must_use]
@@ -32,6 +36,15 @@ impl Metric {
         match self {
             Self::BuiltIn(id) => by_id(*id).map_or("?", |def| def.name),
             Self::Unknown(name) => name,
+        }
+    }
+
+    /// The name to be kept: a built-in one takes no room.
+    #[must_use]
+    pub fn to_name(&self) -> MetricName {
+        match self {
+            Self::BuiltIn(id) => Cow::Borrowed(by_id(*id).map_or("?", |def| def.name)),
+            Self::Unknown(name) => Cow::Owned(name.as_ref().to_owned()),
         }
     }
 

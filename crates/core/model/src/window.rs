@@ -1,6 +1,7 @@
 //! What a closed window knows.
 
 use crate::id::{InstanceId, Target};
+use crate::metric::MetricName;
 use crate::sample::InstanceState;
 use crate::time::{EventTime, TimeRange};
 use serde::{Deserialize, Serialize};
@@ -143,15 +144,15 @@ pub struct WindowSummary {
     /// How complete the data was. That of the agent, also in its instances' windows.
     pub completeness: Completeness,
     /// Gauges and counters by metric name.
-    pub gauges: BTreeMap<String, GaugeSummary>,
+    pub gauges: BTreeMap<MetricName, GaugeSummary>,
     /// Latencies by metric name.
-    pub latencies: BTreeMap<String, DistributionSummary>,
+    pub latencies: BTreeMap<MetricName, DistributionSummary>,
     /// (server + timeout errors) ÷ requests; absent without requests.
     pub error_rate: Option<f64>,
     /// 1 − `error_rate`.
     pub availability: Option<f64>,
     /// By resource (`cpu`, `memory`, `io`, `network`, `gpu`), where its utilization of limit was reported.
-    pub saturation: BTreeMap<String, ResourceSaturation>,
+    pub saturation: BTreeMap<MetricName, ResourceSaturation>,
 }
 
 impl WindowSummary {

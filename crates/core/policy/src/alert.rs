@@ -24,6 +24,7 @@ use crate::observe::Observation;
 use rules::{AlertRules, By, Rule};
 use serde::{Deserialize, Serialize};
 use signal::Measured;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegauge_model::{AlertState, AlertTransition, EventTime, InstanceId, Target};
 
@@ -90,14 +91,17 @@ pub fn evaluate(
     for rule in &rules.rules {
         for instance in subjects(rule, book, observation) {
             let measured = signal::measure(rule, observation, instance.as_ref(), min_instances);
-            let fingerprint = fingerprint(&rule.name, observation.target, instance.as_ref());
-            let before = book.alerts.remove(&fingerprint);
+            // Nearly always nothing is pending, nothing fires, and nobody needs the hash.
+            let named = LazyCell::new(|| fingerprint(&rule.name, observation.target, instance.as_ref()));
+            let before = if book.alerts.is_empty() { None } else { book.alerts.remove(&*named) };
             let (after, told) = step(rule, before, &measured, observation.window.end, instance.as_ref());
-            let teller = Teller { rule, observation, fingerprint: &fingerprint, instance, measured };
-            transitions.extend(told.map(|told| teller.transition(told)));
             if let Some(alert) = after {
-                book.alerts.insert(fingerprint, alert);
+                book.alerts.insert(named.clone(), alert);
             }
+            transitions.extend(told.map(|told| {
+                let fingerprint = &named;
+                Teller { rule, observation, fingerprint, instance: instance.clone(), measured }.transition(told)
+            }));
         }
     }
     transitions.extend(resolve_orphans(rules, book, observation));

@@ -212,7 +212,7 @@ impl<'a> Signal<'a> {
     fn read_each(&mut self, agent: &WindowSummary, instances: &[WindowSummary], counts: &Counts) {
         let (metric, statistic) = self.metric(agent);
         let weights = self.weights(agent).filter(|(used, has)| {
-            let reports = |window: &&WindowSummary| window.gauges.contains_key(&metric);
+            let reports = |window: &&WindowSummary| window.gauges.contains_key(metric.as_str());
             instances.iter().any(|window| reports(&window))
                 && instances.iter().filter(reports).all(|window| {
                     window.gauges.contains_key(*used) && window.gauges.get(*has).is_some_and(|gauge| gauge.mean > 0.0)

@@ -101,7 +101,8 @@ impl Sketch {
                 counts[(shifted(part, index) - low).unsigned_abs() as usize] += count;
             }
         }
-        let buckets = (low..).zip(counts).filter(|&(_, count)| count > 0).collect();
+        let mut buckets = Vec::with_capacity(counts.iter().filter(|&&count| count > 0).count());
+        buckets.extend((low..).zip(counts).filter(|&(_, count)| count > 0));
         let mut merged = Self { scale, zeros, buckets };
         merged.keep_bounded();
         merged

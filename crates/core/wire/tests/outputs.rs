@@ -211,7 +211,7 @@ proptest! {
         window.samples = u64::from(count);
         window.range.start = EventTime::from_micros(micros);
         let gauge = tidegauge_model::GaugeSummary { sum, last: -sum, ..window.gauges["fan_rpm"] };
-        window.gauges.insert(name, gauge);
+        window.gauges.insert(name.into(), gauge);
         round_trip(&window);
     }
 }

@@ -68,23 +68,39 @@ impl Cell {
         if rest.is_empty() {
             return Some((*first).clone());
         }
-        let mut stats: BTreeMap<u16, Stats> = BTreeMap::new();
-        let mut sketches: BTreeMap<u16, Vec<&Sketch>> = BTreeMap::new();
-        for cell in &cells {
-            for (metric, values) in &cell.stats {
-                stats.entry(*metric).or_default().merge(values);
-            }
-            for (metric, sketch) in &cell.sketches {
-                sketches.entry(*metric).or_default().push(sketch);
-            }
-        }
+        let (mut stats, mut with_sketch) = (first.stats.clone(), Vec::new());
+        rest.iter().for_each(|cell| merge_stats(&mut stats, &cell.stats));
+        with_sketch.extend(cells.iter().flat_map(|cell| cell.sketches.iter().map(|&(metric, _)| metric)));
+        with_sketch.sort_unstable();
+        with_sketch.dedup();
+        let merged = |metric: u16| (metric, Sketch::merged(cells.iter().filter_map(|cell| cell.sketch(metric))));
         Some(Self {
             samples: cells.iter().map(|cell| cell.samples).sum(),
             first_at: cells.iter().map(|cell| cell.first_at).min()?,
             last_at: cells.iter().map(|cell| cell.last_at).max()?,
-            stats: stats.into_iter().collect(),
-            sketches: sketches.into_iter().map(|(metric, parts)| (metric, Sketch::merged(parts))).collect(),
+            stats,
+            sketches: with_sketch.into_iter().map(merged).collect(),
         })
+    }
+
+    /// The sketch of a metric, if there is one.
+    pub(super) fn sketch(&self, metric: u16) -> Option<&Sketch> {
+        self.sketches.iter().find(|&&(number, _)| number == metric).map(|(_, sketch)| sketch)
+    }
+}
+
+/// Adds what comes later; both ascend by metric. Nearly always the metrics are the same.
+fn merge_stats(into: &mut Vec<(u16, Stats)>, later: &[(u16, Stats)]) {
+    let mut at = 0;
+    for &(metric, values) in later {
+        while into.get(at).is_some_and(|&(number, _)| number < metric) {
+            at += 1;
+        }
+        match into.get_mut(at) {
+            Some((number, own)) if *number == metric => own.merge(&values),
+            _ => into.insert(at, (metric, values)),
+        }
+        at += 1;
     }
 }
 

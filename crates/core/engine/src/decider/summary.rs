@@ -2,12 +2,13 @@
 
 use super::cell::{Cell, MetricNumbers};
 use super::{Agent, DeciderOutput, WindowRule};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::metric::{self, MetricId};
 use tidegauge_model::{
-    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, Metric, ResourceSaturation, Target,
-    TimeRange, WindowSummary,
+    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, Metric, MetricName, ResourceSaturation,
+    Target, TimeRange, WindowSummary,
 };
 use tidegauge_window::{Sketch, Stats};
 
@@ -41,11 +42,11 @@ pub(super) struct ClosedWindows {
 
 impl ClosedWindows {
     /// Publishes what holds rows; returns how many.
-    pub(super) fn emit(&self, rule: &WindowRule, out: &mut Vec<DeciderOutput>) -> u64 {
-        let agent = std::iter::once(&self.agent).filter(|window| rule.agent && window.samples > 0);
-        let instances = self.instances.iter().filter(|_| rule.instance);
+    pub(super) fn emit(self, rule: &WindowRule, out: &mut Vec<DeciderOutput>) -> u64 {
+        let agent = std::iter::once(self.agent).filter(|window| rule.agent && window.samples > 0);
+        let instances = self.instances.into_iter().filter(|_| rule.instance);
         let before = out.len();
-        out.extend(agent.chain(instances).map(|window| DeciderOutput::Window(Box::new(window.clone()))));
+        out.extend(agent.chain(instances).map(|window| DeciderOutput::Window(Box::new(window))));
         (out.len() - before) as u64
     }
 }
@@ -103,19 +104,18 @@ impl View<'_> {
         };
         let Some(cell) = cell else { return window };
         (window.samples, window.last_at) = (cell.samples, cell.last_at);
-        let sketches: BTreeMap<u16, &Sketch> = cell.sketches.iter().map(|(number, sketch)| (*number, sketch)).collect();
         let mut derived: BTreeMap<MetricId, GaugeSummary> = BTreeMap::new();
         for (number, stats) in &cell.stats {
             let (Some(gauge), metric) = (stats.summary(), self.metrics.metric(*number)) else { continue };
-            match (sketches.get(number), metric) {
+            match (cell.sketch(*number), metric) {
                 (Some(sketch), _) => {
-                    window.latencies.insert(metric.name().to_owned(), distribution(stats, gauge, sketch));
+                    window.latencies.insert(metric.to_name(), distribution(stats, gauge, sketch));
                 }
                 (None, Metric::BuiltIn(id)) if metric::by_id(*id).is_some_and(|def| def.derived) => {
                     derived.insert(*id, gauge);
                 }
                 (None, _) => {
-                    window.gauges.insert(metric.name().to_owned(), gauge);
+                    window.gauges.insert(metric.to_name(), gauge);
                 }
             }
         }
@@ -127,14 +127,14 @@ impl View<'_> {
 }
 
 /// (server + timeout errors) ÷ requests; absent without requests.
-fn error_rate(gauges: &BTreeMap<String, GaugeSummary>) -> Option<f64> {
+fn error_rate(gauges: &BTreeMap<MetricName, GaugeSummary>) -> Option<f64> {
     let sum = |id| metric::by_id(id).and_then(|def| gauges.get(def.name)).map(|gauge| gauge.sum);
     let requests = sum(metric::REQUESTS).filter(|&requests| requests > 0.0)?;
     let errors = sum(metric::SERVER_ERRORS).unwrap_or(0.0) + sum(metric::TIMEOUT_ERRORS).unwrap_or(0.0);
     Some(errors / requests)
 }
 
-fn saturation(derived: &BTreeMap<MetricId, GaugeSummary>) -> BTreeMap<String, ResourceSaturation> {
+fn saturation(derived: &BTreeMap<MetricId, GaugeSummary>) -> BTreeMap<MetricName, ResourceSaturation> {
     let each = RESOURCES.iter().filter_map(|(name, saturated, waiting)| {
         let saturated = derived.get(saturated)?;
         let saturation = ResourceSaturation {
@@ -142,7 +142,7 @@ fn saturation(derived: &BTreeMap<MetricId, GaugeSummary>) -> BTreeMap<String, Re
             count: saturated.count,
             utilization_only: derived.get(waiting).is_none_or(|waiting| waiting.min < 1.0),
         };
-        Some(((*name).to_owned(), saturation))
+        Some((Cow::Borrowed(*name), saturation))
     });
     each.collect()
 }

@@ -148,7 +148,7 @@ impl Resource {
     pub fn resolve(self, of: Of, preferred: Of, agent: &WindowSummary) -> Of {
         let other = if preferred == Of::Limit { Of::Request } else { Of::Limit };
         match of {
-            Of::Auto if agent.gauges.contains_key(&self.utilization_metric(preferred)) => preferred,
+            Of::Auto if agent.gauges.contains_key(self.utilization_metric(preferred).as_str()) => preferred,
             Of::Auto => other,
             stated => stated,
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, Completeness, Decision, DistributionSummary, EventTime, GaugeSummary, InstanceId, InstanceState,
-    Target, TimeRange, WindowSummary, WorkspaceId,
+    MetricName, Target, TimeRange, WindowSummary, WorkspaceId,
 };
 use tidegauge_policy::{Observation, Policy, TargetState, Verdict, decide};
 
@@ -117,11 +117,15 @@ impl Fleet {
                 instance: Some(InstanceId::from(format!("i{index:03}"))),
                 state: instance.state,
                 ready_at: instance.ready_s_ago.map(|secs| range.end.minus(Duration::from_secs(secs))),
-                gauges: instance.gauges.iter().map(|(name, value)| ((*name).to_owned(), gauge(*value))).collect(),
+                gauges: instance
+                    .gauges
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned().into(), gauge(*value)))
+                    .collect(),
                 ..blank.clone()
             })
             .collect();
-        let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        let mut values: BTreeMap<MetricName, Vec<f64>> = BTreeMap::new();
         for (name, gauge) in instances.iter().flat_map(|window| &window.gauges) {
             values.entry(name.clone()).or_default().push(gauge.mean);
         }
@@ -130,7 +134,7 @@ impl Fleet {
             instances_ready: Some(ready),
             instances_present: Some(expected),
             gauges: values.into_iter().map(|(name, values)| (name, mean(values))).collect(),
-            latencies: self.p95_ms.map(|p95| ("response_time_ms".to_owned(), latency(p95))).into_iter().collect(),
+            latencies: self.p95_ms.map(|p95| ("response_time_ms".into(), latency(p95))).into_iter().collect(),
             error_rate: self.error_rate,
             availability: self.error_rate.map(|rate| 1.0 - rate),
             ..blank

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, AlertState, AlertTransition, Completeness, Constraint, Decision, DistributionSummary, EventTime,
-    GaugeSummary, InstanceId, InstanceState, Mode, ReasonCode, Region, ResourceSaturation, Severity, SignalReading,
-    Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
+    GaugeSummary, InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity,
+    SignalReading, Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -57,11 +57,11 @@ pub(super) struct WindowRecord<'a> {
     instances_ready: Option<u32>,
     instances_present: Option<u32>,
     completeness: Completeness,
-    gauges: Cow<'a, BTreeMap<String, GaugeSummary>>,
-    latencies: Cow<'a, BTreeMap<String, DistributionSummary>>,
+    gauges: Cow<'a, BTreeMap<MetricName, GaugeSummary>>,
+    latencies: Cow<'a, BTreeMap<MetricName, DistributionSummary>>,
     error_rate: Option<f64>,
     availability: Option<f64>,
-    saturation: Cow<'a, BTreeMap<String, ResourceSaturation>>,
+    saturation: Cow<'a, BTreeMap<MetricName, ResourceSaturation>>,
 }
 
 impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {

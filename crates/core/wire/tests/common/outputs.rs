@@ -60,12 +60,12 @@ pub(crate) fn window() -> WindowSummary {
             instances_expected: 4,
             instances_reported: 3,
         },
-        gauges: BTreeMap::from([("cpu_used_cores".to_owned(), gauge(3.0)), ("fan_rpm".to_owned(), gauge(900.0))]),
-        latencies: BTreeMap::from([("response_time_ms".to_owned(), latency)]),
+        gauges: BTreeMap::from([("cpu_used_cores".into(), gauge(3.0)), ("fan_rpm".into(), gauge(900.0))]),
+        latencies: BTreeMap::from([("response_time_ms".into(), latency)]),
         error_rate: Some(0.02),
         availability: Some(0.98),
         saturation: BTreeMap::from([(
-            "cpu".to_owned(),
+            "cpu".into(),
             ResourceSaturation { share: 0.5, count: 6, utilization_only: true },
         )]),
     }

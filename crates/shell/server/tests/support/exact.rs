@@ -146,7 +146,7 @@ impl<'a> Exact<'a> {
 
 /// Compares every metric; whether a latency had values enough.
 fn check_values(window: &WindowSummary, values: &BTreeMap<&str, Vec<f64>>) -> bool {
-    let found: BTreeSet<&str> = window.gauges.keys().chain(window.latencies.keys()).map(String::as_str).collect();
+    let found: BTreeSet<&str> = window.gauges.keys().chain(window.latencies.keys()).map(AsRef::as_ref).collect();
     assert_eq!(found, values.keys().copied().collect(), "metrics of {}", named(window));
     for (metric, values) in values {
         let place = || format!("{metric} of {}", named(window));
@@ -206,7 +206,7 @@ fn check_ratios(window: &WindowSummary, values: &BTreeMap<&str, Vec<f64>>) {
     };
     assert!(is_equal, "error rate of {}: {:?}, not {rate:?}", named(window), window.error_rate);
 
-    let found: Vec<&str> = window.saturation.keys().map(String::as_str).collect();
+    let found: Vec<&str> = window.saturation.keys().map(AsRef::as_ref).collect();
     let resources = ["cpu", "gpu", "memory"];
     let reported = |resource: &&str| values.contains_key(format!("{resource}_utilization_of_limit").as_str());
     assert_eq!(found, resources.into_iter().filter(reported).collect::<Vec<_>>(), "resources of {}", named(window));
