@@ -115,6 +115,10 @@ impl Stage for Aggregate<'_> {
         vec![topics.shuffle.clone(), topics.late.clone(), topics.dead_letters.clone()]
     }
 
+    fn before_joining(&mut self) -> Result<(), KafkaError> {
+        Ok(()) // its group's client is all that it needs
+    }
+
     fn restore(&mut self, commit: &Commit, first: i64, end: i64) -> Result<Start<Machine>, Trouble> {
         let (config, at) = (&self.shared.config, &commit.partition);
         let lost = commit.offset.filter(|&offset| offset > end);

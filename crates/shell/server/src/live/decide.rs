@@ -8,6 +8,7 @@ use super::trouble::Trouble;
 use crate::config::Config;
 use crate::health::Progress;
 use crate::results::Tap;
+use rdkafka::error::KafkaError;
 use std::time::Instant;
 use tidegauge_delivery::{Outbox, OutputRef};
 use tidegauge_engine::state::encode;
@@ -198,6 +199,10 @@ impl Stage for Decide<'_> {
 
     fn output_topics(&self) -> Vec<String> {
         self.topics.clone()
+    }
+
+    fn before_joining(&mut self) -> Result<(), KafkaError> {
+        self.state.end(0).map(drop)
     }
 
     fn restore(&mut self, commit: &Commit, first: i64, _end: i64) -> Result<Start<Machine>, Trouble> {

@@ -2,6 +2,7 @@
 
 use super::trouble::Trouble;
 use crate::health::Progress;
+use rdkafka::error::KafkaError;
 use std::time::Instant;
 use tidegauge_delivery::Outbox;
 use tidegauge_kafka::batch::Batch;
@@ -61,6 +62,8 @@ pub(super) trait Stage {
     fn topics(&self) -> Vec<String>;
     /// The topics of outputs, by number.
     fn output_topics(&self) -> Vec<String>;
+    /// Before the worker joins its group: opens what a restore needs, so that no partition waits for a connection.
+    fn before_joining(&mut self) -> Result<(), KafkaError>;
     /// Begins a partition where `commit` says; `first` and `end` are its offsets now.
     fn restore(&mut self, commit: &Commit, first: i64, end: i64) -> Result<Start<Self::Machine>, Trouble>;
     /// Takes messages, in log order.

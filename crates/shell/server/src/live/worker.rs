@@ -76,6 +76,7 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
     health.joining();
     // The producer first: it ends what an earlier life left open, so that nobody waits for that.
     let delivery = open(shared, S::NAME, number)?;
+    stage.before_joining()?;
     shared.joining.attend(S::NAME, number, JOIN_TOGETHER);
     let topics = stage.topics();
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
