@@ -240,7 +240,6 @@ impl Stage for Aggregate<'_> {
         self.shared.telemetry_is_done()
     }
 
-    /// Who has been read to the end is ahead of nobody.
     fn has_to_wait(&self) -> bool {
         self.shared.lead().is_too_long()
     }
@@ -251,6 +250,7 @@ impl Stage for Aggregate<'_> {
         self.shared.lead().wrote(records, bytes);
     }
 
+    /// Who has been read to the end is ahead of nobody.
     fn may_pause(&self, slot: &Slot<Machine>) -> Option<EventTime> {
         slot.machine.aggregator.watermark().filter(|_| !slot.drained)
     }

@@ -94,7 +94,7 @@ pub(super) trait Stage {
     /// A bounded run has nothing left for this stage.
     fn is_done(&self) -> bool;
 
-    /// Nothing new is to be read for now.
+    /// Whether the worker leaves its partitions unread for now, except those that are being restored.
     fn has_to_wait(&self) -> bool;
     /// So many records wait that nobody has read before, in all partitions of this worker.
     fn unread(&mut self, records: u64);
