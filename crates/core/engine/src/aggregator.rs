@@ -217,7 +217,7 @@ impl Aggregator {
                 Destination::Nowhere => continue,
             };
             let pane = panes.entry(start).or_insert_with(|| Pane::new(start));
-            pane.accumulate(batch, rows.as_deref(), &entities, &kept);
+            pane.accumulate(batch, &rows, &entities, &kept);
         }
         self.watermark = watermark;
         self.close_panes(out);
@@ -247,9 +247,9 @@ impl Aggregator {
         let mut watermark = self.watermark.as_micros();
         let mut destinations = Vec::with_capacity(batch.len());
         let mut pane = EventTime::from_micros(0);
-        for row in 0..batch.len() {
-            let (at, ingest) = (batch.event_time.value(row), batch.ingest_time.value(row));
-            let position = Position(batch.position.value(row));
+        let times = batch.event_time.values().iter().zip(batch.ingest_time.values());
+        for ((&at, &ingest), &position) in times.zip(batch.position.values()) {
+            let position = Position(position);
             if at > ingest.saturating_add(max_future) {
                 self.counts.future += 1;
                 let (event_time, ingest_time) = (EventTime::from_micros(at), EventTime::from_micros(ingest));
@@ -354,9 +354,9 @@ impl Aggregator {
                 }
                 let (entity, meta) = (self.entities.get(sealed.entities[group]), &sealed.meta[group]);
                 let row = PartialRow {
-                    workspace: &entity.workspace,
-                    agent: &entity.agent,
-                    instance: &entity.instance,
+                    workspace: entity.workspace(),
+                    agent: entity.agent(),
+                    instance: entity.instance(),
                     samples: meta.samples,
                     at: (meta.first_at, meta.last_at),
                     state: meta.state,
@@ -457,8 +457,8 @@ impl Aggregator {
     }
 }
 
-/// Rows by destination, in order of the destination's first row; `None` = all rows.
-fn rows_by_destination(destinations: &[Destination]) -> Vec<(Destination, Option<Vec<u32>>)> {
+/// Rows by destination, in order of the destination's first row.
+fn rows_by_destination(destinations: &[Destination]) -> Vec<(Destination, Vec<u32>)> {
     let mut groups: Vec<(Destination, Vec<u32>)> = Vec::new();
     let mut current = 0;
     for (row, &destination) in destinations.iter().enumerate() {
@@ -470,6 +470,5 @@ fn rows_by_destination(destinations: &[Destination]) -> Vec<(Destination, Option
         }
         groups[current].1.push(row as u32);
     }
-    let all = groups.len() == 1;
-    groups.into_iter().map(|(destination, rows)| (destination, (!all).then_some(rows))).collect()
+    groups
 }

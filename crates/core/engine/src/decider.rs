@@ -12,8 +12,8 @@
 //! - **D2** Every window that holds a row is emitted, once, when the pane at its end closes (E3).
 //! - **D3** A correction counts in every window not yet emitted; one that no window can use any more is reported.
 //! - **D4** Rows in partials = rows in closed panes + rows pending + rows in reported late partials.
-//! - **D5** A window is built from its own cells, oldest first: nothing depends on what was before it. One that reaches
-//!   back beyond the oldest cells that are kept is not emitted.
+//! - **D5** A window is built from its own cells, in an order that its place in time fixes ([`slide`], D7): nothing depends
+//!   on what was before it. One that reaches back beyond the oldest cells that are kept is not emitted.
 //! - **D6** Restored from a checkpoint and given the journal from [`Checkpoint::replay_from`] on, a Decider is, from
 //!   [`Checkpoint::next_offset`] on, as the one that the checkpoint was taken of ([`restore`]).
 
@@ -22,6 +22,8 @@ mod control;
 mod instance;
 mod position;
 mod restore;
+mod roster;
+mod slide;
 mod summary;
 mod watch;
 
@@ -35,14 +37,15 @@ pub(crate) use restore::Base;
 
 use crate::journal::{ControlChange, JournalRecord, Partial, PartialRows, SourceRecord};
 use crate::state::Checkpoint;
-use cell::{Cell, Cells, MetricNumbers};
+use cell::{Cell, Cells, Merger, MetricNumbers};
 use instance::Instance;
 use restore::{Bases, Phase};
-use std::borrow::Borrow;
+use roster::Roster;
+use slide::Slide;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegauge_model::{AlertTransition, Decision, EventTime, InstanceId, Target, TimeRange, WindowSpec, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, EventTime, Target, TimeRange, WindowSpec, WindowSummary};
 use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
 
 /// An agent without a row for this long (event time) is no longer evaluated.
@@ -137,6 +140,7 @@ pub struct Decider {
     control: Control,
     sources: Sources,
     metrics: MetricNumbers,
+    merger: Merger,
     /// Partials of panes that have not closed.
     pending: BTreeMap<EventTime, PendingPane>,
     /// The latest pane that had rows.
@@ -168,8 +172,27 @@ struct PendingPane {
 #[derive(Debug, Default)]
 struct Agent {
     cells: Cells,
-    instances: BTreeMap<InstanceId, Instance>,
+    instances: Roster,
     last_at: Option<EventTime>,
+    /// Sums of its cells, per kind of window.
+    slides: Vec<Slide>,
+}
+
+impl Agent {
+    /// The window of that kind that ends at `end`.
+    fn window(&mut self, spec: WindowSpec, end: EventTime, merger: &mut Merger) -> Option<Cell> {
+        let at = self.slides.iter().position(|slide| slide.spec() == spec).unwrap_or_else(|| {
+            self.slides.push(Slide::new(spec));
+            self.slides.len() - 1
+        });
+        self.slides[at].window(end, &self.cells, merger)
+    }
+
+    fn put_cell(&mut self, pane: EventTime, cell: Cell) {
+        self.last_at = self.last_at.max(Some(cell.last_at));
+        self.cells.put(pane, cell);
+        self.slides.iter_mut().for_each(|slide| slide.changed(pane));
+    }
 }
 
 impl Decider {
@@ -194,6 +217,7 @@ impl Decider {
             control,
             sources,
             metrics: MetricNumbers::default(),
+            merger: Merger::default(),
             pending: BTreeMap::new(),
             last_pane: None,
             agents: BTreeMap::new(),
@@ -254,6 +278,9 @@ impl Decider {
             }
         }
         windows.sort();
+        for agent in self.agents.values_mut() {
+            agent.slides.retain(|slide| windows.iter().any(|rule| rule.spec == slide.spec()));
+        }
         self.windows = windows;
     }
 
@@ -268,7 +295,7 @@ impl Decider {
             self.last_pane = self.last_pane.max(Some(pane));
             self.counts.merged += partial.samples;
             let touched = self.merge_rows(pane, &partial.rows);
-            self.settle(pane, touched);
+            self.settle(pane, Some(&touched));
         } else {
             self.counts.too_late += partial.samples;
             let (offsets, samples) = (partial.offsets, partial.samples);
@@ -324,7 +351,7 @@ impl Decider {
                 self.counts.merged += rows.samples();
                 self.merge_rows(pane, &rows);
             }
-            self.settle(pane, self.agents.keys().cloned().collect());
+            self.settle(pane, None);
             self.close_windows(end, out);
             self.closed_through = Some(end);
             self.forget(end, out);
@@ -365,35 +392,48 @@ impl Decider {
         let numbers: Vec<Option<u16>> = rows.metrics().iter().map(|metric| self.metrics.number(metric)).collect();
         let reader = rows.reader();
         let mut touched: Vec<Target> = Vec::new();
-        let mut agent = None;
-        for at in 0..rows.len() {
-            let row = reader.row(at);
-            let is_same = |t: &Target| t.agent.as_str() == row.agent && t.workspace.as_str() == row.workspace;
-            if !touched.last().is_some_and(is_same) {
-                let target = Target { workspace: row.workspace.into(), agent: row.agent.into(), region: None };
-                agent = Some(known(&mut self.agents, &target, || target.clone()));
-                touched.push(target);
+        let mut start = 0;
+        while start < rows.len() {
+            let end = reader.end_of_agent(start);
+            let first = reader.row(start);
+            let target = Target { workspace: first.workspace.into(), agent: first.agent.into(), region: None };
+            let agent = self.agents.entry(target.clone()).or_default();
+            let places = agent.instances.places((start..end).map(|at| reader.instance(at)));
+            for (at, place) in (start..end).zip(places) {
+                let number = |place: u16| numbers[usize::from(place)];
+                let stats = reader.stats(at).filter_map(|(place, stats)| Some((number(place)?, stats)));
+                let sketches = reader.sketches(at).filter_map(|(place, sketch)| Some((number(place)?, sketch)));
+                let row = reader.row(at);
+                let cell = Cell::of_row(&row, stats, sketches);
+                agent.instances.at(place).add(pane, &row, cell, &mut self.merger);
             }
-            let agent: &mut Agent = agent.as_mut().expect("that of the row before, at least");
-            let instance = known(&mut agent.instances, row.instance, || row.instance.into());
-            let stats = reader.stats(at).filter_map(|(place, stats)| Some((numbers[usize::from(place)]?, stats)));
-            let sketches = reader.sketches(at).filter_map(|(place, bytes)| Some((numbers[usize::from(place)]?, bytes)));
-            instance.add(pane, &row, Cell::of_row(&row, stats, sketches));
+            touched.push(target);
+            start = end;
         }
         touched
     }
 
-    /// Ends a pane for these agents: their cells are made anew from their instances' cells.
-    fn settle(&mut self, pane: EventTime, targets: Vec<Target>) {
-        for target in targets {
-            let agent = self.agents.get_mut(&target).expect("a known agent");
-            let cells = agent.instances.values_mut().filter_map(|instance| {
+    /// Ends a pane for these agents, or for all: their cells are made anew from their instances' cells.
+    fn settle(&mut self, pane: EventTime, targets: Option<&[Target]>) {
+        let merger = &mut self.merger;
+        let settle = |agent: &mut Agent| {
+            for instance in agent.instances.values_mut() {
                 instance.settle(pane);
-                instance.cells.at(pane)
-            });
-            if let Some(cell) = Cell::merged(cells) {
-                agent.last_at = agent.last_at.max(Some(cell.last_at));
-                agent.cells.put(pane, cell);
+                instance.cells.at(pane).into_iter().for_each(|cell| merger.add(cell));
+            }
+            if let Some(cell) = merger.take() {
+                agent.put_cell(pane, cell);
+            }
+        };
+        match targets {
+            None => self.agents.values_mut().for_each(settle),
+            Some(targets) => {
+                let mut targets: Vec<&Target> = targets.iter().collect();
+                targets.dedup();
+                let mut settle = settle;
+                for target in targets {
+                    settle(self.agents.get_mut(target).expect("a known agent"));
+                }
             }
         }
     }
@@ -408,12 +448,13 @@ impl Decider {
         let ending: Vec<WindowRule> = self.windows.iter().filter(ends).copied().collect();
         let sources_ratio = self.sources.ratio();
         let mut follows = Vec::new();
-        for (target, agent) in &self.agents {
+        for (target, agent) in &mut self.agents {
             for rule in &ending {
                 let range = TimeRange::ending_at(end, rule.spec.size);
+                let cell = agent.window(rule.spec, end, &mut self.merger);
                 let view = summary::View { target, agent, range, slide: rule.spec.slide, metrics: &self.metrics };
                 let with_instances = rule.instance || self.control.watches_instances(rule.spec);
-                let windows = view.summaries(sources_ratio, with_instances);
+                let windows = view.summaries(cell, sources_ratio, with_instances, &mut self.merger);
                 let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &mut follows, self.seen.as_mut());
                 self.counts.windows += windows.emit(rule, out);
                 self.counts.decisions += decisions;
@@ -428,7 +469,7 @@ impl Decider {
         self.cells_from = self.cells_from.max(Some(end.plus(self.config.pane).minus(self.longest_window())));
         self.trim_cells();
         for agent in self.agents.values_mut() {
-            agent.instances.retain(|_, instance| !(instance.cells.is_empty() && instance.is_gone(end)));
+            agent.instances.retain(|instance| !(instance.cells.is_empty() && instance.is_gone(end)));
         }
         if self.phase.is_restoring() {
             return; // who is known is in the checkpoint
@@ -508,16 +549,4 @@ impl Decider {
         let partials = self.pending.values().flat_map(|pane| pane.partials.values());
         partials.map(PartialRows::samples).sum()
     }
-}
-
-/// The value of a key, made if it is not there. A key is only made then.
-fn known<'m, K: Borrow<Q> + Ord, Q: Ord + ?Sized, V: Default>(
-    map: &'m mut BTreeMap<K, V>,
-    key: &Q,
-    make: impl FnOnce() -> K,
-) -> &'m mut V {
-    if !map.contains_key(key) {
-        map.insert(make(), V::default());
-    }
-    map.get_mut(key).expect("it is there by now")
 }

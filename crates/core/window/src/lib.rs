@@ -20,6 +20,6 @@ pub mod sketch;
 pub mod sources;
 pub mod stats;
 
-pub use sketch::{Sketch, SketchGroups};
+pub use sketch::{PackedSketch, Sketch, SketchGroups, SketchMerger};
 pub use sources::{Progress, SourceId, SourceRules, Sources, SourcesState, Standing};
 pub use stats::{Stats, StatsGroups};

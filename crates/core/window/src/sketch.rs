@@ -13,11 +13,13 @@
 mod bytes;
 mod groups;
 mod index;
+mod merger;
 
-pub use bytes::SketchBytesError;
+pub use bytes::{PackedSketch, SketchBytesError};
 pub use groups::SketchGroups;
 pub(crate) use groups::external;
 pub(crate) use index::index_at_finest_scale;
+pub use merger::SketchMerger;
 
 /// The scale that every sketch starts with.
 pub const FINEST_SCALE: i8 = 6;
@@ -83,29 +85,10 @@ impl Sketch {
 
     /// The sketch of all values of all `parts`; exact, whatever their order.
     #[must_use]
-    pub fn merged<'a>(parts: impl IntoIterator<Item = &'a Sketch> + Clone) -> Self {
-        let scale = parts.clone().into_iter().map(|part| part.scale).min().unwrap_or(FINEST_SCALE);
-        let shifted = |part: &Sketch, index: i32| index >> (part.scale - scale);
-        let ends = parts.clone().into_iter().filter_map(|part| {
-            let (first, last) = (part.buckets.first()?, part.buckets.last()?);
-            Some((shifted(part, first.0), shifted(part, last.0)))
-        });
-        let zeros = parts.clone().into_iter().map(|part| part.zeros).sum();
-        let Some((low, high)) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
-            return Self { scale, zeros, buckets: Vec::new() };
-        };
-        // Dense over the covered range: a few hundred slots where latencies spread over a few doublings.
-        let mut counts = vec![0_u64; (high - low + 1).unsigned_abs() as usize];
-        for part in parts {
-            for &(index, count) in &part.buckets {
-                counts[(shifted(part, index) - low).unsigned_abs() as usize] += count;
-            }
-        }
-        let mut buckets = Vec::with_capacity(counts.iter().filter(|&&count| count > 0).count());
-        buckets.extend((low..).zip(counts).filter(|&(_, count)| count > 0));
-        let mut merged = Self { scale, zeros, buckets };
-        merged.keep_bounded();
-        merged
+    pub fn merged<'a>(parts: impl IntoIterator<Item = &'a Sketch>) -> Self {
+        let mut merger = SketchMerger::default();
+        parts.into_iter().for_each(|part| merger.add(part));
+        merger.take()
     }
 
     /// Halves the resolution until the buckets fit.
@@ -158,22 +141,29 @@ impl Sketch {
     /// `q` is cut to 0..=1. `None` if there is no value.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
+        self.quantiles([q]).map(|[value]| value)
+    }
+
+    /// As [`Self::quantile`], several at once: the buckets are read once. `qs` ascend.
+    #[must_use]
+    pub fn quantiles<const N: usize>(&self, qs: [f64; N]) -> Option<[f64; N]> {
+        debug_assert!(qs.is_sorted());
         let count = self.count();
         if count == 0 {
             return None;
         }
-        let rank = nearest_rank(q, count);
-        let mut seen = self.zeros;
-        if rank <= seen {
-            return Some(0.0);
-        }
-        for &(index, count) in &self.buckets {
-            seen += count;
-            if rank <= seen {
-                return Some(index::midpoint(index, self.scale));
+        let (mut seen, mut value, mut buckets) = (self.zeros, 0.0, self.buckets.iter());
+        Some(qs.map(|q| {
+            let rank = nearest_rank(q, count);
+            while seen < rank {
+                let &(index, count) = buckets.next().expect("a rank is at most the count");
+                seen += count;
+                if rank <= seen {
+                    value = index::midpoint(index, self.scale);
+                }
             }
-        }
-        unreachable!("rank {rank} is at most the count")
+            value
+        }))
     }
 
     /// Share of values above `threshold`, as far as buckets can tell: the bucket that holds the threshold is divided

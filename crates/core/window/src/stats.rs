@@ -128,6 +128,26 @@ impl StatsGroups {
         &mut self.groups[group]
     }
 
+    /// Adds the values of some rows, each to its group, which must have been made room for; absent ones are passed over.
+    /// What [`GroupsAccumulator::update_batch`] does, without a copy of the rows.
+    pub fn add_rows(
+        &mut self,
+        values: &Float64Array,
+        at: &TimestampMicrosecondArray,
+        position: &UInt64Array,
+        rows_groups: &[(u32, u32)],
+    ) {
+        let (numbers, at, position) = (values.values(), at.values(), position.values());
+        let all = values.null_count() == 0;
+        for &(row, group) in rows_groups {
+            let row = row as usize;
+            if all || values.is_valid(row) {
+                let (at, position) = (EventTime::from_micros(at[row]), Position(position[row]));
+                self.groups[group as usize].add(numbers[row], at, position);
+            }
+        }
+    }
+
     /// The statistics, group by group; leaves nothing behind.
     #[must_use]
     pub fn take(&mut self) -> Vec<Stats> {

@@ -1,8 +1,8 @@
 //! The sketch against sorted values, and its algebra.
 
 use proptest::prelude::*;
-use tidegauge_window::Sketch;
 use tidegauge_window::sketch::nearest_rank;
+use tidegauge_window::{PackedSketch, Sketch, SketchMerger};
 
 fn sketch_of(values: &[f64]) -> Sketch {
     let mut sketch = Sketch::default();
@@ -14,8 +14,44 @@ fn values() -> impl Strategy<Value = Vec<f64>> {
     prop::collection::vec(prop_oneof![Just(0.0), 1e-3..1e6_f64, 50.0..60.0_f64], 1..300)
 }
 
+/// Sketches, and whether to pack them; some spread so wide that their scale has dropped.
+fn parts() -> impl Strategy<Value = Vec<(Sketch, bool)>> {
+    let wide = (-300..300_i32, 1..60_u32).prop_map(|(first, doublings)| {
+        let bucket = |step: u32| 2_f64.powf(f64::from(first) + f64::from(step) / 64.0);
+        sketch_of(&(0..64 * doublings).map(bucket).collect::<Vec<_>>())
+    });
+    let sketch =
+        prop_oneof![4 => values().prop_map(|values| sketch_of(&values)), 1 => wide, 1 => Just(Sketch::default())];
+    prop::collection::vec((sketch, any::<bool>()), 0..6)
+}
+
 proptest! {
     /// W6: within the stated error of the exact nearest-rank value.
+    /// One merger serves many sums; packed or open, and of whatever scales.
+    #[test]
+    fn a_merger_adds_up_what_merging_two_by_two_does(sums in prop::collection::vec(parts(), 1..4)) {
+        let mut merger = SketchMerger::default();
+        for parts in sums {
+            let mut expected = Sketch::default();
+            for (part, packed) in &parts {
+                expected.merge(part);
+                if *packed {
+                    merger.add_packed(&PackedSketch::new(&part.to_bytes()).expect("a sketch"));
+                } else {
+                    merger.add(part);
+                }
+            }
+            prop_assert_eq!(merger.take(), expected);
+        }
+    }
+
+    #[test]
+    fn several_quantiles_are_those_asked_for_one_by_one(values in values()) {
+        let (sketch, qs) = (sketch_of(&values), [0.0, 0.5, 0.5, 0.9, 0.99, 1.0]);
+        let each = qs.map(|q| sketch.quantile(q).expect("values"));
+        prop_assert_eq!(sketch.quantiles(qs), Some(each));
+    }
+
     #[test]
     fn quantiles_are_within_the_error(mut values in values(), q in 0.0..=1.0_f64) {
         let sketch = sketch_of(&values);

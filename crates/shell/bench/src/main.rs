@@ -20,6 +20,10 @@ const MAPPING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../examples/ma
 const MARKER: &str = "__flush__";
 const BYTES_PER_MIB: f64 = 1_048_576.0;
 
+/// As the product has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let setting = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let guarantee = setting("GUARANTEE", "at_least_once");

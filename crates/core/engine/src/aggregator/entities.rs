@@ -15,12 +15,46 @@ pub(super) const NO_ENTITY: u32 = u32::MAX;
 /// One instance as telemetry names it.
 #[derive(Debug)]
 pub(super) struct Entity {
-    pub(super) workspace: Box<str>,
-    pub(super) agent: Box<str>,
-    pub(super) instance: Box<str>,
+    /// Instance, agent and workspace in one piece: a look-up reads one place.
+    names: Box<str>,
+    /// Where the instance's name ends, and the agent's.
+    ends: (u32, u32),
     /// Where its domain lives.
     partition: u32,
     seen_at: EventTime,
+}
+
+impl Entity {
+    fn new(workspace: &str, agent: &str, instance: &str, partition: u32) -> Self {
+        let names = [instance, agent, workspace].concat().into_boxed_str();
+        let ends = (instance.len() as u32, (instance.len() + agent.len()) as u32);
+        Self { names, ends, partition, seen_at: EventTime::MIN }
+    }
+
+    pub(super) fn instance(&self) -> &str {
+        &self.names[..self.ends.0 as usize]
+    }
+
+    pub(super) fn agent(&self) -> &str {
+        &self.names[self.ends.0 as usize..self.ends.1 as usize]
+    }
+
+    pub(super) fn workspace(&self) -> &str {
+        &self.names[self.ends.1 as usize..]
+    }
+
+    fn hash(&self) -> u64 {
+        hash(self.workspace(), self.agent(), self.instance())
+    }
+
+    fn is(&self, workspace: &str, agent: &str, instance: &str) -> bool {
+        let ends = (instance.len(), instance.len() + agent.len());
+        let names = self.names.as_bytes();
+        (self.ends.0 as usize, self.ends.1 as usize) == ends
+            && names[..ends.0] == *instance.as_bytes()
+            && names[ends.0..ends.1] == *agent.as_bytes()
+            && names[ends.1..] == *workspace.as_bytes()
+    }
 }
 
 /// All instances seen, numbered in order of appearance. The numbers never leave the Aggregator.
@@ -80,10 +114,7 @@ impl Entities {
 
     fn entity(&mut self, workspace: &str, agent: &str, instance: &str, overflow: &mut u64) -> u32 {
         let entities = &self.entities;
-        let is_same = |&number: &u32| {
-            let entity = &entities[number as usize];
-            *entity.instance == *instance && *entity.agent == *agent && *entity.workspace == *workspace
-        };
+        let is_same = |&number: &u32| entities[number as usize].is(workspace, agent, instance);
         if let Some(&number) = self.table.find(hash(workspace, agent, instance), is_same) {
             *overflow += u64::from(instance == OVERFLOW_INSTANCE);
             return number;
@@ -100,19 +131,11 @@ impl Entities {
     fn add(&mut self, workspace: &str, agent: &str, instance: &str) -> u32 {
         let target = Target { workspace: workspace.into(), agent: agent.into(), region: None };
         let partition = shuffle_partition(&target.own_domain(), self.shuffle_partitions);
-        self.entities.push(Entity {
-            workspace: workspace.into(),
-            agent: agent.into(),
-            instance: instance.into(),
-            partition,
-            seen_at: EventTime::MIN,
-        });
+        self.entities.push(Entity::new(workspace, agent, instance, partition));
         let number = (self.entities.len() - 1) as u32;
         let entities = &self.entities;
-        self.table.insert_unique(hash(workspace, agent, instance), number, |&other| {
-            let entity = &entities[other as usize];
-            hash(&entity.workspace, &entity.agent, &entity.instance)
-        });
+        let hash_of = |&other: &u32| entities[other as usize].hash();
+        self.table.insert_unique(hash(workspace, agent, instance), number, hash_of);
         number
     }
 
@@ -121,12 +144,12 @@ impl Entities {
     pub(super) fn sorted_by_partition(&mut self, entities: &[u32]) -> Vec<(u32, Vec<usize>)> {
         if self.order.len() < self.entities.len() {
             self.order = (0..self.entities.len() as u32).collect();
-            let key = |entity: &Entity| (entity.partition, entity.workspace.clone(), entity.agent.clone());
-            // Sorted once per new instance, not once per pane: strings are compared rarely.
-            self.order.sort_by_cached_key(|&number| {
+            let key = |&number: &u32| {
                 let entity = &self.entities[number as usize];
-                (key(entity), entity.instance.clone())
-            });
+                (entity.partition, entity.workspace(), entity.agent(), entity.instance())
+            };
+            // Sorted once per new instance, not once per pane: strings are compared rarely.
+            self.order.sort_by(|a, b| key(a).cmp(&key(b)));
         }
         let mut group_of = vec![usize::MAX; self.entities.len()];
         for (group, &entity) in entities.iter().enumerate() {
@@ -159,8 +182,9 @@ impl Entities {
             panes.iter().flat_map(|panes| panes.values()).flat_map(|pane| pane.entities().iter().copied()).collect();
         for (number, entity) in old.into_iter().enumerate() {
             if entity.seen_at >= horizon || in_panes.contains(&(number as u32)) {
-                *self.agents.entry((entity.workspace.clone(), entity.agent.clone())).or_insert(0) += 1;
-                let new = self.add(&entity.workspace, &entity.agent, &entity.instance);
+                let (workspace, agent) = (entity.workspace(), entity.agent());
+                *self.agents.entry((workspace.into(), agent.into())).or_insert(0) += 1;
+                let new = self.add(workspace, agent, entity.instance());
                 self.entities[new as usize].seen_at = entity.seen_at;
                 renumbered[number] = new;
             }

@@ -1,11 +1,8 @@
 //! One pane while it fills: an accumulator per metric, groups numbered densely over the instances that report.
 
 use super::entities::NO_ENTITY;
-use arrow::array::{Array, ArrayRef, UInt32Array};
-use arrow::compute::take;
-use datafusion_expr::GroupsAccumulator;
+use arrow::array::Array;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use tidegauge_model::{EventTime, InstanceState, Metric, MetricKind, Position, SampleBatch};
 use tidegauge_window::{Sketch, SketchGroups, Stats, StatsGroups};
 
@@ -91,40 +88,28 @@ impl Pane {
         }
     }
 
-    /// Adds `rows` of the batch, in order (`None` = all of them), and of its metrics those to be kept;
-    /// `entities[row]` is the row's instance.
-    pub(super) fn accumulate(&mut self, batch: &SampleBatch, rows: Option<&[u32]>, entities: &[u32], kept: &[bool]) {
-        let groups: Vec<usize> = match rows {
-            None => (0..batch.len()).map(|row| self.add_row(batch, row, entities[row])).collect(),
-            Some(rows) => rows.iter().map(|&r| self.add_row(batch, r as usize, entities[r as usize])).collect(),
-        };
-        let picked = rows.map(|rows| UInt32Array::from(rows.to_vec()));
-        let pick = |column: &dyn Array| -> ArrayRef {
-            match &picked {
-                None => column.slice(0, column.len()),
-                Some(rows) => take(column, rows, None).expect("row numbers of the batch"),
-            }
-        };
-        let (at, position) = (pick(&batch.event_time), pick(&batch.position));
+    /// Adds `rows` of the batch, in order, and of its metrics those to be kept; `entities[row]` is the row's instance.
+    pub(super) fn accumulate(&mut self, batch: &SampleBatch, rows: &[u32], entities: &[u32], kept: &[bool]) {
+        let mut rows_groups = Vec::with_capacity(rows.len());
+        rows_groups.extend(rows.iter().map(|&row| (row, self.add_row(batch, row as usize, entities[row as usize]))));
+        let total = self.entities.len();
         for ((metric, column), _) in batch.metrics.iter().zip(kept).filter(|(_, kept)| **kept) {
-            let values = pick(column);
-            if values.null_count() == values.len() {
+            let is_valid = |&(row, _): &(u32, u32)| column.is_valid(row as usize);
+            if column.null_count() > 0 && !rows_groups.iter().any(is_valid) {
                 continue;
             }
             let columns = self.metrics.entry(metric.clone()).or_insert_with(|| Columns::of(metric));
-            let arguments = [values, Arc::clone(&at), Arc::clone(&position)];
-            let total = self.entities.len();
-            columns.stats.update_batch(&arguments, &groups, None, total).expect("numbers into numbers");
+            columns.stats.grow(total);
+            columns.stats.add_rows(column, &batch.event_time, &batch.position, &rows_groups);
             if let Some(sketches) = &mut columns.sketches {
-                sketches
-                    .update_batch(&arguments[..1], &groups, None, total)
-                    .expect("latencies are checked when decoded");
+                sketches.grow(total);
+                sketches.add_rows(column, &rows_groups);
             }
         }
     }
 
     /// Takes note of one row; returns its group.
-    fn add_row(&mut self, batch: &SampleBatch, row: usize, entity: u32) -> usize {
+    fn add_row(&mut self, batch: &SampleBatch, row: usize, entity: u32) -> u32 {
         debug_assert_ne!(entity, NO_ENTITY);
         let (at, position) = (batch.event_time_at(row), Position(batch.position.value(row)));
         self.samples += 1;
@@ -138,8 +123,8 @@ impl Pane {
             self.meta.push(Meta::first(at, position));
             self.group_of[slot] = self.entities.len() as u32;
         }
-        let group = self.group_of[slot] as usize - 1;
-        let meta = &mut self.meta[group];
+        let group = self.group_of[slot] - 1;
+        let meta = &mut self.meta[group as usize];
         meta.samples += 1;
         meta.first_at = meta.first_at.min(at);
         meta.last_at = meta.last_at.max(at);

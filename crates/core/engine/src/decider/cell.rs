@@ -1,9 +1,9 @@
-//! A cell: what is known of one instance, or of one agent, in one pane; and the ring of them.
+//! A cell: what is known of one instance, or of one agent, in one pane; the ring of them; and how cells add up.
 
 use crate::journal::PartialRow;
 use std::collections::{BTreeMap, VecDeque};
 use tidegauge_model::{EventTime, Metric, TimeRange};
-use tidegauge_window::{Sketch, Stats};
+use tidegauge_window::{PackedSketch, Sketch, SketchMerger, Stats};
 
 /// Metrics numbered in order of appearance. The numbers never leave the Decider.
 #[derive(Debug, Default)]
@@ -38,70 +38,125 @@ pub(super) struct Cell {
     /// By metric number, ascending.
     pub(super) stats: Vec<(u16, Stats)>,
     /// By metric number, ascending.
-    pub(super) sketches: Vec<(u16, Sketch)>,
+    sketches: Vec<(u16, Digest)>,
+}
+
+/// A sketch of a cell. Those that came in a row stay packed: they are many, and read a few times.
+#[derive(Clone, Debug)]
+enum Digest {
+    Packed(PackedSketch),
+    Open(Sketch),
 }
 
 impl Cell {
     /// From one row of a partial.
-    pub(super) fn of_row<'a>(
+    pub(super) fn of_row(
         row: &PartialRow<'_>,
         stats: impl Iterator<Item = (u16, Stats)>,
-        sketches: impl Iterator<Item = (u16, &'a [u8])>,
+        sketches: impl Iterator<Item = (u16, PackedSketch)>,
     ) -> Self {
-        let read = |bytes| Sketch::from_bytes(bytes).expect("a sketch that an Aggregator wrote");
         let mut cell = Self {
             samples: u64::from(row.samples),
             first_at: row.at.0,
             last_at: row.at.1,
             stats: stats.collect(),
-            sketches: sketches.map(|(metric, bytes)| (metric, read(bytes))).collect(),
+            sketches: sketches.map(|(metric, sketch)| (metric, Digest::Packed(sketch))).collect(),
         };
         cell.stats.sort_unstable_by_key(|&(metric, _)| metric);
         cell.sketches.sort_unstable_by_key(|&(metric, _)| metric);
         cell
     }
 
-    /// All of `cells` as one, merged in their order; `None` of none.
-    pub(super) fn merged<'a>(cells: impl IntoIterator<Item = &'a Cell>) -> Option<Self> {
-        let cells: Vec<&Cell> = cells.into_iter().collect();
-        let (first, rest) = cells.split_first()?;
-        if rest.is_empty() {
-            return Some((*first).clone());
-        }
-        let (mut stats, mut with_sketch) = (first.stats.clone(), Vec::new());
-        rest.iter().for_each(|cell| merge_stats(&mut stats, &cell.stats));
-        with_sketch.extend(cells.iter().flat_map(|cell| cell.sketches.iter().map(|&(metric, _)| metric)));
-        with_sketch.sort_unstable();
-        with_sketch.dedup();
-        let merged = |metric: u16| (metric, Sketch::merged(cells.iter().filter_map(|cell| cell.sketch(metric))));
-        Some(Self {
-            samples: cells.iter().map(|cell| cell.samples).sum(),
-            first_at: cells.iter().map(|cell| cell.first_at).min()?,
-            last_at: cells.iter().map(|cell| cell.last_at).max()?,
-            stats,
-            sketches: with_sketch.into_iter().map(merged).collect(),
-        })
+    #[cfg(test)]
+    pub(super) fn of_stats(at: EventTime, stats: Vec<(u16, Stats)>) -> Self {
+        Self { samples: 1, first_at: at, last_at: at, stats, sketches: Vec::new() }
     }
 
-    /// The sketch of a metric, if there is one.
-    pub(super) fn sketch(&self, metric: u16) -> Option<&Sketch> {
-        self.sketches.iter().find(|&&(number, _)| number == metric).map(|(_, sketch)| sketch)
+    /// Takes the sketch of a metric, if there is one.
+    pub(super) fn take_sketch(&mut self, metric: u16) -> Option<Sketch> {
+        let (_, digest) = self.sketches.iter_mut().find(|(number, _)| *number == metric)?;
+        Some(match digest {
+            Digest::Packed(packed) => packed.open(),
+            Digest::Open(sketch) => std::mem::take(sketch),
+        })
     }
 }
 
-/// Adds what comes later; both ascend by metric. Nearly always the metrics are the same.
-fn merge_stats(into: &mut Vec<(u16, Stats)>, later: &[(u16, Stats)]) {
-    let mut at = 0;
-    for &(metric, values) in later {
-        while into.get(at).is_some_and(|&(number, _)| number < metric) {
-            at += 1;
+/// Adds up cells, in the order in which they are given. Its scratch is kept: one merger serves a whole Decider.
+#[derive(Debug, Default)]
+pub(super) struct Merger {
+    /// Samples, first and last event time so far.
+    sum: Option<(u64, EventTime, EventTime)>,
+    /// By metric number; of those in `with_stats`.
+    stats: Vec<Stats>,
+    with_stats: Vec<u16>,
+    /// By metric number; of those in `with_sketch`.
+    sketches: Vec<SketchMerger>,
+    with_sketch: Vec<u16>,
+    /// Cells added up in all.
+    #[cfg(test)]
+    pub(super) added: usize,
+}
+
+impl Merger {
+    pub(super) fn add(&mut self, cell: &Cell) {
+        #[cfg(test)]
+        {
+            self.added += 1;
         }
-        match into.get_mut(at) {
-            Some((number, own)) if *number == metric => own.merge(&values),
-            _ => into.insert(at, (metric, values)),
+        let Cell { samples, first_at, last_at, stats, sketches } = cell;
+        self.sum = Some(match self.sum {
+            None => (*samples, *first_at, *last_at),
+            Some((sum, first, last)) => (sum + samples, first.min(*first_at), last.max(*last_at)),
+        });
+        for (metric, values) in stats {
+            let own = slot(&mut self.stats, *metric);
+            if own.count == 0 {
+                self.with_stats.push(*metric);
+            }
+            own.merge(values);
         }
-        at += 1;
+        for (metric, digest) in sketches {
+            if !self.with_sketch.contains(metric) {
+                self.with_sketch.push(*metric);
+            }
+            let own = slot(&mut self.sketches, *metric);
+            match digest {
+                Digest::Packed(packed) => own.add_packed(packed),
+                Digest::Open(sketch) => own.add(sketch),
+            }
+        }
     }
+
+    /// The sum, leaving nothing behind; `None` of no cells.
+    pub(super) fn take(&mut self) -> Option<Cell> {
+        let (samples, first_at, last_at) = self.sum.take()?;
+        self.with_stats.sort_unstable();
+        self.with_sketch.sort_unstable();
+        let stats =
+            self.with_stats.iter().map(|&metric| (metric, std::mem::take(&mut self.stats[usize::from(metric)])));
+        let stats = stats.collect();
+        let sketch = |&metric: &u16| (metric, Digest::Open(self.sketches[usize::from(metric)].take()));
+        let sketches = self.with_sketch.iter().map(sketch).collect();
+        self.with_stats.clear();
+        self.with_sketch.clear();
+        Some(Cell { samples, first_at, last_at, stats, sketches })
+    }
+
+    /// All of `cells` as one, merged in their order; `None` of none.
+    pub(super) fn merged<'a>(&mut self, cells: impl IntoIterator<Item = &'a Cell>) -> Option<Cell> {
+        cells.into_iter().for_each(|cell| self.add(cell));
+        self.take()
+    }
+}
+
+/// The metric's place in a list that grows as metrics appear.
+fn slot<T: Default>(list: &mut Vec<T>, metric: u16) -> &mut T {
+    let at = usize::from(metric);
+    if at >= list.len() {
+        list.resize_with(at + 1, T::default);
+    }
+    &mut list[at]
 }
 
 /// Cells of successive panes, oldest first; panes without rows have none.
@@ -136,19 +191,19 @@ impl Cells {
     }
 
     /// Adds to the pane's cell what comes after it.
-    pub(super) fn add(&mut self, pane: EventTime, cell: Cell) {
+    pub(super) fn add(&mut self, pane: EventTime, cell: Cell, merger: &mut Merger) {
         let cell = match self.at(pane) {
-            Some(before) => Cell::merged([before, &cell]).expect("two cells"),
+            Some(before) => merger.merged([before, &cell]).expect("two cells"),
             None => cell,
         };
         self.put(pane, cell);
     }
 
-    /// The cells of a window as one.
-    pub(super) fn within(&self, range: TimeRange) -> Option<Cell> {
+    /// The cells of a stretch of time, oldest first.
+    pub(super) fn within(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = &(EventTime, Cell)> {
         let start = self.0.partition_point(|(pane, _)| *pane < range.start);
         let end = self.0.partition_point(|(pane, _)| *pane < range.end);
-        Cell::merged(self.0.range(start..end).map(|(_, cell)| cell))
+        self.0.range(start..end.max(start))
     }
 
     pub(super) fn forget_before(&mut self, horizon: EventTime) {

@@ -1,6 +1,6 @@
 //! One instance as the Decider knows it: its cells, what it says of itself, and when it should speak again.
 
-use super::cell::{Cell, Cells};
+use super::cell::{Cell, Cells, Merger};
 use crate::journal::PartialRow;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -60,19 +60,20 @@ impl Instance {
     }
 
     fn find_median(&mut self) {
-        let mut gaps: Vec<Duration> = self.gaps.iter().copied().collect();
+        let mut gaps = [Duration::MAX; GAPS];
+        gaps.iter_mut().zip(&self.gaps).for_each(|(slot, gap)| *slot = *gap);
         gaps.sort_unstable();
-        self.median_gap = gaps.get(gaps.len() / 2).copied();
+        self.median_gap = (!self.gaps.is_empty()).then(|| gaps[self.gaps.len() / 2]);
     }
 
     /// Adds what one source knows of one pane.
-    pub(super) fn add(&mut self, pane: EventTime, row: &PartialRow<'_>, cell: Cell) {
+    pub(super) fn add(&mut self, pane: EventTime, row: &PartialRow<'_>, cell: Cell, merger: &mut Merger) {
         if (row.state.is_some() || row.ready_at.is_some()) && Some(row.at.1) >= self.state_at {
             self.state_at = Some(row.at.1);
             self.state = row.state.or(self.state);
             self.ready_at = row.ready_at.or(self.ready_at);
         }
-        self.cells.add(pane, cell);
+        self.cells.add(pane, cell, merger);
         self.unsettled = Some(pane);
     }
 
@@ -84,14 +85,13 @@ impl Instance {
         let Some(cell) = self.cells.at(pane) else { return };
         let between = self.last_at.map(|last| cell.first_at.since(last));
         let within = cell.last_at.since(cell.first_at).checked_div(cell.samples.saturating_sub(1) as u32);
-        // Rows sent twice have no gap between them.
-        let gaps: Vec<Duration> = [between, within].into_iter().flatten().filter(|gap| !gap.is_zero()).collect();
         self.last_at = self.last_at.max(Some(cell.last_at));
-        for gap in gaps {
-            self.gaps.push_back(gap);
-            if self.gaps.len() > GAPS {
+        // Rows sent twice have no gap between them.
+        for gap in [between, within].into_iter().flatten().filter(|gap| !gap.is_zero()) {
+            if self.gaps.len() == GAPS {
                 self.gaps.pop_front();
             }
+            self.gaps.push_back(gap);
         }
         self.find_median();
     }

@@ -16,7 +16,7 @@
 //! ```
 
 use super::control::Control;
-use super::{Agent, Decider, DeciderConfig, DeciderCounts, EventTime, Sources};
+use super::{Agent, Decider, DeciderConfig, DeciderCounts, EventTime, Instance, Sources};
 use crate::journal::{ControlChange, JournalRecord};
 use crate::state::{Checkpoint, KeptAgent};
 use serde::{Deserialize, Serialize};
@@ -125,13 +125,15 @@ impl Decider {
         let mut rebuilt = std::mem::take(&mut self.agents);
         let mut controls = Vec::new();
         for (target, KeptAgent { control, last_at, instances }) in agents {
-            let mut cells = rebuilt.remove(&target).unwrap_or_default();
-            let mut agent = Agent { cells: cells.cells, last_at, instances: BTreeMap::new() };
-            for (id, state) in instances {
-                let mut instance = cells.instances.remove(&id).unwrap_or_default();
+            let rebuilt = rebuilt.remove(&target).unwrap_or_default();
+            let mut cells: BTreeMap<_, Instance> = rebuilt.instances.into_iter().collect();
+            let known = instances.into_iter().map(|(id, state)| {
+                let mut instance = cells.remove(&id).unwrap_or_default();
                 instance.restore(state);
-                agent.instances.insert(id, instance);
-            }
+                (id, instance)
+            });
+            let instances = known.collect();
+            let agent = Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new() };
             controls.push((target.clone(), control));
             self.agents.insert(target, agent);
         }
@@ -148,7 +150,7 @@ impl Decider {
         while let Some(pane) = self.pending.first_entry().filter(|pane| Some(*pane.key()) < end) {
             let (start, waiting) = pane.remove_entry();
             waiting.partials.values().for_each(|rows| drop(self.merge_rows(start, rows)));
-            self.settle(start, self.agents.keys().cloned().collect());
+            self.settle(start, None);
         }
         self.closed_through = end;
     }

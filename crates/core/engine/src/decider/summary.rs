@@ -1,6 +1,6 @@
 //! From cells to what a closed window says.
 
-use super::cell::{Cell, MetricNumbers};
+use super::cell::{Cell, Merger, MetricNumbers};
 use super::{Agent, DeciderOutput, WindowRule};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -52,16 +52,23 @@ impl ClosedWindows {
 }
 
 impl View<'_> {
-    /// The agent's summary, and its instances' where somebody looks at them: they are most of the work.
-    pub(super) fn summaries(&self, sources_ratio: f64, with_instances: bool) -> ClosedWindows {
+    /// The summary of the agent, whose window is `cell`, and its instances' where somebody looks at them: they are most
+    /// of the work.
+    pub(super) fn summaries(
+        &self,
+        cell: Option<Cell>,
+        sources_ratio: f64,
+        with_instances: bool,
+        merger: &mut Merger,
+    ) -> ClosedWindows {
         let completeness = self.completeness(sources_ratio);
         let (end, instances) = (self.range.end, &self.agent.instances);
         let count = |is: &dyn Fn(&super::Instance) -> bool| instances.values().filter(|each| is(each)).count() as u32;
-        let mut agent = self.summary(None, self.agent.cells.within(self.range), completeness);
+        let mut agent = self.summary(None, cell, completeness);
         agent.instances_ready = Some(count(&|instance| instance.is_ready(end)));
         agent.instances_present = Some(count(&|instance| instance.is_present(end)));
         let with_rows = instances.iter().filter(|_| with_instances).filter_map(|(id, instance)| {
-            let cell = instance.cells.within(self.range)?;
+            let cell = merger.merged(instance.cells.within(self.range).map(|(_, cell)| cell))?;
             let mut window = self.summary(Some(id), Some(cell), completeness);
             (window.state, window.ready_at) = (instance.state, instance.ready_at);
             Some(window)
@@ -102,14 +109,14 @@ impl View<'_> {
             availability: None,
             saturation: BTreeMap::new(),
         };
-        let Some(cell) = cell else { return window };
+        let Some(mut cell) = cell else { return window };
         (window.samples, window.last_at) = (cell.samples, cell.last_at);
         let mut derived: BTreeMap<MetricId, GaugeSummary> = BTreeMap::new();
-        for (number, stats) in &cell.stats {
-            let (Some(gauge), metric) = (stats.summary(), self.metrics.metric(*number)) else { continue };
-            match (cell.sketch(*number), metric) {
+        for (number, stats) in std::mem::take(&mut cell.stats) {
+            let (Some(gauge), metric) = (stats.summary(), self.metrics.metric(number)) else { continue };
+            match (cell.take_sketch(number), metric) {
                 (Some(sketch), _) => {
-                    window.latencies.insert(metric.to_name(), distribution(stats, gauge, sketch));
+                    window.latencies.insert(metric.to_name(), distribution(&stats, gauge, &sketch));
                 }
                 (None, Metric::BuiltIn(id)) if metric::by_id(*id).is_some_and(|def| def.derived) => {
                     derived.insert(*id, gauge);
@@ -149,7 +156,8 @@ fn saturation(derived: &BTreeMap<MetricId, GaugeSummary>) -> BTreeMap<MetricName
 
 /// Percentiles are cut to the exact range: no percentile lies outside what was measured.
 fn distribution(stats: &Stats, gauge: GaugeSummary, sketch: &Sketch) -> DistributionSummary {
-    let percentile = |q| sketch.quantile(q).map_or(stats.max, |value| value.clamp(stats.min, stats.max));
+    let percentiles = sketch.quantiles([0.5, 0.75, 0.9, 0.95, 0.99, 0.999]).unwrap_or([stats.max; 6]);
+    let [p50, p75, p90, p95, p99, p999] = percentiles.map(|value| value.clamp(stats.min, stats.max));
     DistributionSummary {
         count: gauge.count,
         sum: gauge.sum,
@@ -157,12 +165,12 @@ fn distribution(stats: &Stats, gauge: GaugeSummary, sketch: &Sketch) -> Distribu
         max: gauge.max,
         mean: gauge.mean,
         variance: gauge.variance,
-        p50: percentile(0.5),
-        p75: percentile(0.75),
-        p90: percentile(0.9),
-        p95: percentile(0.95),
-        p99: percentile(0.99),
-        p999: percentile(0.999),
+        p50,
+        p75,
+        p90,
+        p95,
+        p99,
+        p999,
         relative_error: sketch.relative_error(),
         trusted_quantile: 1.0 - 1.0 / gauge.count as f64,
     }

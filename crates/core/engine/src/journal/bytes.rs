@@ -182,8 +182,7 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
     }
     let batch = decode_rows(body).map_err(|error| JournalError::Rows(error.to_string()))?;
     let metrics = pane.metrics.iter().map(|name| Metric::named(name)).collect();
-    let rows = PartialRows::from_batch(metrics, batch)
-        .ok_or_else(|| JournalError::Rows("a row names a metric that is not in the list".to_owned()))?;
+    let rows = PartialRows::from_batch(metrics, batch).map_err(JournalError::Rows)?;
     Ok(Partial {
         pane: EventTime::from_micros(pane.start_us),
         sequence: pane.sequence,

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, Tim
 use std::sync::{Arc, LazyLock};
 use tidegauge_model::{EventTime, InstanceState, Metric};
 use tidegauge_window::stats::{StateColumns, state_arrays, state_columns, state_fields};
-use tidegauge_window::{Sketch, Stats};
+use tidegauge_window::{PackedSketch, Sketch, Stats};
 
 /// What one source knows of one instance in one pane.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,16 +97,22 @@ fn sketch_fields() -> Fields {
 }
 
 impl PartialRows {
-    /// Takes a decoded batch for rows; `None` if its shape is another.
-    pub(super) fn from_batch(metrics: Vec<Metric>, batch: RecordBatch) -> Option<Self> {
+    /// Takes a decoded batch for rows.
+    pub(super) fn from_batch(metrics: Vec<Metric>, batch: RecordBatch) -> Result<Self, String> {
         let known = |list: &ListArray| {
             let ids = list.values().as_struct().column(0).as_primitive::<arrow::datatypes::UInt16Type>();
             ids.values().iter().all(|&id| usize::from(id) < metrics.len())
         };
-        let fits = batch.schema() == schema()
-            && known(batch.column(8).as_list::<i32>())
-            && known(batch.column(9).as_list::<i32>());
-        fits.then_some(Self { metrics, batch })
+        if batch.schema() != schema() {
+            return Err("their columns are others".to_owned());
+        }
+        let (stats, sketches) = (batch.column(8).as_list::<i32>(), batch.column(9).as_list::<i32>());
+        if !(known(stats) && known(sketches)) {
+            return Err("a row names a metric that is not in the list".to_owned());
+        }
+        let in_bytes = sketches.values().as_struct().column(1).as_binary::<i32>();
+        let unreadable = in_bytes.iter().find_map(|bytes| PackedSketch::check(bytes.unwrap_or_default()).err());
+        unreadable.map_or(Ok(Self { metrics, batch }), |error| Err(error.to_string()))
     }
 
     pub(super) fn batch(&self) -> &RecordBatch {
@@ -207,9 +213,24 @@ impl<'a> RowsReader<'a> {
         span(self.stats, row).map(|at| (self.stats_metric.value(at), self.stats_state.row(at)))
     }
 
-    /// The row's sketches likewise, in bytes.
-    pub fn sketches(&self, row: usize) -> impl Iterator<Item = (u16, &'a [u8])> {
-        span(self.sketches, row).map(|at| (self.sketch_metric.value(at), self.sketch_bytes.value(at)))
+    /// The row's sketches likewise.
+    pub fn sketches(&self, row: usize) -> impl Iterator<Item = (u16, PackedSketch)> {
+        let sketch = |at| PackedSketch::checked_before(self.sketch_bytes.value(at));
+        span(self.sketches, row).map(move |at| (self.sketch_metric.value(at), sketch(at)))
+    }
+
+    /// The row's instance.
+    #[must_use]
+    pub fn instance(&self, row: usize) -> &'a str {
+        self.instance.value(row)
+    }
+
+    /// The first row after `row` that is about another agent.
+    #[must_use]
+    pub fn end_of_agent(&self, row: usize) -> usize {
+        let (workspace, agent) = (self.workspace.value(row), self.agent.value(row));
+        let is_same = |at: &usize| self.agent.value(*at) == agent && self.workspace.value(*at) == workspace;
+        (row + 1..self.samples.len()).find(|at| !is_same(at)).unwrap_or(self.samples.len())
     }
 }
 

@@ -8,6 +8,53 @@ use super::{FINEST_SCALE, MAX_BUCKETS, Sketch};
 #[error("not a sketch: {0}")]
 pub struct SketchBytesError(&'static str);
 
+/// A sketch that stays in bytes: a third of the memory of an open one, for those that are kept and seldom read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedSketch(Box<[u8]>);
+
+impl PackedSketch {
+    /// Takes bytes that [`Sketch::to_bytes`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`SketchBytesError`] as [`Sketch::from_bytes`] has it.
+    pub fn new(bytes: &[u8]) -> Result<Self, SketchBytesError> {
+        Self::check(bytes)?;
+        Ok(Self(bytes.into()))
+    }
+
+    /// Whether [`Self::new`] takes these bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn check(bytes: &[u8]) -> Result<(), SketchBytesError> {
+        Buckets::of(bytes)?.try_for_each(|bucket| bucket.map(drop))
+    }
+
+    /// Takes bytes that [`Self::check`] has seen. Whoever reads others panics.
+    #[must_use]
+    pub fn checked_before(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The sketch itself.
+    #[must_use]
+    pub fn open(&self) -> Sketch {
+        Sketch::from_bytes(&self.0).expect("checked when it was packed")
+    }
+
+    pub(super) fn read(&self) -> Buckets<'_> {
+        Buckets::of(&self.0).expect("checked when it was packed")
+    }
+
+    /// Bytes of memory that it holds besides itself.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        self.0.len()
+    }
+}
+
 impl Sketch {
     /// The sketch in bytes, for [`Self::from_bytes`].
     #[must_use]
@@ -37,32 +84,72 @@ impl Sketch {
     ///
     /// [`SketchBytesError`] if the bytes end early, go on, or break an invariant of a sketch.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SketchBytesError> {
+        let mut read = Buckets::of(bytes)?;
+        let (scale, zeros) = (read.scale, read.zeros);
+        let mut buckets = Vec::with_capacity(read.left);
+        for bucket in &mut read {
+            buckets.push(bucket?);
+        }
+        Ok(Self { scale, zeros, buckets })
+    }
+}
+
+/// The buckets of a sketch in bytes, ascending; the last item is an error if the bytes are no sketch.
+pub(super) struct Buckets<'a> {
+    pub(super) scale: i8,
+    pub(super) zeros: u64,
+    left: usize,
+    index: Option<i32>,
+    rest: &'a [u8],
+}
+
+impl<'a> Buckets<'a> {
+    fn of(bytes: &'a [u8]) -> Result<Self, SketchBytesError> {
         let (&scale, mut rest) = bytes.split_first().ok_or(SketchBytesError("empty"))?;
         let scale = scale.cast_signed();
         if !(-10..=FINEST_SCALE).contains(&scale) {
             return Err(SketchBytesError("scale out of range"));
         }
         let zeros = read_varint(&mut rest)?;
-        let length = read_varint(&mut rest)? as usize;
-        if length > MAX_BUCKETS {
+        let left = read_varint(&mut rest)? as usize;
+        if left > MAX_BUCKETS {
             return Err(SketchBytesError("too many buckets"));
         }
-        let mut buckets = Vec::with_capacity(length);
-        let mut index = 0_i32;
-        for at in 0..length {
-            let zigzag = u32::try_from(read_varint(&mut rest)?).map_err(|_| SketchBytesError("index out of range"))?;
-            let step = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
-            if at > 0 && step <= 0 {
-                return Err(SketchBytesError("indices do not ascend"));
-            }
-            index = index.checked_add(step).ok_or(SketchBytesError("index out of range"))?;
-            let count = read_varint(&mut rest)?;
-            if count == 0 {
-                return Err(SketchBytesError("empty bucket"));
-            }
-            buckets.push((index, count));
+        if left == 0 && !rest.is_empty() {
+            return Err(SketchBytesError("trailing bytes"));
         }
-        if rest.is_empty() { Ok(Self { scale, zeros, buckets }) } else { Err(SketchBytesError("trailing bytes")) }
+        Ok(Self { scale, zeros, left, index: None, rest })
+    }
+
+    fn bucket(&mut self) -> Result<(i32, u64), SketchBytesError> {
+        let zigzag = u32::try_from(read_varint(&mut self.rest)?).map_err(|_| SketchBytesError("index out of range"))?;
+        let step = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
+        if self.index.is_some() && step <= 0 {
+            return Err(SketchBytesError("indices do not ascend"));
+        }
+        let index = self.index.unwrap_or(0).checked_add(step).ok_or(SketchBytesError("index out of range"))?;
+        self.index = Some(index);
+        let count = read_varint(&mut self.rest)?;
+        if count == 0 {
+            return Err(SketchBytesError("empty bucket"));
+        }
+        if self.left == 1 && !self.rest.is_empty() {
+            return Err(SketchBytesError("trailing bytes"));
+        }
+        Ok((index, count))
+    }
+}
+
+impl Iterator for Buckets<'_> {
+    type Item = Result<(i32, u64), SketchBytesError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        let bucket = self.bucket();
+        self.left = if bucket.is_ok() { self.left - 1 } else { 0 };
+        Some(bucket)
     }
 }
 
@@ -74,7 +161,18 @@ fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+#[inline]
 fn read_varint(bytes: &mut &[u8]) -> Result<u64, SketchBytesError> {
+    match bytes.split_first() {
+        Some((&byte, rest)) if byte < 0x80 => {
+            *bytes = rest;
+            Ok(byte.into())
+        }
+        _ => read_long_varint(bytes),
+    }
+}
+
+fn read_long_varint(bytes: &mut &[u8]) -> Result<u64, SketchBytesError> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first().ok_or(SketchBytesError("ends early"))?;

@@ -4,7 +4,7 @@
 //! beyond a few entries per group: per value that is a store, where a map per group would be a search.
 
 use super::{Sketch, index_at_finest_scale};
-use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Float64Array};
 use arrow::datatypes::Float64Type;
 use datafusion_common::{Result, exec_err};
 use datafusion_expr::{EmitTo, GroupsAccumulator};
@@ -37,6 +37,22 @@ impl SketchGroups {
         self.log.push((group as u32, index_at_finest_scale(value).unwrap_or(ZERO)));
         if self.log.len() >= LOG_BEFORE_SORT.max(8 * self.sealed.len()) {
             self.seal();
+        }
+    }
+
+    /// Adds the values of some rows, each to its group, which must have been made room for; absent ones are passed over.
+    ///
+    /// # Panics
+    ///
+    /// If a value is negative or not finite: the decoder refuses such values.
+    pub fn add_rows(&mut self, values: &Float64Array, rows_groups: &[(u32, u32)]) {
+        let (numbers, all) = (values.values(), values.null_count() == 0);
+        for &(row, group) in rows_groups {
+            if all || values.is_valid(row as usize) {
+                let value = numbers[row as usize];
+                assert!(value >= 0.0 && value.is_finite(), "a sketch takes finite values >= 0, not {value}");
+                self.insert(group as usize, value);
+            }
         }
     }
 
