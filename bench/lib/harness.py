@@ -89,7 +89,8 @@ class Bench:
         name, *settings = spec.split(",")
         env = self.env | workload.settings()
         env |= dict(setting.split("=", 1) for setting in own_settings(name) + settings)
-        env["OUT_TOPIC"] = re.sub("[^a-zA-Z0-9]+", "-", f"out-{spec}-{time.time_ns()}")
+        # Topics of the engine's own are called after this one: it must not be too long.
+        env["OUT_TOPIC"] = re.sub("[^a-zA-Z0-9]+", "-", f"out-{spec}"[:80]) + f"-{time.time_ns()}"
         return env
 
     def start(self, spec, env):
