@@ -12,9 +12,6 @@ use std::collections::BTreeMap;
 use tidegauge::live::{OutputRecord, Publish};
 use tidegauge_engine::DeciderOutput;
 
-/// The auction of the bid that only ends a partition.
-const MARKER: &str = "0";
-
 fn main() -> anyhow::Result<()> {
     let (size_s, slide_s, level) = (setting("SIZE_S", "10"), setting("SLIDE_S", "10"), setting("LEVEL", "instance"));
     ensure!(["instance", "agent"].contains(&level.as_str()), "LEVEL={level}: expected instance or agent");
@@ -24,7 +21,7 @@ fn main() -> anyhow::Result<()> {
         windows: format!("[{{size: {size_s}s, slide: {slide_s}s, levels: [{level}]}}]"),
         disorder_s: "0",
         // Auctions come and go by the thousand.
-        more: &[("time.pane", &pane), ("ingest.instances_per_agent", "10000000")],
+        more: &[("time.pane", &pane), ("time.max_skew", "2h"), ("ingest.instances_per_agent", "10000000")],
     };
     let report = settings::run(&job, BTreeMap::new(), |record| Box::new(Rows { record }))?;
     println!("{report:?}");
@@ -44,8 +41,9 @@ impl Publish for Rows {
 
     fn publish(&mut self, output: &DeciderOutput, send: &mut dyn FnMut(&OutputRecord)) {
         let DeciderOutput::Window(window) = output else { return };
+        // The bid that only ends a partition offers nothing.
         let id = window.instance.as_ref().map_or(window.target.agent.as_str(), |instance| instance.as_str());
-        let Some(price) = window.gauges.get("price").filter(|_| id != MARKER) else { return };
+        let Some(price) = window.gauges.get("price").filter(|price| price.max > 0.0) else { return };
         id.clone_into(&mut self.record.key);
         self.record.value = format!(
             r#"{{"id":"{id}","start":{},"end":{},"count":{},"price_min":{},"price_max":{},"price_sum":{},"price_mean":{}}}"#,
