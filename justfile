@@ -48,9 +48,37 @@ parts:
 dashboards:
     scripts/dashboards
 
-# Engines side by side on the same topic: just bench --records 500000 floor tidegauge
-bench *arguments="floor tidegauge":
+# Engines side by side on the same topic, exactly once; --quick: does it work?
+bench *arguments:
     bench/run {{ arguments }}
+
+# What the width of windows costs
+sliding *options:
+    bench/sliding {{ options }}
+
+# What numbers of instances cost, in time per record and memory per instance
+instances *options:
+    bench/instances {{ options }}
+
+# How old counts and windows are at half the greatest rate
+latency *options:
+    bench/latency {{ options }}
+
+# Ten times the rate that is sustained, for five minutes: memory, and nothing lost
+overload *options:
+    bench/overload {{ options }}
+
+# 100 kills at seeded moments under full load: just chaos --kills 20 --seed 17
+chaos *options:
+    bench/chaos {{ options }}
+
+# Queries of Nexmark, as far as windows are these queries
+nexmark *options:
+    bench/nexmark {{ options }}
+
+# Where the time goes, by function (needs perf)
+profile *options:
+    bench/profile {{ options }}
 
 # How long disturbances are felt: takeovers, an outage, a backlog, a transaction
 reliability *what:

@@ -1,8 +1,10 @@
 //! Loads the synthetic telemetry topic, or creates topics, or prints a digest of the stream.
 //!
 //! load                 create TOPIC and fill it (nothing to do when it is already full)
-//! load topic NAME...   create empty topics
+//! load topic NAME...   create empty topics; TIMESTAMPS=append: records get the broker's time
 //! load digest          hash of all values, in order: equal for equal seeds
+//!
+//! RATE: as many records a second at most.
 
 use load::{
     MARKER, PARTITIONS, Sample, Spec, Stream, agent_id, instance_id, marker, partition, write_avro, write_json,
@@ -71,7 +73,8 @@ fn digest(spec: &Spec) {
 
 fn create(names: &[&str]) {
     let admin: AdminClient<DefaultClientContext> = client().create().expect("admin client");
-    let topic = |name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(-1));
+    let kind = if env("TIMESTAMPS", "create") == "append" { "LogAppendTime" } else { "CreateTime" };
+    let topic = |name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(-1)).set("message.timestamp.type", kind);
     let topics: Vec<NewTopic> = names.iter().map(|name| topic(name)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
     let results = runtime.block_on(admin.create_topics(&topics, &AdminOptions::new())).expect("create topics");
@@ -121,10 +124,17 @@ fn fill(topic: &str, spec: &Spec) {
         .set("queue.buffering.max.messages", "500000")
         .create_with_context(Failures(failures.clone()))
         .expect("producer");
+    let rate: f64 = env("RATE", "inf").parse().expect("RATE: records a second");
     let started = Instant::now();
-    let mut bytes = 0;
+    let (mut bytes, mut sent) = (0, 0u64);
     encode(spec, |p, key, value| {
         bytes += value.len();
+        sent += 1;
+        // Looked at once in a while: the clock costs as much as a record.
+        if sent.is_multiple_of(256) {
+            let due = Duration::from_secs_f64(sent as f64 / rate);
+            std::thread::sleep(due.saturating_sub(started.elapsed()));
+        }
         let mut record = BaseRecord::to(topic).partition(p).key(key).payload(value);
         while let Err((error, back)) = producer.send(record) {
             assert!(matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)), "{error}");

@@ -3,19 +3,18 @@
 //!
 //! Settings come from the environment, as bench/README.md says. Prints `late=N`, the samples that were too late.
 
-use anyhow::{Context as _, ensure};
+mod settings;
+
+use anyhow::ensure;
+use settings::{Job, setting};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use tidegauge::config::{Config, Layers};
-use tidegauge::live::{OutputRecord, Publish, RunOptions, SchemaSource, run_with};
-use tidegauge::topics;
+use tidegauge::live::{OutputRecord, Publish};
 use tidegauge_engine::DeciderOutput;
-use tidegauge_kafka::admin::Admin;
 use tidegauge_model::{DistributionSummary, GaugeSummary, WindowSummary};
 
 /// The id under which the loader frames its records, and their schema.
 const SCHEMA: (u32, &str) = (1, include_str!("../../../../bench/telemetry.avsc"));
-const MAPPING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../examples/mappings/bench.yaml");
 /// Records that only end a partition carry this for an id.
 const MARKER: &str = "__flush__";
 const BYTES_PER_MIB: f64 = 1_048_576.0;
@@ -25,53 +24,31 @@ const BYTES_PER_MIB: f64 = 1_048_576.0;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> anyhow::Result<()> {
-    let setting = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
-    let guarantee = setting("GUARANTEE", "at_least_once");
-    let guarantees = ["at_least_once", "exactly_once"];
-    ensure!(guarantees.contains(&guarantee.as_str()), "GUARANTEE={guarantee}: expected one of {guarantees:?}");
-    let (out_topic, jobs) = (setting("OUT_TOPIC", "out"), setting("JOBS", "AB"));
-    let (bootstrap, topic) = (setting("BOOTSTRAP", "127.0.0.1:19092"), setting("TOPIC", "telemetry"));
-    let config = configuration(&bootstrap, &topic, &out_topic, &guarantee)?;
-    let admin = Admin::new(&config.kafka.connection)?;
-    for topic in topics::wanted(&config) {
-        admin.create(&topic).with_context(|| format!("creating {}", topic.name))?;
-    }
-    let schemas = SchemaSource::given(BTreeMap::from([(SCHEMA.0, SCHEMA.1.to_owned())]));
-    let no_reload = || anyhow::bail!("settings do not change while it runs");
-    let report = run_with(config, RunOptions { until_end: true, prune: false }, &schemas, &no_reload, || {
-        let record = OutputRecord { topic: out_topic.clone(), ..OutputRecord::default() };
-        Box::new(Rows { record, jobs: jobs.clone() })
-    })?;
+    let jobs = setting("JOBS", "AB");
+    ensure!(!jobs.is_empty() && jobs.chars().all(|job| "AB".contains(job)), "JOBS={jobs}: expected A, B or AB");
+    let job = Job {
+        mapping: concat!(env!("CARGO_MANIFEST_DIR"), "/../../../examples/mappings/bench.yaml"),
+        windows: windows(&jobs),
+        disorder_s: "60",
+        more: &[],
+    };
+    let schemas = BTreeMap::from([(SCHEMA.0, SCHEMA.1.to_owned())]);
+    let report = settings::run(&job, schemas, |record| Box::new(Rows { record, jobs: jobs.clone() }))?;
     println!("{report:?}");
     println!("late={}", report.too_late);
     Ok(())
 }
 
-fn configuration(bootstrap: &str, topic: &str, out_topic: &str, guarantee: &str) -> anyhow::Result<Config> {
-    let own = |name: &str| format!("{out_topic}.{name}");
-    let settings = [
-        ("kafka.bootstrap", format!("[\"{bootstrap}\"]")),
-        ("kafka.group", out_topic.to_owned()),
-        ("topics.telemetry", format!("[{topic}]")),
-        ("topics.shuffle", own("shuffle")),
-        ("topics.windows", own("windows")),
-        ("topics.decisions", own("decisions")),
-        ("topics.decisions_current", own("decisions-current")),
-        ("topics.alerts", own("alerts")),
-        ("topics.late", own("late")),
-        ("topics.dead_letters", own("dead-letters")),
-        ("topics.state", own("state")),
-        ("topics.shuffle_partitions", "4".to_owned()),
-        ("ingest.mapping", MAPPING.to_owned()),
-        ("time.disorder", "60s".to_owned()),
-        ("time.allowed_lateness", "0s".to_owned()),
-        ("windows", "[{size: 1m, levels: [instance]}, {size: 5m, slide: 10s, levels: [agent]}]".to_owned()),
-        ("delivery", guarantee.to_owned()),
-        ("workers.aggregate", "2".to_owned()),
-        ("workers.decide", "2".to_owned()),
-    ];
-    let flags = settings.map(|(key, value)| (format!("--set {key}"), key.to_owned(), value));
-    Ok(Config::load(&Layers { file: None, environment: Vec::new(), flags: flags.into() })?)
+/// The windows of the jobs that are asked for; those of a job that nobody reads would be work all the same.
+fn windows(jobs: &str) -> String {
+    let window = |job: &str, size_s: &str, slide_s: &str, level: &str| {
+        let (size_s, slide_s) =
+            (setting(&format!("{job}_SIZE_S"), size_s), setting(&format!("{job}_SLIDE_S"), slide_s));
+        format!("{{size: {size_s}s, slide: {slide_s}s, levels: [{level}]}}")
+    };
+    let wanted = [("A", window("A", "60", "60", "instance")), ("B", window("B", "300", "10", "agent"))];
+    let wanted = wanted.into_iter().filter(|(job, _)| jobs.contains(job)).map(|(_, window)| window);
+    format!("[{}]", wanted.collect::<Vec<_>>().join(", "))
 }
 
 /// Writes windows as the rows that the benchmark's checker reads.

@@ -25,7 +25,7 @@ pub use check::Check;
 pub use state::ControlStatus;
 pub use status::{PartitionStatus, Status, WorkerStatus};
 
-use crate::metrics;
+use crate::metrics::{self, Buckets, INGEST_DELAY};
 use crate::results::Results;
 use state::{Phase, State, WorkerKey, WorkerState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +53,7 @@ pub struct Progress {
 #[derive(Clone, Debug)]
 pub struct Health {
     shared: Arc<Mutex<State>>,
+    ingest_delay: Arc<Buckets>,
     results: Results,
 }
 
@@ -63,7 +64,11 @@ impl Health {
     /// For stages by name (`aggregate`, `decide`), each with its number of workers.
     #[must_use]
     pub fn new(stages: &[(&'static str, usize)]) -> Self {
-        Self { shared: Arc::new(Mutex::new(State::new(stages, Instant::now()))), results: Results::new(MAX_TARGETS) }
+        Self {
+            shared: Arc::new(Mutex::new(State::new(stages, Instant::now()))),
+            ingest_delay: Arc::new(Buckets::of(INGEST_DELAY)),
+            results: Results::new(MAX_TARGETS),
+        }
     }
 
     /// With results of at most so many targets among the gauges.
@@ -87,6 +92,11 @@ impl Health {
     /// Memory as measured, and what it may be.
     pub fn memory(&self, rss_bytes: u64, limit_bytes: u64) {
         self.state().memory = Some(state::Memory { rss_bytes, limit_bytes });
+    }
+
+    /// So many records were counted, so long after they were appended.
+    pub fn ingested(&self, delay: Duration, records: u64) {
+        self.ingest_delay.add(delay, records);
     }
 
     /// How the last reload of policies and alert rules went.
@@ -130,10 +140,12 @@ impl Health {
         Status::of(&self.state(), Instant::now(), wall_clock())
     }
 
-    /// The gauges, as Prometheus reads them.
+    /// The gauges and what else the recorder does not have, as Prometheus reads them.
     #[must_use]
     pub fn gauges(&self) -> String {
-        gauges::text(&self.status(), self.results.readings(wall_clock()))
+        let mut text = gauges::text(&self.status(), self.results.readings(wall_clock()));
+        self.ingest_delay.write(&mut text);
+        text
     }
 
     /// Makes the counters of every stage begin at 0, once there is a recorder.

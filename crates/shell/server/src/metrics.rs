@@ -14,8 +14,10 @@
 //! - **M2** Labels come from bounded sets: stages, outcomes, topics, partitions, names of signals and rules. Agents have
 //!   series behind a cap (`metrics.max_targets`); instances and texts never do.
 
+mod buckets;
 mod text;
 
+pub use buckets::Buckets;
 pub use text::Reading;
 
 use metrics::Label;
@@ -62,6 +64,11 @@ use Kind::{Counter, Gauge, Histogram};
 /// Of a commit: milliseconds when all is well, the time-out of a transaction when not.
 const COMMITS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Of ingest: milliseconds when it keeps up, hours behind a backlog.
+const DELAYS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+    3600.0,
+];
 /// Of a restore: reading state and stepping through the journal again.
 const RESTORES: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0];
 
@@ -117,6 +124,8 @@ table! {
     METRICS_OVERFLOW = Counter, "tidegauge_metrics_overflow_total", [],
         "Results that were not shown because their target is beyond metrics.max_targets.";
 
+    INGEST_DELAY = Histogram(DELAYS), "tidegauge_ingest_delay_seconds", [],
+        "Time from a telemetry record's append, by its timestamp, until it is counted in tidegauge_samples_total.";
     COMMIT_DURATION = Histogram(COMMITS), "tidegauge_commit_duration_seconds", ["stage"],
         "Time from the begin of a commit to the broker's answer.";
     COMMIT_CALL_DURATION = Histogram(COMMITS), "tidegauge_commit_call_duration_seconds", ["stage", "call"],
@@ -185,7 +194,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Adds them to their counters. Meant for once a second, not for once a row.
+    /// Adds them to their counters. Meant for some times a second, not for once a row.
     pub fn count(self) {
         SAMPLES.count(&[], self.samples);
         LATE_SAMPLES.count(&[], self.late_samples);

@@ -17,14 +17,14 @@ use std::time::{Duration, Instant};
 use support::broker::{Broker, say};
 use support::delivery::{self, PARTITIONS, Telemetry};
 use support::feeder::Feeder;
+use support::kills::{Blow, KILLS, assert_generations_rise, plan};
 use support::process::{Deployment, Process};
 use support::progress::Progress;
 use support::run::{Run, Setup, Workers};
 use support::spans::{Memory, Span, spans};
 use support::tail::Tail;
 use support::{fleet, sequence};
-use tidegauge_model::{EventTime, Target};
-use tidegauge_sim::Rng;
+use tidegauge_model::EventTime;
 
 const SEED: u64 = 0x6b69_6c6c;
 /// Event time over real time, at most.
@@ -34,67 +34,6 @@ const SHUFFLE_PARTITIONS: u32 = 8;
 const TWO_WORKERS: Workers = Workers { each_stage: 2, batch: 1_000 };
 /// A process that has not killed itself by then does not know the point, or never passes it.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A way to die.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Blow {
-    /// By the test, so long after both stages have committed.
-    Anywhere(Duration),
-    /// By itself, at a point of the commit.
-    AtCommit(&'static str, u32),
-    /// A clean stop, and then by itself in the restore that follows.
-    InRestore(&'static str, u32),
-    /// By itself in the restore after the kill before.
-    InRestoreAgain(&'static str, u32),
-}
-
-/// Points that lie inside an open transaction.
-const INSIDE: [&str; 8] = [
-    "aggregate.begin",
-    "aggregate.sent",
-    "aggregate.flushed",
-    "aggregate.offsets",
-    "decide.begin",
-    "decide.sent",
-    "decide.flushed",
-    "decide.offsets",
-];
-
-impl Blow {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Anywhere(_) => "anywhere",
-            Self::AtCommit("aggregate.committed" | "decide.committed", _) => "right after a commit",
-            Self::AtCommit(..) => "inside a transaction",
-            Self::InRestore(..) => "in a restore",
-            Self::InRestoreAgain(..) => "in the restore after a kill",
-        }
-    }
-}
-
-/// The kills of a run, in order: the same for the same seed.
-fn plan(seed: u64) -> Vec<Blow> {
-    let mut rng = Rng::new(seed);
-    let mut pass = || rng.range(3, 13).cast_unsigned() as u32;
-    let mut blows: Vec<Blow> = INSIDE.iter().map(|point| Blow::AtCommit(point, pass())).collect();
-    blows.extend(["aggregate.flushed", "decide.flushed"].map(|point| Blow::AtCommit(point, pass())));
-    blows.extend(["aggregate.committed", "decide.committed"].map(|point| Blow::AtCommit(point, pass())));
-    blows.extend([1, 2, 3].map(|pass| Blow::InRestore("restore.replay", pass)));
-    blows.extend((0..14).map(|_| Blow::Anywhere(Duration::from_millis(rng.range(0, 700).cast_unsigned()))));
-    for last in (1..blows.len()).rev() {
-        blows.swap(last, rng.range(0, last as i64 + 1) as usize);
-    }
-    // State has to be there before somebody can die reading it.
-    let late = blows.len() / 2;
-    for (number, pass) in [1, 2, 1, 2].into_iter().enumerate() {
-        blows.insert(late + number * 4, Blow::InRestore("restore.state", pass));
-    }
-    for number in 0..3 {
-        let after = blows.iter().skip(2 + number * 9).position(|blow| matches!(blow, Blow::Anywhere(_)));
-        blows.insert(2 + number * 9 + after.map_or(0, |at| at + 1), Blow::InRestoreAgain("restore.replay", 1));
-    }
-    blows
-}
 
 /// A deployment that is being disturbed.
 struct Patient<'a> {
@@ -154,17 +93,6 @@ fn disturb(patient: &Patient<'_>, feeder: &Feeder, blows: &[Blow]) -> Tally {
     tally
 }
 
-/// The decisions of a target never fall back behind a generation, and a new one comes with a new desired.
-fn assert_generations_rise(run: &Run) {
-    let mut last: BTreeMap<Target, (u64, u32)> = BTreeMap::new();
-    for decision in run.decisions() {
-        let (generation, desired) = (decision.generation, decision.desired_instances);
-        let before = last.insert(decision.target.clone(), (generation, desired)).unwrap_or((0, u32::MAX));
-        let want = before.0 + u64::from(before.1 != desired);
-        assert_eq!(generation, want, "{}: after {before:?} came {decision:?}", decision.target);
-    }
-}
-
 #[test]
 fn kills_change_nothing() {
     let test = "kills_change_nothing";
@@ -177,7 +105,7 @@ fn kills_change_nothing() {
     let progress = Progress::of(&broker, &deployment, &feeder.topic, (PARTITIONS, SHUFFLE_PARTITIONS));
     let patient = Patient { deployment: &deployment, progress: &progress };
 
-    let tally = disturb(&patient, &feeder, &plan(SEED));
+    let tally = disturb(&patient, &feeder, &plan(SEED, KILLS));
     let telemetry = Arc::new(feeder.finish(&broker));
     let stopped = patient.commit().terminate();
     say(&format!(

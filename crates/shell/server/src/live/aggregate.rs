@@ -1,5 +1,6 @@
 //! The first stage: telemetry partitions to the shuffle topic.
 
+use super::appended::Appended;
 use super::originals;
 use super::schemas::SchemaSource;
 use super::shared::Shared;
@@ -35,6 +36,8 @@ pub(super) struct Machine {
     decoder: Decoder,
     records: u64,
     dead_letters: u64,
+    /// Of the records that are not counted yet.
+    appended: Appended,
 }
 
 impl<'a> Aggregate<'a> {
@@ -46,6 +49,7 @@ impl<'a> Aggregate<'a> {
     fn push(&self, at: &TopicPartition, slot: &mut Slot<Machine>, message: &Message<'_>) -> Result<(), Trouble> {
         let raw = originals::raw(at, message);
         slot.machine.records += 1;
+        slot.machine.appended.push(raw.timestamp_ms);
         loop {
             match slot.machine.decoder.push(&raw) {
                 Ok(()) => return Ok(()),
@@ -164,6 +168,7 @@ impl Stage for Aggregate<'_> {
             decoder: Decoder::new(decode_config(config)),
             records: 0,
             dead_letters: 0,
+            appended: Appended::default(),
         };
         Ok(Start { machine, from, silent_below: next, ended: self.shared.is_telemetry_done(at) })
     }
@@ -188,6 +193,7 @@ impl Stage for Aggregate<'_> {
         // What was read again was counted by the earlier life.
         let _ = slot.machine.aggregator.take_counts();
         (slot.machine.records, slot.machine.dead_letters) = (0, 0);
+        slot.machine.appended.clear();
     }
 
     fn tick(&mut self, _at: &TopicPartition, slot: &mut Slot<Machine>) {
@@ -214,7 +220,7 @@ impl Stage for Aggregate<'_> {
         if slot.next_offset < slot.silent_below {
             return; // still reading again what was counted
         }
-        let Machine { aggregator, records, dead_letters, .. } = &mut slot.machine;
+        let Machine { aggregator, records, dead_letters, appended, .. } = &mut slot.machine;
         let (records, dead) = (std::mem::take(records), std::mem::take(dead_letters));
         let counts = aggregator.take_counts();
         self.shared.count(|report| {
@@ -222,6 +228,7 @@ impl Stage for Aggregate<'_> {
             report.dead_letters += dead + counts.future;
             report.too_late += counts.too_late;
         });
+        appended.counted(&self.shared.health);
     }
 
     fn end(&self, at: &TopicPartition) -> Option<i64> {

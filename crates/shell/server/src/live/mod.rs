@@ -20,6 +20,7 @@
 //! - **R3** Asked to stop, the process has left its groups within [`STOPPED`], or says that it could not.
 
 mod aggregate;
+mod appended;
 mod crash;
 mod decide;
 mod handle;

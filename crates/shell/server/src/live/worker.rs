@@ -34,7 +34,7 @@ const BURST_BYTES: usize = 8 << 20;
 const RETRY: Duration = Duration::from_millis(100);
 /// Machines are ticked this often.
 const TICK: Duration = Duration::from_millis(100);
-/// With nothing to read, it is looked this often whether that is the end.
+/// It is looked this often whether what was read was the end, and what was counted is said.
 const LOOK: Duration = Duration::from_millis(20);
 /// Progress is told this often; how far a partition reaches is asked for a fifth as often.
 const TELL: Duration = Duration::from_secs(1);
@@ -260,10 +260,14 @@ impl<S: Stage> Worker<'_, S> {
             self.stage.step(at, slot, &batch)?;
             waiting += slot.outbox.bytes();
         }
-        if self.looked_at.elapsed() >= LOOK {
+        let looks = self.looked_at.elapsed() >= LOOK;
+        if looks {
             self.look_for_ends()?;
         }
         self.note_restored();
+        if looks {
+            self.report();
+        }
         self.end_what_is_read();
         Ok(count)
     }

@@ -6,8 +6,8 @@
 //!                                                                                        └─► sequence: two runs equal
 //! ```
 //!
-//! Where things are disturbed, `feeder` sends telemetry meanwhile, `progress` and `tail` look at what is committed, and
-//! `spans` tells when control state is live.
+//! Where things are disturbed, `feeder` sends telemetry meanwhile, `kills` says how to die next, `progress` and `tail`
+//! look at what is committed, and `spans` tells when control state is live.
 //!
 //! Nothing here knows how the engine works: expectations are computed from the rows that were sent, by brute force.
 //! Every wait has an end, and none is an assertion about speed.
@@ -23,6 +23,7 @@ pub(crate) mod exact;
 pub(crate) mod feeder;
 pub(crate) mod fleet;
 pub(crate) mod http;
+pub(crate) mod kills;
 pub(crate) mod memory;
 pub(crate) mod own_broker;
 pub(crate) mod process;

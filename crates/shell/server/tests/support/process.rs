@@ -135,6 +135,11 @@ impl Process {
         }
     }
 
+    /// Whether it has ended, however.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child of ours").is_some()
+    }
+
     /// Its log, once it has ended; it must have exited with 0.
     pub(crate) fn succeeded(&mut self) -> Option<String> {
         let status = self.child.try_wait().expect("a child of ours")?;
