@@ -109,6 +109,10 @@ fn merge_stats(into: &mut Vec<(u16, Stats)>, later: &[(u16, Stats)]) {
 pub(super) struct Cells(VecDeque<(EventTime, Cell)>);
 
 impl Cells {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
