@@ -34,10 +34,11 @@ fn main() -> anyhow::Result<()> {
     }
     let schemas = SchemaSource::given(BTreeMap::from([(SCHEMA.0, SCHEMA.1.to_owned())]));
     let no_reload = || anyhow::bail!("settings do not change while it runs");
-    let report = run_with(config, RunOptions { until_end: true, prune: false }, &schemas, &no_reload, || {
-        let record = OutputRecord { topic: out_topic.clone(), ..OutputRecord::default() };
-        Box::new(Rows { record, jobs: jobs.clone() })
-    })?;
+    let report =
+        run_with(config, RunOptions { until_end: true, ..RunOptions::default() }, &schemas, &no_reload, || {
+            let record = OutputRecord { topic: out_topic.clone(), ..OutputRecord::default() };
+            Box::new(Rows { record, jobs: jobs.clone() })
+        })?;
     println!("{report:?}");
     println!("late={}", report.too_late);
     Ok(())
