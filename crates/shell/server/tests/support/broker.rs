@@ -94,6 +94,7 @@ impl Broker {
         };
         let admin = Admin::new(&self.connection()).expect("an admin client");
         admin.create(&spec).unwrap_or_else(|error| panic!("{error}"));
+        admin.wait_until_seen(&[topic]).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Adds partitions to a topic until it has so many, and waits until that is to be seen.
