@@ -18,6 +18,7 @@ mod resume;
 
 pub use resume::ResumePoint;
 
+use crate::held::{Heaviest, Held};
 use crate::journal::{self, JournalRecord, Mark, Partial, PartialRow, RowsBuilder, SourceRecord};
 use arrow::array::Array as _;
 use entities::Entities;
@@ -25,7 +26,7 @@ use pane::Pane;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tidegauge_model::time::micros;
-use tidegauge_model::{EventTime, Metric, Position, SampleBatch};
+use tidegauge_model::{EventTime, Metric, Position, SampleBatch, Target};
 use tidegauge_window::SourceId;
 
 /// A mark while there is something new to say is sent this often (by the shell's clock).
@@ -155,6 +156,8 @@ pub struct Aggregator {
     drained: bool,
     ended: bool,
     said: Option<(EventTime, Mark)>,
+    /// By rows of the last pane that left.
+    heaviest: Option<Heaviest>,
 }
 
 /// Where one row goes.
@@ -189,6 +192,7 @@ impl Aggregator {
             drained: false,
             ended: false,
             said: None,
+            heaviest: None,
             config,
         }
     }
@@ -331,7 +335,11 @@ impl Aggregator {
         self.counts.sent += pane.samples();
         let sealed = pane.seal();
         let mut partitions = BTreeSet::new();
-        for (partition, groups) in self.entities.sorted_by_partition(&sealed.entities) {
+        let sorted = self.entities.sorted_by_partition(&sealed.entities);
+        if sequence == 0 {
+            self.heaviest = self.entities.heaviest(&sealed, &sorted);
+        }
+        for (partition, groups) in sorted {
             partitions.insert(partition);
             let mut chunk = 0;
             let mut send = |rows: RowsBuilder, last: bool| {
@@ -441,6 +449,29 @@ impl Aggregator {
     #[must_use]
     pub fn open_samples(&self) -> u64 {
         self.open.values().chain(self.corrections.values()).map(Pane::samples).sum()
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let panes = || self.open.values().chain(self.corrections.values());
+        Held {
+            panes: panes().count() as u64,
+            samples: self.open_samples(),
+            cells: panes().map(|pane| pane.entities().len() as u64).sum(),
+            instances: self.entities.len() as u64,
+        }
+    }
+
+    /// The agent with most rows of the last pane that left; `None` before the first.
+    #[must_use]
+    pub fn heaviest(&self) -> Option<&Heaviest> {
+        self.heaviest.as_ref()
+    }
+
+    /// Agents (workspace, agent) that were found to have more instances than are kept apart, since this was last called.
+    pub fn take_overflowing(&mut self) -> Vec<Target> {
+        self.entities.take_overflowing()
     }
 
     /// Where the next life has to start, given that all before `next_offset` was given to this one and all outputs are

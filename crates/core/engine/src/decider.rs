@@ -21,6 +21,7 @@ mod cell;
 mod control;
 mod instance;
 mod position;
+mod repartition;
 mod restore;
 mod roster;
 mod slide;
@@ -29,12 +30,14 @@ mod watch;
 
 pub use control::{Control, ControlDifference};
 pub use position::{DeciderPosition, PositionError};
+pub use repartition::{Leaving, Repartition, Unlike};
 pub use watch::Seen;
 
 pub(crate) use control::TargetControl;
 pub(crate) use instance::InstanceState as KeptInstance;
 pub(crate) use restore::Base;
 
+use crate::held::{Heaviest, Held};
 use crate::journal::{ControlChange, JournalRecord, Partial, PartialRows, SourceRecord};
 use crate::state::Checkpoint;
 use cell::{Cell, Cells, Merger, MetricNumbers};
@@ -541,6 +544,26 @@ impl Decider {
     /// Rows and records by where they went since this was last called.
     pub fn take_counts(&mut self) -> DeciderCounts {
         std::mem::take(&mut self.counts)
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let cells = |agent: &Agent| {
+            agent.cells.len() + agent.instances.values().map(|instance| instance.cells.len()).sum::<usize>()
+        };
+        Held {
+            panes: self.pending.len() as u64,
+            samples: self.pending_samples(),
+            cells: self.agents.values().map(|agent| cells(agent) as u64).sum(),
+            instances: self.agents.values().map(|agent| agent.instances.len() as u64).sum(),
+        }
+    }
+
+    /// The agent with most instances; `None` while none is known.
+    #[must_use]
+    pub fn heaviest(&self) -> Option<Heaviest> {
+        Heaviest::of(self.agents.iter().map(|(target, agent)| (target, agent.instances.len() as u64)), Clone::clone)
     }
 
     /// Rows in panes that have not closed.

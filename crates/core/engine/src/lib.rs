@@ -18,6 +18,7 @@
 
 pub mod aggregator;
 pub mod decider;
+mod held;
 pub mod journal;
 pub mod partition;
 pub mod state;
@@ -25,7 +26,8 @@ pub mod state;
 pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint};
 pub use decider::{
     Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, LatePartial,
-    PositionError, Seen, WindowRule,
+    Leaving, PositionError, Repartition, Seen, Unlike, WindowRule,
 };
+pub use held::{Heaviest, Held};
 pub use journal::{ControlChange, ControlKind, JournalRecord, Mark, Partial, PartialRow, SourceRecord};
 pub use state::Checkpoint;

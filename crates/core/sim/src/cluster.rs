@@ -64,6 +64,8 @@ pub struct Cluster {
     appended: Vec<usize>,
     /// When an operator takes the positions of Deciders away (milliseconds from the start).
     reset_ms: Option<i64>,
+    /// When the last telemetry partition is noticed, unless it is known from the beginning.
+    noticed_ms: Option<i64>,
 }
 
 const WORKERS: usize = 2;
@@ -88,10 +90,12 @@ impl Cluster {
         Self {
             appended: vec![0; scenario.partitions.len()],
             reset_ms: None,
+            noticed_ms: None,
             aggregators: (0..WORKERS).map(Worker::new).collect(),
             deciders: (0..WORKERS).map(Worker::new).collect(),
             weather,
             world: World {
+                telemetry_partitions: telemetry,
                 kafka,
                 scenario,
                 rng: Rng::new(seed ^ 0x636c_7573_7465_7221),
@@ -110,6 +114,15 @@ impl Cluster {
     #[must_use]
     pub fn with_a_reset(self) -> Self {
         Self { reset_ms: Some(60_000), ..self }
+    }
+
+    /// The same with a telemetry partition that is added: producers use it from the beginning, and nobody who reads
+    /// knows of it for the first 45 s.
+    #[must_use]
+    pub fn with_a_partition_added(mut self) -> Self {
+        self.world.telemetry_partitions -= 1;
+        self.world.kafka.see_partitions(Aggregating::GROUP, self.world.telemetry_partitions);
+        Self { noticed_ms: Some(45_000), ..self }
     }
 
     /// Runs until all telemetry is read and all that follows from it is durable.
@@ -167,6 +180,11 @@ impl Cluster {
         }
         if self.reset_ms.is_some_and(|reset_ms| self.world.passed_ms() >= reset_ms) {
             self.reset();
+        }
+        if self.noticed_ms.take_if(|noticed_ms| self.world.passed_ms() >= *noticed_ms).is_some() {
+            self.world.telemetry_partitions += 1;
+            self.world.kafka.see_partitions(Aggregating::GROUP, self.world.telemetry_partitions);
+            self.world.count("partitions added");
         }
         if self.world.rng.chance(0.05) {
             self.delete_what_nobody_needs();

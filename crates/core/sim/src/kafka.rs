@@ -226,6 +226,11 @@ impl Kafka {
         }
     }
 
+    /// A group sees so many partitions of its topic from now on.
+    pub fn see_partitions(&mut self, group: usize, partitions: u32) {
+        self.groups[group].see_partitions(partitions, &mut self.rng);
+    }
+
     /// A member joins a group, or comes back to it.
     ///
     /// # Errors

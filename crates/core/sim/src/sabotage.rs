@@ -46,6 +46,8 @@ pub enum Setting {
     AtLeastOnce,
     /// With transactions, and an operator who takes positions away.
     Reset,
+    /// With transactions, and a telemetry partition that nobody knows of at first.
+    Growing,
 }
 
 /// A rule, and how it is broken on purpose.

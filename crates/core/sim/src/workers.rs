@@ -57,6 +57,8 @@ pub struct World {
     pub guarantee: Guarantee,
     /// Which rule is broken on purpose.
     pub sabotage: Option<Sabotage>,
+    /// Partitions of the telemetry topic, as workers know them.
+    pub telemetry_partitions: u32,
     /// No more telemetry will come.
     pub telemetry_ended: bool,
     /// Somebody has changed the documents.

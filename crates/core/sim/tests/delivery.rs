@@ -114,3 +114,12 @@ fn at_least_once() {
 fn after_a_reset_generations_go_on_rising() {
     run(seeds(60), Setting::Reset);
 }
+
+/// A partition that is noticed late is read from its beginning: each of its rows is sent on, once, and counts in every
+/// window that is still open; what counts nowhere any more is reported.
+#[test]
+fn a_partition_that_is_added_loses_nothing() {
+    let sums = run(seeds(100), Setting::Growing);
+    let happened = |what: &str| sums.get(what).is_some_and(|&count| count > 0);
+    assert!(happened("partitions added") && happened("late partials"), "{sums:?}");
+}

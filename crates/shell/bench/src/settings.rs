@@ -35,9 +35,13 @@ pub(crate) fn run(
     admin.wait_until_seen(&topics.iter().map(|topic| topic.name.as_str()).collect::<Vec<_>>())?;
     let no_reload = || anyhow::bail!("settings do not change while it runs");
     let until_end = one_of("UNTIL_END", &["yes", "no"])? == "yes";
-    run_with(config, RunOptions { until_end, prune: false }, &SchemaSource::given(schemas), &no_reload, || {
-        rows(OutputRecord { topic: out_topic.clone(), ..OutputRecord::default() })
-    })
+    run_with(
+        config,
+        RunOptions { until_end, ..RunOptions::default() },
+        &SchemaSource::given(schemas),
+        &no_reload,
+        || rows(OutputRecord { topic: out_topic.clone(), ..OutputRecord::default() }),
+    )
 }
 
 /// A setting of the environment.

@@ -185,6 +185,8 @@ impl Connection {
             // pause is made of.
             .set("heartbeat.interval.ms", "100")
             .set("session.timeout.ms", "6000")
+            // How soon partitions that were added to a topic are noticed. Producers look every five minutes.
+            .set("topic.metadata.refresh.interval.ms", "10000")
             // What is fetched ahead, for each partition. The defaults are 64 MiB and 100,000 messages; a message takes
             // several times its bytes there.
             .set("queued.max.messages.kbytes", "4096")

@@ -4,8 +4,9 @@ mod args;
 
 pub use args::{
     CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, KeyField,
-    ManArgs, Policies, ProduceArgs, ProduceFormat, ReplayArgs, RunArgs, Speed, StateCommand, StateResetArgs,
-    StateShowArgs, StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
+    ManArgs, Policies, ProduceArgs, ProduceFormat, RepartitionArgs, ReplayArgs, RunArgs, Speed, StateCommand,
+    StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand,
+    ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -74,7 +75,7 @@ pub enum Command {
     /// Show every setting in effect, and where it comes from
     #[command(subcommand, after_help = "Examples:\n  tidegauge config show --origin")]
     Config(ConfigCommand),
-    /// Create the topics that are missing
+    /// Create the topics that are missing, or have another number of shuffle partitions
     #[command(subcommand, after_help = "Examples:\n  tidegauge topics ensure --dry-run")]
     Topics(TopicsCommand),
     /// Print a configuration, a policy, or telemetry to begin with
@@ -142,7 +143,7 @@ fn environment() -> Vec<(String, String)> {
 
 impl std::convert::From<RunArgs> for crate::live::RunOptions {
     fn from(args: RunArgs) -> Self {
-        Self { until_end: args.until_end, prune: args.prune }
+        Self { until_end: args.until_end, drain: args.drain, prune: args.prune }
     }
 }
 

@@ -16,12 +16,17 @@
 //!   (a broker that is away) is never that, since a restart would not mend it.
 //! - **H3** What a partition said is forgotten when it is lost, and its series with it.
 
+mod activity;
 mod check;
 mod gauges;
+mod skew;
 mod state;
 mod status;
 
+pub(crate) use activity::Stopwatch;
+pub use activity::{Activity, Spent};
 pub use check::Check;
+pub use skew::Skew;
 pub use state::ControlStatus;
 pub use status::{PartitionStatus, Status, WorkerStatus};
 
@@ -31,6 +36,7 @@ use state::{Phase, State, WorkerKey, WorkerState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidegauge_delivery::Call;
+use tidegauge_engine::{Heaviest, Held};
 use tidegauge_kafka::reader::TopicPartition;
 use tidegauge_model::EventTime;
 
@@ -47,6 +53,12 @@ pub struct Progress {
     pub held_back_by: Option<String>,
     /// Of a shuffle partition: age of the oldest snapshot that a restore would begin with.
     pub state_age: Option<Duration>,
+    /// Of a shuffle partition: size of the last round of state.
+    pub state_bytes: Option<u64>,
+    /// What its machine holds in memory.
+    pub held: Option<Held>,
+    /// The agent that weighs most there.
+    pub heaviest: Option<Heaviest>,
 }
 
 /// What all workers of a process say of themselves. Clones share it.
@@ -97,6 +109,11 @@ impl Health {
     /// So many records were counted, so long after they were appended.
     pub fn ingested(&self, delay: Duration, records: u64) {
         self.ingest_delay.add(delay, records);
+    }
+
+    /// What the second stage of this process has before it in the journal, and from how much on the first one waits.
+    pub fn journal_unread(&self, bytes: u64, limit_bytes: u64) {
+        self.state().journal_unread = Some((bytes, limit_bytes));
     }
 
     /// How the last reload of policies and alert rules went.
@@ -262,7 +279,12 @@ impl WorkerHealth {
 
     /// How a partition stands.
     pub fn progress(&self, partition: &TopicPartition, progress: Progress) {
-        self.tell(|worker, now| worker.partition(partition).progress = Some((progress, now)));
+        self.tell(|worker, now| worker.partition(partition).progressed(progress, now));
+    }
+
+    /// What its time went to since it was last told.
+    pub fn spent(&self, spent: &Spent) {
+        self.tell(|worker, _| worker.spent.merge(spent));
     }
 
     /// Whether a partition is not fetched, to keep the memory limit.

@@ -30,6 +30,8 @@ use std::time::Duration;
 pub enum Kind {
     /// Only rises.
     Counter,
+    /// Only rises, and is read when asked, since seconds are no whole numbers.
+    Clock,
     /// Read when asked.
     Gauge,
     /// Durations, counted in buckets; upper bounds in seconds.
@@ -59,7 +61,7 @@ macro_rules! table {
     };
 }
 
-use Kind::{Counter, Gauge, Histogram};
+use Kind::{Clock, Counter, Gauge, Histogram};
 
 /// Of a commit: milliseconds when all is well, the time-out of a transaction when not.
 const COMMITS: &[f64] =
@@ -85,6 +87,28 @@ table! {
     ASSIGNED = Gauge, "tidegauge_assigned_partitions", ["stage"], "Partitions that the group gave this process.";
     RESTORING = Gauge, "tidegauge_restoring_partitions", ["stage"], "Partitions whose state is being rebuilt.";
     PAUSED = Gauge, "tidegauge_paused_partitions", ["stage"], "Partitions not fetched, to keep the memory limit.";
+    OPEN_PANES = Gauge, "tidegauge_open_panes", ["stage", "topic", "partition"],
+        "Panes that wait for the watermark, of each partition that is ours; of the first stage corrections, too.";
+    OPEN_SAMPLES = Gauge, "tidegauge_open_samples", ["stage", "topic", "partition"],
+        "Rows of telemetry in those panes.";
+    KEPT_CELLS = Gauge, "tidegauge_kept_cells", ["stage", "topic", "partition"],
+        "What is kept apart: each instance in each open pane; of the second stage each instance and agent in each pane of its windows.";
+    KNOWN_INSTANCES = Gauge, "tidegauge_known_instances", ["stage", "topic", "partition"],
+        "Instances that a partition knows.";
+    STATE_BYTES = Gauge, "tidegauge_state_bytes", ["partition"],
+        "Size of the last round of state of the shuffle partition.";
+    JOURNAL_UNREAD = Gauge, "tidegauge_journal_unread_bytes", [],
+        "What the second stage of this process has before it in the shuffle topic, estimated.";
+    JOURNAL_UNREAD_LIMIT = Gauge, "tidegauge_journal_unread_limit_bytes", [],
+        "From this on the first stage waits for the second.";
+    PARTITION_RATE = Gauge, "tidegauge_partition_appended_records_per_second", ["stage", "topic", "partition"],
+        "Records that were appended to each partition that is ours, over the last half minute.";
+    RATE_RATIO = Gauge, "tidegauge_partition_rate_ratio", ["stage"],
+        "The greatest of these rates over their mean, of this process: 1 is even, or nothing comes.";
+    LAG_SKEW = Gauge, "tidegauge_lag_skew_records", ["stage"],
+        "The greatest lag less the mean lag, of the partitions of this process.";
+    TOP_AGENT = Gauge, "tidegauge_top_agent_ratio", ["stage", "topic", "partition"],
+        "Share of the heaviest agent: of the rows of the last pane, in the second stage of the instances. /status names it.";
     COMMIT_AGE = Gauge, "tidegauge_commit_age_seconds", ["stage", "worker"],
         "Time since a worker that has partitions last committed, or got them.";
     MEMORY = Gauge, "tidegauge_memory_bytes", [], "Resident memory of the process.";
@@ -126,6 +150,8 @@ table! {
 
     INGEST_DELAY = Histogram(DELAYS), "tidegauge_ingest_delay_seconds", [],
         "Time from a telemetry record's append, by its timestamp, until it is counted in tidegauge_samples_total.";
+    WORKER_SECONDS = Clock, "tidegauge_worker_seconds_total", ["stage", "worker", "activity"],
+        "What a worker's time went to: wait, held_back (for the second stage), fetch, step, restore, commit, other.";
     COMMIT_DURATION = Histogram(COMMITS), "tidegauge_commit_duration_seconds", ["stage"],
         "Time from the begin of a commit to the broker's answer.";
     COMMIT_CALL_DURATION = Histogram(COMMITS), "tidegauge_commit_call_duration_seconds", ["stage", "call"],
@@ -146,6 +172,10 @@ table! {
         "Reloads of policies and alert rules by outcome: accepted, refused.";
     SAMPLES = Counter, "tidegauge_samples_total", [], "Telemetry records read.";
     LATE_SAMPLES = Counter, "tidegauge_late_samples_total", [], "Samples too late for every window.";
+    OVERFLOW_SAMPLES = Counter, "tidegauge_overflow_samples_total", [],
+        "Samples of instances beyond ingest.instances_per_agent, which count together as one.";
+    OVERFLOW_METRICS = Counter, "tidegauge_overflow_metric_values_total", [],
+        "Values of metrics that are not built in, beyond their caps; their rows count.";
     DEAD_LETTERS = Counter, "tidegauge_dead_letters_total", [], "Records that could not be read or used.";
     FOREIGN_RECORDS = Counter, "tidegauge_journal_foreign_records_total", [],
         "Records of the shuffle topic that no tidegauge wrote, or that are damaged.";
@@ -181,6 +211,10 @@ pub struct Rows {
     pub samples: u64,
     /// Samples too late for every window.
     pub late_samples: u64,
+    /// Samples of instances beyond the cap.
+    pub overflow_samples: u64,
+    /// Values of metrics beyond the caps.
+    pub overflow_metrics: u64,
     /// Records that could not be read or used.
     pub dead_letters: u64,
     /// Records of the journal that are none.
@@ -198,6 +232,8 @@ impl Rows {
     pub fn count(self) {
         SAMPLES.count(&[], self.samples);
         LATE_SAMPLES.count(&[], self.late_samples);
+        OVERFLOW_SAMPLES.count(&[], self.overflow_samples);
+        OVERFLOW_METRICS.count(&[], self.overflow_metrics);
         DEAD_LETTERS.count(&[], self.dead_letters);
         FOREIGN_RECORDS.count(&[], self.foreign_records);
         WINDOWS.count(&[], self.windows);
@@ -230,7 +266,7 @@ pub fn recorder() -> anyhow::Result<&'static PrometheusHandle> {
     for metric in TABLE {
         match metric.kind {
             Counter => metrics::describe_counter!(metric.name, metric.help),
-            Gauge => {} // Described where it is written: `text`.
+            Gauge | Clock => {} // Described where it is written: `text`.
             Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
         }
         // A counter that begins at 0 shows its first rise; those with labels follow when their values are known.

@@ -3,7 +3,7 @@
 use crate::config::{Config, TopicsConfig};
 use std::borrow::Cow;
 use std::time::Duration;
-use tidegauge_kafka::admin::TopicSpec;
+use tidegauge_kafka::admin::{Comparison, FoundTopic, TopicSpec};
 
 /// The longest record that our producers send: topics that repeat what others sent, and rounds of state, take it.
 const LONGEST: usize = 17 << 20;
@@ -32,6 +32,22 @@ pub fn telemetry(config: &Config, partitions: Option<u32>) -> Vec<TopicSpec> {
     let topics = config.topics.telemetry.iter();
     let spec = |topic: &String| TopicSpec { partitions, ..own(&config.topics, topic, &[LOG_APPEND_TIME]) };
     topics.map(spec).collect()
+}
+
+/// Compares a topic with what is wanted. Of an output topic that is there any number of partitions is right, and adding
+/// some would send keys elsewhere; what is in the shuffle topic and in its state rests on the number.
+#[must_use]
+pub fn compare(config: &Config, spec: &TopicSpec, found: Option<&FoundTopic>) -> Comparison {
+    let topics = &config.topics;
+    let rests_on_number = [&topics.shuffle, &topics.state].contains(&&spec.name);
+    let is_output = topics.own().contains(&spec.name.as_str()) && !rests_on_number;
+    match spec.compare(found) {
+        Comparison::Differs(mut differences) if is_output => {
+            differences.retain(|difference| difference.setting != "partitions");
+            if differences.is_empty() { Comparison::Fits } else { Comparison::Differs(differences) }
+        }
+        comparison => comparison,
+    }
 }
 
 /// A topic's setting: Kafka's name, and the value.

@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use support::prometheus::{promtool, root};
 use tidegauge::health::{Health, Progress};
+use tidegauge::metrics::Metric;
 use tidegauge::{http, metrics};
+use tidegauge_engine::{Heaviest, Held};
 use tidegauge_kafka::reader::TopicPartition;
-use tidegauge_model::EventTime;
+use tidegauge_model::{EventTime, Target};
 
 #[derive(Deserialize)]
 struct File {
@@ -79,14 +81,23 @@ fn promtool_accepts_what_metrics_says() {
     worker.committed(Duration::from_millis(2), 3, 300);
     let (end_offset, watermark) = (Some(9), Some(EventTime::from_secs(1_767_225_600)));
     let state_age = Some(Duration::from_secs(5));
-    worker.progress(&at, Progress { next_offset: 2, end_offset, watermark, held_back_by: None, state_age });
+    let target = Target { workspace: "w".into(), agent: "a".into(), region: None };
+    let heaviest = Some(Heaviest { target, own: 2, all: 3 });
+    let (held, state_bytes) = (Some(Held::default()), Some(300));
+    let held_back_by = None;
+    let next_offset = 2;
+    worker.progress(
+        &at,
+        Progress { next_offset, end_offset, watermark, held_back_by, state_age, state_bytes, held, heaviest },
+    );
     health.memory(1, 2);
+    health.journal_unread(1, 2);
 
-    // Those of agents and of a commit's calls need a run: `dashboards.rs`.
+    // Those of agents and of a commit's calls need a run, and rates need time: `dashboards.rs`.
+    let needs_time = [metrics::PARTITION_RATE, metrics::RATE_RATIO];
+    let needs_run = |metric: &Metric| ["agent", "call"].iter().any(|label| metric.labels.contains(label));
     let (_, body) = support::http::get(addr, "/metrics");
-    for metric in
-        metrics::TABLE.iter().filter(|metric| !["agent", "call"].iter().any(|label| metric.labels.contains(label)))
-    {
+    for metric in metrics::TABLE.iter().filter(|metric| !needs_run(metric) && !needs_time.contains(metric)) {
         assert!(body.contains(&format!("# TYPE {} ", metric.name)), "{} is not in\n{body}", metric.name);
         assert!(body.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
     }

@@ -64,6 +64,8 @@ fn status_before_and_after_a_run() {
 
     let last: Decision = run.decisions().pop().expect("a decision");
     let target = last.target.to_string();
+    let table = run.deployment.succeed(&["status"]).stdout;
+    assert!(table.matches("Skew: ").count() == 2 && table.contains("The heaviest agent of that shuffle"), "{table}");
     let status = json(&run.deployment, &["--target", &target]);
     // Its event time is of the past, so it expired; all before that holds.
     assert_eq!(missing(&status), ["standing decision"], "{status:#}");

@@ -1,11 +1,12 @@
 //! Keys interned once: each instance of a partition gets a small number, so that panes are dense columns.
 
-use super::pane::Pane;
+use super::pane::{Pane, SealedPane};
 use super::{Destination, OVERFLOW_INSTANCE};
+use crate::held::Heaviest;
 use crate::partition::shuffle_partition;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 use tidegauge_model::{EventTime, SampleBatch, Target};
 
@@ -68,6 +69,9 @@ pub(super) struct Entities {
     agents: BTreeMap<(Box<str>, Box<str>), usize>,
     /// Entity numbers by (shuffle partition, workspace, agent, instance); stale while shorter than `entities`.
     order: Vec<u32>,
+    /// Agents with more instances than are kept apart, and those of them that were not told yet.
+    overflowing: BTreeSet<(Box<str>, Box<str>)>,
+    not_told: Vec<Target>,
 }
 
 /// Seeded, not random: a hash reaches no output, and a debugger sees the same table twice.
@@ -79,6 +83,10 @@ fn hash(workspace: &str, agent: &str, instance: &str) -> u64 {
     hasher.finish()
 }
 
+fn target(workspace: &str, agent: &str) -> Target {
+    Target { workspace: workspace.into(), agent: agent.into(), region: None }
+}
+
 impl Entities {
     pub(super) fn new(shuffle_partitions: u32, instances_per_agent: usize) -> Self {
         Self {
@@ -88,7 +96,34 @@ impl Entities {
             table: HashTable::new(),
             agents: BTreeMap::new(),
             order: Vec::new(),
+            overflowing: BTreeSet::new(),
+            not_told: Vec::new(),
         }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// Agents whose instances were found to be too many, since this was last called.
+    pub(super) fn take_overflowing(&mut self) -> Vec<Target> {
+        std::mem::take(&mut self.not_told)
+    }
+
+    /// The agent with most rows of a pane, whose groups are given as [`Self::sorted_by_partition`] gives them.
+    pub(super) fn heaviest(&self, pane: &SealedPane, sorted: &[(u32, Vec<usize>)]) -> Option<Heaviest> {
+        let groups = sorted.iter().flat_map(|(_, groups)| groups);
+        let mut agents: Vec<(&Entity, u64)> = Vec::new();
+        for &group in groups {
+            let (entity, samples) = (self.get(pane.entities[group]), u64::from(pane.meta[group].samples));
+            match agents.last_mut() {
+                Some((last, sum)) if last.agent() == entity.agent() && last.workspace() == entity.workspace() => {
+                    *sum += samples;
+                }
+                _ => agents.push((entity, samples)),
+            }
+        }
+        Heaviest::of(agents.into_iter(), |entity| target(entity.workspace(), entity.agent()))
     }
 
     pub(super) fn get(&self, entity: u32) -> &Entity {
@@ -121,6 +156,9 @@ impl Entities {
         }
         let instances = self.agents.entry((workspace.into(), agent.into())).or_insert(0);
         if *instances >= self.instances_per_agent && instance != OVERFLOW_INSTANCE {
+            if self.overflowing.insert((workspace.into(), agent.into())) {
+                self.not_told.push(target(workspace, agent));
+            }
             return self.entity(workspace, agent, OVERFLOW_INSTANCE, overflow);
         }
         *instances += 1;
@@ -129,8 +167,7 @@ impl Entities {
     }
 
     fn add(&mut self, workspace: &str, agent: &str, instance: &str) -> u32 {
-        let target = Target { workspace: workspace.into(), agent: agent.into(), region: None };
-        let partition = shuffle_partition(&target.own_domain(), self.shuffle_partitions);
+        let partition = shuffle_partition(&target(workspace, agent).own_domain(), self.shuffle_partitions);
         self.entities.push(Entity::new(workspace, agent, instance, partition));
         let number = (self.entities.len() - 1) as u32;
         let entities = &self.entities;
@@ -175,10 +212,10 @@ impl Entities {
         if kept * 2 > self.entities.len() {
             return;
         }
-        let old = std::mem::take(&mut self.entities);
-        *self = Self::new(self.shuffle_partitions, self.instances_per_agent);
+        let (old, not_told) = (std::mem::take(&mut self.entities), std::mem::take(&mut self.not_told));
+        *self = Self { not_told, ..Self::new(self.shuffle_partitions, self.instances_per_agent) };
         let mut renumbered = vec![NO_ENTITY; old.len()];
-        let in_panes: std::collections::BTreeSet<u32> =
+        let in_panes: BTreeSet<u32> =
             panes.iter().flat_map(|panes| panes.values()).flat_map(|pane| pane.entities().iter().copied()).collect();
         for (number, entity) in old.into_iter().enumerate() {
             if entity.seen_at >= horizon || in_panes.contains(&(number as u32)) {

@@ -164,6 +164,10 @@ fn slot<T: Default>(list: &mut Vec<T>, metric: u16) -> &mut T {
 pub(super) struct Cells(VecDeque<(EventTime, Cell)>);
 
 impl Cells {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

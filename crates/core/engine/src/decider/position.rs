@@ -6,11 +6,21 @@ use tidegauge_model::EventTime;
 
 /// Version of the metadata's layout.
 const VERSION: u8 = 2;
+/// What the metadata of a partition begins with that has moved: no base64.
+const MOVED: &str = "moved:";
 
 /// Metadata beside a position that this build does not understand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PositionError {
+    /// `topics repartition` has made another topic of it.
+    #[error(
+        "what was here has moved to topic {to}; set topics.shuffle to it, and topics.state and topics.shuffle_partitions likewise"
+    )]
+    Moved {
+        /// The shuffle topic that is read instead.
+        to: String,
+    },
     /// Another build wrote it.
     #[error("the metadata of the committed position has version {found}; this build reads version {expected}")]
     Version {
@@ -58,6 +68,12 @@ impl DeciderPosition {
         self.state_from < self.state_until
     }
 
+    /// Commit metadata for a partition that is not to be read any more, since `to` is read instead.
+    #[must_use]
+    pub fn moved_metadata(to: &str) -> String {
+        format!("{MOVED}{to}")
+    }
+
     /// As commit metadata: ASCII, far below Kafka's 4,096 bytes.
     #[must_use]
     pub fn to_metadata(&self) -> String {
@@ -82,15 +98,18 @@ impl DeciderPosition {
         if text.is_empty() {
             return Ok(None);
         }
-        let foreign = PositionError::Foreign { chars: text.chars().count() };
-        let bytes = BASE64.decode(text).map_err(|_| foreign)?;
-        let (&found, numbers) = bytes.split_first().ok_or(foreign)?;
+        if let Some(to) = text.strip_prefix(MOVED) {
+            return Err(PositionError::Moved { to: to.to_owned() });
+        }
+        let foreign = || PositionError::Foreign { chars: text.chars().count() };
+        let bytes = BASE64.decode(text).map_err(|_| foreign())?;
+        let (&found, numbers) = bytes.split_first().ok_or_else(foreign)?;
         if found != VERSION {
             return Err(PositionError::Version { found, expected: VERSION });
         }
         let (&[next_offset, replay_from, state_from, state_until, closed_through], []) = numbers.as_chunks::<8>()
         else {
-            return Err(foreign);
+            return Err(foreign());
         };
         Ok(Some(Self {
             next_offset: i64::from_le_bytes(next_offset),
@@ -117,7 +136,9 @@ mod tests {
         let version = |found| PositionError::Version { found, expected: VERSION };
         let foreign = |chars| PositionError::Foreign { chars };
         let whole = position.to_metadata();
+        let moved = DeciderPosition::moved_metadata("shuffle.p16");
         let cases = [
+            (moved.as_str(), PositionError::Moved { to: "shuffle.p16".into() }),
             ("hello", foreign(5)),
             ("AA", version(0)),
             ("AQ", version(1)),

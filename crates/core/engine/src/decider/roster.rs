@@ -13,6 +13,10 @@ impl Roster {
         self.0.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&InstanceId, &Instance)> {
         self.0.iter().map(|(id, instance)| (id, instance))
     }

@@ -6,6 +6,7 @@ use arrow::array::{
     UInt32Array,
 };
 use arrow::buffer::OffsetBuffer;
+use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use std::sync::{Arc, LazyLock};
 use tidegauge_model::{EventTime, InstanceState, Metric};
@@ -148,6 +149,17 @@ impl PartialRows {
             .copied()
             .map(u64::from)
             .sum()
+    }
+
+    /// Some of the rows, by their numbers.
+    ///
+    /// # Panics
+    ///
+    /// If there is no row of such a number.
+    pub(crate) fn taken(&self, rows: &[u32]) -> Self {
+        let rows = UInt32Array::from(rows.to_vec());
+        let batch = take_record_batch(&self.batch, &rows).expect("numbers of rows");
+        Self { metrics: self.metrics.clone(), batch }
     }
 
     /// Typed access to the columns, for reading row after row.

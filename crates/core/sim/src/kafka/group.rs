@@ -106,6 +106,13 @@ impl Group {
         true
     }
 
+    pub(super) fn see_partitions(&mut self, partitions: u32, rng: &mut Rng) {
+        self.partitions = partitions;
+        if !self.members.is_empty() {
+            self.rebalance(rng);
+        }
+    }
+
     fn rebalance(&mut self, rng: &mut Rng) {
         self.generation += 1;
         self.assigned.clear();

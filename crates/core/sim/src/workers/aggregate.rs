@@ -5,7 +5,7 @@ use crate::kafka::{At, Committed, Producer};
 use crate::sabotage::Sabotage;
 use crate::scenario::batch;
 use tidegauge_delivery::{Outbox, OutputRef};
-use tidegauge_engine::{Aggregator, AggregatorInput, AggregatorOutput, ResumePoint};
+use tidegauge_engine::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, ResumePoint};
 use tidegauge_model::EventTime;
 
 /// An Aggregator, its outputs, and how far it has read.
@@ -32,8 +32,10 @@ impl Machine for Aggregating {
         let resume = |point: ResumePoint| {
             if world.breaks(Sabotage::GoOnWithoutReadingAgain) { point.next_offset } else { point.replay_from }
         };
+        let config = world.scenario.aggregator(partition as usize);
+        let config = AggregatorConfig { partitions: world.telemetry_partitions, ..config };
         Some(Self {
-            aggregator: Aggregator::resumed(world.scenario.aggregator(partition as usize), point),
+            aggregator: Aggregator::resumed(config, point),
             outbox: Outbox::default(),
             next: point.map_or(fresh_from, resume),
             silent_below: point.map_or(fresh_from, |point| point.next_offset),

@@ -14,11 +14,14 @@ pub(crate) type Counts = BTreeMap<&'static str, u64>;
 pub(crate) fn simulate(seed: u64, setting: Setting, sabotage: Option<Sabotage>) -> Result<Counts, String> {
     let guarantee = match setting {
         Setting::AtLeastOnce => Guarantee::AtLeastOnce,
-        Setting::ExactlyOnce | Setting::Reset => Guarantee::ExactlyOnce,
+        Setting::ExactlyOnce | Setting::Reset | Setting::Growing => Guarantee::ExactlyOnce,
     };
     let mut cluster = Cluster::new(Scenario::short(seed), guarantee, Weather::of(seed), seed, sabotage);
     if setting == Setting::Reset {
         cluster = cluster.with_a_reset();
+    }
+    if setting == Setting::Growing {
+        cluster = cluster.with_a_partition_added();
     }
     cluster.run()?;
     let (kafka, scenario) = (&cluster.world.kafka, &cluster.world.scenario);

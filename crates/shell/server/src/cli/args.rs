@@ -23,5 +23,5 @@ pub use run::{Policies, RunArgs};
 pub use state::{StateCommand, StateResetArgs, StateShowArgs};
 pub use status::StatusArgs;
 pub use tail::{From, TailArgs, TailWhat};
-pub use topics::{EnsureArgs, TopicsCommand};
+pub use topics::{EnsureArgs, RepartitionArgs, TopicsCommand};
 pub use validate::ValidateArgs;

@@ -14,7 +14,8 @@ pub mod validate;
 
 use crate::diagnostic::ProblemKind;
 use crate::exit::{Code, Failure};
-use std::io::Write;
+use anyhow::Context as _;
+use std::io::{BufRead as _, IsTerminal as _, Write};
 
 /// Prints a result, as it is.
 ///
@@ -34,4 +35,35 @@ pub(crate) fn missing_topic(topic: &str) -> Failure {
         "topic {topic} does not exist; create it with `tidegauge topics ensure` (telemetry topics: --telemetry-partitions N)"
     );
     Failure::new(Code::Config, message).of_kind(ProblemKind::MissingTopic)
+}
+
+/// For what cannot be done while anybody is in the group.
+fn refuse_members(group: &str, members: &[String]) -> Result<(), Failure> {
+    if members.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "group {group} has members: {}. Stop every process of the group first; one that was killed, or has ended because of \
+         its state, counts until its session has run out (6 s, or what kafka.properties say)",
+        members.join(", ")
+    );
+    Err(Failure::new(Code::Usage, message))
+}
+
+/// Asks whether to go on, unless that was said.
+fn confirm(yes: bool) -> anyhow::Result<()> {
+    if yes {
+        return Ok(());
+    }
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Failure::new(Code::Usage, "nothing was done: there is nobody to ask; say --yes").into());
+    }
+    eprint!("Type yes to go on: ");
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer).context("reading the answer")?;
+    if answer.trim() != "yes" {
+        return Err(Failure::new(Code::Usage, "nothing was done").into());
+    }
+    Ok(())
 }

@@ -12,6 +12,7 @@ pub(super) mod broker;
 mod facts;
 mod members;
 mod show;
+mod skew;
 mod tail;
 mod why;
 

@@ -1,4 +1,6 @@
-//! `topics ensure`: creates what is missing, reports what differs, alters nothing.
+//! `topics ensure`: creates what is missing, reports what differs, alters nothing. `topics repartition` stands apart.
+
+mod repartition;
 
 use crate::cli::{EnsureArgs, TopicsCommand};
 use crate::config::Config;
@@ -15,7 +17,13 @@ use tidegauge_kafka::admin::{Admin, AdminError, Comparison, TopicSpec};
 /// If the broker does not answer or refuses, and with [`Code::Config`] if a topic differs or a telemetry topic is
 /// missing that was not to be created.
 pub fn run(config: &Config, command: &TopicsCommand) -> anyhow::Result<()> {
-    let TopicsCommand::Ensure(args) = command;
+    match command {
+        TopicsCommand::Ensure(args) => ensure(config, args),
+        TopicsCommand::Repartition(args) => repartition::run(config, args),
+    }
+}
+
+fn ensure(config: &Config, args: &EnsureArgs) -> anyhow::Result<()> {
     let admin = connect::admin(config)?;
     let waiting = terminal::waiting("topics");
     let telemetry = topics::telemetry(config, args.telemetry_partitions);
@@ -29,7 +37,7 @@ pub fn run(config: &Config, command: &TopicsCommand) -> anyhow::Result<()> {
     let mut troubles = 0;
     for spec in &specs {
         waiting.set_message(spec.name.clone());
-        let comparison = spec.compare(found.get(&spec.name));
+        let comparison = topics::compare(config, spec, found.get(&spec.name));
         let outcome = match comparison {
             Comparison::Missing if creates(spec) => create(&admin, spec, args)?,
             Comparison::Missing => Outcome::bad("missing", "theirs to create, or give --telemetry-partitions"),
@@ -74,7 +82,13 @@ fn create(admin: &Admin, spec: &TopicSpec, args: &EnsureArgs) -> Result<Outcome,
     if args.dry_run {
         return Ok(Outcome { word: "would create", tone: Tone::Warning, detail });
     }
-    let word = if admin.create(spec)? { "created" } else { "exists" };
-    admin.wait_until_seen(&[&spec.name])?;
+    let word = if create_if_missing(admin, spec)? { "created" } else { "exists" };
     Ok(Outcome { word, tone: Tone::Good, detail })
+}
+
+/// Creates a topic and waits until it is to be seen; `false` if it is there already.
+fn create_if_missing(admin: &Admin, spec: &TopicSpec) -> Result<bool, AdminError> {
+    let is_new = admin.create(spec)?;
+    admin.wait_until_seen(&[&spec.name])?;
+    Ok(is_new)
 }

@@ -158,7 +158,7 @@ fn telemetry_topic(spec: &TopicSpec, found: &BTreeMap<String, FoundTopic>) -> Ch
 fn own_topic(spec: &TopicSpec, found: &BTreeMap<String, FoundTopic>, config: &Config) -> Check {
     let what = format!("topic {}", spec.name);
     let decides = spec.name == config.topics.shuffle || spec.name == config.topics.state;
-    match spec.compare(found.get(&spec.name)) {
+    match topics::compare(config, spec, found.get(&spec.name)) {
         Comparison::Missing => Check::fail(&what, Code::Config, "missing: run `tidegauge topics ensure`"),
         Comparison::Fits => Check::ok(&what, format!("{} partitions", found[&spec.name].partitions)),
         Comparison::Differs(differences) => {

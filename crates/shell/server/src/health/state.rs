@@ -1,6 +1,7 @@
 //! What was told, with its time.
 
-use super::Progress;
+use super::skew::Ends;
+use super::{Progress, Spent};
 use std::collections::BTreeMap;
 use std::time::Instant;
 use tidegauge_kafka::reader::TopicPartition;
@@ -41,6 +42,8 @@ pub(super) struct State {
     pub(super) began_at: Instant,
     pub(super) workers: BTreeMap<WorkerKey, WorkerState>,
     pub(super) memory: Option<Memory>,
+    /// What is unread in the journal, and from how much on the first stage waits.
+    pub(super) journal_unread: Option<(u64, u64)>,
     pub(super) control: Option<(ControlStatus, Instant)>,
     pub(super) stopping: bool,
 }
@@ -92,6 +95,8 @@ pub(super) struct WorkerState {
     /// The last trouble, until a commit succeeds.
     pub(super) trouble: Option<String>,
     pub(super) last_abort: Option<&'static str>,
+    /// In all its lives.
+    pub(super) spent: Spent,
     pub(super) partitions: BTreeMap<TopicPartition, PartitionState>,
 }
 
@@ -100,13 +105,23 @@ pub(super) struct PartitionState {
     pub(super) restoring_since: Option<Instant>,
     pub(super) progress: Option<(Progress, Instant)>,
     pub(super) paused: bool,
+    pub(super) ends: Ends,
+}
+
+impl PartitionState {
+    pub(super) fn progressed(&mut self, progress: Progress, now: Instant) {
+        if let Some(end) = progress.end_offset {
+            self.ends.heard(end, now);
+        }
+        self.progress = Some((progress, now));
+    }
 }
 
 impl State {
     pub(super) fn new(stages: &[(&'static str, usize)], now: Instant) -> Self {
         let keys = stages.iter().flat_map(|&(stage, count)| (0..count).map(move |number| (stage, number)));
         let workers = keys.map(|key| (key, WorkerState::new(now))).collect();
-        Self { began_at: now, workers, memory: None, control: None, stopping: false }
+        Self { began_at: now, workers, memory: None, journal_unread: None, control: None, stopping: false }
     }
 }
 
@@ -120,6 +135,7 @@ impl WorkerState {
             restarts: 0,
             trouble: None,
             last_abort: None,
+            spent: Spent::default(),
             partitions: BTreeMap::new(),
         }
     }

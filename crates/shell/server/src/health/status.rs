@@ -1,8 +1,10 @@
 //! All that is known, as plain values: what `/status` shows and gauges are read from.
 
-use super::check;
+use super::skew::Skew;
 use super::state::{PartitionState, State, WorkerState};
+use super::{Activity, check};
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tidegauge_kafka::reader::TopicPartition;
 use tidegauge_model::EventTime;
@@ -24,6 +26,10 @@ pub struct Status {
     pub uptime_s: f64,
     /// Memory, once measured.
     pub memory: Option<MemoryStatus>,
+    /// What the second stage has before it in the journal.
+    pub journal_unread: Option<UnreadStatus>,
+    /// How evenly work is spread, by stage.
+    pub skew: Vec<Skew>,
     /// The last reload of policies and alert rules, if there was one.
     pub reload: Option<ReloadStatus>,
     /// Its workers, in order.
@@ -39,6 +45,37 @@ pub struct MemoryStatus {
     pub limit_bytes: u64,
     /// Whether it is more.
     pub over: bool,
+}
+
+/// What is unread in the shuffle topic, as far as this process reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct UnreadStatus {
+    /// Estimated from what this process writes.
+    pub bytes: u64,
+    /// From this on the first stage waits.
+    pub limit_bytes: u64,
+}
+
+/// What a partition holds in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldStatus {
+    /// Panes that have not closed.
+    pub open_panes: u64,
+    /// Rows of telemetry in them.
+    pub open_samples: u64,
+    /// What is kept apart in them; of the second stage in the panes of its windows.
+    pub cells: u64,
+    /// Instances that it knows.
+    pub instances: u64,
+}
+
+/// The agent that weighs most in a partition.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TopAgent {
+    /// Workspace and name.
+    pub target: String,
+    /// Its share: of the rows of the last pane, in the second stage of the instances.
+    pub share: f64,
 }
 
 /// A reload of policies and alert rules.
@@ -73,12 +110,14 @@ pub struct WorkerStatus {
     pub commit_age_s: Option<f64>,
     /// How many partitions the group gave it.
     pub assigned: usize,
+    /// What its time went to.
+    pub spent_s: BTreeMap<&'static str, f64>,
     /// Those of which it has said something.
     pub partitions: Vec<PartitionStatus>,
 }
 
 /// A partition of a worker.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PartitionStatus {
     /// The topic.
     pub topic: String,
@@ -102,6 +141,14 @@ pub struct PartitionStatus {
     pub held_back_by: Option<String>,
     /// Age of the oldest snapshot that a restore would begin with.
     pub state_age_s: Option<f64>,
+    /// Size of the last round of state.
+    pub state_bytes: Option<u64>,
+    /// Records appended per second, over the last half minute.
+    pub appended_per_s: Option<f64>,
+    /// What it holds in memory.
+    pub held: Option<HeldStatus>,
+    /// The agent that weighs most.
+    pub top_agent: Option<TopAgent>,
 }
 
 impl Status {
@@ -118,8 +165,16 @@ impl Status {
             last_abort: worker.last_abort,
             commit_age_s: worker.commit_since.map(seconds),
             assigned: worker.assigned,
+            spent_s: Activity::ALL
+                .into_iter()
+                .map(|activity| (activity.name(), worker.spent.on(activity).as_secs_f64()))
+                .collect(),
             partitions: worker.partitions.iter().map(|(at, state)| partition(at, state, now, wall_clock)).collect(),
         };
+        let workers: Vec<WorkerStatus> = state.workers.iter().map(worker).collect();
+        let stages: BTreeSet<&'static str> = workers.iter().map(|worker| worker.stage).collect();
+        let of_stage = |stage| workers.iter().filter(move |worker| worker.stage == stage);
+        let skew = stages.into_iter().map(|stage| Skew::of(stage, of_stage(stage).flat_map(|of| &of.partitions)));
         Self {
             version: env!("CARGO_PKG_VERSION"),
             ready: not_ready.is_empty(),
@@ -137,7 +192,9 @@ impl Status {
                 text: control.text().to_owned(),
                 age_s: seconds(*at),
             }),
-            workers: state.workers.iter().map(worker).collect(),
+            journal_unread: state.journal_unread.map(|(bytes, limit_bytes)| UnreadStatus { bytes, limit_bytes }),
+            skew: skew.collect(),
+            workers,
         }
     }
 }
@@ -161,6 +218,17 @@ fn partition(at: &TopicPartition, state: &PartitionState, now: Instant, wall_clo
         watermark_delay_s: watermark.map(|watermark| delay_s(watermark, wall_clock)),
         held_back_by: progress.and_then(|progress| progress.held_back_by.clone()),
         state_age_s: told.map(aged),
+        state_bytes: progress.and_then(|progress| progress.state_bytes),
+        appended_per_s: state.ends.per_s(),
+        held: progress.and_then(|progress| progress.held).map(|held| HeldStatus {
+            open_panes: held.panes,
+            open_samples: held.samples,
+            cells: held.cells,
+            instances: held.instances,
+        }),
+        top_agent: progress
+            .and_then(|progress| progress.heaviest.as_ref())
+            .map(|heaviest| TopAgent { target: heaviest.target.to_string(), share: heaviest.share() }),
     }
 }
 

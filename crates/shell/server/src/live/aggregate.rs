@@ -11,6 +11,7 @@ use crate::health::Progress;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tidegauge_delivery::{Outbox, OutputRef};
+use tidegauge_engine::aggregator::OVERFLOW_INSTANCE;
 use tidegauge_engine::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, ResumePoint};
 use tidegauge_kafka::batch::{Batch, Message};
 use tidegauge_kafka::reader::{Commit, TopicPartition};
@@ -38,6 +39,7 @@ pub(super) struct Machine {
     dead_letters: u64,
     /// Of the records that are not counted yet.
     appended: Appended,
+    metrics_beyond_cap: u64,
 }
 
 impl<'a> Aggregate<'a> {
@@ -169,6 +171,7 @@ impl Stage for Aggregate<'_> {
             records: 0,
             dead_letters: 0,
             appended: Appended::default(),
+            metrics_beyond_cap: 0,
         };
         Ok(Start { machine, from, silent_below: next, ended: self.shared.is_telemetry_done(at) })
     }
@@ -185,14 +188,25 @@ impl Stage for Aggregate<'_> {
             let outputs = slot.machine.aggregator.step(AggregatorInput::Samples(&samples));
             self.carry_out(at, slot, outputs, batch);
         }
-        warn(at, &mut slot.machine.decoder);
+        slot.machine.metrics_beyond_cap += warn(at, &mut slot.machine.decoder);
+        for agent in slot.machine.aggregator.take_overflowing() {
+            tracing::warn!(
+                topic = at.topic,
+                partition = at.partition,
+                %agent,
+                most = self.shared.config.ingest.instances_per_agent,
+                "an agent has more instances than ingest.instances_per_agent: further ones count together, as \
+                 {OVERFLOW_INSTANCE}"
+            );
+        }
         Ok(())
     }
 
     fn restored(&mut self, _at: &TopicPartition, slot: &mut Slot<Machine>) {
         // What was read again was counted by the earlier life.
         let _ = slot.machine.aggregator.take_counts();
-        (slot.machine.records, slot.machine.dead_letters) = (0, 0);
+        let Machine { records, dead_letters, metrics_beyond_cap, .. } = &mut slot.machine;
+        (*records, *dead_letters, *metrics_beyond_cap) = (0, 0, 0);
         slot.machine.appended.clear();
     }
 
@@ -213,20 +227,25 @@ impl Stage for Aggregate<'_> {
     fn committed(&mut self, _at: &TopicPartition, _slot: &mut Slot<Machine>, _writer: &Writer) {}
 
     fn progress(&self, slot: &Slot<Machine>) -> Progress {
-        Progress { watermark: slot.machine.aggregator.watermark(), ..Progress::default() }
+        let aggregator = &slot.machine.aggregator;
+        let (watermark, held) = (aggregator.watermark(), Some(aggregator.held()));
+        Progress { watermark, held, heaviest: aggregator.heaviest().cloned(), ..Progress::default() }
     }
 
     fn report(&mut self, slot: &mut Slot<Machine>) {
         if slot.next_offset < slot.silent_below {
             return; // still reading again what was counted
         }
-        let Machine { aggregator, records, dead_letters, appended, .. } = &mut slot.machine;
+        let Machine { aggregator, records, dead_letters, metrics_beyond_cap, appended, .. } = &mut slot.machine;
         let (records, dead) = (std::mem::take(records), std::mem::take(dead_letters));
+        let metrics_beyond_cap = std::mem::take(metrics_beyond_cap);
         let counts = aggregator.take_counts();
         self.shared.count(|report| {
             report.records += records;
             report.dead_letters += dead + counts.future;
             report.too_late += counts.too_late;
+            report.overflow_samples += counts.overflow;
+            report.overflow_metrics += metrics_beyond_cap + counts.metrics_beyond_cap;
         });
         appended.counted(&self.shared.health);
     }
@@ -263,7 +282,8 @@ impl Stage for Aggregate<'_> {
     }
 }
 
-fn warn(at: &TopicPartition, decoder: &mut Decoder) {
+/// Says what deserves a look; returns how many values of metrics were beyond their cap.
+fn warn(at: &TopicPartition, decoder: &mut Decoder) -> u64 {
     let warnings = decoder.take_warnings();
     if !warnings.is_quiet() {
         tracing::warn!(
@@ -276,6 +296,7 @@ fn warn(at: &TopicPartition, decoder: &mut Decoder) {
             "telemetry that deserves a look"
         );
     }
+    warnings.unknown_beyond_cap
 }
 
 /// The Aggregator's part of a configuration, for one partition; `partitions` are those of its topic and of the journal.

@@ -12,7 +12,9 @@ use rdkafka::error::KafkaError;
 use std::time::Instant;
 use tidegauge_delivery::{Outbox, OutputRef};
 use tidegauge_engine::state::encode;
-use tidegauge_engine::{Control, ControlChange, Decider, DeciderConfig, DeciderInput, DeciderPosition, JournalRecord};
+use tidegauge_engine::{
+    Control, ControlChange, Decider, DeciderConfig, DeciderInput, DeciderPosition, JournalRecord, PositionError,
+};
 use tidegauge_engine::{WindowRule, journal};
 use tidegauge_kafka::batch::{Batch, Message};
 use tidegauge_kafka::reader::{Commit, TopicPartition};
@@ -43,6 +45,9 @@ pub(super) struct Machine {
     kept: Option<Round>,
     /// One that waits in the outbox, by where a restore from it reads from.
     writing: Option<i64>,
+    /// The size of that, and of the last one that was committed in this life.
+    writing_bytes: u64,
+    kept_bytes: Option<u64>,
     /// State records of this partition stand before this offset.
     state_end: i64,
     /// When this life took the last round; none yet: it takes one with its first commit.
@@ -97,7 +102,17 @@ impl<'a> Decide<'a> {
 
     fn machine(&self, mut decider: Decider, kept: Option<Round>, state_end: i64) -> Machine {
         let tap = self.shared.health.results().listen(&self.shared.config, &mut decider);
-        Machine { decider, kept, writing: None, state_end, taken_at: None, compared: None, tap }
+        Machine {
+            decider,
+            kept,
+            writing: None,
+            writing_bytes: 0,
+            kept_bytes: None,
+            state_end,
+            taken_at: None,
+            compared: None,
+            tap,
+        }
     }
 
     fn take(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>, message: &Message<'_>) -> Result<(), Trouble> {
@@ -211,7 +226,10 @@ impl Stage for Decide<'_> {
             let topic = self.shared.config.topics.state.clone();
             Trouble::State { topic, partition: at.partition, problem }
         };
-        let position = DeciderPosition::parse(&commit.metadata).map_err(|error| unusable(error.to_string()))?;
+        let position = DeciderPosition::parse(&commit.metadata).map_err(|error| match error {
+            PositionError::Moved { to } => Trouble::Moved { topic: at.topic.clone(), to },
+            error => unusable(error.to_string()),
+        })?;
         let position = position.filter(|position| commit.offset == Some(position.next_offset));
         let closed_through = position.map(|position| position.closed_through).filter(|end| *end > EventTime::MIN);
         let Some(position) = position.filter(DeciderPosition::has_state) else {
@@ -248,7 +266,9 @@ impl Stage for Decide<'_> {
     }
 
     fn tick(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>) {
-        self.propose(at, slot);
+        if !self.shared.drains {
+            self.propose(at, slot); // what is appended to the journal would have to be read again
+        }
     }
 
     /// Takes a round of state when it is time, and for the first commit of a life: lives that are short do not make those
@@ -284,17 +304,28 @@ impl Stage for Decide<'_> {
         let round = self.round(at, &slot.machine, writer);
         let machine = &mut slot.machine;
         machine.state_end = machine.state_end.max(round.until);
-        (machine.kept, machine.writing) = (Some(round), None);
+        if machine.writing.take().is_some() {
+            machine.kept_bytes = Some(machine.writing_bytes);
+        }
+        machine.kept = Some(round);
         if let Some(tap) = &mut machine.tap {
             tap.committed(&machine.decider);
         }
     }
 
     fn progress(&self, slot: &Slot<Machine>) -> Progress {
-        let Machine { decider, taken_at, .. } = &slot.machine;
+        let Machine { decider, taken_at, kept_bytes, .. } = &slot.machine;
         let held_back_by = decider.slowest_source().map(|source| format!("{}[{}]", source.topic, source.partition));
         let state_age = taken_at.map(|taken_at| taken_at.elapsed());
-        Progress { watermark: decider.watermark(), held_back_by, state_age, ..Progress::default() }
+        Progress {
+            watermark: decider.watermark(),
+            held_back_by,
+            state_age,
+            state_bytes: *kept_bytes,
+            held: Some(decider.held()),
+            heaviest: decider.heaviest(),
+            ..Progress::default()
+        }
     }
 
     fn report(&mut self, slot: &mut Slot<Machine>) {
@@ -328,7 +359,12 @@ impl Stage for Decide<'_> {
     }
 
     fn unread(&mut self, records: u64) {
-        self.shared.lead().is_unread(self.number, records);
+        let (bytes, limit_bytes) = {
+            let mut lead = self.shared.lead();
+            lead.is_unread(self.number, records);
+            (lead.unread_bytes(), lead.most_bytes())
+        };
+        self.shared.health.journal_unread(bytes, limit_bytes);
     }
 
     fn wrote(&mut self, _records: u64, _bytes: u64) {}
@@ -345,10 +381,13 @@ fn take_round(at: &TopicPartition, slot: &mut Slot<Machine>) {
         return; // one waits already, for a burst that succeeds
     }
     let Some(checkpoint) = machine.decider.checkpoint(*next_offset) else { return };
+    let mut bytes = 0;
     for record in encode(&checkpoint) {
+        bytes += record.value.len() as u64;
         let (key, value) = (Some(record.key.as_bytes()), Some(record.value.as_slice()));
         outbox.push(OutputRef { topic: STATE, partition: Some(at.partition), timestamp_ms: None, key, value }, []);
     }
+    machine.writing_bytes = bytes;
     machine.taken_at = Some(Instant::now());
     machine.writing = Some(checkpoint.replay_from());
 }

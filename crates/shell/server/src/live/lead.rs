@@ -41,14 +41,23 @@ impl Lead {
 
     /// Whether the first stage has to wait.
     pub(super) fn is_too_long(&self) -> bool {
-        let bytes = if self.unread.len() < self.expected {
+        self.unread_bytes() > self.most_bytes
+    }
+
+    /// From how much on that is.
+    pub(super) fn most_bytes(&self) -> u64 {
+        self.most_bytes
+    }
+
+    /// What the second stage has before it.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        if self.unread.len() < self.expected {
             // Nobody may be reading yet.
             self.written_bytes
         } else {
             let each = self.written_bytes as f64 / self.written_records.max(1) as f64;
             (self.unread.values().sum::<u64>() as f64 * each) as u64
-        };
-        bytes > self.most_bytes
+        }
     }
 }
 

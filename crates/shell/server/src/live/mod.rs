@@ -62,6 +62,8 @@ use trouble::Trouble;
 pub struct RunOptions {
     /// Read to the end offsets found at start, close every window, and return.
     pub until_end: bool,
+    /// Read no telemetry, only what is left in the shuffle topic, and return.
+    pub drain: bool,
     /// Take away policies and alert rules that hold and are not among this process's files.
     pub prune: bool,
 }
@@ -75,6 +77,10 @@ pub struct RunReport {
     pub windowed: u64,
     /// Rows too late for their pane, and for every window that holds it.
     pub too_late: u64,
+    /// Samples of instances beyond `ingest.instances_per_agent`.
+    pub overflow_samples: u64,
+    /// Values of metrics beyond their caps.
+    pub overflow_metrics: u64,
     /// Records in the dead letters.
     pub dead_letters: u64,
     /// Windows published.
@@ -163,8 +169,9 @@ pub fn run_held(
     handle: &Handle,
 ) -> anyhow::Result<RunReport> {
     let workers = &config.workers;
-    let health = Health::new(&[("aggregate", workers.aggregate), ("decide", workers.decide)])
-        .showing(config.metrics.max_targets);
+    let aggregators = if options.drain { 0 } else { workers.aggregate };
+    let health =
+        Health::new(&[("aggregate", aggregators), ("decide", workers.decide)]).showing(config.metrics.max_targets);
     if let Some(listen) = config.http.listen {
         handle.listens(http::serve(listen, health.clone())?);
     }
@@ -174,7 +181,7 @@ pub fn run_held(
     memory::watch(&shared)?;
 
     let mut workers = Vec::new();
-    for number in 0..shared.config.workers.aggregate {
+    for number in 0..aggregators {
         let schemas = schemas.clone();
         workers.push(start(&shared, "aggregate", number, move |shared| {
             worker::life(shared, number, &mut aggregate::Aggregate::new(shared, &schemas))

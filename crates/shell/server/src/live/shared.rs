@@ -4,12 +4,14 @@
 use super::crash::Crash;
 use super::lead::Lead;
 use super::meeting::Meeting;
+use super::trouble::Trouble;
 use super::{ANSWER, Handle, RunOptions, RunReport, STOPPING};
 use crate::config::Config;
 use crate::diagnostic::ProblemKind;
 use crate::exit::{Code, Failure};
 use crate::health::{ControlStatus, Health};
 use crate::metrics::Rows;
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tidegauge_delivery::Call;
-use tidegauge_engine::{ControlChange, ControlKind};
+use tidegauge_engine::{ControlChange, ControlKind, DeciderPosition, PositionError};
 use tidegauge_kafka::patience::Patience;
 use tidegauge_kafka::reader::TopicPartition;
 use tidegauge_model::EventTime;
@@ -27,6 +29,8 @@ use tidegauge_window::Sketch;
 pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) until_end: bool,
+    /// Only the second stage works, to the end of the shuffle topic.
+    pub(super) drains: bool,
     pub(super) health: Health,
     handle: Handle,
     /// Before workers join their groups, and before they leave them.
@@ -77,13 +81,14 @@ struct Wanted {
 
 impl Shared {
     pub(super) fn new(config: Arc<Config>, health: Health, options: RunOptions, handle: &Handle) -> Self {
-        let (RunOptions { until_end, prune }, documents) = (options, config.control.as_slice().into());
+        let (RunOptions { until_end, drain, prune }, documents) = (options, config.control.as_slice().into());
         let control = Wanted { number: 1, documents, prune, ..Wanted::default() };
-        let workers = config.workers.aggregate + config.workers.decide;
+        let workers = if drain { 0 } else { config.workers.aggregate } + config.workers.decide;
         let lead = Lead::new(config.workers.memory_limit, config.workers.decide);
         Self {
             config,
-            until_end,
+            until_end: until_end || drain,
+            drains: drain,
             health,
             handle: handle.clone(),
             joining: Meeting::of(workers),
@@ -125,8 +130,37 @@ impl Shared {
             );
             return Err(Failure::new(Code::Config, message).into());
         }
-        if self.until_end {
+        self.refuse_what_has_moved()?;
+        if self.drains {
+            let found = self.find_shuffle_ends()?;
+            self.state().shuffle_ends = Some(found);
+        } else if self.until_end {
             self.state().telemetry_ends = ends(&client, &topics.telemetry, &self.state_partitions())?;
+        }
+        Ok(())
+    }
+
+    /// Before any worker starts: the first stage would send telemetry to where nobody reads it. A coordinator that does
+    /// not answer is no reason not to start, since the second stage looks again.
+    fn refuse_what_has_moved(&self) -> anyhow::Result<()> {
+        let (config, topic) = (&self.config, &self.config.topics.shuffle);
+        let mut settings = config.kafka.connection.consumer("moved", &format!("{}-decide", config.kafka.group));
+        // Not waiting for the transactions of those who were killed.
+        let client: BaseConsumer = settings.set("isolation.level", "read_uncommitted").create()?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, as_partition(self.partitions(topic)) - 1);
+        let committed = match self.patience().ask(|wait| client.committed_offsets(list.clone(), wait)) {
+            Ok(committed) => committed,
+            Err(error) => {
+                tracing::warn!(%error, "the positions of the second stage are not known yet");
+                return Ok(());
+            }
+        };
+        for element in committed.elements() {
+            if let Err(PositionError::Moved { to }) = DeciderPosition::parse(element.metadata()) {
+                let moved = Trouble::Moved { topic: topic.clone(), to };
+                return Err(Failure::new(Code::Config, moved.to_string()).into());
+            }
         }
         Ok(())
     }
@@ -135,7 +169,27 @@ impl Shared {
         self.state().partitions.clone()
     }
 
-    /// Partitions of a topic, as found at start.
+    /// Takes note of partitions that the group gave a worker. A telemetry topic may have more by now than at start; the
+    /// shuffle topic may not, since agents would live elsewhere from one record to the next.
+    pub(super) fn note_partitions(&self, assigned: &[TopicPartition]) -> Result<(), Trouble> {
+        let mut state = self.state();
+        for at in assigned {
+            let (known, now) =
+                (state.partitions.entry(at.topic.clone()).or_default(), at.partition.cast_unsigned() + 1);
+            if now <= *known {
+                continue;
+            }
+            let was = std::mem::replace(known, now);
+            if at.topic == self.config.topics.shuffle {
+                *known = was; // for every life until somebody looks
+                return Err(Trouble::ShuffleGrew { topic: at.topic.clone(), was, now });
+            }
+            tracing::info!(topic = at.topic, was, now, "a telemetry topic has more partitions than before");
+        }
+        Ok(())
+    }
+
+    /// Partitions of a topic, as far as known.
     pub(super) fn partitions(&self, topic: &str) -> u32 {
         self.state().partitions.get(topic).copied().unwrap_or(0)
     }
@@ -300,15 +354,19 @@ impl Shared {
             done == state.telemetry_ends.len()
         };
         if is_last {
-            // Not the last stable offset: the marker of the last commit may still be on its way.
-            let mut settings = self.config.kafka.connection.base("ends");
-            let client: BaseConsumer = settings.set("isolation.level", "read_uncommitted").create()?;
-            let found = ends(&client, std::slice::from_ref(&self.config.topics.shuffle), &self.state_partitions())?;
+            let found = self.find_shuffle_ends()?;
             self.state().shuffle_ends.get_or_insert(found);
         }
         // Only now: if the ends could not be found, the worker's next life asks again.
         self.state().telemetry_done.insert(partition.clone());
         Ok(())
+    }
+
+    /// Not the last stable offsets: the marker of the last commit may still be on its way.
+    fn find_shuffle_ends(&self) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
+        let mut settings = self.config.kafka.connection.base("ends");
+        let client: BaseConsumer = settings.set("isolation.level", "read_uncommitted").create()?;
+        ends(&client, std::slice::from_ref(&self.config.topics.shuffle), &self.state_partitions())
     }
 
     /// Whether every telemetry partition of a bounded run has been read.
@@ -350,6 +408,8 @@ impl Shared {
         let rows = Rows {
             samples: now.records - before.records,
             late_samples: now.too_late - before.too_late,
+            overflow_samples: now.overflow_samples - before.overflow_samples,
+            overflow_metrics: now.overflow_metrics - before.overflow_metrics,
             dead_letters: now.dead_letters - before.dead_letters,
             foreign_records: now.foreign - before.foreign,
             windows: now.windows - before.windows,

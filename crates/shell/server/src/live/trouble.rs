@@ -25,6 +25,31 @@ pub(super) enum Trouble {
         /// How many.
         count: usize,
     },
+    /// Somebody has added partitions to the shuffle topic.
+    #[error(
+        "{topic} has {now} partitions or more by now, and had {was}: an agent's state lives in the partition that its name \
+         and their number lead to. To have another number: stop every process of the group, then `tidegauge topics \
+         repartition`; see docs/howto-rescale.md"
+    )]
+    ShuffleGrew {
+        /// The shuffle topic.
+        topic: String,
+        /// How many it had at start.
+        was: u32,
+        /// How many there are at least.
+        now: u32,
+    },
+    /// `topics repartition` has made another topic of the shuffle topic.
+    #[error(
+        "{topic} was given up: `tidegauge topics repartition` has moved what was in it to {to}. Set topics.shuffle, \
+         topics.state and topics.shuffle_partitions to what it said, in every process of the group"
+    )]
+    Moved {
+        /// The shuffle topic that this process is configured for.
+        topic: String,
+        /// The one that is read instead.
+        to: String,
+    },
     /// State that cannot be used. Another life would find the same.
     #[error(
         "the state of {topic}[{partition}] cannot be restored: {problem}. To go on without it: stop every process of \
@@ -78,6 +103,7 @@ impl Trouble {
         match self {
             Self::Kafka(error) => is_lasting(error).then_some(Code::Unavailable),
             Self::State { .. } => Some(Code::Data),
+            Self::ShuffleGrew { .. } | Self::Moved { .. } => Some(Code::Config),
             Self::Unowned { .. } => None,
         }
     }

@@ -17,7 +17,7 @@ use super::shared::{self, Shared};
 use super::stage::{Restoring, Slot, Stage, Start};
 use super::trouble::Trouble;
 use crate::config::Delivery as Guaranteed;
-use crate::health::{Progress, WorkerHealth};
+use crate::health::{Activity, Progress, Stopwatch, WorkerHealth};
 use rdkafka::error::KafkaError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -64,6 +64,9 @@ struct Worker<'a, S: Stage> {
     looked_at: Instant,
     told_at: Instant,
     tells: u32,
+    watch: Stopwatch,
+    /// It left partitions unread for the second stage when it last read.
+    is_held_back: bool,
     /// Partitions that nobody had when it was last asked.
     unowned: BTreeSet<TopicPartition>,
     /// Why this life has to end, although nothing went wrong in it.
@@ -98,6 +101,8 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
         looked_at: now,
         told_at: now,
         tells: 0,
+        watch: Stopwatch::started(),
+        is_held_back: false,
         unowned: BTreeSet::new(),
         ended_by: None,
     };
@@ -150,8 +155,11 @@ impl<S: Stage> Worker<'_, S> {
     fn round(&mut self, was_idle: bool) -> Result<bool, Trouble> {
         self.health.beat();
         let wait = if was_idle { Duration::from_millis(2) } else { Duration::ZERO };
-        for rebalance in self.reader.poll(wait)? {
+        let rebalances = self.reader.poll(wait)?;
+        self.watch.lap(if self.is_held_back { Activity::HeldBack } else { Activity::Wait });
+        for rebalance in rebalances {
             self.rebalance(rebalance)?;
+            self.watch.lap(Activity::Restore);
         }
         if !self.shared.may_read(S::NAME, self.number, self.slots.len()) {
             return Ok(true);
@@ -172,6 +180,7 @@ impl<S: Stage> Worker<'_, S> {
                 tracing::info!(stage = S::NAME, ?assigned, "partitions assigned");
                 self.health.assigned(assigned.len());
                 self.is_assigned = true;
+                self.shared.note_partitions(&assigned)?;
                 match self.take_over(&assigned) {
                     // They are given back with the rest in a moment.
                     Err(_) if self.shared.stopping() => {
@@ -245,6 +254,7 @@ impl<S: Stage> Worker<'_, S> {
     fn read(&mut self) -> Result<usize, Trouble> {
         self.keep_memory();
         let has_to_wait = self.stage.has_to_wait();
+        self.is_held_back = has_to_wait && self.slots.values().any(|slot| slot.restoring.is_none());
         let (mut count, mut waiting) = (0, self.slots.values().map(|slot| slot.outbox.bytes()).sum::<usize>());
         for (at, slot) in &mut self.slots {
             if slot.ended || slot.paused || (has_to_wait && slot.restoring.is_none()) {
@@ -254,10 +264,13 @@ impl<S: Stage> Worker<'_, S> {
                 break; // a transaction has its time, and what waits its memory
             }
             waiting -= slot.outbox.bytes();
+            self.watch.lap(Activity::Other);
             let batch = self.reader.take(at, self.shared.config.workers.batch.min(S::MOST));
+            self.watch.lap(Activity::Fetch);
             count += batch.len();
             slot.is_empty = batch.is_empty();
             self.stage.step(at, slot, &batch)?;
+            self.watch.lap(if slot.restoring.is_some() { Activity::Restore } else { Activity::Step });
             waiting += slot.outbox.bytes();
         }
         let looks = self.looked_at.elapsed() >= LOOK;
@@ -341,6 +354,13 @@ impl<S: Stage> Worker<'_, S> {
 
     /// Makes what waits durable; whether it is.
     fn burst(&mut self) -> Result<bool, Trouble> {
+        self.watch.lap(Activity::Other);
+        let done = self.make_durable();
+        self.watch.lap(Activity::Commit);
+        done
+    }
+
+    fn make_durable(&mut self) -> Result<bool, Trouble> {
         let Self { shared, stage, health, slots, delivery, reader, topics, .. } = self;
         let is_ours = |slot: &Slot<S::Machine>| slot.restoring.is_none(); // L2
         for (at, slot) in slots.iter_mut().filter(|(_, slot)| is_ours(slot)) {
@@ -432,6 +452,8 @@ impl<S: Stage> Worker<'_, S> {
         }
         self.told_at = Instant::now();
         self.tells += 1;
+        self.watch.lap(Activity::Other);
+        self.health.spent(&self.watch.take());
         for (at, slot) in &mut self.slots {
             if slot.drained {
                 slot.end_offset = slot.next_offset;

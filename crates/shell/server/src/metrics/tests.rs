@@ -3,15 +3,30 @@ use std::collections::BTreeSet;
 
 #[test]
 fn names_follow_the_conventions_of_prometheus() {
-    let counts = ["_records", "_partitions", "_instances", "_targets", "_alerts", "_info", "tidegauge_ready"];
+    let counts = [
+        "_records",
+        "_panes",
+        "_samples",
+        "_cells",
+        "_partitions",
+        "_instances",
+        "_targets",
+        "_alerts",
+        "_info",
+        "tidegauge_ready",
+    ];
     let units = ["_seconds", "_bytes", "_ratio", "_per_second"].into_iter().chain(counts);
     for metric in TABLE {
         let name = metric.name;
         let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         assert!(name.starts_with("tidegauge_") && name.chars().all(letters), "{name}");
         assert!(metric.help.ends_with('.') && !metric.help.contains('\n'), "{name}: {}", metric.help);
-        assert_eq!(name.ends_with("_total"), metric.kind == Counter, "{name}: _total is for counters, all of them");
-        if metric.kind != Counter {
+        assert_eq!(
+            name.ends_with("_total"),
+            matches!(metric.kind, Counter | Clock),
+            "{name}: _total is for counters, all of them"
+        );
+        if !matches!(metric.kind, Counter | Clock) {
             assert!(units.clone().any(|unit| name.ends_with(unit)), "{name} has no unit at its end");
         }
         if let Histogram(bounds) = metric.kind {
@@ -24,7 +39,7 @@ fn names_follow_the_conventions_of_prometheus() {
 
 #[test]
 fn m2_labels_come_from_bounded_sets() {
-    let bounded = ["version", "stage", "worker", "topic", "partition", "outcome", "kind", "call"];
+    let bounded = ["version", "stage", "worker", "topic", "partition", "outcome", "kind", "call", "activity"];
     let of_agents = ["workspace", "agent", "signal", "action", "reason", "rule", "severity"];
     for metric in TABLE {
         let labels = if metric.name.starts_with("tidegauge_agent_") { &of_agents[..] } else { &bounded[..] };
@@ -133,7 +148,7 @@ fn reference() -> String {
         for Metric { name, kind, labels, help } in here {
             let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
             let (kind, buckets) = match kind {
-                Counter => ("counter", String::new()),
+                Counter | Clock => ("counter", String::new()),
                 Gauge => ("gauge", String::new()),
                 Histogram(bounds) => ("histogram", format!(" Bounds of its buckets: {}.", seconds(bounds))),
             };

@@ -2,7 +2,7 @@
 //!
 //! Source: Prometheus, "Exposition formats".
 
-use super::Metric;
+use super::{Kind, Metric};
 use std::fmt::Write;
 
 /// The value of one series of a gauge.
@@ -29,13 +29,14 @@ impl Reading {
 }
 
 impl Metric {
-    /// Appends the series of this gauge, which may be none.
+    /// Appends the series of this gauge or clock, which may be none.
     pub(crate) fn write(&self, readings: &[Reading], out: &mut String) {
         if readings.is_empty() {
             return;
         }
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "# HELP {} {}\n# TYPE {} gauge", self.name, self.help, self.name);
+        let kind = if self.kind == Kind::Clock { "counter" } else { "gauge" };
+        let _ = writeln!(out, "# HELP {} {}\n# TYPE {} {kind}", self.name, self.help, self.name);
         for reading in readings {
             out.push_str(self.name);
             let labels = self.labels.iter().zip(&reading.labels);
@@ -56,7 +57,7 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{LAG, READY};
+    use crate::metrics::{LAG, READY, WORKER_SECONDS};
 
     #[test]
     fn gauges_are_written_with_help_type_and_escaped_labels() {
@@ -64,6 +65,7 @@ mod tests {
         LAG.write(&[Reading::of(["decide", "a\"b\\c", "3"], 7.0)], &mut out);
         READY.write(&[Reading::plain(1.0)], &mut out);
         LAG.write(&[], &mut out);
+        WORKER_SECONDS.write(&[Reading::of(["decide", "0", "step"], 0.25)], &mut out);
         let lines: Vec<_> = out.lines().filter(|line| !line.starts_with("# HELP")).collect();
         let want = [
             "# TYPE tidegauge_partition_lag_records gauge",
@@ -71,6 +73,9 @@ mod tests {
             "",
             "# TYPE tidegauge_ready gauge",
             "tidegauge_ready 1",
+            "",
+            "# TYPE tidegauge_worker_seconds_total counter",
+            "tidegauge_worker_seconds_total{stage=\"decide\",worker=\"0\",activity=\"step\"} 0.25",
             "",
         ];
         assert_eq!(lines, want);

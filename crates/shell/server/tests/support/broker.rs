@@ -1,6 +1,6 @@
 //! The broker to test against: whether there is one, topics on it, and what is in them.
 
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -94,6 +94,24 @@ impl Broker {
         };
         let admin = Admin::new(&self.connection()).expect("an admin client");
         admin.create(&spec).unwrap_or_else(|error| panic!("{error}"));
+        admin.wait_until_seen(&[topic]).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Adds partitions to a topic until it has so many, and waits until that is to be seen.
+    pub(crate) fn add_partitions(&self, topic: &str, partitions: u32) {
+        let admin: AdminClient<DefaultClientContext> =
+            self.connection().base("partitions").create().expect("an admin client");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let wanted = NewPartitions::new(topic, partitions as usize);
+        let added = runtime.block_on(admin.create_partitions([&wanted], &AdminOptions::new())).expect("an answer");
+        assert!(added.iter().all(Result::is_ok), "{added:?}");
+        let begin = Instant::now();
+        let count =
+            || admin.inner().fetch_metadata(Some(topic), PATIENCE).expect("metadata").topics()[0].partitions().len();
+        while count() < partitions as usize {
+            assert!(begin.elapsed() < PATIENCE, "{topic} has {} partitions", count());
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Deletes what stands before `offset`, as retention does.

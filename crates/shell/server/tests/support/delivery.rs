@@ -63,9 +63,17 @@ pub(crate) fn order(rows: Vec<SampleRow>, seed: u64) -> Vec<SampleRow> {
 
 /// The rows at their places, round-robin in their order, with their fates.
 pub(crate) fn place(rows: Vec<SampleRow>) -> Vec<Sent> {
-    let mut watermarks = [i64::MIN; PARTITIONS as usize];
+    place_growing(rows, usize::MAX, PARTITIONS)
+}
+
+/// The same on a topic that has so many `partitions` from the row with number `grown_at` on.
+pub(crate) fn place_growing(rows: Vec<SampleRow>, grown_at: usize, partitions: u32) -> Vec<Sent> {
+    let most = partitions.max(PARTITIONS) as usize;
+    let (mut watermarks, mut next_offsets) = (vec![i64::MIN; most], vec![0_i64; most]);
     let placed = rows.into_iter().enumerate().map(|(index, row)| {
-        let (partition, offset) = (index % PARTITIONS as usize, (index / PARTITIONS as usize) as i64);
+        let partition = index % (if index < grown_at { PARTITIONS } else { partitions }) as usize;
+        let offset = next_offsets[partition];
+        next_offsets[partition] += 1;
         let (watermark, at) = (&mut watermarks[partition], row.event_time.as_micros());
         let fate = if row.instance.is_empty() {
             Fate::DeadLetter
@@ -110,7 +118,8 @@ impl Telemetry {
 
     /// A topic that somebody filled with `sent`.
     pub(crate) fn filled(broker: &Broker, topic: String, sent: Vec<Sent>) -> Self {
-        let mut log = vec![Vec::new(); PARTITIONS as usize];
+        let most = sent.iter().map(|sent| sent.partition as usize + 1).max().unwrap_or_default();
+        let mut log = vec![Vec::new(); most.max(PARTITIONS as usize)];
         broker.read(&topic, |record| {
             let partition = &mut log[record.partition as usize];
             assert_eq!(partition.len() as i64, record.offset, "{topic}: offsets without gaps");

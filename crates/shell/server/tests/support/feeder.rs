@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
+use tidegauge_kafka::writer::Writer;
 use tidegauge_model::EventTime;
 use tidegauge_wire::SampleEncoder;
 
@@ -99,9 +100,9 @@ impl Drop for Feeder {
 }
 
 fn feed(broker: &Broker, topic: &str, rows: &[Sent], speed: f64, leash: &AtomicUsize, stored: &AtomicUsize) {
-    let (writer, encoder) = (broker.writer(), SampleEncoder::new());
+    let (mut writer, encoder) = (broker.writer(), SampleEncoder::new());
     let mut flushed_at = Instant::now();
-    let mut make_sure = |sent: usize, now: bool| {
+    let mut make_sure = |writer: &Writer, sent: usize, now: bool| {
         if now || flushed_at.elapsed() >= FLUSH_EVERY {
             writer.flush().expect("all is stored");
             stored.store(sent, Ordering::Release);
@@ -110,10 +111,13 @@ fn feed(broker: &Broker, topic: &str, rows: &[Sent], speed: f64, leash: &AtomicU
     };
     let mut pace = Pace { speed, begin: None };
     for (index, sent) in rows.iter().enumerate() {
-        while index >= leash.load(Ordering::Acquire) {
-            make_sure(index, true);
+        if index >= leash.load(Ordering::Acquire) {
+            make_sure(&writer, index, true);
             pace.begin = None;
-            sleep(Duration::from_millis(2));
+            while index >= leash.load(Ordering::Acquire) {
+                sleep(Duration::from_millis(2));
+            }
+            writer = broker.writer(); // which knows the partitions that there are by now
         }
         let gone = leash.load(Ordering::Acquire) == usize::MAX;
         if gone {
@@ -121,13 +125,13 @@ fn feed(broker: &Broker, topic: &str, rows: &[Sent], speed: f64, leash: &AtomicU
         }
         let pause = pace.until(sent.row.event_time);
         if !pause.is_zero() {
-            make_sure(index, pause > FLUSH_EVERY);
+            make_sure(&writer, index, pause > FLUSH_EVERY);
             sleep(pause);
         }
         send(&writer, topic, sent.partition, &encoded(&encoder, index, &sent.row));
-        make_sure(index + 1, false);
+        make_sure(&writer, index + 1, false);
     }
-    make_sure(rows.len(), true);
+    make_sure(&writer, rows.len(), true);
 }
 
 /// When to send what. Begins anew after each pause, so that nothing is caught up on.

@@ -16,6 +16,7 @@
 pub(crate) mod broker;
 pub(crate) mod bulk;
 pub(crate) mod certificates;
+pub(crate) mod cluster;
 pub(crate) mod compare;
 pub(crate) mod decided;
 pub(crate) mod delivery;

@@ -15,6 +15,9 @@ pub struct RunArgs {
     /// Read to the ends that the topics have at the start, close every window, commit, and stop
     #[arg(long)]
     pub until_end: bool,
+    /// Read no telemetry: only what is left in the shuffle topic, decide and publish what follows, and stop
+    #[arg(long, conflicts_with = "until_end")]
+    pub drain: bool,
     /// Take away policies and alert rules that hold from earlier runs and are not among these files
     #[arg(long)]
     pub prune: bool,

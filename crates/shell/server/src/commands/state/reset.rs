@@ -8,7 +8,7 @@
 
 use super::found::{Found, Partition, State};
 use crate::cli::StateResetArgs;
-use crate::commands::{print, status};
+use crate::commands::{confirm, print, refuse_members, status};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
 use crate::terminal::{self, Tone};
@@ -18,7 +18,6 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::Offset;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io::{BufRead as _, IsTerminal as _};
 use tidegauge_kafka::log::LogContext;
 use tidegauge_model::EventTime;
 
@@ -29,11 +28,11 @@ use tidegauge_model::EventTime;
 /// If the broker does not answer or refuses, the group has members, or nobody confirms.
 pub(super) fn run(config: &Config, args: &StateResetArgs) -> anyhow::Result<()> {
     let found = Found::gather(config, if args.all { &[] } else { &args.partitions })?;
-    refuse_while_in_use(&found)?;
+    refuse_members(&found.group, &found.members)?;
     let chosen: Vec<&Partition> = found.partitions.iter().filter(|partition| has_state(partition)).collect();
     if !chosen.is_empty() {
         eprint!("{}", losses(config, &chosen));
-        confirm(args)?;
+        confirm(args.yes)?;
         commit(config, &found.group, &chosen)?;
     }
     let object = json!({ "group": found.group, "partitions": found.partitions.iter().map(object).collect::<Vec<_>>() });
@@ -41,19 +40,6 @@ pub(super) fn run(config: &Config, args: &StateResetArgs) -> anyhow::Result<()> 
         let rows: Vec<_> = found.partitions.iter().map(row).collect();
         terminal::table(&["PARTITION", "NEXT OFFSET", "DONE"], &rows, colours)
     })?)
-}
-
-fn refuse_while_in_use(found: &Found) -> anyhow::Result<()> {
-    if found.members.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "group {} has members: {}. Stop every process of the group first; one that was killed, or has ended because of \
-         its state, counts until its session has run out (6 s, or what kafka.properties say)",
-        found.group,
-        found.members.join(", ")
-    );
-    Err(Failure::new(Code::Usage, message).into())
 }
 
 /// Whether there is anything to reset.
@@ -99,23 +85,6 @@ fn losses(config: &Config, chosen: &[&Partition]) -> String {
         config.topics.decisions_current
     );
     out
-}
-
-fn confirm(args: &StateResetArgs) -> anyhow::Result<()> {
-    if args.yes {
-        return Ok(());
-    }
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return Err(Failure::new(Code::Usage, "nothing was done: there is nobody to ask; say --yes").into());
-    }
-    eprint!("Type yes to go on: ");
-    let mut answer = String::new();
-    stdin.lock().read_line(&mut answer).context("reading the answer")?;
-    if answer.trim() != "yes" {
-        return Err(Failure::new(Code::Usage, "nothing was done").into());
-    }
-    Ok(())
 }
 
 fn commit(config: &Config, group: &str, chosen: &[&Partition]) -> anyhow::Result<()> {

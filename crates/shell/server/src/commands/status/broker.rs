@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 use tidegauge_kafka::log::LogContext;
 use tidegauge_kafka::reader::{Commit, TopicPartition};
+use tidegauge_model::EventTime;
 
 /// How long one answer may take. Committed positions wait for transactions that are open.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -43,6 +44,25 @@ impl Asker {
     pub(super) fn ends(&self, at: &TopicPartition) -> anyhow::Result<(i64, i64)> {
         let asked = self.consumer.fetch_watermarks(&at.topic, at.partition, PATIENCE);
         asked.map_err(|error| unavailable(&format!("asking for the ends of {}[{}]", at.topic, at.partition), &error))
+    }
+
+    /// Of each partition the first offset that was stored at or after a time; `None` if all are before it.
+    pub(super) fn offsets_since(
+        &self,
+        partitions: &[TopicPartition],
+        since: EventTime,
+    ) -> anyhow::Result<BTreeMap<TopicPartition, i64>> {
+        let mut list = TopicPartitionList::new();
+        for at in partitions {
+            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(since.as_millis()))?;
+        }
+        let answer = self.consumer.offsets_for_times(list, PATIENCE);
+        let answer = answer.map_err(|error| unavailable("asking for offsets by time", &error))?;
+        let found = answer.elements().into_iter().filter_map(|element| {
+            let at = TopicPartition { topic: element.topic().to_owned(), partition: element.partition() };
+            Some((at, element.offset().to_raw().filter(|&offset| offset >= 0)?))
+        });
+        Ok(found.collect())
     }
 
     /// What the group has committed.

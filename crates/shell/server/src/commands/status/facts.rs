@@ -1,6 +1,7 @@
 //! What Kafka knows of a deployment, gathered once; what follows from it is judged elsewhere.
 
 use super::broker::{Asker, Members};
+use super::skew::Skew;
 use super::tail::Tail;
 use crate::config::Config;
 use rdkafka::message::Message as _;
@@ -8,7 +9,7 @@ use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::ControlFlow;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidegauge_engine::partition::shuffle_partition;
 use tidegauge_engine::{DeciderPosition, ResumePoint};
 use tidegauge_kafka::admin::Admin;
@@ -43,6 +44,8 @@ pub(super) struct Stage {
     pub(super) group: String,
     pub(super) members: usize,
     pub(super) partitions: Vec<PartitionFacts>,
+    /// How evenly they are used.
+    pub(super) skew: Skew,
     /// When the broker stored the record that the partition furthest behind is to read next; absent if none is behind.
     #[serde(serialize_with = "text")]
     pub(super) oldest_unread: Option<EventTime>,
@@ -60,6 +63,8 @@ pub(super) struct PartitionFacts {
     /// The next record that is news; the same, unless somebody moved the group.
     pub(super) next_offset: Option<i64>,
     pub(super) lag_records: i64,
+    /// Offsets that it has grown by within the last minute.
+    pub(super) appended_last_minute: i64,
     /// Of a telemetry partition its watermark, of a shuffle partition what windows were closed through.
     #[serde(serialize_with = "text")]
     pub(super) reached: Option<EventTime>,
@@ -160,6 +165,8 @@ fn stage(
 ) -> anyhow::Result<Stage> {
     let Members { count, mut owners, .. } = asker.members()?;
     let mut stage = Stage { group: asker.group().to_owned(), members: count, ..Stage::default() };
+    let minute_ago = wall_clock().minus(Duration::from_secs(60));
+    let since = asker.offsets_since(partitions, minute_ago)?;
     for commit in asker.committed(partitions)? {
         let (first_offset, end_offset) = asker.ends(&commit.partition)?;
         let (next_offset, time) = match commit.offset {
@@ -167,6 +174,7 @@ fn stage(
             Some(offset) => reached(&commit).map_or((Some(offset), None), |(next, time)| (Some(next), time)),
         };
         stage.partitions.push(PartitionFacts {
+            appended_last_minute: since.get(&commit.partition).map_or(0, |&from| (end_offset - from).max(0)),
             owner: owners.remove(&commit.partition),
             topic: commit.partition.topic,
             partition: commit.partition.partition,
@@ -179,6 +187,7 @@ fn stage(
             reached: time.filter(|time| *time > EventTime::MIN),
         });
     }
+    stage.skew = Skew::of(&stage.partitions);
     let chosen = stage.partitions.iter().find(|at| Some(at.partition.cast_unsigned()) == chosen && at.lag_records > 0);
     if let Some(at) = chosen.or_else(|| stage.furthest_behind()) {
         let from = at.next_offset.unwrap_or(at.first_offset).max(at.first_offset);

@@ -43,7 +43,7 @@ pub(super) fn overview(facts: &Facts, colours: bool) -> String {
         let header = ["PARTITION", "END", "COMMITTED", "LAG", reached, "DELAY", "WORKER"];
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{} ({} members)", stage.group, stage.members);
-        let _ = writeln!(out, "{}", table(&header, &rows(stage, facts.now), colours));
+        let _ = writeln!(out, "{}{}\n", table(&header, &rows(stage, facts.now), colours), stage.skew.text());
     }
     out + &sources(facts, colours)
 }
@@ -97,6 +97,15 @@ fn sources(facts: &Facts, colours: bool) -> String {
         (None, Some(watermark)) => format!("No source counts; the watermark stands still at {watermark}.\n"),
         (None, None) => "No source counts, and there is no watermark.\n".to_owned(),
     };
+    if let Some(heaviest) = &tail.heaviest {
+        let _ = writeln!(
+            out,
+            "The heaviest agent of that shuffle partition is {}, with {:.0} % of its {} samples.",
+            heaviest.target,
+            heaviest.share * 100.0,
+            heaviest.samples
+        );
+    }
     if tail.foreign > 0 {
         let _ = writeln!(out, "{} of those records are none of the journal's.", tail.foreign);
     }

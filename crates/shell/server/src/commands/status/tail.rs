@@ -8,10 +8,11 @@ use super::facts::{text, texts};
 use crate::config::Config;
 use rdkafka::message::Message as _;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
-use tidegauge_engine::{JournalRecord, journal};
+use tidegauge_engine::journal::PartialRows;
+use tidegauge_engine::{Heaviest, JournalRecord, journal};
 use tidegauge_kafka::reader::TopicPartition;
 use tidegauge_model::{EventTime, Target};
 use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
@@ -45,6 +46,19 @@ pub(super) struct Tail {
     /// First and last pane with a row of the target, where one was asked for.
     #[serde(serialize_with = "texts")]
     pub(super) target_panes: Option<(EventTime, EventTime)>,
+    /// The agent with most samples in these records.
+    pub(super) heaviest: Option<HeaviestAgent>,
+}
+
+/// An agent, and its share.
+#[derive(Debug, Serialize)]
+pub(super) struct HeaviestAgent {
+    /// Workspace and name.
+    pub(super) target: String,
+    /// Its share of the samples, 0–1.
+    pub(super) share: f64,
+    /// Samples of all agents.
+    pub(super) samples: u64,
 }
 
 /// A source, as its marks say.
@@ -91,6 +105,7 @@ struct Reading<'a> {
     foreign: u64,
     stored: Option<(EventTime, EventTime)>,
     target_panes: Option<(EventTime, EventTime)>,
+    samples: BTreeMap<Target, u64>,
 }
 
 impl<'a> Reading<'a> {
@@ -104,7 +119,7 @@ impl<'a> Reading<'a> {
         };
         let topics = config.topics.telemetry.iter().map(|topic| topic.as_str().into());
         let sources = Sources::new(topics, rules);
-        Self { sources, target, records: 0, foreign: 0, stored: None, target_panes: None }
+        Self { sources, target, records: 0, foreign: 0, stored: None, target_panes: None, samples: BTreeMap::new() }
     }
 
     fn read(mut self, asker: &Asker, at: &TopicPartition, from: i64, end: i64) -> anyhow::Result<Self> {
@@ -134,11 +149,12 @@ impl<'a> Reading<'a> {
             Some(mark) => self.sources.mark(&record.source, record.partitions, mark, log_time),
             None => self.sources.advance(log_time),
         }
-        let (Some(target), Some(partial)) = (self.target, &record.partial) else { return };
-        let rows = partial.rows.reader();
-        let is_there = (0..partial.rows.len())
-            .map(|row| rows.row(row))
-            .any(|row| row.workspace == target.workspace.as_str() && row.agent == target.agent.as_str());
+        let Some(partial) = &record.partial else { return };
+        let mut is_there = false;
+        for (target, samples) in by_agent(&partial.rows) {
+            is_there |= self.target == Some(&target);
+            *self.samples.entry(target).or_default() += samples;
+        }
         if is_there {
             let (first, last) = self.target_panes.unwrap_or((partial.pane, partial.pane));
             self.target_panes = Some((first.min(partial.pane), last.max(partial.pane)));
@@ -170,8 +186,31 @@ impl<'a> Reading<'a> {
             silent: expected.filter(|source| !spoke.contains(source.as_str())).collect(),
             sources,
             target_panes: self.target_panes,
+            heaviest: Heaviest::of(self.samples.into_iter(), |target| target).map(|heaviest| HeaviestAgent {
+                share: heaviest.share(),
+                target: heaviest.target.to_string(),
+                samples: heaviest.all,
+            }),
         }
     }
+}
+
+/// Samples of each agent. Rows of an agent stand together.
+fn by_agent(rows: &PartialRows) -> Vec<(Target, u64)> {
+    let reader = rows.reader();
+    let mut agents: Vec<(Target, u64)> = Vec::new();
+    for row in (0..rows.len()).map(|at| reader.row(at)) {
+        let is_same =
+            |target: &Target| target.agent.as_str() == row.agent && target.workspace.as_str() == row.workspace;
+        match agents.last_mut().filter(|(target, _)| is_same(target)) {
+            Some((_, samples)) => *samples += u64::from(row.samples),
+            None => {
+                let target = Target { workspace: row.workspace.into(), agent: row.agent.into(), region: None };
+                agents.push((target, u64::from(row.samples)));
+            }
+        }
+    }
+    agents
 }
 
 fn name(source: &SourceId) -> String {

@@ -27,10 +27,12 @@ fn stage(group: &str, topic: &str, reached: EventTime) -> Stage {
         committed_offset: Some(90),
         next_offset: Some(98),
         lag_records: 2,
+        appended_last_minute: 0,
         reached: Some(reached),
         owner: Some("node-0".into()),
     };
-    Stage { group: group.into(), members: 1, partitions: vec![partition], oldest_unread: Some(at(599)) }
+    let oldest_unread = Some(at(599));
+    Stage { group: group.into(), members: 1, partitions: vec![partition], oldest_unread, ..Stage::default() }
 }
 
 fn decision() -> Decision {
@@ -56,6 +58,7 @@ fn all_well() -> Facts {
         sources: vec![source],
         silent: vec![],
         target_panes: Some((at(100), at(580))),
+        heaviest: None,
     };
     Facts {
         now: at(600),
