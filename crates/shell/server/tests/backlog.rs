@@ -16,7 +16,7 @@ const MEMORY_LIMIT: u64 = 512 << 20;
 fn a_backlog_stays_within_the_limit_of_memory() {
     let test = "a_backlog_stays_within_the_limit_of_memory";
     let Some(broker) = Broker::find(test) else { return };
-    let bulk = Bulk { instances: 10_000, interval: Duration::from_secs(10), partitions: SKEWED };
+    let bulk = Bulk { instances: 10_000, interval: Duration::from_secs(10), partitions: SKEWED, swing: None };
     let topic = bulk.fill(&broker, BACKLOG);
     // State is small, so that what would grow is what is ahead; and every partition has a worker to itself.
     let windows = "[{size: 1m, levels: [agent]}]";

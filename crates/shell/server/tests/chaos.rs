@@ -28,7 +28,7 @@ const SEED: u64 = 0x6368_616f;
 const KILLS: u64 = 20;
 /// Rows a second.
 const RATE: u64 = 20_000;
-const FLEET: Bulk = Bulk { instances: 2_000, interval: Duration::from_secs(1), partitions: EVEN };
+const FLEET: Bulk = Bulk { instances: 2_000, interval: Duration::from_secs(1), partitions: EVEN, swing: Some(150) };
 /// A minute of the fleet, there before anything begins.
 const HISTORY: u64 = 120_000;
 const WINDOWS: &str = "[{size: 1m, levels: [agent]}, {size: 5m, slide: 1m, levels: [agent, instance]}]";
@@ -163,6 +163,13 @@ fn kills_under_full_load_change_nothing() {
     let same = sequence::assert_all_same(&undisturbed, &disturbed, test);
     assert_generations_rise(&disturbed);
     let apart: usize = tally.values().map(|(apart, _)| apart).sum();
+    // So that there is something to get wrong.
+    let count = |what: &str| {
+        let mut records = 0;
+        disturbed.output(what, |_| records += 1);
+        records
+    };
+    assert!(count("decisions") > 200 && count("alerts") > 0, "agents of which nothing follows");
     assert!(2 * apart >= kills as usize && recovered > 0, "most kills hit somebody who had worked: {tally:?}");
     say(&format!("{test}: equal to an undisturbed run: {same}; {:?} in all", begin.elapsed()));
 }

@@ -20,7 +20,7 @@ use support::progress::{Commits, Positions, owners};
 use support::run::{Setup, Workers};
 
 const ROUNDS: usize = 10;
-const FLEET: Bulk = Bulk { instances: 10_000, interval: Duration::from_secs(10), partitions: EVEN };
+const FLEET: Bulk = Bulk { instances: 10_000, interval: Duration::from_secs(10), partitions: EVEN, swing: None };
 /// Ten minutes of the fleet, read before anything is measured: twice the longest window.
 const HISTORY: u64 = 600_000;
 /// 30,000 rows a second; a pane closes every third of a second, so that there is always something to commit.
@@ -211,7 +211,7 @@ fn planned_moves() {
 fn transaction_time() {
     let test = "transaction_time";
     let Some(own) = OwnBroker::start(test, &[]) else { return };
-    let small = Bulk { instances: 100, interval: Duration::from_secs(1), partitions: EVEN };
+    let small = Bulk { instances: 100, interval: Duration::from_secs(1), partitions: EVEN, swing: None };
     let flow = small.flow(&own.broker, 1_000, 20.0);
     let workers = Workers { each_stage: 1, batch: 10_000 };
     let deployment = Setup::first_light(workers).patient().deploy(&own.broker, &flow.topic);

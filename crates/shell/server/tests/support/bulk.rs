@@ -22,6 +22,8 @@ pub(crate) struct Bulk {
     pub(crate) interval: Duration,
     /// To which partitions its instances report, in turn.
     pub(crate) partitions: &'static [i32],
+    /// Rounds after which an agent's use of its GPUs is another one: half, the same, or one and a half of it, in turn.
+    pub(crate) swing: Option<u64>,
 }
 
 /// As many in each partition.
@@ -36,6 +38,8 @@ impl Bulk {
         let offset = self.interval.as_micros() as u64 * instance / self.instances;
         let at = BEGIN_S * 1_000_000 + (self.interval.as_micros() as u64 * round + offset).cast_signed();
         let load = (instance * 7 + round * 3) % 64;
+        // Agents do not swing together.
+        let halves = self.swing.map_or(2, |rounds| 1 + (round / rounds + instance / INSTANCES_PER_AGENT) % 3);
         SampleRow {
             event_time: EventTime::from_micros(at),
             workspace: "bulk".to_owned(),
@@ -47,7 +51,7 @@ impl Bulk {
             attributes: [].into(),
             metrics: ascending([
                 ("cpu_utilization_of_limit", load as f64 / 64.0),
-                ("gpu_utilization_of_limit", (63 - load) as f64 / 256.0),
+                ("gpu_utilization_of_limit", ((63 - load) * halves) as f64 / 512.0),
                 ("queue_depth", load as f64),
                 ("response_time_ms", 8.0 + load as f64),
             ]),
