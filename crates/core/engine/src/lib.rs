@@ -20,12 +20,14 @@ pub mod aggregator;
 pub mod decider;
 pub mod journal;
 pub mod partition;
+pub mod signal;
 pub mod state;
 
 pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint};
 pub use decider::{
     Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, LatePartial,
-    PositionError, Seen, WindowRule,
+    PositionError, Seen, SignalTrouble, WindowRule,
 };
 pub use journal::{ControlChange, ControlKind, JournalRecord, Mark, Partial, PartialRow, SourceRecord};
+pub use signal::{SignalError, SignalPlan};
 pub use state::Checkpoint;
