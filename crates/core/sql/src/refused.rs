@@ -128,7 +128,7 @@ fn plain(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
     let kinds = ["Error during planning: ", "Execution error: ", "Arrow error: ", "Optimizer rule "];
     let text = kinds.iter().find_map(|kind| text.strip_prefix(kind)).unwrap_or(&text);
-    text.lines().next().unwrap_or_default().trim_end().to_owned()
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn hint(nearest: Option<&str>, otherwise: &str) -> String {

@@ -36,11 +36,8 @@ impl Depth {
     fn step(&mut self, token: &Token, limits: &Limits) -> Result<(), Refused> {
         match token {
             Token::LParen | Token::LBracket | Token::LBrace => self.open.push(0),
-            Token::RParen | Token::RBracket | Token::RBrace => {
-                if self.open.len() > 1 {
-                    self.open.pop();
-                }
-            }
+            // One that was never opened is for the parser to tell.
+            Token::RParen | Token::RBracket | Token::RBrace if self.open.len() > 1 => drop(self.open.pop()),
             Token::Comma | Token::SemiColon => self.restart(),
             Token::Word(word) if word.quote_style.is_none() => match word.keyword {
                 Keyword::JOIN | Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => self.relations += 1,
