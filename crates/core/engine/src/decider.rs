@@ -24,6 +24,7 @@ mod position;
 mod repartition;
 mod restore;
 mod roster;
+mod signals;
 mod slide;
 mod summary;
 mod watch;
@@ -31,6 +32,7 @@ mod watch;
 pub use control::{Control, ControlDifference};
 pub use position::{DeciderPosition, PositionError};
 pub use repartition::{Leaving, Repartition, Unlike};
+pub use signals::SignalTrouble;
 pub use watch::Seen;
 
 pub(crate) use control::TargetControl;
@@ -452,13 +454,20 @@ impl Decider {
         let sources_ratio = self.sources.ratio();
         let mut follows = Vec::new();
         for (target, agent) in &mut self.agents {
+            let mut closed = Vec::with_capacity(ending.len());
             for rule in &ending {
                 let range = TimeRange::ending_at(end, rule.spec.size);
                 let cell = agent.window(rule.spec, end, &mut self.merger);
                 let view = summary::View { target, agent, range, slide: rule.spec.slide, metrics: &self.metrics };
                 let with_instances = rule.instance || self.control.watches_instances(rule.spec);
-                let windows = view.summaries(cell, sources_ratio, with_instances, &mut self.merger);
-                let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &mut follows, self.seen.as_mut());
+                closed.push(view.summaries(cell, sources_ratio, with_instances, &mut self.merger));
+            }
+            // Policies of one window may look at signals of another that ends here too.
+            let together: Vec<_> = ending.iter().map(|rule| rule.spec).zip(&closed).collect();
+            let signals = self.control.signal_values(target, &together);
+            for (rule, windows) in ending.iter().zip(closed) {
+                let seen = self.seen.as_mut();
+                let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
                 self.counts.windows += windows.emit(rule, out);
                 self.counts.decisions += decisions;
                 self.counts.alerts += alerts;
@@ -510,6 +519,11 @@ impl Decider {
     /// Why documents of the journal do not hold, since this was last called.
     pub fn take_refused(&mut self) -> Vec<String> {
         self.control.take_refused()
+    }
+
+    /// Signals of SQL that had no answer since this was last called, by name.
+    pub fn take_signal_trouble(&mut self) -> Vec<SignalTrouble> {
+        self.control.take_trouble()
     }
 
     /// The source that holds the watermark back.

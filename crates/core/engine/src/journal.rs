@@ -4,7 +4,7 @@
 //! header (`schemas/journal.avsc`) and, for a partial pane, one Arrow record batch with a row per instance, sorted by
 //! (domain, instance). The batch's schema is not in the record, only its fingerprint: inline it would cost ten times
 //! a row. Metrics are a list per row, so one schema serves whatever telemetry reports. A change of control
-//! (`schemas/control.avsc`) is a policy or a set of alert rules, as written: it holds from where it stands on.
+//! (`schemas/control.avsc`) is a policy, a set of alert rules or a signal, as written: it holds from where it stands on.
 //!
 //! - **J1** What [`encode`] wrote [`decode`] returns; bytes of released versions stay readable (golden files).
 //! - **J2** A mark never runs ahead of the partial panes that it speaks of: they stand before it.

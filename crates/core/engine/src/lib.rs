@@ -21,13 +21,15 @@ pub mod decider;
 mod held;
 pub mod journal;
 pub mod partition;
+pub mod signal;
 pub mod state;
 
 pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint};
 pub use decider::{
     Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, LatePartial,
-    Leaving, PositionError, Repartition, Seen, Unlike, WindowRule,
+    Leaving, PositionError, Repartition, Seen, SignalTrouble, Unlike, WindowRule,
 };
 pub use held::{Heaviest, Held};
 pub use journal::{ControlChange, ControlKind, JournalRecord, Mark, Partial, PartialRow, SourceRecord};
+pub use signal::{SignalError, SignalPlan};
 pub use state::Checkpoint;

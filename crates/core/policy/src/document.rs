@@ -1,7 +1,7 @@
-//! Files of policies and rules: YAML documents, read in two stages.
+//! Files of policies, rules and signals: YAML documents, read in two stages.
 //!
 //! ```text
-//!  text ─► documents ─► as written (RawPolicy, RawAlertRules) ─► as checked (Policy, AlertRules)
+//!  text ─► documents ─► as written (RawPolicy, …) ─► as checked (Policy, AlertRules, SqlSignal)
 //!               unknown keys, types, units: here      contradictions: there; both with key path and place
 //! ```
 //!
@@ -10,6 +10,7 @@
 use crate::alert::rules::{AlertRules, RawAlertRules};
 use crate::error::{Place, PolicyError, Problem, nearest};
 use crate::policy::{Policy, raw::RawPolicy};
+use crate::signal::{RawSignalDocument, SqlSignal};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
@@ -26,7 +27,12 @@ pub enum Document {
     Policy(Policy),
     /// `kind: AlertRules`.
     AlertRules(AlertRules),
+    /// `kind: Signal`.
+    Signal(SqlSignal),
 }
+
+/// The words that `kind` can be.
+const KINDS: [&str; 3] = ["Policy", "AlertRules", "Signal"];
 
 /// Reads every document of a file, in its order; `file_name` is for messages only.
 ///
@@ -43,6 +49,24 @@ pub fn parse(file_name: &str, text: &str) -> Result<Vec<Document>, PolicyError> 
         return Err(Found { place: None, problem: Problem::at("", message) }.in_file(file_name));
     }
     Ok(documents)
+}
+
+/// Reads every document of a file that may hold one kind only: `wanted` takes what is of that kind.
+pub(crate) fn parse_only<T>(
+    file_name: &str,
+    text: &str,
+    kind: &str,
+    wanted: impl Fn(&Document) -> Option<T>,
+) -> Result<Vec<T>, PolicyError> {
+    let other = |other: &Document| PolicyError {
+        file: file_name.to_owned(),
+        place: None,
+        path: "kind".to_owned(),
+        message: format!("expected {kind}, found {} `{}`", other.kind(), other.name()),
+        nearest: None,
+    };
+    let documents = parse(file_name, text)?;
+    documents.iter().map(|document| wanted(document).ok_or_else(|| other(document))).collect()
 }
 
 /// A document and the text it was read from, which says the same by itself: what a journal keeps.
@@ -74,6 +98,7 @@ impl Document {
         match self {
             Self::Policy(policy) => &policy.name,
             Self::AlertRules(rules) => &rules.name,
+            Self::Signal(signal) => &signal.name,
         }
     }
 
@@ -83,6 +108,7 @@ impl Document {
         match self {
             Self::Policy(policy) => policy.version,
             Self::AlertRules(rules) => rules.version,
+            Self::Signal(signal) => signal.version,
         }
     }
 
@@ -92,6 +118,17 @@ impl Document {
         match self {
             Self::Policy(policy) => &policy.hash,
             Self::AlertRules(rules) => &rules.hash,
+            Self::Signal(signal) => &signal.hash,
+        }
+    }
+
+    /// What `kind` says.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Policy(_) => KINDS[0],
+            Self::AlertRules(_) => KINDS[1],
+            Self::Signal(_) => KINDS[2],
         }
     }
 }
@@ -126,9 +163,10 @@ fn parse_one(text: &str) -> Result<Document, Found> {
     match header.kind.as_str() {
         "Policy" => Ok(Document::Policy(read::<RawPolicy>(text)?.check().map_err(located)?)),
         "AlertRules" => Ok(Document::AlertRules(read::<RawAlertRules>(text)?.check().map_err(located)?)),
+        "Signal" => Ok(Document::Signal(read::<RawSignalDocument>(text)?.check().map_err(located)?)),
         other => {
-            let message = format!("expected Policy or AlertRules, found `{other}`");
-            Err(located(Problem { nearest: nearest(other, ["Policy", "AlertRules"]), ..Problem::at("kind", message) }))
+            let message = format!("expected Policy, AlertRules or Signal, found `{other}`");
+            Err(located(Problem { nearest: nearest(other, KINDS), ..Problem::at("kind", message) }))
         }
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! All of it is a function of its arguments: no clock, no IO, nothing that depends on the order of a hash. The rules for
 //! ratios, stabilization and limits are those of the Kubernetes HPA v2 ([`hpa`]); invariants are numbered where they are
-//! kept: H in [`hpa`], Y in [`policy`], P in [`decide`](mod@decide) and [`state`], A in [`alert`].
+//! kept: H in [`hpa`], Y in [`policy`], P in [`decide`](mod@decide) and [`state`], A in [`alert`], G in [`signal`].
 #![forbid(unsafe_code)]
 
 pub mod alert;
@@ -23,6 +23,7 @@ pub mod identity;
 pub mod observe;
 pub mod policy;
 pub mod reference;
+pub mod signal;
 pub mod state;
 pub mod wish;
 
@@ -34,4 +35,5 @@ pub use duration::HumanDuration;
 pub use error::PolicyError;
 pub use observe::Observation;
 pub use policy::Policy;
+pub use signal::{SignalFailure, SignalValue, SignalValues, SqlSignal};
 pub use state::TargetState;

@@ -4,6 +4,7 @@
 //! failed is ignored; one that should have reported and did not is *missing*, and known by number only.
 
 use crate::hpa::pods::Group;
+use crate::signal::SignalValues;
 use tidegauge_model::{InstanceState, Target, TimeRange, WindowSummary};
 
 /// One closed window of one target.
@@ -21,6 +22,8 @@ pub struct Observation<'a> {
     pub agent: &'a WindowSummary,
     /// The windows of its instances that reported, ascending by instance.
     pub instances: &'a [&'a WindowSummary],
+    /// What the signals of SQL said of the agent at the window's end.
+    pub signals: &'a SignalValues,
 }
 
 impl<'a> Observation<'a> {
@@ -36,7 +39,14 @@ impl<'a> Observation<'a> {
             current_instances: agent.instances_ready.unwrap_or_else(|| count(reported_ready())),
             agent,
             instances,
+            signals: SignalValues::NONE,
         }
+    }
+
+    /// The same with what the signals of SQL said.
+    #[must_use]
+    pub fn with_signals(self, signals: &'a SignalValues) -> Self {
+        Self { signals, ..self }
     }
 
     /// Instances that exist and are on their way to ready.

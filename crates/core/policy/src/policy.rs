@@ -54,6 +54,9 @@ pub struct Policy {
     pub min_completeness: f64,
     /// How long a decision may be carried out; it is said again at half of that.
     pub expires_after: Duration,
+    /// How many objectives come from the preset; those of the file follow them.
+    #[serde(skip)]
+    pub of_preset: usize,
     /// SHA-256 of all the above, hex.
     #[serde(skip)]
     pub hash: String,
@@ -93,17 +96,19 @@ impl Policy {
     ///
     /// [`PolicyError`] with key path and place; also if the file holds anything but policies.
     pub fn parse(file_name: &str, text: &str) -> Result<Vec<Self>, PolicyError> {
-        let only_policies = |document| match document {
-            Document::Policy(policy) => Ok(policy),
-            Document::AlertRules(rules) => Err(PolicyError {
-                file: file_name.to_owned(),
-                place: None,
-                path: "kind".to_owned(),
-                message: format!("expected Policy, found AlertRules `{}`", rules.name),
-                nearest: None,
-            }),
-        };
-        document::parse(file_name, text)?.into_iter().map(only_policies).collect()
+        document::parse_only(file_name, text, "Policy", |document| match document {
+            Document::Policy(policy) => Some(policy.clone()),
+            _ => None,
+        })
+    }
+
+    /// The signals of SQL that it watches, each with the place of its objective in the file, and with what it is read as.
+    pub fn signals(&self) -> impl Iterator<Item = (usize, &str, ObjectiveKind)> {
+        let of_file = self.objectives.iter().skip(self.of_preset).enumerate();
+        of_file.filter_map(|(index, objective)| match &objective.source {
+            Source::Signal { name } => Some((index, name.as_str(), objective.kind)),
+            _ => None,
+        })
     }
 
     /// The same policy with its hash computed.
@@ -124,6 +129,6 @@ pub fn applicable<'a>(policies: impl IntoIterator<Item = &'a Policy>, target: &T
 }
 
 /// `[size, slide]` in milliseconds.
-fn window_spec<S: Serializer>(spec: &WindowSpec, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn window_spec<S: Serializer>(spec: &WindowSpec, serializer: S) -> Result<S::Ok, S::Error> {
     [spec.size.as_millis() as u64, spec.slide.as_millis() as u64].serialize(serializer)
 }

@@ -6,6 +6,7 @@
 
 use crate::hpa::rate::{Select, Step};
 use crate::policy::{Objective, ObjectiveKind, Of, Policy, Resource, Source, Statistic, WhenAbsent};
+use crate::signal::{SignalValue, SignalValues};
 use std::time::Duration;
 use tidegauge_model::{Action, EventTime, InstanceState, WindowSummary};
 
@@ -27,15 +28,26 @@ pub struct ReferenceDecision {
 /// Every decision of one target from all its closed windows, ascending by end: the agent's window and its instances'.
 #[must_use]
 pub fn replay(policy: &Policy, windows: &[(WindowSummary, Vec<WindowSummary>)]) -> Vec<ReferenceDecision> {
+    replay_with_signals(policy, windows, |_, _| SignalValues::default())
+}
+
+/// The same where signals of SQL had these values over an agent's window and its instances'.
+#[must_use]
+pub fn replay_with_signals(
+    policy: &Policy,
+    windows: &[(WindowSummary, Vec<WindowSummary>)],
+    signals: impl Fn(&WindowSummary, &[WindowSummary]) -> SignalValues,
+) -> Vec<ReferenceDecision> {
     let mut past = Past::default();
     let mut decisions: Vec<ReferenceDecision> = Vec::new();
     for (agent, instances) in windows {
+        let seen = Seen { agent, instances, signals: signals(agent, instances) };
         let counts = Counts::of(agent, instances);
         let standing = decisions.last().map_or(counts.held, |last| i64::from(last.desired));
         if decisions.is_empty() {
             past.wishes.push((agent.range.end, counts.held));
         }
-        let desired = one(policy, &mut past, agent, instances, &counts, standing);
+        let desired = one(policy, &mut past, &seen, &counts, standing);
         let is_change = decisions.last().is_none_or(|last| i64::from(last.desired) != desired);
         past.changes.push((agent.range.end, desired - standing));
         decisions.push(ReferenceDecision {
@@ -51,6 +63,13 @@ pub fn replay(policy: &Policy, windows: &[(WindowSummary, Vec<WindowSummary>)]) 
         });
     }
     decisions
+}
+
+/// What is known at one close.
+struct Seen<'a> {
+    agent: &'a WindowSummary,
+    instances: &'a [WindowSummary],
+    signals: SignalValues,
 }
 
 /// All that was ever wished and changed.
@@ -81,18 +100,10 @@ impl Counts {
     }
 }
 
-fn one(
-    policy: &Policy,
-    past: &mut Past,
-    agent: &WindowSummary,
-    instances: &[WindowSummary],
-    counts: &Counts,
-    standing: i64,
-) -> i64 {
-    let now = agent.range.end;
+fn one(policy: &Policy, past: &mut Past, seen: &Seen<'_>, counts: &Counts, standing: i64) -> i64 {
+    let (agent, now) = (seen.agent, seen.agent.range.end);
     let (min, max) = (i64::from(policy.min_instances), i64::from(policy.max_instances));
-    let signals: Vec<_> =
-        policy.objectives.iter().map(|objective| Signal::read(objective, agent, instances, counts)).collect();
+    let signals: Vec<_> = policy.objectives.iter().map(|objective| Signal::read(objective, seen, counts)).collect();
     let asked: Vec<_> = signals.iter().map(|signal| signal.asks_for(counts)).collect();
 
     // Nothing there and nothing asked for; no signal; or one of several without a value where the rest would shrink.
@@ -189,22 +200,36 @@ struct Signal<'a> {
 }
 
 impl<'a> Signal<'a> {
-    fn read(objective: &'a Objective, agent: &WindowSummary, instances: &[WindowSummary], counts: &Counts) -> Self {
+    fn read(objective: &'a Objective, seen: &Seen<'_>, counts: &Counts) -> Self {
         let mut signal =
             Self { objective, is_weighed: false, loads: vec![], alike: 0, unready: 0, missing: 0, typical: 1 };
-        if objective.kind == ObjectiveKind::Value {
-            signal.read_whole(agent, counts);
+        if let Source::Signal { name } = &objective.source {
+            match (seen.signals.get(name), objective.kind == ObjectiveKind::Value) {
+                (SignalValue::Agent(value), true) => signal.take_whole(*value, 1, counts),
+                (SignalValue::Agent(value), false) => signal.take_whole(*value, counts.ready, counts),
+                (SignalValue::Instances(values), false) => {
+                    let value = |window: &WindowSummary| values.get(window.instance.as_ref()?).copied();
+                    signal.take_each(seen.instances, counts, None, false, value);
+                }
+                _ => {} // nobody knows, and nothing is assumed
+            }
+        } else if objective.kind == ObjectiveKind::Value {
+            signal.read_whole(seen.agent, counts);
         } else {
-            signal.read_each(agent, instances, counts);
+            signal.read_each(seen.agent, seen.instances, counts);
         }
         signal
     }
 
     fn read_whole(&mut self, agent: &WindowSummary, counts: &Counts) {
         let (metric, statistic) = self.metric(agent);
+        self.take_whole(number(agent, &metric, statistic), 1, counts);
+    }
+
+    fn take_whole(&mut self, value: Option<f64>, shared_by: i64, counts: &Counts) {
         let absent = (self.objective.when_absent == WhenAbsent::Zero).then_some(0.0);
-        if let (Some(value), true) = (number(agent, &metric, statistic).or(absent), counts.ready > 0) {
-            self.loads.push((self.integer(value), self.one()));
+        if let (Some(value), true) = (value.or(absent), counts.ready > 0) {
+            self.loads.push((self.integer(value), self.one() * i128::from(shared_by)));
             self.alike = counts.ready as usize - 1;
         }
     }
@@ -218,9 +243,20 @@ impl<'a> Signal<'a> {
                     window.gauges.contains_key(*used) && window.gauges.get(*has).is_some_and(|gauge| gauge.mean > 0.0)
                 })
         });
+        let is_cpu = matches!(self.objective.source, Source::Resource { resource: Resource::Cpu, .. });
+        self.take_each(instances, counts, weights, is_cpu, |window| number(window, &metric, statistic));
+    }
+
+    fn take_each(
+        &mut self,
+        instances: &[WindowSummary],
+        counts: &Counts,
+        weights: Option<(&'static str, &'static str)>,
+        is_cpu: bool,
+        value: impl Fn(&WindowSummary) -> Option<f64>,
+    ) {
         self.is_weighed = weights.is_some();
         let mut zero = 0;
-        let is_cpu = matches!(self.objective.source, Source::Resource { resource: Resource::Cpu, .. });
         self.missing = counts.missing as usize;
         // Ready, heard of lately, and without a row in this window: like the others.
         self.alike += (counts.ready - counts.ready_with_rows - counts.missing).max(0) as usize;
@@ -238,7 +274,7 @@ impl<'a> Signal<'a> {
                 }
                 Some(InstanceState::Ready) | None => {}
             }
-            match (number(window, &metric, statistic), self.objective.when_absent) {
+            match (value(window), self.objective.when_absent) {
                 (Some(value), _) => {
                     let load = match weights {
                         Some((used, has)) => {
@@ -264,6 +300,7 @@ impl<'a> Signal<'a> {
     fn metric(&self, agent: &WindowSummary) -> (String, Statistic) {
         match &self.objective.source {
             Source::Metric { metric, statistic } => (metric.clone(), *statistic),
+            Source::Signal { .. } => unreachable!("a signal of SQL has its value from elsewhere"),
             Source::Resource { resource, statistic, .. } => {
                 let resource = if *resource == Resource::Cpu { "cpu" } else { "memory" };
                 let of = if self.of_request(agent) { "request" } else { "limit" };

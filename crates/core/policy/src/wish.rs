@@ -8,6 +8,7 @@ use crate::hpa::pods::Group;
 use crate::hpa::ratio::{self, Load, Population, totals};
 use crate::observe::{Observation, group};
 use crate::policy::{Objective, ObjectiveKind, Of, Resource, Source, Statistic, WhenAbsent};
+use crate::signal::{SignalFailure, SignalValue};
 use tidegauge_model::{SignalReading, WindowSummary};
 
 /// A signal as read, with what is needed to ask what it would be at another count.
@@ -37,11 +38,13 @@ impl Wish {
 #[must_use]
 pub fn wish(objective: &Objective, observation: &Observation<'_>, held: u32) -> Wish {
     let view = View::of(objective, observation);
-    let population = match objective.kind {
-        ObjectiveKind::Value => view.whole(observation),
-        ObjectiveKind::Utilization | ObjectiveKind::AverageValue => view.per_instance(observation),
+    let failure = view.failure();
+    let (population, samples) = match (failure, objective.kind) {
+        (Some(_), _) => (Population::default(), 0),
+        (None, ObjectiveKind::Value) => view.whole(observation, 1),
+        (None, _) if view.is_total() => view.whole(observation, observation.current_instances),
+        (None, _) => view.per_instance(observation),
     };
-    let (population, samples) = population;
     let held = i32::try_from(held).unwrap_or(i32::MAX);
     let answer = ratio::wish(objective.ratio_objective(), objective.band, held, &population);
     let measured = answer.is_ok().then(|| totals(population.measured.iter()));
@@ -53,10 +56,11 @@ pub fn wish(objective: &Objective, observation: &Observation<'_>, held: u32) -> 
         samples,
         instances: crate::observe::count(population.measured.len()),
         wish_instances: answer.as_ref().ok().map(|wish| u32::try_from(wish.replicas).unwrap_or(0)),
-        problem: match &answer {
-            Err(error) => Some(error.to_string()),
-            Ok(_) if assumed > 0 => Some(format!("{assumed} missing: full when shrinking, idle when growing")),
-            Ok(_) => None,
+        problem: match (&answer, failure) {
+            (Err(_), Some(failure)) => Some(failure.to_string()),
+            (Err(error), None) => Some(error.to_string()),
+            (Ok(_), _) if assumed > 0 => Some(format!("{assumed} missing: full when shrinking, idle when growing")),
+            (Ok(_), _) => None,
         },
     };
     Wish { reading, of: view.of, totals: measured }
@@ -69,14 +73,26 @@ struct View<'a> {
     is_cpu: bool,
     /// Units per one: the integer that stands for 1.0.
     unit: f64,
-    metric: String,
-    statistic: Statistic,
-    /// Metrics of usage and capacity, where every instance that reports the utilization reports those too.
-    weighted: Option<(&'static str, &'static str)>,
+    read: Read<'a>,
+}
+
+/// Where values come from.
+enum Read<'a> {
+    /// From the windows.
+    Statistic {
+        metric: String,
+        statistic: Statistic,
+        /// Metrics of usage and capacity, where every instance that reports the utilization reports those too.
+        weighted: Option<(&'static str, &'static str)>,
+    },
+    /// From a signal of SQL.
+    Signal(&'a SignalValue),
 }
 
 impl<'a> View<'a> {
-    fn of(objective: &'a Objective, observation: &Observation<'_>) -> Self {
+    fn of(objective: &'a Objective, observation: &Observation<'a>) -> Self {
+        let whole_thousandths = if objective.exact { 1e9 } else { 1e3 };
+        let plain = |unit, read| Self { objective, of: None, is_cpu: false, unit, read };
         match &objective.source {
             Source::Resource { resource, of, statistic } => {
                 let of = resource.resolve(*of, Of::Request, observation.agent);
@@ -85,19 +101,30 @@ impl<'a> View<'a> {
                     .then(|| (resource.used_metric(), resource.capacity_metric(of)))
                     .filter(|&(used, capacity)| all_report(observation.instances, &metric, used, capacity));
                 let is_cpu = *resource == Resource::Cpu;
-                let unit = if objective.exact || weighted.is_none() { 1e9 } else { 1e3 };
-                Self { objective, of: Some(of), is_cpu, unit, metric, statistic: *statistic, weighted }
+                let unit = if weighted.is_none() { 1e9 } else { whole_thousandths };
+                let read = Read::Statistic { metric, statistic: *statistic, weighted };
+                Self { objective, of: Some(of), is_cpu, unit, read }
             }
-            Source::Metric { metric, statistic } => Self {
-                objective,
-                of: None,
-                is_cpu: false,
-                unit: if objective.exact || objective.kind == ObjectiveKind::Utilization { 1e9 } else { 1e3 },
-                metric: metric.clone(),
-                statistic: *statistic,
-                weighted: None,
-            },
+            Source::Metric { metric, statistic } => {
+                let unit = if objective.kind == ObjectiveKind::Utilization { 1e9 } else { whole_thousandths };
+                plain(unit, Read::Statistic { metric: metric.clone(), statistic: *statistic, weighted: None })
+            }
+            Source::Signal { name } => plain(whole_thousandths, Read::Signal(observation.signals.get(name))),
         }
+    }
+
+    /// Why there is no answer, whatever is assumed of what is absent (G2).
+    fn failure(&self) -> Option<SignalFailure> {
+        match (&self.read, self.objective.kind) {
+            (Read::Signal(SignalValue::Failed(failure)), _) => Some(*failure),
+            (Read::Signal(SignalValue::Instances(_)), ObjectiveKind::Value) => Some(SignalFailure::Level),
+            _ => None,
+        }
+    }
+
+    /// Whether the value is that of the whole agent, although the wanted one is that of an instance.
+    fn is_total(&self) -> bool {
+        matches!(self.read, Read::Signal(SignalValue::Agent(_)))
     }
 
     /// `value` as an integer. Beyond ±10¹⁵ it is that, so that no sum of instances overflows.
@@ -117,20 +144,35 @@ impl<'a> View<'a> {
     }
 
     /// Usage and capacity of an instance, and the samples behind it.
-    fn load(&self, instance: &WindowSummary) -> Option<(Load, u64)> {
-        let (value, samples) = self.statistic.of(&self.metric, instance)?;
-        let load = match self.weighted {
+    fn load(&self, window: &WindowSummary) -> Option<(Load, u64)> {
+        let (metric, statistic, weighted) = match &self.read {
+            Read::Signal(value) => return self.load_of_signal(value, window),
+            Read::Statistic { metric, statistic, weighted } => (metric, statistic, weighted),
+        };
+        let (value, samples) = statistic.of(metric, window)?;
+        let load = match weighted {
             None => Load { used: self.integer(value), capacity: self.one() },
             Some((used, capacity)) => {
-                let mean = |metric| Statistic::Mean.of(metric, instance).map(|(mean, _)| self.integer(mean));
+                let mean = |metric| Statistic::Mean.of(metric, window).map(|(mean, _)| self.integer(mean));
                 Load { used: mean(used)?, capacity: mean(capacity)? }
             }
         };
         Some((load, samples))
     }
 
-    /// One value of the whole agent: one load that all ready instances are like. Without any there is no answer.
-    fn whole(&self, observation: &Observation<'_>) -> (Population, u64) {
+    /// The samples behind a signal of SQL are those of the window that it saw, as far as anybody can say.
+    fn load_of_signal(&self, value: &SignalValue, window: &WindowSummary) -> Option<(Load, u64)> {
+        let value = match (value, &window.instance) {
+            (SignalValue::Agent(value), None) => *value,
+            (SignalValue::Instances(values), Some(instance)) => values.get(instance).copied(),
+            _ => None,
+        };
+        Some((Load { used: self.integer(value?), capacity: self.one() }, window.samples))
+    }
+
+    /// One value of the whole agent, shared by so many: one load that all ready instances are like. Without any there is
+    /// no answer.
+    fn whole(&self, observation: &Observation<'_>, shared_by: u32) -> (Population, u64) {
         let Some(others) = observation.current_instances.checked_sub(1) else {
             return (Population::default(), 0);
         };
@@ -138,9 +180,10 @@ impl<'a> View<'a> {
             None if self.objective.when_absent == WhenAbsent::Zero => Some((Load { used: 0, capacity: self.one() }, 0)),
             found => found,
         };
-        let Some((load, samples)) = found else {
+        let Some((Load { used, capacity }, samples)) = found else {
             return (Population::default(), 0);
         };
+        let load = Load { used, capacity: capacity * i128::from(shared_by) };
         let like_measured = usize::try_from(others).unwrap_or(usize::MAX);
         (Population { measured: vec![load], like_measured, ..Population::default() }, samples)
     }

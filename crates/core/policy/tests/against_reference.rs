@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::{Fleet, Instance, decide_on, policy};
+use common::{Fleet, Instance, decide_with, policy};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tidegauge_model::InstanceState;
-use tidegauge_policy::reference::replay;
-use tidegauge_policy::{Policy, TargetState};
+use tidegauge_model::{InstanceId, InstanceState, WindowSummary};
+use tidegauge_policy::reference::replay_with_signals;
+use tidegauge_policy::{Policy, SignalFailure, SignalValue, SignalValues, TargetState};
 
 fn objective() -> impl Strategy<Value = String> {
     let absent = prop::sample::select(vec!["ignore", "zero", "missing"]);
@@ -15,6 +15,7 @@ fn objective() -> impl Strategy<Value = String> {
         prop::sample::select(vec!["", ", tolerance: { up: 0, down: 0 }", ", tolerance: { up: 0.3, down: 0.05 }"]);
     let of = prop::sample::select(vec!["auto", "request", "limit"]);
     let percent = 5_u32..150;
+    let kind = prop::sample::select(vec!["value", "average_value", "average_value"]);
     prop_oneof![
         (of.clone(), percent, tolerance.clone(), absent.clone()).prop_map(|(of, percent, tolerance, absent)| format!(
             "{{ name: a, signal: cpu, of: {of}, target: {}, when_absent: {absent}{tolerance} }}",
@@ -28,8 +29,15 @@ fn objective() -> impl Strategy<Value = String> {
         (1_u32..200, tolerance.clone(), absent.clone()).prop_map(|(target, tolerance, absent)| format!(
             "{{ name: c, signal: queue_depth, target: {target}, when_absent: {absent}{tolerance} }}"
         )),
-        (100_u32..900, tolerance, absent).prop_map(|(target, tolerance, absent)| format!(
+        (100_u32..900, tolerance.clone(), absent.clone()).prop_map(|(target, tolerance, absent)| format!(
             "{{ name: d, signal: response_time_ms, target: {target}, when_absent: {absent}{tolerance} }}"
+        )),
+        (kind.clone(), 1_u32..200, tolerance, absent.clone()).prop_map(|(kind, target, tolerance, absent)| format!(
+            "{{ name: f, signal: of_agent, type: {kind}, target: {target}, when_absent: {absent}{tolerance} }}"
+        )),
+        (kind, 1_u32..50, 1_u32..50, absent).prop_map(|(kind, down, more, absent)| format!(
+            "{{ name: g, signal: of_instances, type: {kind}, thresholds: {{ up: {}, down: {down} }}, when_absent: {absent} }}",
+            down + more
         )),
         (1_u32..50, 1_u32..50).prop_map(|(down, more)| format!(
             "{{ name: e, metric: run_queue, statistic: max, type: average_value, thresholds: {{ up: {}, down: {down} }} }}",
@@ -114,6 +122,24 @@ fn any_fleet() -> impl Strategy<Value = Fleet> {
     )
 }
 
+/// What two signals of SQL say at one close. Neither of an instance that there is not, nor of all that there are.
+fn signal_values() -> impl Strategy<Value = SignalValues> {
+    let number = (0_u32..4_000).prop_map(|tenths| f64::from(tenths) / 10.0);
+    let failed = prop::sample::select(vec![SignalFailure::Memory, SignalFailure::Unknown]);
+    let of_agent = prop_oneof![
+        8 => prop::option::weighted(0.9, number.clone()).prop_map(SignalValue::Agent),
+        1 => failed.clone().prop_map(SignalValue::Failed),
+    ];
+    let id = (0_usize..8).prop_map(|index| InstanceId::from(format!("i{index:03}")));
+    let of_instances = prop_oneof![
+        8 => prop::collection::btree_map(id, number, 0..9).prop_map(SignalValue::Instances),
+        1 => failed.prop_map(SignalValue::Failed),
+    ];
+    (of_agent, of_instances).prop_map(|(of_agent, of_instances)| {
+        [("of_agent".to_owned(), of_agent), ("of_instances".to_owned(), of_instances)].into_iter().collect()
+    })
+}
+
 /// Windows at multiples of 10 s, with gaps; a fleet often stays as it was for a while.
 fn history() -> impl Strategy<Value = Vec<(i64, Fleet)>> {
     prop::collection::vec((1_i64..4, any_fleet(), 1_usize..6), 1..10).prop_map(|episodes| {
@@ -133,9 +159,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn decisions_are_those_of_the_reference(policy in any_policy(), history in history()) {
+    fn decisions_are_those_of_the_reference(
+        policy in any_policy(),
+        history in history(),
+        said in prop::collection::vec(signal_values(), 1..7),
+    ) {
+        let signals = |agent: &WindowSummary, _: &[WindowSummary]| said[(agent.range.end.as_millis() / 20_000) as usize % said.len()].clone();
         let windows: Vec<_> = history.iter().map(|(end_s, fleet)| fleet.windows(*end_s)).collect();
-        let reference = replay(&policy, &windows);
+        let reference = replay_with_signals(&policy, &windows, signals);
         let mut state = TargetState::default();
         let mut published = BTreeMap::new();
         let mut last: Option<tidegauge_model::Decision> = None;
@@ -143,8 +174,9 @@ proptest! {
             // P5: what is written out and read back decides the same.
             let text = serde_json::to_string(&state).expect("a state is JSON");
             let mut restored: TargetState = serde_json::from_str(&text).expect("and back");
-            let verdict = decide_on(&policy, &mut state, agent, instances);
-            prop_assert_eq!(&decide_on(&policy, &mut restored, agent, instances), &verdict);
+            let signals = signals(agent, instances);
+            let verdict = decide_with(&policy, &mut state, agent, instances, &signals);
+            prop_assert_eq!(&decide_with(&policy, &mut restored, agent, instances, &signals), &verdict);
             prop_assert_eq!(&restored, &state);
 
             let decision = verdict.decision;

@@ -1,10 +1,11 @@
 //! Policy files: the examples read, and what is wrong is told with place, key path, expectation and nearest key.
 #![allow(clippy::disallowed_methods, reason = "a test reads the examples")]
 
-use tidegauge_model::{AgentId, Mode, Target, WorkspaceId};
+use std::time::Duration;
+use tidegauge_model::{AgentId, Mode, Target, WindowSpec, WorkspaceId};
 use tidegauge_policy::document::{self, Document};
 use tidegauge_policy::policy::applicable;
-use tidegauge_policy::{AlertRules, Policy};
+use tidegauge_policy::{AlertRules, Policy, SqlSignal};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../examples/policies");
 
@@ -22,6 +23,7 @@ fn every_example_reads() {
             match document {
                 Document::Policy(policy) => assert_eq!(policy.name, stem, "a policy is named as its file"),
                 Document::AlertRules(rules) => assert_eq!(rules.rules.len(), 5, "{stem}"),
+                Document::Signal(signal) => panic!("{stem}: the signal {} stands in examples/signals", signal.name),
             }
         }
     }
@@ -134,6 +136,12 @@ fn errors_say_what_to_do() {
             "p.yaml:7:52: spec.objectives[0].statistic: expected mean, min, max, last, sum or rate_per_s of `queue_depth`, found p95"),
         ("max_instances: 5\nobjectives:\n- { signal: cpu, metric: x, target: 3 }",
             "p.yaml:7:28: spec.objectives[0].metric: expected either `signal` or `metric`, found both"),
+        ("max_instances: 5\nobjectives:\n- { signal: cpuu, target: 0.7 }",
+            "p.yaml:7:15: spec.objectives[0].signal: unknown signal `cpuu`; expected one of `cpu`, `memory`, `queue_depth`, `requests_per_s`, `response_time_ms`; or with `type` beside it a signal of SQL of that name; did you mean `cpu`?"),
+        ("max_instances: 5\nobjectives:\n- { signal: hot_share, type: utilization, target: 0.7 }",
+            "p.yaml:7:32: spec.objectives[0].type: expected average_value or value for a signal of SQL, found utilization"),
+        ("max_instances: 5\nobjectives:\n- { signal: hot_share, type: value, statistic: max, target: 0.7 }",
+            "p.yaml:7:50: spec.objectives[0].statistic: expected none beside a signal of SQL, which says by itself what its value is"),
         ("preset: balanced\nbehavior: { scale_up: { policies: [{ type: pods, value: 1, period: 15s }] } }",
             "p.yaml:6:46: spec.behavior.scale_up.policies[0].type: unknown value `pods`; expected one of `instances`, `percent`"),
         ("preset: balanced\nbehavior: { scale_up: { policies: [{ type: percent, value: 1, period: 1h }] } }",
@@ -160,7 +168,7 @@ fn errors_of_the_head() {
         ("apiVersion: v1\nkind: Policy",
             "p.yaml:1:13: apiVersion: expected tidegauge.io/v1, found `v1`; did you mean `tidegauge.io/v1`?"),
         ("apiVersion: tidegauge.io/v1\nkind: Policies",
-            "p.yaml:2:7: kind: expected Policy or AlertRules, found `Policies`; did you mean `Policy`?"),
+            "p.yaml:2:7: kind: expected Policy, AlertRules or Signal, found `Policies`; did you mean `Policy`?"),
     ];
     for (text, want) in cases {
         assert_eq!(Policy::parse("p.yaml", text).expect_err(want).to_string(), want);
@@ -203,6 +211,52 @@ fn alert_rules_are_checked_too() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn signals_are_checked_but_for_their_sql() {
+    let file = |name: &str, spec: &str| {
+        format!(
+            "apiVersion: tidegauge.io/v1\nkind: Signal\nmetadata: {{ name: {name}, version: 1 }}\nspec:\n  {spec}\n"
+        )
+    };
+    let sound = SqlSignal::parse("s.yaml", &file("hot_share", "sql: ' SELECT 1 AS value '")).expect("sound").remove(0);
+    assert_eq!((sound.name.as_str(), sound.sql.as_str()), ("hot_share", "SELECT 1 AS value"));
+    assert_eq!((sound.window.size.as_secs(), sound.window.slide.as_secs()), (60, 10));
+    let same = SqlSignal::parse("s.yaml", &file("hot_share", "{window: {size: 60s}, sql: SELECT 1 AS value}"));
+    assert_eq!(same.expect("sound").remove(0).hash, sound.hash, "of what is meant");
+    #[rustfmt::skip]
+    let cases = [ // name, spec, the whole message
+        ("cpu", "sql: SELECT 1",
+            "s.yaml:3:19: metadata.name: expected a name of its own, but `cpu` is one of the usual signals"),
+        ("Hot", "sql: SELECT 1",
+            "s.yaml:3:19: metadata.name: expected small letters, digits and `_`, a letter first, at most 63, found `Hot`"),
+        ("hot", "sql: ''",
+            "s.yaml:5:8: spec.sql: expected a SELECT of at most 16384 bytes, found 0"),
+        ("hot", "sqll: SELECT 1",
+            "s.yaml:5:3: spec.sqll: unknown key `sqll`; expected one of `window`, `sql`; did you mean `sql`?"),
+        ("hot", "{sql: SELECT 1, window: {size: 15s, slide: 10s}}",
+            "s.yaml:5:34: spec.window.size: expected a multiple of the slide 10s, found 15s"),
+    ];
+    let wrong = |(name, spec, want): &(&str, &str, &str)| {
+        let got = SqlSignal::parse("s.yaml", &file(name, spec)).expect_err(want).to_string();
+        (got != *want).then(|| format!("{spec}\n want {want}\n  got {got}"))
+    };
+    let wrong: Vec<_> = cases.iter().filter_map(wrong).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    let error = Policy::parse("s.yaml", &file("hot", "sql: SELECT 1")).expect_err("no policy").to_string();
+    assert_eq!(error, "s.yaml: kind: expected Policy, found Signal `hot`");
+}
+
+/// A signal is there at the close of a policy's window if its own windows end wherever that one does.
+#[test]
+fn windows_of_signals_end_where_those_of_policies_do() {
+    let spec = |size, slide| WindowSpec { size: Duration::from_secs(size), slide: Duration::from_secs(slide) };
+    let text = "apiVersion: tidegauge.io/v1\nkind: Signal\nmetadata: { name: s, version: 1 }\n\
+                spec: { window: { size: 5m, slide: 20s }, sql: SELECT 1 }\n";
+    let signal = SqlSignal::parse("s.yaml", text).expect("sound").remove(0);
+    let ends = [spec(300, 20), spec(60, 60), spec(60, 30), spec(60, 10)].map(|of| signal.ends_with(of));
+    assert_eq!(ends, [true, true, false, false]);
 }
 
 #[test]

@@ -66,12 +66,16 @@ codes! {
         "properties are librdkafka's, by its names (CONFIGURATION.md of librdkafka); reserved ones have a place of their own";
     WrongMapping "TG1009": "A mapping file says something that cannot be done.",
         "read examples/mappings/README.md, which explains mapping files";
-    WrongDocument "TG1010": "A policy or a set of alert rules says something that cannot be done.",
+    WrongDocument "TG1010": "A policy, a set of alert rules or a signal says something that cannot be done.",
         "`tidegauge generate policy` prints one to begin with; examples/policies/ has more";
-    UnknownWindow "TG1011": "A policy or a set of alert rules asks for windows that are not kept.",
+    UnknownWindow "TG1011": "A policy, a set of alert rules or a signal asks for windows that are not kept.",
         "add the window under `windows`, or take one that is there";
-    NameTaken "TG1012": "Two policies, or two sets of alert rules, have the same name.",
+    NameTaken "TG1012": "Two policies, two sets of alert rules or two signals have the same name.",
         "give each a metadata.name of its own";
+    UnknownSignal "TG1013": "A policy or an alert rule names a signal that is not there, or that does not fit.",
+        "signals of SQL are files under signals.paths; docs/howto-signals.md says how policies and rules name them";
+    WrongSignal "TG1014": "The SELECT of a signal is refused.",
+        "docs/howto-signals.md says which tables, columns and functions there are, and what a signal may cost";
     NoBroker "TG2001": "No Kafka broker answered.",
         "check that a broker runs at the address, which is kafka.bootstrap; `scripts/kafka up` starts one";
     LoginRefused "TG2002": "The broker refused the user or the password.",

@@ -170,6 +170,8 @@ table! {
         "Workers built anew after trouble outside.";
     POLICY_RELOADS = Counter, "tidegauge_policy_reloads_total", ["outcome"],
         "Reloads of policies and alert rules by outcome: accepted, refused.";
+    SIGNAL_FAILURES = Counter, "tidegauge_signal_failures_total", ["signal"],
+        "Evaluations of a signal of SQL that were cut off or failed, so that it has no value there.";
     SAMPLES = Counter, "tidegauge_samples_total", [], "Telemetry records read.";
     LATE_SAMPLES = Counter, "tidegauge_late_samples_total", [], "Samples too late for every window.";
     OVERFLOW_SAMPLES = Counter, "tidegauge_overflow_samples_total", [],

@@ -168,6 +168,119 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
     }
 }
 
+fn signal(name: &str, sql: &str) -> String {
+    format!(
+        "apiVersion: tidegauge.io/v1\nkind: Signal\nmetadata: {{name: {name}, version: 1}}\nspec:\n  sql: >-\n    {sql}\n"
+    )
+}
+
+/// Each adversarial or mistaken SELECT is refused before anything starts, with what to write instead.
+#[test]
+fn selects_that_no_signal_may_be_are_refused() {
+    let deep = format!("SELECT {}1{} AS value FROM windows", "(".repeat(200), ")".repeat(200));
+    let long = format!("SELECT 1 AS value -- {}", "x".repeat(17_000));
+    let sort = format!(
+        "SELECT max(place) AS value FROM (SELECT rank() OVER (ORDER BY instance_id, queue_depth_mean, queue_depth_max, \
+         queue_depth_min, queue_depth_sum, queue_depth_last) AS place FROM ({}))",
+        ["SELECT * FROM instances"; 16].join(" UNION ALL ")
+    );
+    #[rustfmt::skip]
+    let cases: [(&str, &str, &[&str]); 24] = [
+        ("a cross join", "SELECT count(*) AS value FROM instances a CROSS JOIN instances b", &["every row with every row"]),
+        ("a comma", "SELECT count(*) AS value FROM instances a, instances b", &["every row with every row"]),
+        ("a join on less", "SELECT count(*) AS value FROM instances a JOIN instances b ON a.samples < b.samples", &["join ON columns that are equal"]),
+        ("a cross join in disguise", "SELECT count(*) AS value FROM instances a JOIN instances b ON a.agent_id = b.agent_id",
+            &["on an agent of 1000 instances", "joins yield more than 200000 rows", "few rows share"]),
+        ("recursion", "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT max(n) AS value FROM t", &["RECURSIVE"]),
+        ("a regex bomb", "SELECT count(*) AS value FROM instances WHERE instance_id ~ '(a{1000}){1000}'", &["regular expression", "LIKE"]),
+        ("a regex function", "SELECT count(*) AS value FROM instances WHERE regexp_like(instance_id, '(a*)*')", &["`regexp_like`"]),
+        ("a text without end", "SELECT length(repeat('x', 1000000000)) AS value FROM windows", &["`repeat`"]),
+        ("deep nesting", &deep, &["too many parentheses", "at most 50"]),
+        ("too long", &long, &["a SELECT of at most 16384 bytes"]),
+        ("a huge sort", &sort, &["needs more than 33554432 bytes of memory", "sort fewer columns"]),
+        ("a clock", "SELECT date_part('second', now()) AS value FROM windows", &["`now`", "function of its windows"]),
+        ("chance", "SELECT random() AS value FROM windows", &["`random`", "function of its windows"]),
+        ("rows from nowhere", "SELECT count(*) AS value FROM generate_series(1, 1000000000)", &["generate_series"]),
+        ("a file", "SELECT count(*) AS value FROM '/etc/passwd'", &["/etc/passwd"]),
+        ("a change", "DROP TABLE windows", &["DROP is not allowed", "SELECT"]),
+        ("two statements", "SELECT 1 AS value FROM windows; SELECT 2 AS value FROM windows", &["more than one statement"]),
+        ("a table that is not there", "SELECT 1 AS value FROM window", &["no table `window`", "did you mean `windows`?"]),
+        ("a column that is not there", "SELECT max(queue_deptht_mean) AS value FROM instances", &["no column", "queue_depth_mean"]),
+        ("no value", "SELECT max(queue_depth_mean) FROM instances", &["expected the columns `value`", "AS value"]),
+        ("another column", "SELECT 1 AS value, 2 AS other FROM windows", &["expected the columns `value`", "`other`"]),
+        ("a text", "SELECT agent_id AS value FROM windows", &["expected a number as `value`"]),
+        ("more than one row", "SELECT queue_depth_mean AS value FROM instances", &["100 rows of one agent", "aggregate them, or select `instance_id` too"]),
+        ("more than one of an instance", "SELECT 'one' AS instance_id, queue_depth_mean AS value FROM instances", &["second row of the instance one", "GROUP BY instance_id"]),
+    ];
+    for (name, sql, needles) in cases {
+        let file = signal("wrong", sql);
+        let here = folder("signals: {paths: [wrong.yaml]}", &[("wrong.yaml", file.as_str())]);
+        check(name, here.path(), &[], &[], &[&["wrong.yaml:", "spec.sql:"], needles].concat());
+    }
+}
+
+#[test]
+fn what_names_a_signal_is_held_against_it() {
+    let (of_agent, of_each) = (
+        signal("total", "SELECT sum(queue_depth_mean) AS value FROM instances"),
+        signal("each", "SELECT instance_id, queue_depth_mean AS value FROM instances"),
+    );
+    let coarse = of_agent.replace("total", "coarse").replace("spec:", "spec:\n  window: {size: 1m, slide: 20s}");
+    let policy = |objective: &str| {
+        format!(
+            "apiVersion: tidegauge.io/v1\nkind: Policy\nmetadata: {{name: p, version: 1}}\nspec:\n  preset: balanced\n  \
+             objectives: [{objective}]\n"
+        )
+    };
+    let rules = |rule: &str| {
+        format!(
+            "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: {{name: r, version: 1}}\nspec:\n  rules: [{rule}]\n"
+        )
+    };
+    let calm = rules("{name: a, signal: {kind: signal, name: total}, above: 1}");
+    let first = policy("{signal: total, type: average_value, target: 3}");
+    #[rustfmt::skip]
+    let cases: [(&str, String, String, &[&str]); 6] = [
+        ("a name that is not there", policy("{signal: totl, type: value, target: 3}"), calm.clone(),
+            &["policy.yaml:6:", "spec.objectives[0].signal:", "unknown signal `totl`", "`each`, `total`", "did you mean `total`?"]),
+        ("a usual one, misspelt", policy("{signal: memry, type: value, target: 3}"), calm.clone(), &["did you mean `memory`?"]),
+        ("a value of each for one of all", policy("{signal: each, type: value, target: 3}"), calm.clone(),
+            &["policy.yaml:6:", "spec.objectives[0].type:", "expected average_value", "a value of each instance"]),
+        ("windows that do not end there", policy("{signal: coarse, type: value, target: 3}"), calm,
+            &["policy.yaml:6:", "spec.objectives[0].signal:", "every 10s", "slide by 20s"]),
+        ("an alert of the agent on each", first.clone(), rules("{name: a, signal: {kind: signal, name: each}, above: 1}"),
+            &["rules.yaml:5:", "spec.rules[0].by:", "expected instance"]),
+        ("an alert by instance on all", first, rules("{name: a, by: instance, signal: {kind: signal, name: total}, above: 1}"),
+            &["rules.yaml:5:", "spec.rules[0].by:", "expected agent"]),
+    ];
+    let settings = "\
+        signals: {paths: [signals]}\npolicies: {paths: [policy.yaml]}\nalerts: {path: rules.yaml}\n\
+        windows: [{size: 1m, slide: 10s}, {size: 1m, slide: 20s}]\n";
+    let with = |policy: &str, rules: &str| {
+        let files = [
+            ("signals/all.yaml", &*format!("{of_agent}---\n{of_each}---\n{coarse}")),
+            ("policy.yaml", policy),
+            ("rules.yaml", rules),
+        ];
+        let here = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(here.path().join("signals")).expect("a folder");
+        for (name, text) in files.iter().chain([&("tidegauge.yaml", settings)]) {
+            std::fs::write(here.path().join(name), text).expect("a file");
+        }
+        here
+    };
+    for (name, policy, rules, needles) in cases {
+        check(name, with(&policy, &rules).path(), &[], &[], needles);
+    }
+    let twice = format!("{of_agent}---\n{of_agent}");
+    let here = folder("signals: {paths: [twice.yaml]}", &[("twice.yaml", twice.as_str())]);
+    check("two of a name", here.path(), &[], &[], &["twice.yaml:", "metadata.name:", "`total` too"]);
+    let here = folder("signals: {paths: [none.yaml]}", &[]);
+    check("no file", here.path(), &[], &[], &["tidegauge.yaml:1:", "signals.paths:", "none.yaml"]);
+    let here = folder("signals: {paths: [p.yaml]}", &[("p.yaml", POLICY)]);
+    check("a policy", here.path(), &[], &[], &["p.yaml:", "expected Signal, found Policy"]);
+}
+
 #[test]
 fn environment_and_flags_are_named_where_they_are_wrong() {
     let here = folder("{}", &[]);

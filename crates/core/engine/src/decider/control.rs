@@ -1,4 +1,4 @@
-//! Policies and alert rules over closed windows, with their state per target.
+//! Policies and alert rules over closed windows and signals of SQL, with their state per target.
 //!
 //! Pure policies, remembered here: the Decider hands over every window that closes, the silent ones of known agents
 //! too, and each policy and rule that names that window is taken one step further.
@@ -10,15 +10,17 @@
 //! - **C2** A target's generation never falls, whoever decides and whatever is forgotten in between.
 //! - **C3** An alert that nobody watches any more ends: its rules were taken away, or its agent was forgotten.
 
+use super::signals::Signals;
 use super::summary::ClosedWindows;
 use super::{DeciderOutput, Seen};
 use crate::journal::{ControlChange, ControlKind};
-use std::collections::BTreeMap;
+use crate::signal::SignalPlan;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegauge_model::{EventTime, Mode, Severity, Target, WindowSpec, WindowSummary};
 use tidegauge_policy::alert::rules::{AlertRules, By};
 use tidegauge_policy::policy::applicable;
 use tidegauge_policy::{
-    AlertBook, Document, Observation, Policy, TargetState, Written, decide, document, end_all, evaluate,
+    AlertBook, Document, Observation, Policy, SignalValues, TargetState, Written, decide, document, end_all, evaluate,
 };
 
 /// What is decided and alerted on, and what must be remembered for it.
@@ -28,6 +30,7 @@ pub struct Control {
     is_fixed: bool,
     policies: BTreeMap<String, Held<Policy>>,
     rules: BTreeMap<String, Held<AlertRules>>,
+    signals: Signals,
     /// By target, then by policy.
     decisions: BTreeMap<Target, BTreeMap<String, TargetState>>,
     /// By target, then by set of rules.
@@ -39,9 +42,9 @@ pub struct Control {
 
 /// A document as the journal had it, and what it means; nothing if it was taken away.
 #[derive(Clone, Debug)]
-struct Held<T> {
-    change: ControlChange,
-    value: Option<T>,
+pub(super) struct Held<T> {
+    pub(super) change: ControlChange,
+    pub(super) value: Option<T>,
 }
 
 /// What a process with its own files has to say about what holds.
@@ -69,6 +72,7 @@ impl ControlChange {
         let (document, kind) = match &written.document {
             document @ Document::Policy(_) => (document, ControlKind::Policy),
             document @ Document::AlertRules(_) => (document, ControlKind::AlertRules),
+            document @ Document::Signal(_) => (document, ControlKind::Signal),
         };
         let (name, hash) = (document.name().to_owned(), document.hash().to_owned());
         Self { kind, name, version: document.version(), hash, document: Some(written.text.clone()) }
@@ -94,14 +98,11 @@ impl Control {
 
     /// These hold, whatever the journal says: for what-if questions.
     #[must_use]
-    pub fn fixed(policies: impl IntoIterator<Item = Policy>, rules: impl IntoIterator<Item = AlertRules>) -> Self {
-        let nameless = |kind, name: &str| ControlChange {
-            kind,
-            name: name.to_owned(),
-            version: 0,
-            hash: String::new(),
-            document: None,
-        };
+    pub fn fixed(
+        policies: impl IntoIterator<Item = Policy>,
+        rules: impl IntoIterator<Item = AlertRules>,
+        signals: impl IntoIterator<Item = SignalPlan>,
+    ) -> Self {
         let policy = |policy: Policy| {
             let change = nameless(ControlKind::Policy, &policy.name);
             (policy.name.clone(), Held { change, value: Some(policy) })
@@ -111,7 +112,7 @@ impl Control {
             (rules.name.clone(), Held { change, value: Some(rules) })
         };
         let (policies, rules) = (policies.into_iter().map(policy).collect(), rules.into_iter().map(set).collect());
-        Self { is_fixed: true, policies, rules, ..Self::default() }
+        Self { is_fixed: true, policies, rules, signals: Signals::fixed(signals), ..Self::default() }
     }
 
     pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
@@ -122,14 +123,19 @@ impl Control {
         self.rules.values().filter_map(|held| held.value.as_ref())
     }
 
-    /// The windows that policies and rules look at.
-    pub(super) fn windows(&self) -> impl Iterator<Item = WindowSpec> {
+    /// The windows at whose close something is decided or alerted on.
+    fn decided(&self) -> impl Iterator<Item = WindowSpec> {
         self.policies().map(|policy| policy.window).chain(self.rules().map(AlertRules::window))
+    }
+
+    /// The windows that policies, rules and signals look at.
+    pub(super) fn windows(&self) -> impl Iterator<Item = WindowSpec> {
+        self.decided().chain(self.signals.plans().map(SignalPlan::window))
     }
 
     /// Whether anything is decided or alerted on windows of this width and slide.
     fn watches(&self, spec: WindowSpec) -> bool {
-        self.windows().any(|watched| watched == spec)
+        self.decided().any(|watched| watched == spec)
     }
 
     /// Whether windows of instances are looked at, besides those of agents.
@@ -137,6 +143,27 @@ impl Control {
         let by_instance = |rules: &AlertRules| rules.rules.iter().any(|rule| rule.by == By::Instance);
         self.policies().any(|policy| policy.window == spec)
             || self.rules().any(|rules| rules.window() == spec && by_instance(rules))
+            || self.signals.plans().any(|plan| plan.window() == spec && plan.reads_instances())
+    }
+
+    /// What the signals say of a target whose windows of these kinds close together, as far as a policy or a rule that
+    /// covers it wants to know.
+    pub(super) fn signal_values(&mut self, target: &Target, closed: &[(WindowSpec, &ClosedWindows)]) -> SignalValues {
+        if self.signals.is_empty() {
+            return SignalValues::default();
+        }
+        let ends = |spec: WindowSpec| closed.iter().any(|(of, _)| *of == spec);
+        let policies = self.policies().filter(|policy| ends(policy.window) && policy.matches.covers(target));
+        let rules = self.rules().filter(|rules| ends(rules.window()) && rules.matches.covers(target));
+        let of_policies = policies.flat_map(Policy::signals).map(|(_, name, _)| name);
+        let of_rules = rules.flat_map(AlertRules::signals).map(|(_, name, _)| name);
+        let wanted: BTreeSet<String> = of_policies.chain(of_rules).map(str::to_owned).collect();
+        self.signals.values(target, &wanted, closed)
+    }
+
+    /// What went wrong in signals since this was last called, by name.
+    pub(super) fn take_trouble(&mut self) -> Vec<super::SignalTrouble> {
+        self.signals.take_trouble()
     }
 
     /// Evaluates every policy and rule whose window this is; returns how many decisions and alerts were published.
@@ -144,6 +171,7 @@ impl Control {
         &mut self,
         spec: WindowSpec,
         windows: &ClosedWindows,
+        signals: &SignalValues,
         out: &mut Vec<DeciderOutput>,
         seen: Option<&mut Vec<Seen>>,
     ) -> (u64, u64) {
@@ -151,7 +179,7 @@ impl Control {
             return (0, 0);
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
-        let observation = Observation::of(&windows.agent, &instances);
+        let observation = Observation::of(&windows.agent, &instances).with_signals(signals);
         let before = out.len();
         self.decide(spec, &observation, out, seen);
         let decisions = out.len() - before;
@@ -239,12 +267,14 @@ impl Control {
         match kind {
             ControlKind::Policy => self.policies.get(name).map(|held| &held.change),
             ControlKind::AlertRules => self.rules.get(name).map(|held| &held.change),
+            ControlKind::Signal => self.signals.held(name),
         }
     }
 
     /// Every document as the journal had it, those that were taken away too.
     pub(super) fn documents(&self) -> impl Iterator<Item = &ControlChange> {
-        self.policies.values().map(|held| &held.change).chain(self.rules.values().map(|held| &held.change))
+        let policies = self.policies.values().map(|held| &held.change);
+        policies.chain(self.rules.values().map(|held| &held.change)).chain(self.signals.changes())
     }
 
     /// What the journal says shall hold from here on; alerts that nobody watches any more end at `at`.
@@ -269,6 +299,12 @@ impl Control {
                 let change = ControlChange { hash: rules.hash.clone(), ..change };
                 self.rules.insert(name, Held { change, value: Some(rules) });
             }
+            (ControlKind::Signal, Some(Document::Signal(signal))) => {
+                if let Err(problem) = self.signals.hold(change, signal) {
+                    self.refused.push(problem);
+                }
+            }
+            (ControlKind::Signal, None) => self.signals.end(change),
             (ControlKind::Policy, None) => {
                 self.forget_policy(&name);
                 self.policies.insert(name, Held { change, value: None });
@@ -368,6 +404,11 @@ impl Control {
         }
         control
     }
+}
+
+/// A document that holds without the journal.
+pub(super) fn nameless(kind: ControlKind, name: &str) -> ControlChange {
+    ControlChange { kind, name: name.to_owned(), version: 0, hash: String::new(), document: None }
 }
 
 /// C1: a higher version, or the end of what holds.

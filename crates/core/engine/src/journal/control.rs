@@ -1,4 +1,4 @@
-//! Changes of control: a policy or a set of alert rules, as written, or that it is no more.
+//! Changes of control: a policy, a set of alert rules or a signal of SQL, as written, or that it is no more.
 
 use super::JournalError;
 use super::bytes::single_object_prefix;
@@ -14,9 +14,11 @@ pub enum ControlKind {
     Policy,
     /// A set of alert rules.
     AlertRules,
+    /// A signal of SQL.
+    Signal,
 }
 
-/// One policy or one set of rules, from the place of this record in the journal on.
+/// One policy, one set of rules or one signal, from the place of this record in the journal on.
 ///
 /// Versions order the changes of one name: what is not newer than what holds changes nothing, so that two processes
 /// with different files do not take turns.
@@ -28,7 +30,7 @@ pub struct ControlChange {
     pub name: String,
     /// Its version.
     pub version: u32,
-    /// Hash of its meaning, as policies and rules state it.
+    /// Hash of its meaning, as the document states it.
     pub hash: String,
     /// The document, YAML; `None`: it is no more, and comes back with a higher version only.
     pub document: Option<String>,
@@ -51,6 +53,9 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
 
 static PREFIX: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEMA));
 
+/// Of builds that knew no signals: what follows it reads the same, since the kind of signals is the last one.
+const PREFIX_WITHOUT_SIGNALS: [u8; 10] = [0xC3, 0x01, 0xD2, 0x23, 0xB0, 0xF5, 0x92, 0xF2, 0xCE, 0x38];
+
 pub(super) fn encode(change: &ControlChange) -> Vec<u8> {
     let ControlChange { kind, name, version, hash, document } = change.clone();
     let record = Record { kind, name, version: i64::from(version), hash, document };
@@ -62,7 +67,8 @@ pub(super) fn encode(change: &ControlChange) -> Vec<u8> {
 
 /// `None` if the bytes are no change of control.
 pub(super) fn decode(bytes: &[u8]) -> Option<Result<ControlChange, JournalError>> {
-    let rest = bytes.strip_prefix(PREFIX.as_slice())?;
+    let known = [PREFIX.as_slice(), PREFIX_WITHOUT_SIGNALS.as_slice()];
+    let rest = known.into_iter().find_map(|prefix| bytes.strip_prefix(prefix))?;
     let checked = |Record { kind, name, version, hash, document }: Record| {
         let version = u32::try_from(version).map_err(|_| JournalError::Version { name: name.clone(), version })?;
         Ok(ControlChange { kind, name, version, hash, document })
@@ -86,5 +92,17 @@ mod tests {
             let change = JournalRecord::Control(ControlChange { kind, name, version: u32::MAX, hash, document });
             assert_eq!(decode(&encode(&change)).expect("our own bytes"), change);
         }
+    }
+
+    #[test]
+    fn j1_changes_of_builds_without_signals_are_read() {
+        let schema = SCHEMA.canonical_form().replace(r#","signal""#, "");
+        let schema = Schema::parse_str(&schema).expect("the schema as it was");
+        assert_eq!(single_object_prefix(&schema), PREFIX_WITHOUT_SIGNALS);
+        let (kind, name, hash) = (ControlKind::AlertRules, "r".to_owned(), "00ff".to_owned());
+        let change = JournalRecord::Control(ControlChange { kind, name, version: 2, hash, document: None });
+        let mut bytes = encode(&change);
+        bytes[..10].copy_from_slice(&PREFIX_WITHOUT_SIGNALS);
+        assert_eq!(decode(&bytes).expect("their bytes"), change);
     }
 }

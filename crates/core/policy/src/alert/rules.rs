@@ -97,6 +97,11 @@ pub enum RuleSignal {
         #[serde(default = "mean")]
         statistic: Statistic,
     },
+    /// The value of a signal of SQL: of the agent, or by instance of each instance.
+    Signal {
+        /// Its name.
+        name: String,
+    },
     /// (Server + timeout errors) ÷ requests; without requests there is no value.
     ErrorRate,
     /// Ready instances; the condition is that they are fewer than `min_instances` of the policy that applies.
@@ -173,17 +178,18 @@ impl AlertRules {
     ///
     /// [`PolicyError`] with key path and place; also if the file holds anything but rules.
     pub fn parse(file_name: &str, text: &str) -> Result<Vec<Self>, PolicyError> {
-        let only_rules = |document| match document {
-            Document::AlertRules(rules) => Ok(rules),
-            Document::Policy(policy) => Err(PolicyError {
-                file: file_name.to_owned(),
-                place: None,
-                path: "kind".to_owned(),
-                message: format!("expected AlertRules, found Policy `{}`", policy.name),
-                nearest: None,
-            }),
-        };
-        document::parse(file_name, text)?.into_iter().map(only_rules).collect()
+        document::parse_only(file_name, text, "AlertRules", |document| match document {
+            Document::AlertRules(rules) => Some(rules.clone()),
+            _ => None,
+        })
+    }
+
+    /// The signals of SQL that rules look at, each with the place of its rule.
+    pub fn signals(&self) -> impl Iterator<Item = (usize, &str, By)> {
+        self.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.signal {
+            RuleSignal::Signal { name } => Some((index, name.as_str(), rule.by)),
+            _ => None,
+        })
     }
 
     /// The windows at whose close the rules are evaluated.

@@ -27,7 +27,11 @@ pub(super) fn measure(
         let value = min_instances.map(|_| f64::from(observation.current_instances));
         return Measured { value, threshold: f64::from(min_instances.unwrap_or(0)) };
     }
-    let value = window.and_then(|window| value_of(&rule.signal, window, observation.agent));
+    let value = match &rule.signal {
+        // No answer is no data, as no value is: alerts do not tell the two apart.
+        RuleSignal::Signal { name } => observation.signals.value(name, instance).ok().flatten(),
+        signal => window.and_then(|window| value_of(signal, window, observation.agent)),
+    };
     Measured { value: value.filter(|value| value.is_finite()), threshold: rule.threshold }
 }
 
@@ -39,7 +43,7 @@ fn value_of(signal: &RuleSignal, window: &WindowSummary, agent: &WindowSummary) 
         }
         RuleSignal::Metric { metric, statistic } => number(*statistic, metric, window),
         RuleSignal::ErrorRate => window.error_rate,
-        RuleSignal::ReadyBelowMin => None,
+        RuleSignal::ReadyBelowMin | RuleSignal::Signal { .. } => None,
     }
 }
 

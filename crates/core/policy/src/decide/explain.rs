@@ -53,8 +53,8 @@ fn leading<'a>(policy: &'a Policy, wishes: &'a [Wish]) -> Option<(&'a Objective,
 fn signal(objective: &Objective, wish: &Wish, reason: ReasonCode) -> String {
     let value = wish.reading.value.unwrap_or_default();
     let mut text = objective.name.clone();
-    if !matches!(objective.source.statistic(), Statistic::Mean) {
-        let _ = write!(text, " {}", objective.source.statistic().name());
+    if let Some(statistic) = objective.source.statistic().filter(|&statistic| statistic != Statistic::Mean) {
+        let _ = write!(text, " {}", statistic.name());
     }
     let _ = write!(text, " {}", number(value));
     match (&objective.source, wish.of) {

@@ -10,6 +10,7 @@ use crate::duration::HumanDuration;
 use crate::error::Problem;
 use crate::hpa::Band;
 use crate::hpa::rate::{RateLimit, Rules, Select, Step};
+use crate::signal;
 use std::time::Duration;
 use tidegauge_model::{MetricKind, Mode, WindowSpec, metric};
 
@@ -35,6 +36,7 @@ impl RawPolicy {
         )?;
         let of_preset = preset.map(|values| preset_objective(values.up, values.down));
         let mut objectives: Vec<Objective> = of_preset.into_iter().collect();
+        let of_preset = objectives.len();
         for (index, raw) in spec.objectives.iter().enumerate() {
             let path = format!("spec.objectives[{index}]");
             let objective = check_objective(raw, &path, spec.tolerance)?;
@@ -72,6 +74,7 @@ impl RawPolicy {
             scale_down: check_direction(spec.behavior.scale_down, "spec.behavior.scale_down", default_scale_down())?,
             min_completeness,
             expires_after,
+            of_preset,
             hash: String::new(),
         };
         Ok(policy.hashed())
@@ -173,7 +176,8 @@ fn check_objective(raw: &RawObjective, path: &str, of_policy: RawTolerance) -> R
 /// Exactly one of `signal` and `metric`, with what goes with it.
 fn check_source(raw: &RawObjective, path: &str) -> Result<(Source, ObjectiveKind, String), Problem> {
     let resource = |resource| (Some(resource), "", ObjectiveKind::Utilization, Statistic::Mean);
-    let (resource, metric, default_kind, default_statistic) = match (raw.signal, &raw.metric) {
+    let (resource, metric, default_kind, default_statistic) = match (&raw.signal, &raw.metric) {
+        (Some(RawSignal::Sql(name)), None) => return check_sql_signal(raw, name, path),
         (Some(RawSignal::Cpu), None) => resource(Resource::Cpu),
         (Some(RawSignal::Memory), None) => resource(Resource::Memory),
         (Some(RawSignal::QueueDepth), None) => (None, "queue_depth", ObjectiveKind::AverageValue, Statistic::Mean),
@@ -205,6 +209,24 @@ fn check_source(raw: &RawObjective, path: &str) -> Result<(Source, ObjectiveKind
     require(raw.of.is_none(), format!("{path}.of"), || "expected only with cpu or memory".to_owned())?;
     check_statistic(metric, statistic, &format!("{path}.statistic"))?;
     Ok((Source::Metric { metric: metric.to_owned(), statistic }, kind, metric.to_owned()))
+}
+
+/// A signal of SQL. Whether there is one of that name is not known here; without `type` beside it nobody meant one.
+fn check_sql_signal(raw: &RawObjective, name: &str, path: &str) -> Result<(Source, ObjectiveKind, String), Problem> {
+    let Some(kind) = raw.r#type else {
+        let (message, nearest) = signal::unknown(name, &[]);
+        let message = format!("{message}; or with `type` beside it a signal of SQL of that name");
+        return Err(Problem { nearest, ..Problem::at(format!("{path}.signal"), message) });
+    };
+    require(kind != ObjectiveKind::Utilization, format!("{path}.type"), || {
+        "expected average_value or value for a signal of SQL, found utilization".to_owned()
+    })?;
+    for (key, is_given) in [("of", raw.of.is_some()), ("statistic", raw.statistic.is_some())] {
+        require(!is_given, format!("{path}.{key}"), || {
+            "expected none beside a signal of SQL, which says by itself what its value is".to_owned()
+        })?;
+    }
+    Ok((Source::Signal { name: name.to_owned() }, kind, name.to_owned()))
 }
 
 /// Percentiles are known of latencies, the latest value of everything else.

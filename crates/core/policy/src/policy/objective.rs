@@ -60,14 +60,20 @@ pub enum Source {
         /// Over the window.
         statistic: Statistic,
     },
+    /// A signal of SQL.
+    Signal {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Source {
-    /// The statistic over the window.
+    /// The statistic over the window; a signal of SQL has none.
     #[must_use]
-    pub fn statistic(&self) -> Statistic {
+    pub fn statistic(&self) -> Option<Statistic> {
         match self {
-            Self::Resource { statistic, .. } | Self::Metric { statistic, .. } => *statistic,
+            Self::Resource { statistic, .. } | Self::Metric { statistic, .. } => Some(*statistic),
+            Self::Signal { .. } => None,
         }
     }
 }

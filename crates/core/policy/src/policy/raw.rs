@@ -104,7 +104,7 @@ pub struct RawWindow {
 pub struct RawObjective {
     /// Its name in decisions, unique in the policy. Default: the signal or metric.
     pub name: Option<String>,
-    /// One of the usual signals, with type and statistic chosen.
+    /// One of the usual signals, with type and statistic chosen; or a signal of SQL by its name.
     pub signal: Option<RawSignal>,
     /// Any metric by its name in telemetry.
     pub metric: Option<String>,
@@ -113,7 +113,8 @@ pub struct RawObjective {
     pub of: Option<Of>,
     /// Which number of the window. Default: p95 for response_time_ms, else mean.
     pub statistic: Option<Statistic>,
-    /// What the wanted value is a value of. Needed with `metric`.
+    /// What the wanted value is a value of. Needed with `metric` and with a signal of SQL. Of a signal of SQL that has one
+    /// value of the whole agent, `value` compares it, and `average_value` divides it by the ready instances first.
     pub r#type: Option<ObjectiveKind>,
     /// The wanted value, above 0: for utilization a ratio in whole percents (0.70), else in the metric's unit.
     pub target: Option<f64>,
@@ -128,13 +129,13 @@ pub struct RawObjective {
     pub when_absent: WhenAbsent,
 }
 
-/// The usual signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What is watched, by a short name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
 pub enum RawSignal {
-    /// Utilization of CPU.
+    /// `cpu`: utilization of CPU.
     Cpu,
-    /// Utilization of memory.
+    /// `memory`: utilization of memory.
     Memory,
     /// `queue_depth` per instance.
     QueueDepth,
@@ -142,6 +143,26 @@ pub enum RawSignal {
     RequestsPerS,
     /// p95 of `response_time_ms`, in milliseconds.
     ResponseTimeMs,
+    /// Any other word: a signal of SQL of that name.
+    Sql(String),
+}
+
+impl RawSignal {
+    /// Names that no signal of SQL can have.
+    pub const BUILT_IN: [&str; 5] = ["cpu", "memory", "queue_depth", "requests_per_s", "response_time_ms"];
+}
+
+impl From<String> for RawSignal {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "cpu" => Self::Cpu,
+            "memory" => Self::Memory,
+            "queue_depth" => Self::QueueDepth,
+            "requests_per_s" => Self::RequestsPerS,
+            "response_time_ms" => Self::ResponseTimeMs,
+            _ => Self::Sql(name),
+        }
+    }
 }
 
 /// Separate thresholds, `0 < down < up`.

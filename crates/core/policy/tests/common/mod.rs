@@ -7,7 +7,7 @@ use tidegauge_model::{
     Action, AgentId, Completeness, Decision, DistributionSummary, EventTime, GaugeSummary, InstanceId, InstanceState,
     MetricName, Target, TimeRange, WindowSummary, WorkspaceId,
 };
-use tidegauge_policy::{Observation, Policy, TargetState, Verdict, decide};
+use tidegauge_policy::{Observation, Policy, SignalValues, TargetState, Verdict, decide};
 
 /// One instance's window.
 #[derive(Clone, Debug, Default)]
@@ -155,8 +155,18 @@ pub(crate) fn decide_on(
     agent: &WindowSummary,
     instances: &[WindowSummary],
 ) -> Verdict {
+    decide_with(policy, state, agent, instances, SignalValues::NONE)
+}
+
+pub(crate) fn decide_with(
+    policy: &Policy,
+    state: &mut TargetState,
+    agent: &WindowSummary,
+    instances: &[WindowSummary],
+    signals: &SignalValues,
+) -> Verdict {
     let instances: Vec<_> = instances.iter().collect();
-    decide(policy, state, &Observation::of(agent, &instances))
+    decide(policy, state, &Observation::of(agent, &instances).with_signals(signals))
 }
 
 /// A policy with that `spec`.

@@ -7,6 +7,9 @@ use std::io::{BufWriter, Write};
 /// The policy to begin with.
 const POLICY: &str = include_str!("../../../../../examples/policies/hpa-cpu-memory.yaml");
 
+/// The signal to begin with.
+const SIGNAL: &str = include_str!("../../../../../examples/signals/hot-share.yaml");
+
 /// Prints what was asked for.
 ///
 /// # Errors
@@ -16,6 +19,7 @@ pub fn run(what: &GenerateCommand) -> anyhow::Result<()> {
     match what {
         GenerateCommand::Config => super::print(&config::template()),
         GenerateCommand::Policy => super::print(POLICY),
+        GenerateCommand::Signal => super::print(SIGNAL),
         GenerateCommand::Telemetry(args) => {
             let mut out = BufWriter::new(std::io::stdout().lock());
             fleet::write(args, &mut out)?;

@@ -7,9 +7,13 @@ use crate::terminal::{self, Tone};
 use crate::{connect, topics};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Instant;
+use tidegauge_engine::SignalPlan;
+use tidegauge_engine::signal::{TRIAL_INSTANCES, Trial};
 use tidegauge_kafka::admin::{Admin, Comparison, Difference, FoundTopic, TopicSpec};
 use tidegauge_kafka::client::Protocol;
 use tidegauge_kafka::registry::Registry;
+use tidegauge_model::Level;
 use tidegauge_policy::HumanDuration;
 
 /// One line of the report.
@@ -92,9 +96,10 @@ fn offline(config: &Config) -> Vec<Check> {
         .iter()
         .map(|window| format!("{} by {}", HumanDuration(window.spec.size), HumanDuration(window.spec.slide)));
     let rules: usize = config.alerts.iter().map(|rules| rules.rules.len()).sum();
-    vec![
-        Check::ok("configuration", file),
-        Check::ok("windows", windows.collect::<Vec<_>>().join(", ")),
+    let mut checks =
+        vec![Check::ok("configuration", file), Check::ok("windows", windows.collect::<Vec<_>>().join(", "))];
+    checks.extend(config.signals.iter().map(|plan| signal(plan)));
+    checks.extend([
         match config.policies.len() {
             0 => Check::warn("policies", "none, so nothing is decided: set policies.paths, or give --policy"),
             _ => Check::ok("policies", names(config.policies.iter().map(|policy| policy.name.as_str()))),
@@ -105,7 +110,26 @@ fn offline(config: &Config) -> Vec<Check> {
         ),
         Check::ok("mapping", if config.ingest.mapping.is_some() { "foreign records are mapped" } else { "none" }),
         security(config),
-    ]
+    ]);
+    checks
+}
+
+/// What a signal costs here. That it is sound, and costs less than it may, was found out when the configuration was read.
+fn signal(plan: &SignalPlan) -> Check {
+    let what = format!("signal {}", plan.signal().name);
+    let (trial, mut plan) = (Trial::of(plan, TRIAL_INSTANCES), plan.clone());
+    let begin = Instant::now();
+    let outcome = trial.run(&mut plan);
+    let took = begin.elapsed();
+    let of = match plan.level() {
+        Level::Agent => "one value of an agent",
+        Level::Instance => "a value of each instance",
+    };
+    let detail = format!("{of}; {:.1} ms at {TRIAL_INSTANCES} instances", took.as_secs_f64() * 1e3);
+    match outcome {
+        Err(error) => Check::fail(&what, Code::Config, error.to_string()),
+        Ok(()) => Check::ok(&what, detail),
+    }
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -79,11 +79,13 @@ impl Checker {
         let registry = self.registry(&raw.ingest.schema_registry);
         let mapping = self.mapping(raw.ingest.mapping.as_deref());
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
-        let (policies, mut control): (Vec<_>, Vec<_>) =
-            self.policies(&raw.policies.paths, &windows).into_iter().unzip();
+        // Signals first: what names one takes effect behind it.
+        let (signals, mut control): (Vec<_>, Vec<_>) = self.signals(&raw.signals.paths, &windows).into_iter().unzip();
+        let (policies, of_policies): (Vec<_>, Vec<_>) =
+            self.policies(&raw.policies.paths, &windows, &signals).into_iter().unzip();
         let (alerts, of_alerts): (Vec<_>, Vec<_>) =
-            self.alerts(raw.alerts.path.as_deref(), &windows).into_iter().unzip();
-        control.extend(of_alerts);
+            self.alerts(raw.alerts.path.as_deref(), &windows, &signals).into_iter().unzip();
+        control.extend(of_policies.into_iter().chain(of_alerts));
         Some(Config {
             file: self.file.clone(),
             node_id,
@@ -127,6 +129,7 @@ impl Checker {
                 stall_after: raw.time.stall_after,
             },
             windows,
+            signals,
             policies,
             alerts,
             control,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegauge_engine::ControlChange;
+use tidegauge_engine::{ControlChange, SignalPlan};
 use tidegauge_kafka::client::{Connection, Secret};
 use tidegauge_model::{WindowSpec, WorkspaceId};
 use tidegauge_policy::{AlertRules, Policy};
@@ -30,11 +30,13 @@ pub struct Config {
     pub time: TimeConfig,
     /// Windows, each (size, slide) once, in the order written; at least one.
     pub windows: Vec<WindowConfig>,
+    /// Signals of SQL with names of their own, ordered by name; the window of each is one of `windows`.
+    pub signals: Vec<Arc<SignalPlan>>,
     /// Policies with names of their own, ordered by name; the window of each is one of `windows`.
     pub policies: Vec<Policy>,
     /// Alert rules; the built-in ones where none are configured.
     pub alerts: Vec<AlertRules>,
-    /// Policies and alert rules as the journal keeps them.
+    /// Signals, policies and alert rules as the journal keeps them, in the order in which they take effect.
     pub control: Vec<ControlChange>,
     /// How outputs are published.
     pub output: OutputConfig,

@@ -8,7 +8,7 @@ use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tidegauge_engine::ControlChange;
+use tidegauge_engine::{ControlChange, SignalPlan};
 use tidegauge_kafka::client::{Connection, Protocol, RESERVED, Sasl, Secret, Security};
 use tidegauge_model::WindowSpec;
 use tidegauge_policy::{AlertRules, HumanDuration, Policy, PolicyError, Written};
@@ -136,7 +136,12 @@ impl Checker {
     }
 
     /// The policies of all files, each name once, by name: of those that cover a target, the first live one decides.
-    pub(super) fn policies(&mut self, paths: &[PathBuf], windows: &[WindowConfig]) -> Vec<(Policy, ControlChange)> {
+    pub(super) fn policies(
+        &mut self,
+        paths: &[PathBuf],
+        windows: &[WindowConfig],
+        signals: &[Arc<SignalPlan>],
+    ) -> Vec<(Policy, ControlChange)> {
         let key = "policies.paths";
         let mut policies = BTreeMap::new();
         let mut seen = BTreeMap::new();
@@ -148,6 +153,7 @@ impl Checker {
                     Ok(of_file) => {
                         for (policy, change) in of_file {
                             self.window_exists(&name, "spec.window", policy.window, windows);
+                            self.policy_signals(&name, &policy, signals);
                             if let Some(first) = seen.insert(policy.name.clone(), name.clone()) {
                                 let message =
                                     format!("expected a name of its own, but {first} has `{}` too", policy.name);
@@ -164,7 +170,12 @@ impl Checker {
     }
 
     /// The rules of the file, or the built-in ones.
-    pub(super) fn alerts(&mut self, path: Option<&Path>, windows: &[WindowConfig]) -> Vec<(AlertRules, ControlChange)> {
+    pub(super) fn alerts(
+        &mut self,
+        path: Option<&Path>,
+        windows: &[WindowConfig],
+        signals: &[Arc<SignalPlan>],
+    ) -> Vec<(AlertRules, ControlChange)> {
         let key = "alerts.path";
         let Some(path) = path else { return built_in_rules(windows) };
         let Some(text) = self.text(key, path) else { return Vec::new() };
@@ -173,6 +184,7 @@ impl Checker {
             Ok(rules) => {
                 for (rules, _) in &rules {
                     self.window_exists(&name, "spec.window", rules.window(), windows);
+                    self.rule_signals(&name, rules, signals);
                 }
                 rules
             }
@@ -183,7 +195,7 @@ impl Checker {
         }
     }
 
-    fn window_exists(&mut self, file: &str, key: &str, spec: WindowSpec, windows: &[WindowConfig]) {
+    pub(super) fn window_exists(&mut self, file: &str, key: &str, spec: WindowSpec, windows: &[WindowConfig]) {
         if !windows.iter().any(|window| window.spec == spec) {
             let kinds: Vec<_> = windows.iter().map(|window| describe(window.spec)).collect();
             let message = format!(
@@ -195,12 +207,12 @@ impl Checker {
         }
     }
 
-    fn note_in(&mut self, kind: ProblemKind, file: &str, key: &str, message: String) {
+    pub(super) fn note_in(&mut self, kind: ProblemKind, file: &str, key: &str, message: String) {
         self.problems.push(Problem::new(kind, file, key, message));
     }
 
     /// The file itself, or the YAML files of the folder, by name.
-    fn yaml_files(&mut self, key: &str, path: &Path) -> Vec<PathBuf> {
+    pub(super) fn yaml_files(&mut self, key: &str, path: &Path) -> Vec<PathBuf> {
         let resolved = self.resolve(key, path);
         if !resolved.is_dir() {
             return vec![path.to_owned()];
@@ -225,7 +237,7 @@ impl Checker {
         files.into_iter().map(|file| std::path::absolute(&file).unwrap_or(file)).collect()
     }
 
-    fn text(&mut self, key: &str, path: &Path) -> Option<String> {
+    pub(super) fn text(&mut self, key: &str, path: &Path) -> Option<String> {
         let path = self.existing(key, path)?;
         match std::fs::read_to_string(&path) {
             Ok(text) => Some(text),
@@ -280,7 +292,7 @@ fn describe(spec: WindowSpec) -> String {
     format!("{} sliding by {}", HumanDuration(spec.size), HumanDuration(spec.slide))
 }
 
-fn problem_of(error: PolicyError) -> Problem {
+pub(super) fn problem_of(error: PolicyError) -> Problem {
     Problem {
         place: error.place,
         nearest: error.nearest,

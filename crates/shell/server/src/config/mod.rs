@@ -3,7 +3,7 @@
 //! ```text
 //!  defaults ◄ file ◄ TIDEGAUGE__SECTION__KEY ◄ flags      (layers, each value with its origin)
 //!       └──────────────┬─────────────────────┘
-//!                      ▼ names, types, units                ▼ contradictions, files, policies
+//!                      ▼ names, types, units                ▼ contradictions, files, signals, policies
 //!                  RawConfig  ─────────────────────────►  Config
 //! ```
 //!
@@ -29,6 +29,7 @@ mod reader;
 mod reference;
 mod setting;
 mod shown;
+mod signals;
 mod template;
 
 pub use checked::{

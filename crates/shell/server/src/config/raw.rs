@@ -121,6 +121,8 @@ sections! {
         time: TimeSection = "{}",
         /// The windows that are kept, published, and named by policies. Each pair of size and slide once.
         windows: Vec<WindowSection> = "[{size: 1m, slide: 10s, levels: [agent, instance]}]",
+        /// What policies and alert rules may watch besides metrics.
+        signals: SignalsSection = "{}",
         /// What is decided.
         policies: PoliciesSection = "{}",
         /// What is alerted on.
@@ -272,6 +274,13 @@ sections! {
         slide: Option<Duration> = Absent,
         /// What is summarized: `agent`, `instance`, or both.
         levels: Vec<Level> = "[agent, instance]",
+    }
+
+    /// What policies and alert rules may watch besides metrics.
+    SignalsSection {
+        /// Files of signals, each a name and a SELECT over closed windows, or directories of which every `.yaml` and
+        /// `.yml` file is read. They hold as policies do.
+        paths: Vec<PathBuf> = "[]",
     }
 
     /// What is decided.

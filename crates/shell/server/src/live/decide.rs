@@ -7,15 +7,17 @@ use super::state::{StateTopic, journal_is_gone};
 use super::trouble::Trouble;
 use crate::config::Config;
 use crate::health::Progress;
+use crate::metrics;
 use crate::results::Tap;
 use rdkafka::error::KafkaError;
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 use tidegauge_delivery::{Outbox, OutputRef};
 use tidegauge_engine::state::encode;
 use tidegauge_engine::{
     Control, ControlChange, Decider, DeciderConfig, DeciderInput, DeciderPosition, JournalRecord, PositionError,
 };
-use tidegauge_engine::{WindowRule, journal};
+use tidegauge_engine::{SignalTrouble, WindowRule, journal};
 use tidegauge_kafka::batch::{Batch, Message};
 use tidegauge_kafka::reader::{Commit, TopicPartition};
 use tidegauge_kafka::writer::Writer;
@@ -33,7 +35,12 @@ pub(super) struct Decide<'a> {
     state: StateTopic<'a>,
     /// Topics of outputs, by number. The first two are the journal and the state topic.
     topics: Vec<String>,
+    /// When the log last named a signal that failed.
+    told: BTreeMap<String, Instant>,
 }
+
+/// A signal that fails is named this often.
+const TELL_EVERY: Duration = Duration::from_mins(1);
 
 const JOURNAL: usize = 0;
 const STATE: usize = 1;
@@ -80,7 +87,7 @@ impl<'a> Decide<'a> {
         let mut topics: Vec<String> = own.into_iter().cloned().collect();
         let others = publisher.topics();
         topics.extend(others.into_iter().filter(|topic| !own.contains(&topic)));
-        Self { shared, number, publisher, state: StateTopic::new(shared, number), topics }
+        Self { shared, number, publisher, state: StateTopic::new(shared, number), topics, told: BTreeMap::new() }
     }
 
     fn fresh(&mut self, commit: &Commit, first: i64) -> Result<(Decider, i64, i64), Trouble> {
@@ -164,6 +171,16 @@ impl<'a> Decide<'a> {
                 Round { replay_from, from: machine.state_end, until }
             }
             None => machine.kept.expect("the first commit has a round"),
+        }
+    }
+
+    /// A signal that fails has no value there, which decisions show; why goes to the log, now and then.
+    fn tell(&mut self, trouble: &SignalTrouble) {
+        let SignalTrouble { name, evaluations, target, detail, .. } = trouble;
+        metrics::SIGNAL_FAILURES.count(&[name], *evaluations);
+        if self.told.get(name).is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.told.insert(name.clone(), Instant::now());
+            tracing::warn!(signal = name, evaluations, %target, "a signal has no value: {detail}");
         }
     }
 
@@ -258,7 +275,7 @@ impl Stage for Decide<'_> {
     fn restored(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>) {
         slot.machine.decider.reached(slot.next_offset);
         // What the earlier life counted is not this one's.
-        let _ = slot.machine.decider.take_counts();
+        let _ = (slot.machine.decider.take_counts(), slot.machine.decider.take_signal_trouble());
         if slot.machine.kept.is_none() {
             // Before anything is read: a replay from here knows the same as we do.
             take_round(at, slot);
@@ -337,6 +354,9 @@ impl Stage for Decide<'_> {
             report.decisions += counts.decisions;
             report.alerts += counts.alerts;
         });
+        for trouble in slot.machine.decider.take_signal_trouble() {
+            self.tell(&trouble);
+        }
     }
 
     fn end(&self, at: &TopicPartition) -> Option<i64> {

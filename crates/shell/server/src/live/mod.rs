@@ -248,7 +248,9 @@ fn reload_control(shared: &Shared, reload: &Reload<'_>) {
             let count = config.control.len();
             tracing::info!(count, "policies and alert rules were read again");
             // In this order: a worker may refuse one of them at once, and that is the last word.
-            shared.health.control(ControlStatus::Accepted(format!("{count} policies and sets of alert rules")));
+            shared
+                .health
+                .control(ControlStatus::Accepted(format!("{count} policies, sets of alert rules and signals")));
             shared.want(&config.control);
         }
         Err(error) => {

@@ -39,7 +39,8 @@ fn names_follow_the_conventions_of_prometheus() {
 
 #[test]
 fn m2_labels_come_from_bounded_sets() {
-    let bounded = ["version", "stage", "worker", "topic", "partition", "outcome", "kind", "call", "activity"];
+    // Names of signals are those of an operator's files.
+    let bounded = ["version", "stage", "worker", "topic", "partition", "outcome", "kind", "call", "activity", "signal"];
     let of_agents = ["workspace", "agent", "signal", "action", "reason", "rule", "severity"];
     for metric in TABLE {
         let labels = if metric.name.starts_with("tidegauge_agent_") { &of_agents[..] } else { &bounded[..] };

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::live::decider_config;
 use std::collections::BTreeMap;
 use tidegauge_engine::journal::{self, JournalError};
-use tidegauge_engine::{Control, ControlChange, Decider, DeciderConfig, DeciderInput, DeciderOutput};
+use tidegauge_engine::{Control, ControlChange, Decider, DeciderConfig, DeciderInput, DeciderOutput, SignalPlan};
 use tidegauge_model::{EventTime, Mode};
 use tidegauge_policy::Policy;
 
@@ -22,7 +22,9 @@ impl Setup {
     /// As the configuration says; of a backtest its policies hold, else those of the journal.
     pub(super) fn of(config: &Config, backtest: bool) -> Self {
         let policies = config.policies.iter().map(|policy| Policy { mode: Mode::Backtest, ..policy.clone() });
-        let fixed = backtest.then(|| Control::fixed(policies, config.alerts.clone()));
+        let fixed = backtest.then(|| {
+            Control::fixed(policies, config.alerts.clone(), config.signals.iter().map(|plan| SignalPlan::clone(plan)))
+        });
         Self { config: decider_config(config), fixed }
     }
 

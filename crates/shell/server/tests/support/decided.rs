@@ -8,8 +8,8 @@ use super::run::{POLICY, Run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tidegauge_model::{Action, AlertState, Decision, EventTime, ReasonCode, Target, WindowSummary};
-use tidegauge_policy::Policy;
-use tidegauge_policy::reference::{ReferenceDecision, replay};
+use tidegauge_policy::reference::{ReferenceDecision, replay_with_signals};
+use tidegauge_policy::{Policy, SignalValues};
 
 /// The windows on which [`POLICY`] is evaluated: their size and their slide.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -28,7 +28,18 @@ pub(crate) struct Tally {
 
 /// Compares every decision of a run with the reference.
 pub(crate) fn check(test: &str, run: &Run) -> Tally {
-    let policy = Policy::parse("policy.yaml", POLICY).unwrap_or_else(|error| panic!("{error}")).remove(0);
+    check_with_signals(test, run, POLICY, |_, _| SignalValues::default())
+}
+
+/// The same for another policy of windows of a minute, where signals of SQL had these values over an agent's window and
+/// its instances'.
+pub(crate) fn check_with_signals(
+    test: &str,
+    run: &Run,
+    policy: &str,
+    signals: impl Fn(&WindowSummary, &[WindowSummary]) -> SignalValues,
+) -> Tally {
+    let policy = Policy::parse("policy.yaml", policy).unwrap_or_else(|error| panic!("{error}")).remove(0);
     let mut decisions: BTreeMap<Target, Vec<Decision>> = BTreeMap::new();
     for decision in run.decisions() {
         decisions.entry(decision.target.clone()).or_default().push(decision);
@@ -36,7 +47,7 @@ pub(crate) fn check(test: &str, run: &Run) -> Tally {
     let mut tally = Tally::default();
     for (target, windows) in windows(run) {
         let decided = decisions.remove(&target).unwrap_or_default();
-        check_target(&target, &replay(&policy, &windows), &decided, &mut tally);
+        check_target(&target, &replay_with_signals(&policy, &windows, &signals), &decided, &mut tally);
     }
     assert!(decisions.is_empty(), "{test}: decisions about targets without windows: {:?}", decisions.keys());
     say(&format!(

@@ -76,6 +76,11 @@ impl Setup {
 
     /// A deployment that reads the topic `telemetry`.
     pub(crate) fn deploy(&self, broker: &Broker, telemetry: &str) -> Deployment {
+        self.deploy_with(broker, telemetry, &[])
+    }
+
+    /// The same with more files (name and text) that its settings refer to.
+    pub(crate) fn deploy_with(&self, broker: &Broker, telemetry: &str, more_files: &[(&str, &str)]) -> Deployment {
         let Self { windows, time, more, workers: Workers { each_stage, batch }, .. } = self;
         let settings = format!(
             "time: {time}\n\
@@ -85,7 +90,7 @@ impl Setup {
              workers: {{aggregate: {each_stage}, decide: {each_stage}, batch: {batch}}}\n\
              {more}"
         );
-        let files = [("policy.yaml", self.policy), ("alerts.yaml", self.alerts)];
+        let files = [&[("policy.yaml", self.policy), ("alerts.yaml", self.alerts)], more_files].concat();
         Deployment::new(broker, telemetry, &settings, &files)
     }
 

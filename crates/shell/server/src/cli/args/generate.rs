@@ -11,6 +11,9 @@ pub enum GenerateCommand {
     /// A policy to begin with
     #[command(after_help = "Examples:\n  tidegauge generate policy > policies/mine.yaml")]
     Policy,
+    /// A signal of SQL to begin with
+    #[command(after_help = "Examples:\n  tidegauge generate signal > signals/mine.yaml")]
+    Signal,
     /// Telemetry of a made-up fleet, the same for the same seed
     Telemetry(TelemetryArgs),
 }

@@ -108,6 +108,7 @@ fn documents(kept: &Kept) -> Vec<String> {
     let kind = |kind| match kind {
         ControlKind::Policy => "policy",
         ControlKind::AlertRules => "alerts",
+        ControlKind::Signal => "signal",
     };
     kept.holding().map(|held| format!("{} {} v{}", kind(held.kind), held.name, held.version)).collect()
 }

@@ -1,0 +1,142 @@
+//! Windows to Arrow columns: only those that a plan reads.
+
+use crate::columns::{Column, Read, Statistic, Table};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
+use std::sync::Arc;
+use tidegauge_model::{DistributionSummary, EventTime, GaugeSummary, MetricKind, MetricName, WindowSummary, metric};
+
+/// A row of a table: a window, and of `metrics` one metric in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) window: &'a WindowSummary,
+    pub(crate) metric: Option<Own<'a>>,
+}
+
+/// The metric that a row is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own<'a> {
+    pub(crate) name: &'a str,
+    numbers: Numbers<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Numbers<'a> {
+    Gauge(&'a GaugeSummary),
+    Latency(&'a DistributionSummary),
+}
+
+impl Own<'_> {
+    pub(crate) fn kind(&self) -> &'static str {
+        match (self.numbers, metric::by_name(self.name).map(|def| def.kind)) {
+            (Numbers::Latency(_), _) => "latency",
+            (Numbers::Gauge(_), Some(MetricKind::Counter)) => "counter",
+            (Numbers::Gauge(_), _) => "gauge",
+        }
+    }
+
+    fn number(&self, statistic: Statistic) -> Option<f64> {
+        match self.numbers {
+            Numbers::Gauge(gauge) => statistic.of_gauge(gauge),
+            Numbers::Latency(latency) => statistic.of_latency(latency),
+        }
+    }
+
+    fn count(&self) -> u64 {
+        match self.numbers {
+            Numbers::Gauge(gauge) => gauge.count,
+            Numbers::Latency(latency) => latency.count,
+        }
+    }
+}
+
+/// The rows of a table, in the order of the windows.
+fn rows<'a>(table: Table, windows: &[&'a WindowSummary]) -> Vec<Row<'a>> {
+    let windows = windows.iter().copied();
+    match table {
+        Table::Windows => windows.filter(|each| each.instance.is_none()).map(Row::of_window).collect(),
+        Table::Instances => windows.filter(|each| each.instance.is_some()).map(Row::of_window).collect(),
+        Table::Metrics => windows.flat_map(Row::of_metrics).collect(),
+    }
+}
+
+impl<'a> Row<'a> {
+    fn of_window(window: &'a WindowSummary) -> Self {
+        Self { window, metric: None }
+    }
+
+    fn of_metrics(window: &'a WindowSummary) -> impl Iterator<Item = Self> {
+        let row = move |name: &'a MetricName, numbers| Self { window, metric: Some(Own { name, numbers }) };
+        let gauges = window.gauges.iter().map(move |(name, gauge)| row(name, Numbers::Gauge(gauge)));
+        let latencies = window.latencies.iter().map(move |(name, latency)| row(name, Numbers::Latency(latency)));
+        gauges.chain(latencies)
+    }
+}
+
+/// Those columns of a table, of those windows.
+///
+/// - `schema`: the columns' names and types, in the order of `columns`.
+/// - `columns`: their places in [`Table::columns`].
+///
+/// # Errors
+///
+/// If the schema is of other columns.
+pub(crate) fn batch(
+    table: Table,
+    schema: &Arc<Schema>,
+    columns: &[usize],
+    windows: &[&WindowSummary],
+) -> Result<RecordBatch, ArrowError> {
+    let rows = rows(table, windows);
+    let arrays = columns.iter().map(|&index| array(&table.columns()[index], &rows)).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
+}
+
+fn array(column: &Column, rows: &[Row<'_>]) -> ArrayRef {
+    let windows = || rows.iter().map(|row| row.window);
+    let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    match column.read {
+        Read::Text(read) => Arc::new(rows.iter().map(read).collect::<StringArray>()),
+        Read::Time(read) => {
+            let times = windows().map(|window| read(window).map(EventTime::as_micros));
+            Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("+00:00"))
+        }
+        Read::Whole(read) => Arc::new(windows().map(read).collect::<Int64Array>()),
+        Read::Number(read) => Arc::new(windows().map(read).collect::<Float64Array>()),
+        Read::Gauge(name, Statistic::Count) => {
+            Arc::new(windows().map(|each| each.gauges.get(name).map(|g| whole(g.count))).collect::<Int64Array>())
+        }
+        Read::Gauge(name, statistic) => {
+            let values = windows().map(|each| statistic.of_gauge(each.gauges.get(name)?));
+            Arc::new(values.collect::<Float64Array>())
+        }
+        Read::Latency(name, Statistic::Count) => {
+            Arc::new(windows().map(|each| each.latencies.get(name).map(|l| whole(l.count))).collect::<Int64Array>())
+        }
+        Read::Latency(name, statistic) => {
+            let values = windows().map(|each| statistic.of_latency(each.latencies.get(name)?));
+            Arc::new(values.collect::<Float64Array>())
+        }
+        Read::SaturationShare(name) => {
+            Arc::new(windows().map(|each| Some(each.saturation.get(name)?.share)).collect::<Float64Array>())
+        }
+        Read::SaturationCount(name) => {
+            Arc::new(windows().map(|each| Some(whole(each.saturation.get(name)?.count))).collect::<Int64Array>())
+        }
+        Read::SaturationUtilizationOnly(name) => {
+            let values = windows().map(|each| Some(each.saturation.get(name)?.utilization_only));
+            Arc::new(values.collect::<BooleanArray>())
+        }
+        Read::Own(Statistic::Count) => {
+            Arc::new(rows.iter().map(|row| row.metric.map(|own| whole(own.count()))).collect::<Int64Array>())
+        }
+        Read::Own(statistic) => {
+            Arc::new(rows.iter().map(|row| row.metric?.number(statistic)).collect::<Float64Array>())
+        }
+    }
+}
