@@ -24,11 +24,13 @@ use anyhow::Context as _;
 use old::Old;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 use tidegauge_engine::{DeciderPosition, Repartition, state};
 use tidegauge_kafka::admin::Admin;
 use tidegauge_kafka::log::LogContext;
@@ -40,6 +42,15 @@ use tidegauge_model::EventTime;
 
 /// How long the broker may take for an answer.
 const ANSWER: Duration = Duration::from_secs(15);
+/// How long to wait before a question is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// What is said of partitions that are there, and that not every broker knows yet.
+const NOT_YET: [RDKafkaErrorCode; 4] = [
+    RDKafkaErrorCode::NotLeaderForPartition,
+    RDKafkaErrorCode::LeaderNotAvailable,
+    RDKafkaErrorCode::UnknownTopicOrPartition,
+    RDKafkaErrorCode::UnknownPartition,
+];
 
 /// Runs the command.
 ///
@@ -242,8 +253,7 @@ impl Plan<'_> {
     /// Where the journal and the state of a new partition end now.
     fn ends(&self, reader: &RangeReader, partition: i32) -> anyhow::Result<(i64, i64)> {
         let to = &self.target.topics;
-        let end = |topic: &str| reader.offsets(topic, partition, Patience::from(ANSWER)).map(|range| range.end);
-        Ok((end(&to.shuffle)?, end(&to.state)?))
+        Ok((end(reader, &to.shuffle, partition)?, end(reader, &to.state, partition)?))
     }
 
     /// Positions in the new topic, and in the old one such as nobody goes on from. All at once.
@@ -300,6 +310,18 @@ impl Plan<'_> {
             to.shuffle, to.state, to.shuffle_partitions
         );
         out
+    }
+}
+
+/// The next offset of a partition. One that was just made has no leader for a moment.
+fn end(reader: &RangeReader, topic: &str, partition: i32) -> Result<i64, KafkaError> {
+    let since = Instant::now();
+    let is_new = |error: &KafkaError| error.rdkafka_error_code().is_some_and(|code| NOT_YET.contains(&code));
+    loop {
+        match reader.offsets(topic, partition, Patience::from(ANSWER)) {
+            Err(error) if is_new(&error) && since.elapsed() < ANSWER => sleep(PAUSE),
+            answer => return answer.map(|range| range.end),
+        }
     }
 }
 
