@@ -26,6 +26,7 @@ pub use state::ControlStatus;
 pub use status::{PartitionStatus, Status, WorkerStatus};
 
 use crate::metrics;
+use crate::query::Desk;
 use crate::results::Results;
 use state::{Phase, State, WorkerKey, WorkerState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,6 +55,7 @@ pub struct Progress {
 pub struct Health {
     shared: Arc<Mutex<State>>,
     results: Results,
+    desk: Option<Desk>,
 }
 
 /// So many targets are shown unless [`Health::showing`] says otherwise.
@@ -63,13 +65,29 @@ impl Health {
     /// For stages by name (`aggregate`, `decide`), each with its number of workers.
     #[must_use]
     pub fn new(stages: &[(&'static str, usize)]) -> Self {
-        Self { shared: Arc::new(Mutex::new(State::new(stages, Instant::now()))), results: Results::new(MAX_TARGETS) }
+        Self {
+            shared: Arc::new(Mutex::new(State::new(stages, Instant::now()))),
+            results: Results::new(MAX_TARGETS),
+            desk: None,
+        }
     }
 
     /// With results of at most so many targets among the gauges.
     #[must_use]
     pub fn showing(self, max_targets: usize) -> Self {
         Self { results: Results::new(max_targets), ..self }
+    }
+
+    /// Answering queries, where there is somebody for it.
+    #[must_use]
+    pub fn with_desk(self, desk: Option<Desk>) -> Self {
+        Self { desk, ..self }
+    }
+
+    /// Who answers queries.
+    #[must_use]
+    pub const fn desk(&self) -> Option<&Desk> {
+        self.desk.as_ref()
     }
 
     /// Where results of targets are told.

@@ -117,6 +117,11 @@ table! {
     METRICS_OVERFLOW = Counter, "tidegauge_metrics_overflow_total", [],
         "Results that were not shown because their target is beyond metrics.max_targets.";
 
+    QUERIES = Counter, "tidegauge_queries_total", ["outcome"],
+        "Questions at POST /query by outcome: answered, refused, cut_off, busy, failed.";
+    QUERY_FORGOTTEN_WINDOWS = Counter, "tidegauge_query_forgotten_windows_total", [],
+        "Windows that are not kept for queries as long as query.keep, since there are more than query.keep_memory holds.";
+
     COMMIT_DURATION = Histogram(COMMITS), "tidegauge_commit_duration_seconds", ["stage"],
         "Time from the begin of a commit to the broker's answer.";
     COMMIT_CALL_DURATION = Histogram(COMMITS), "tidegauge_commit_call_duration_seconds", ["stage", "call"],

@@ -32,8 +32,8 @@ mod shown;
 mod template;
 
 pub use checked::{
-    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, RegistryConfig, TimeConfig,
-    TopicsConfig, WindowConfig, WorkersConfig,
+    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, QueryConfig, RegistryConfig,
+    TimeConfig, TopicsConfig, WindowConfig, WorkersConfig,
 };
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};

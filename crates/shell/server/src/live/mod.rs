@@ -46,6 +46,7 @@ use crate::config::Config;
 use crate::exit::{Code, Failure};
 use crate::health::{ControlStatus, Health};
 use crate::http;
+use crate::query::Desk;
 use anyhow::{Context as _, bail};
 use rdkafka::error::KafkaError;
 use shared::Shared;
@@ -163,7 +164,8 @@ pub fn run_held(
 ) -> anyhow::Result<RunReport> {
     let workers = &config.workers;
     let health = Health::new(&[("aggregate", workers.aggregate), ("decide", workers.decide)])
-        .showing(config.metrics.max_targets);
+        .showing(config.metrics.max_targets)
+        .with_desk(config.http.listen.and_then(|_| Desk::of(&config.query)));
     if let Some(listen) = config.http.listen {
         handle.listens(http::serve(listen, health.clone())?);
     }
