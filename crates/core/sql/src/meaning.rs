@@ -118,9 +118,20 @@ fn allowed(name: &str, place: Place) -> Result<(), Refused> {
     Err(Refused::not_allowed(format!("the function `{name}` in a signal"), why))
 }
 
+/// Whether a step yields one row at most: an aggregate of everything, however its columns are renamed and computed on.
+fn is_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::Projection(step) => is_one_row(&step.input),
+        LogicalPlan::SubqueryAlias(step) => is_one_row(&step.input),
+        LogicalPlan::Filter(step) => is_one_row(&step.input),
+        LogicalPlan::Sort(step) => is_one_row(&step.input),
+        other => other.max_rows().is_some_and(|rows| rows <= 1),
+    }
+}
+
 fn join(node: &LogicalPlan) -> Result<(), Refused> {
     let LogicalPlan::Join(join) = node else { return Ok(()) };
-    let is_one_row = |side: &LogicalPlan| side.max_rows().is_some_and(|rows| rows <= 1);
     if join.on.is_empty() && !is_one_row(&join.left) && !is_one_row(&join.right) {
         return Err(Refused::Cost(
             "a signal may not join every row with every row: join ON columns that are equal on both sides".into(),

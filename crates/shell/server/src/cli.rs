@@ -4,9 +4,9 @@ mod args;
 
 pub use args::{
     CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, KeyField,
-    ManArgs, Policies, ProduceArgs, ProduceFormat, RepartitionArgs, ReplayArgs, RunArgs, Speed, StateCommand,
-    StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand,
-    ValidateArgs,
+    ManArgs, Policies, ProduceArgs, ProduceFormat, QueryArgs, RepartitionArgs, ReplayArgs, RunArgs, Speed,
+    StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat,
+    TopicsCommand, ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -85,6 +85,11 @@ pub enum Command {
     Produce(ProduceArgs),
     /// Show windows, decisions, alerts or dead letters
     Tail(TailArgs),
+    /// Ask closed windows of the recent past in SQL
+    Query(QueryArgs),
+    /// Runs one query, as a process of its own
+    #[command(name = "query-worker", hide = true)]
+    QueryWorker,
     /// Compute again what was decided, and compare it with what was recorded
     Replay(ReplayArgs),
     /// Say what a code of an error message means, and what to do

@@ -85,6 +85,10 @@ codes! {
          for the host name in kafka.bootstrap";
     MissingTopic "TG2004": "A topic that has to be there is not.",
         "`tidegauge topics ensure` creates ours; --telemetry-partitions N those of telemetry too";
+    QueryRefused "TG3001": "A query is not one SELECT over closed windows that may be run.",
+        "the message says what to write instead; docs/reference/sql.md has the tables, their columns and the limits";
+    QueryCutOff "TG3002": "A query came to a limit, or to a value that cannot be computed.",
+        "filter or aggregate earlier, ask of less time, or raise the limit that the message names";
 }
 
 impl ProblemKind {

@@ -31,6 +31,7 @@ pub use state::ControlStatus;
 pub use status::{PartitionStatus, Status, WorkerStatus};
 
 use crate::metrics::{self, Buckets, INGEST_DELAY};
+use crate::query::Desk;
 use crate::results::Results;
 use state::{Phase, State, WorkerKey, WorkerState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,7 @@ pub struct Health {
     shared: Arc<Mutex<State>>,
     ingest_delay: Arc<Buckets>,
     results: Results,
+    desk: Option<Desk>,
 }
 
 /// So many targets are shown unless [`Health::showing`] says otherwise.
@@ -80,6 +82,7 @@ impl Health {
             shared: Arc::new(Mutex::new(State::new(stages, Instant::now()))),
             ingest_delay: Arc::new(Buckets::of(INGEST_DELAY)),
             results: Results::new(MAX_TARGETS),
+            desk: None,
         }
     }
 
@@ -87,6 +90,18 @@ impl Health {
     #[must_use]
     pub fn showing(self, max_targets: usize) -> Self {
         Self { results: Results::new(max_targets), ..self }
+    }
+
+    /// Answering queries, where there is somebody for it.
+    #[must_use]
+    pub fn with_desk(self, desk: Option<Desk>) -> Self {
+        Self { desk, ..self }
+    }
+
+    /// Who answers queries.
+    #[must_use]
+    pub const fn desk(&self) -> Option<&Desk> {
+        self.desk.as_ref()
     }
 
     /// Where results of targets are told.

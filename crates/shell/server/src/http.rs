@@ -6,20 +6,23 @@
 //! | `/readyz` | 200, or 503 with a reason a line; `?verbose` lists what was checked |
 //! | `/metrics` | Prometheus' text format |
 //! | `/status` | all that is known, as JSON |
+//! | `POST /query` | SQL over the windows of the recent past, where `query.enabled` says so |
 //!
 //! One thread with a runtime of its own, apart from the workers: it answers however stuck they are, and nothing that is
-//! asked costs them more than a lock for microseconds. It only reads; there is nothing to protect but the names of
+//! asked costs them more than a lock for microseconds; a query runs in a process of its own. It only reads; there is nothing to protect but the names of
 //! topics, so it has no passwords, and listens only where it is told to.
 
 use crate::exit::{Code, Failure};
 use crate::health::Health;
 use crate::metrics;
+use crate::query::desk::{self, Reply};
 use anyhow::Context as _;
 use axum::Router;
-use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -28,6 +31,10 @@ use std::time::{Duration, Instant};
 
 /// Prometheus' text format, version 0.0.4.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Whether rows were left out of an answer.
+const CUT: HeaderName = HeaderName::from_static("tidegauge-is-cut");
+/// Longest question.
+const MOST_BODY: usize = 1 << 20;
 /// Histograms are put into their buckets this often, if nobody asks: until then each value is kept.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -38,6 +45,7 @@ tidegauge
 /readyz           is it ready, and if not, why; ?verbose lists every check
 /metrics          for Prometheus
 /status           all of it, as JSON
+/query            POST a JSON object with a SELECT as its sql, where query.enabled is set
 ";
 
 #[derive(Clone)]
@@ -88,6 +96,8 @@ fn router(pages: Pages) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
         .route("/status", get(status))
+        .route("/query", post(query))
+        .layer(DefaultBodyLimit::max(MOST_BODY))
         .with_state(pages)
 }
 
@@ -123,6 +133,31 @@ async fn status(State(pages): State<Pages>) -> Response {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+async fn query(State(pages): State<Pages>, headers: HeaderMap, body: Bytes) -> Response {
+    let Some(desk) = pages.health.desk().cloned() else {
+        return (StatusCode::NOT_FOUND, "query.enabled is not set\n").into_response();
+    };
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.to_ascii_lowercase().starts_with("application/json") {
+        return replied(desk::not_json());
+    }
+    let Some(seat) = desk.seat() else {
+        return ([(header::RETRY_AFTER, "1")], replied(desk.busy())).into_response();
+    };
+    // On a thread of its own: the pages above answer meanwhile.
+    match tokio::task::spawn_blocking(move || desk.reply(&seat, &body)).await {
+        Ok(reply) => replied(reply),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+fn replied(reply: Reply) -> Response {
+    let Reply { status, content_type, is_cut, body } = reply;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let is_cut = if is_cut { "true" } else { "false" };
+    (status, [(header::CONTENT_TYPE, content_type), (CUT, is_cut)], body).into_response()
 }
 
 /// 200 `ok`, or 503 and a problem a line.

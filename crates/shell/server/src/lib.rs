@@ -4,6 +4,7 @@
 //!  command line ─► config ─► live (workers: kafka ⇄ engine)        run
 //!                    │
 //!                    ├─► commands::validate, topics, status, tail  look and prepare
+//!                    ├─► commands::query ─► query                   SQL over closed windows
 //!                    └─► commands::produce, generate               feed
 //! ```
 //!
@@ -26,6 +27,7 @@ pub mod http;
 pub mod live;
 pub mod metrics;
 pub mod output;
+pub mod query;
 pub mod reference;
 pub mod replay;
 pub mod results;

@@ -4,7 +4,7 @@ use clap::Parser;
 use std::process::ExitCode;
 use tidegauge::cli::{Cli, Command};
 use tidegauge::config::Config;
-use tidegauge::{commands, demo, exit, live, telemetry};
+use tidegauge::{commands, demo, exit, live, query, telemetry};
 
 /// What the hot path allocates and frees is of a few sizes and short-lived, and a fifth of its time went there.
 #[global_allocator]
@@ -24,6 +24,9 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Demo(args) = &cli.command {
         return demo::run(args, cli.global.log_level.as_deref()); // brings its own
+    }
+    if let Command::QueryWorker = &cli.command {
+        return query::worker::run(); // is told all it needs
     }
     let layers = cli.layers();
     // These need neither a checked configuration nor a broker.
@@ -45,11 +48,13 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Topics(args) => commands::topics::run(&config, &args),
         Command::Produce(args) => commands::produce::run(&config, &args),
         Command::Tail(args) => commands::tail::run(&config, &args),
+        Command::Query(args) => commands::query::run(&config, &args),
         Command::Replay(args) => commands::replay::run(&config, &args),
         Command::Demo(_)
         | Command::Generate(_)
         | Command::Config(_)
         | Command::Explain(_)
+        | Command::QueryWorker
         | Command::Completions(_)
         | Command::Man(_) => {
             unreachable!("handled above")

@@ -148,6 +148,11 @@ table! {
     METRICS_OVERFLOW = Counter, "tidegauge_metrics_overflow_total", [],
         "Results that were not shown because their target is beyond metrics.max_targets.";
 
+    QUERIES = Counter, "tidegauge_queries_total", ["outcome"],
+        "Questions at POST /query by outcome: answered, refused, cut_off, busy, failed.";
+    QUERY_FORGOTTEN_WINDOWS = Counter, "tidegauge_query_forgotten_windows_total", [],
+        "Windows that are not kept for queries as long as query.keep, since there are more than query.keep_memory holds.";
+
     INGEST_DELAY = Histogram(DELAYS), "tidegauge_ingest_delay_seconds", [],
         "Time from a telemetry record's append, by its timestamp, until it is counted in tidegauge_samples_total.";
     WORKER_SECONDS = Clock, "tidegauge_worker_seconds_total", ["stage", "worker", "activity"],

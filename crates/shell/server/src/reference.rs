@@ -6,6 +6,7 @@
 mod command_line;
 mod configuration;
 mod schemas;
+mod sql;
 mod topics;
 
 use crate::config::{Config, reference as settings};
@@ -24,6 +25,7 @@ pub fn pages(config: &Config) -> Vec<(&'static str, String)> {
         ("command-line.md", command_line::page()),
         ("topics.md", topics::page(config, &settings)),
         ("schemas.md", schemas::page()),
+        ("sql.md", sql::page()),
         ("errors.md", errors()),
     ];
     pages.into_iter().map(|(file, text)| (file, with_notice(&text))).collect()
@@ -38,7 +40,7 @@ fn with_notice(text: &str) -> String {
 fn errors() -> String {
     let mut out = "# Error codes\n\nMessages end with a code in brackets that stays the same from version to version; \
                    `tidegauge explain TG1003` says what is said here.\nCodes from TG1001 on are about configuration, policies \
-                   and rules (exit code 78), those from TG2001 on about what is\noutside.\n\n\
+                   and rules (exit code 78), those from TG2001 on about what is\noutside, those from TG3001 on about queries.\n\n\
                    | code | meaning | what to do |\n| --- | --- | --- |\n"
         .to_owned();
     for kind in ProblemKind::ALL {

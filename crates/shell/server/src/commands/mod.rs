@@ -5,6 +5,7 @@ pub mod explain;
 pub mod generate;
 pub mod install;
 pub mod produce;
+pub mod query;
 pub mod replay;
 pub mod state;
 pub mod status;

@@ -3,18 +3,19 @@
 //! Reads as a list: every section is checked, and every problem noted, before anybody is told.
 
 use super::checked::{
-    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, TimeConfig, TopicsConfig,
-    WindowConfig, WorkersConfig,
+    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, QueryConfig, TimeConfig,
+    TopicsConfig, WindowConfig, WorkersConfig,
 };
 use super::layers::Written;
 use super::limits;
 use super::problem::{ConfigError, Problem};
-use super::raw::{RawConfig, WindowSection};
+use super::raw::{QuerySection, RawConfig, WindowSection};
 use super::reader::origin_of;
 use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tidegauge_model::{Level, WindowSpec, WorkspaceId};
+use tidegauge_sql::Limits;
 
 pub(super) fn check(written: Written) -> Result<Config, ConfigError> {
     let Written { raw, origins, file } = written;
@@ -146,6 +147,7 @@ impl Checker {
             log: LogConfig { format: raw.log.format, level: raw.log.level },
             http: HttpConfig { listen: raw.http.listen },
             metrics: MetricsConfig { max_targets: raw.metrics.max_targets as usize },
+            query: query(&raw.query),
         })
     }
 
@@ -164,6 +166,13 @@ fn window(raw: &WindowSection) -> WindowConfig {
         agent: raw.levels.contains(&Level::Agent),
         instance: raw.levels.contains(&Level::Instance),
     }
+}
+
+fn query(raw: &QuerySection) -> QueryConfig {
+    let limits =
+        Limits { time: raw.max_time, memory: raw.max_memory.bytes(), rows: raw.max_rows as usize, ..Limits::default() };
+    let (keep_bytes, concurrent) = (raw.keep_memory.bytes(), raw.concurrent as usize);
+    QueryConfig { enabled: raw.enabled, keep: raw.keep, keep_bytes, concurrent, limits }
 }
 
 /// The host's name, from where Linux, containers and shells have it.

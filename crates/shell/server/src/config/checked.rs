@@ -50,6 +50,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// What is shown there of agents.
     pub metrics: MetricsConfig,
+    /// Who may ask there in SQL.
+    pub query: QueryConfig,
 }
 
 /// The brokers, and how to reach them.
@@ -216,4 +218,19 @@ pub struct HttpConfig {
 pub struct MetricsConfig {
     /// Most targets that have series of their own.
     pub max_targets: usize,
+}
+
+/// SQL over closed windows of a running process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryConfig {
+    /// Whether anybody is answered.
+    pub enabled: bool,
+    /// How long windows are kept.
+    pub keep: Duration,
+    /// Most bytes of them.
+    pub keep_bytes: usize,
+    /// Most queries at a time.
+    pub concurrent: usize,
+    /// Limits of each.
+    pub limits: tidegauge_sql::Limits,
 }

@@ -1,7 +1,7 @@
 //! Bounds, and what contradicts what.
 
 use super::check::Checker;
-use super::raw::{RawConfig, TimeSection, TopicsSection, WindowSection};
+use super::raw::{QuerySection, RawConfig, TimeSection, TopicsSection, WindowSection};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tidegauge_policy::HumanDuration;
@@ -20,6 +20,12 @@ const MOST_BATCH: u32 = 100_000;
 const COMMIT_INTERVAL: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(1);
 const SNAPSHOT_INTERVAL: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 const LEAST_MEMORY: u64 = 128 << 20;
+const QUERY_KEEP: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+const QUERY_TIME: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+const LEAST_KEPT: u64 = 1 << 20;
+const LEAST_QUERY_MEMORY: u64 = 16 << 20;
+const MOST_QUERIES: u32 = 64;
+const MOST_ROWS: u32 = 1_000_000;
 
 pub(super) fn check(raw: &RawConfig, checker: &mut Checker) {
     topics(&raw.topics, checker);
@@ -27,6 +33,7 @@ pub(super) fn check(raw: &RawConfig, checker: &mut Checker) {
     windows(raw, checker);
     ingest(raw, checker);
     workers(raw, checker);
+    query(&raw.query, checker);
 }
 
 fn topics(topics: &TopicsSection, checker: &mut Checker) {
@@ -170,5 +177,26 @@ fn workers(raw: &RawConfig, checker: &mut Checker) {
     });
     if workers.aggregate + workers.decide == 0 {
         checker.note_between(&["workers.aggregate", "workers.decide"], "expected at least one worker of either stage");
+    }
+}
+
+fn query(query: &QuerySection, checker: &mut Checker) {
+    for (key, range, value) in [("query.keep", QUERY_KEEP, query.keep), ("query.max_time", QUERY_TIME, query.max_time)]
+    {
+        checker.require(range.contains(&value), key, || {
+            let [least, most, found] = [*range.start(), *range.end(), value].map(HumanDuration);
+            format!("expected {least} to {most}, found {found}")
+        });
+    }
+    checker.require(query.keep_memory.0 >= LEAST_KEPT, "query.keep_memory", || {
+        format!("expected 1 MiB or more, found {} bytes", query.keep_memory.0)
+    });
+    checker.require(query.max_memory.0 >= LEAST_QUERY_MEMORY, "query.max_memory", || {
+        format!("expected 16 MiB or more, found {} bytes", query.max_memory.0)
+    });
+    for (key, most, value) in
+        [("query.concurrent", MOST_QUERIES, query.concurrent), ("query.max_rows", MOST_ROWS, query.max_rows)]
+    {
+        checker.require((1..=most).contains(&value), key, || format!("expected 1 to {most}, found {value}"));
     }
 }

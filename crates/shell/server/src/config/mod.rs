@@ -33,8 +33,8 @@ mod signals;
 mod template;
 
 pub use checked::{
-    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, RegistryConfig, TimeConfig,
-    TopicsConfig, WindowConfig, WorkersConfig,
+    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, QueryConfig, RegistryConfig,
+    TimeConfig, TopicsConfig, WindowConfig, WorkersConfig,
 };
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};

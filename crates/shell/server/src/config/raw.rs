@@ -139,6 +139,8 @@ sections! {
         http: HttpSection = "{}",
         /// What `/metrics` shows.
         metrics: MetricsSection = "{}",
+        /// SQL over closed windows at `POST /query`, where `http.listen` is set.
+        query: QuerySection = "{}",
     }
 
     /// This process.
@@ -344,5 +346,24 @@ sections! {
         /// Most agents that have series of their own, about fifteen each; of more, the first by workspace and name.
         /// `tidegauge_metrics_dropped_targets` counts the others. 0: none have.
         max_targets: u32 = "1000",
+    }
+
+    /// SQL over closed windows at `POST /query`, where `http.listen` is set. Each query runs in a process of its own.
+    QuerySection {
+        /// Whether queries are answered. They show what telemetry says, and nobody is asked for a password.
+        enabled: bool = "false",
+        /// How long windows that this process published are kept for them, 1 s to 24 h.
+        keep: Duration = "10m",
+        /// Most memory for those windows, 1 MiB or more; beyond it the oldest go first.
+        keep_memory: ByteSize = "64 MiB",
+        /// Most queries at a time, 1 to 64; further ones are answered with 429.
+        concurrent: u32 = "2",
+        /// How long a query may take to be planned, and again to be run, 100 ms to 10 min.
+        max_time: Duration = "10s",
+        /// Memory that a query may take, 16 MiB or more; about 64 MiB come on top for its process. Not part of
+        /// `workers.memory_limit`.
+        max_memory: ByteSize = "256 MiB",
+        /// Rows of an answer, 1 to 1000000; it says so if there are more.
+        max_rows: u32 = "10000",
     }
 }

@@ -8,6 +8,7 @@ use super::trouble::Trouble;
 use crate::config::Config;
 use crate::health::Progress;
 use crate::metrics;
+use crate::query::{Desk, Keeping};
 use crate::results::Tap;
 use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ pub(super) struct Decide<'a> {
     number: usize,
     publisher: &'a mut dyn Publish,
     state: StateTopic<'a>,
-    /// Topics of outputs, by number. The first two are the journal and the state topic.
+    /// Topics of outputs, by number. The first three are the journal, the state topic, and that of windows.
     topics: Vec<String>,
     /// When the log last named a signal that failed.
     told: BTreeMap<String, Instant>,
@@ -44,6 +45,7 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 
 const JOURNAL: usize = 0;
 const STATE: usize = 1;
+const WINDOWS: usize = 2;
 
 /// A Decider, and where its state is kept.
 pub(super) struct Machine {
@@ -63,6 +65,8 @@ pub(super) struct Machine {
     compared: Option<u64>,
     /// What is shown of the results, where somebody may ask.
     tap: Option<Tap>,
+    /// Where its windows are kept for queries, where there may be any.
+    keeping: Option<Keeping>,
 }
 
 #[derive(Clone, Copy)]
@@ -109,6 +113,7 @@ impl<'a> Decide<'a> {
 
     fn machine(&self, mut decider: Decider, kept: Option<Round>, state_end: i64) -> Machine {
         let tap = self.shared.health.results().listen(&self.shared.config, &mut decider);
+        let keeping = self.shared.health.desk().map(Desk::keeping);
         Machine {
             decider,
             kept,
@@ -119,6 +124,7 @@ impl<'a> Decide<'a> {
             taken_at: None,
             compared: None,
             tap,
+            keeping,
         }
     }
 
@@ -146,9 +152,14 @@ impl<'a> Decide<'a> {
             return Ok(()); // L3
         }
         let cause = [at.partition.to_string(), offset.to_string()];
-        let (topics, outbox) = (&self.topics, &mut slot.outbox);
+        let (topics, outbox, mut keeping) = (&self.topics, &mut slot.outbox, slot.machine.keeping.as_mut());
         for output in &outputs {
-            self.publisher.publish(output, &mut |record| push(outbox, topics, record, &cause));
+            self.publisher.publish(output, &mut |record| {
+                if let Some(keeping) = keeping.as_mut().filter(|_| record.topic == topics[WINDOWS]) {
+                    keeping.take(&record.value);
+                }
+                push(outbox, topics, record, &cause);
+            });
         }
         for problem in slot.machine.decider.take_refused() {
             tracing::error!(
@@ -327,6 +338,9 @@ impl Stage for Decide<'_> {
         machine.kept = Some(round);
         if let Some(tap) = &mut machine.tap {
             tap.committed(&machine.decider);
+        }
+        if let Some(keeping) = &mut machine.keeping {
+            keeping.committed(Instant::now());
         }
     }
 

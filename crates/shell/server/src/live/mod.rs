@@ -47,6 +47,7 @@ use crate::config::Config;
 use crate::exit::{Code, Failure};
 use crate::health::{ControlStatus, Health};
 use crate::http;
+use crate::query::Desk;
 use anyhow::{Context as _, bail};
 use rdkafka::error::KafkaError;
 use shared::Shared;
@@ -170,8 +171,9 @@ pub fn run_held(
 ) -> anyhow::Result<RunReport> {
     let workers = &config.workers;
     let aggregators = if options.drain { 0 } else { workers.aggregate };
-    let health =
-        Health::new(&[("aggregate", aggregators), ("decide", workers.decide)]).showing(config.metrics.max_targets);
+    let health = Health::new(&[("aggregate", aggregators), ("decide", workers.decide)])
+        .showing(config.metrics.max_targets)
+        .with_desk(config.http.listen.and_then(|_| Desk::of(&config.query)));
     if let Some(listen) = config.http.listen {
         handle.listens(http::serve(listen, health.clone())?);
     }

@@ -32,9 +32,26 @@ pub(crate) fn address(process: &mut Process) -> SocketAddr {
 
 /// The status and the body that `GET path` answers.
 pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
+}
+
+/// The status and the body that `POST path` answers to JSON.
+pub(crate) fn post(address: SocketAddr, path: &str, json: &str) -> (u16, String) {
+    let length = json.len();
+    ask(
+        address,
+        &format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
+        ),
+    )
+}
+
+fn ask(address: SocketAddr, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER).expect("it listens");
-    stream.set_read_timeout(Some(ANSWER)).expect("a timeout");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("a request");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    // What is too long may be refused before all of it is sent.
+    drop(stream.write_all(request.as_bytes()));
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");
     let answer = String::from_utf8_lossy(&answer);
