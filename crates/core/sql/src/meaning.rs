@@ -126,6 +126,7 @@ fn is_one_row(plan: &LogicalPlan) -> bool {
         LogicalPlan::SubqueryAlias(step) => is_one_row(&step.input),
         LogicalPlan::Filter(step) => is_one_row(&step.input),
         LogicalPlan::Sort(step) => is_one_row(&step.input),
+        LogicalPlan::Limit(step) if is_one_row(&step.input) => true,
         other => other.max_rows().is_some_and(|rows| rows <= 1),
     }
 }

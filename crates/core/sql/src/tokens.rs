@@ -41,6 +41,9 @@ impl Depth {
             Token::Comma | Token::SemiColon => self.restart(),
             Token::Word(word) if word.quote_style.is_none() => match word.keyword {
                 Keyword::JOIN | Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => self.relations += 1,
+                // The parser forgets that it went too deep where a CASE could be a name.
+                Keyword::CASE => self.open.push(0),
+                Keyword::END if self.open.len() > 1 => drop(self.open.pop()),
                 keyword if begins_clause(keyword) => self.restart(),
                 _ => {}
             },
@@ -51,7 +54,7 @@ impl Depth {
         }
         let too_deep = |what, most| Err(Refused::TooDeep { what, most });
         if self.open.len() > limits.nesting {
-            return too_deep("too many parentheses in one another", limits.nesting);
+            return too_deep("too many parentheses and CASEs in one another", limits.nesting);
         }
         if self.open.iter().sum::<usize>() > limits.terms {
             return too_deep("too many words and signs in one expression or clause", limits.terms);

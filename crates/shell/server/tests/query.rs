@@ -218,8 +218,9 @@ fn harass(address: SocketAddr, first: usize, stop: &AtomicBool) -> Vec<(u16, usi
             break;
         }
         let (status, body) = http::post(address, "/query", &json!({ "sql": sql }).to_string());
-        assert!(matches!(status, 400 | 422 | 429), "{name}: {status} {body}");
-        assert!(body.contains("\"message\":\""), "{name}: {status} {body}");
+        // Of the few windows of the beginning some have an answer.
+        assert!(matches!(status, 200 | 400 | 422 | 429), "{name}: {status} {body}");
+        assert!(status == 200 || body.contains("\"message\":\""), "{name}: {status} {body}");
         *statuses.entry(status).or_insert(0) += 1;
     }
     statuses.into_iter().collect()
