@@ -92,6 +92,9 @@ fn promtool_accepts_what_metrics_says() {
     );
     health.memory(1, 2);
     health.journal_unread(1, 2);
+    metrics::QUERIES.count(&["answered"], 1);
+    metrics::QUERY_FORGOTTEN_WINDOWS.count(&[], 1);
+    metrics::SIGNAL_FAILURES.count(&["hot_share"], 1);
 
     // Those of agents and of a commit's calls need a run, and rates need time: `dashboards.rs`.
     let needs_time = [metrics::PARTITION_RATE, metrics::RATE_RATIO];
