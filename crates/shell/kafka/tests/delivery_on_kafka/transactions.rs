@@ -178,7 +178,7 @@ fn k5_what_was_not_stored_is_told_by_flush() {
     let Some(broker) = Broker::find("k5_what_was_not_stored_is_told_by_flush") else { return };
     let output = broker.topic("out", 1);
     let writer =
-        Writer::new(broker.connection().producer("out").set("message.timeout.ms", "1000")).expect("a producer");
+        Writer::new(broker.connection().producer("out").set("message.timeout.ms", "5000")).expect("a producer");
     let beyond = Record { topic: &output, partition: Some(5), value: Some(b"a"), ..Record::default() };
     let there = Record { partition: Some(0), ..beyond.clone() };
     // A partition that does not exist is refused at once, or after a while, depending on what the client knows yet.
