@@ -19,10 +19,6 @@ const SCHEMA: (u32, &str) = (1, include_str!("../../../../bench/telemetry.avsc")
 const MARKER: &str = "__flush__";
 const BYTES_PER_MIB: f64 = 1_048_576.0;
 
-/// As the product has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<()> {
     let jobs = setting("JOBS", "AB");
     ensure!(!jobs.is_empty() && jobs.chars().all(|job| "AB".contains(job)), "JOBS={jobs}: expected A, B or AB");

@@ -6,10 +6,6 @@ use tidegauge::cli::{Cli, Command};
 use tidegauge::config::Config;
 use tidegauge::{commands, demo, exit, live, query, telemetry};
 
-/// What the hot path allocates and frees is of a few sizes and short-lived, and a fifth of its time went there.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
