@@ -131,22 +131,6 @@ pub(crate) enum Statistic {
 
 impl Statistic {
     const OF_GAUGES: [Self; 7] = [Self::Mean, Self::Min, Self::Max, Self::Last, Self::Sum, Self::Count, Self::Variance];
-    const OF_LATENCIES: [Self; 14] = [
-        Self::Mean,
-        Self::Min,
-        Self::Max,
-        Self::P50,
-        Self::P75,
-        Self::P90,
-        Self::P95,
-        Self::P99,
-        Self::P999,
-        Self::Sum,
-        Self::Count,
-        Self::Variance,
-        Self::RelativeError,
-        Self::TrustedQuantile,
-    ];
     const ALL: [Self; 15] = [
         Self::Mean,
         Self::Min,
@@ -164,6 +148,11 @@ impl Statistic {
         Self::RelativeError,
         Self::TrustedQuantile,
     ];
+
+    /// A latency's last value says nothing.
+    fn of_latencies() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|&statistic| statistic != Self::Last).collect()
+    }
 
     fn kind(self) -> ColumnType {
         if self == Self::Count { ColumnType::Whole } else { ColumnType::Number }
@@ -390,9 +379,9 @@ fn of_windows() -> Vec<Column> {
     }
     for metric in BUILT_IN.iter().filter(|metric| !metric.derived) {
         let is_latency = metric.kind == MetricKind::Latency;
-        let statistics: &[_] = if is_latency { &Statistic::OF_LATENCIES } else { &Statistic::OF_GAUGES };
+        let statistics = if is_latency { Statistic::of_latencies() } else { Statistic::OF_GAUGES.to_vec() };
         let read = if is_latency { Read::Latency } else { Read::Gauge };
-        columns.extend(statistics.iter().map(|&statistic| {
+        columns.extend(statistics.into_iter().map(|statistic| {
             let about = format!("{}, {}", metric.unit, statistic.about());
             Column::new(format!("{}_{}", metric.name, statistic.name()), about, read(metric.name, statistic))
         }));

@@ -47,12 +47,6 @@ impl PackedSketch {
     pub(super) fn read(&self) -> Buckets<'_> {
         Buckets::of(&self.0).expect("checked when it was packed")
     }
-
-    /// Bytes of memory that it holds besides itself.
-    #[must_use]
-    pub fn heap_size(&self) -> usize {
-        self.0.len()
-    }
 }
 
 impl Sketch {
