@@ -13,7 +13,9 @@
 //! - **D3** A correction counts in every window not yet emitted; one that no window can use any more is reported.
 //! - **D4** Rows in partials = rows in closed panes + rows pending + rows in reported late partials.
 //! - **D5** A window is built from its own cells, in an order that its place in time fixes ([`slide`], D7): nothing depends
-//!   on what was before it. One that reaches back beyond the oldest cells that are kept is not emitted.
+//!   on what was before it. One that reaches back beyond the oldest cells that are kept is not emitted. Cells of instances
+//!   are most of the memory, and kept as long as the longest window of instances needs them: what comes later for their
+//!   pane adds to the agent's cell.
 //! - **D6** Restored from a checkpoint and given the journal from [`Checkpoint::replay_from`] on, a Decider is, from
 //!   [`Checkpoint::next_offset`] on, as the one that the checkpoint was taken of ([`restore`]).
 
@@ -155,6 +157,8 @@ pub struct Decider {
     closed_through: Option<EventTime>,
     /// Cells of panes before this are gone.
     cells_from: Option<EventTime>,
+    /// Of instances they are gone before this.
+    instances_from: Option<EventTime>,
     phase: Phase,
     /// An earlier life has read to this offset, and closed panes to this time: no further, until that is read again.
     said: Option<(i64, Option<EventTime>)>,
@@ -183,6 +187,15 @@ struct Agent {
     slides: Vec<Slide>,
 }
 
+/// A kind of windows of which one ends now.
+#[derive(Clone, Copy)]
+struct Ending {
+    rule: WindowRule,
+    with_instances: bool,
+    /// Nobody looks at instances, or their cells were kept for long enough.
+    is_known: bool,
+}
+
 impl Agent {
     /// The window of that kind that ends at `end`.
     fn window(&mut self, spec: WindowSpec, end: EventTime, merger: &mut Merger) -> Option<Cell> {
@@ -191,6 +204,13 @@ impl Agent {
             self.slides.len() - 1
         });
         self.slides[at].window(end, &self.cells, merger)
+    }
+
+    /// Adds to the pane's cell what came when those of its instances were gone.
+    fn add_to_cell(&mut self, pane: EventTime, late: &[Cell], merger: &mut Merger) {
+        if let Some(cell) = merger.merged(self.cells.at(pane).into_iter().chain(late)) {
+            self.put_cell(pane, cell);
+        }
     }
 
     fn put_cell(&mut self, pane: EventTime, cell: Cell) {
@@ -228,6 +248,7 @@ impl Decider {
             agents: BTreeMap::new(),
             closed_through: None,
             cells_from: None,
+            instances_from: None,
             phase,
             said: None,
             bases: Bases::default(),
@@ -300,7 +321,9 @@ impl Decider {
             self.last_pane = self.last_pane.max(Some(pane));
             self.counts.merged += partial.samples;
             let touched = self.merge_rows(pane, &partial.rows);
-            self.settle(pane, Some(&touched));
+            if Some(pane) >= self.instances_from {
+                self.settle(pane, Some(&touched));
+            }
         } else {
             self.counts.too_late += partial.samples;
             let (offsets, samples) = (partial.offsets, partial.samples);
@@ -383,6 +406,16 @@ impl Decider {
         self.windows.iter().map(|rule| rule.spec.size).max().unwrap_or(self.config.pane)
     }
 
+    /// Of those that somebody wants per instance.
+    fn longest_window_of_instances(&self) -> Duration {
+        let wanted = self.windows.iter().filter(|rule| self.is_by_instance(rule));
+        wanted.map(|rule| rule.spec.size).max().unwrap_or(self.config.pane)
+    }
+
+    fn is_by_instance(&self, rule: &WindowRule) -> bool {
+        rule.instance || self.control.watches_instances(rule.spec)
+    }
+
     /// With nothing held and nobody to watch, time can jump to the next pane that has rows.
     fn skip_silence(&self, closed: EventTime, limit: EventTime) -> EventTime {
         if !self.agents.is_empty() {
@@ -392,11 +425,12 @@ impl Decider {
         closed.max(next.min(limit.floor_to(self.config.pane)))
     }
 
-    /// Adds rows to the cells of their instances; returns the agents touched.
+    /// Adds rows to the cells of their instances, or of their agents where those are gone; returns the agents touched.
     fn merge_rows(&mut self, pane: EventTime, rows: &PartialRows) -> Vec<Target> {
         let numbers: Vec<Option<u16>> = rows.metrics().iter().map(|metric| self.metrics.number(metric)).collect();
         let reader = rows.reader();
         let mut touched: Vec<Target> = Vec::new();
+        let (has_instances, mut late) = (Some(pane) >= self.instances_from, Vec::new());
         let mut start = 0;
         while start < rows.len() {
             let end = reader.end_of_agent(start);
@@ -410,8 +444,17 @@ impl Decider {
                 let sketches = reader.sketches(at).filter_map(|(place, sketch)| Some((number(place)?, sketch)));
                 let row = reader.row(at);
                 let cell = Cell::of_row(&row, stats, sketches);
-                agent.instances.at(place).add(pane, &row, cell, &mut self.merger);
+                let instance = agent.instances.at(place);
+                instance.hear(&row);
+                if has_instances {
+                    instance.add(pane, cell, &mut self.merger);
+                } else {
+                    instance.was_heard_at(row.at.1);
+                    late.push(cell);
+                }
             }
+            agent.add_to_cell(pane, &late, &mut self.merger);
+            late.clear();
             touched.push(target);
             start = end;
         }
@@ -448,29 +491,36 @@ impl Decider {
         if self.phase.is_restoring() {
             return; // all of these were closed before the checkpoint
         }
-        let is_whole = |rule: &WindowRule| Some(end.minus(rule.spec.size)) >= self.cells_from;
-        let ends = |rule: &&WindowRule| end.floor_to(rule.spec.slide) == end && is_whole(rule);
-        let ending: Vec<WindowRule> = self.windows.iter().filter(ends).copied().collect();
+        let is_whole = |spec: WindowSpec, from| Some(end.minus(spec.size)) >= from;
+        let ends = |rule: &&WindowRule| end.floor_to(rule.spec.slide) == end && is_whole(rule.spec, self.cells_from);
+        let ending = self.windows.iter().filter(ends).map(|&rule| {
+            let has_instances = is_whole(rule.spec, self.instances_from);
+            let is_known = has_instances || !self.control.watches_instances(rule.spec);
+            Ending { rule, with_instances: has_instances && self.is_by_instance(&rule), is_known }
+        });
+        let ending: Vec<Ending> = ending.collect();
         let sources_ratio = self.sources.ratio();
         let mut follows = Vec::new();
         for (target, agent) in &mut self.agents {
             let mut closed = Vec::with_capacity(ending.len());
-            for rule in &ending {
+            for &Ending { rule, with_instances, .. } in &ending {
                 let range = TimeRange::ending_at(end, rule.spec.size);
                 let cell = agent.window(rule.spec, end, &mut self.merger);
                 let view = summary::View { target, agent, range, slide: rule.spec.slide, metrics: &self.metrics };
-                let with_instances = rule.instance || self.control.watches_instances(rule.spec);
                 closed.push(view.summaries(cell, sources_ratio, with_instances, &mut self.merger));
             }
             // Policies of one window may look at signals of another that ends here too.
-            let together: Vec<_> = ending.iter().map(|rule| rule.spec).zip(&closed).collect();
+            let known = ending.iter().zip(&closed).filter(|(ending, _)| ending.is_known);
+            let together: Vec<_> = known.map(|(ending, windows)| (ending.rule.spec, windows)).collect();
             let signals = self.control.signal_values(target, &together);
-            for (rule, windows) in ending.iter().zip(closed) {
-                let seen = self.seen.as_mut();
-                let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
+            for (Ending { rule, is_known, .. }, windows) in ending.iter().zip(closed) {
+                if *is_known {
+                    let seen = self.seen.as_mut();
+                    let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
+                    self.counts.decisions += decisions;
+                    self.counts.alerts += alerts;
+                }
                 self.counts.windows += windows.emit(rule, out);
-                self.counts.decisions += decisions;
-                self.counts.alerts += alerts;
                 out.append(&mut follows);
             }
         }
@@ -478,10 +528,12 @@ impl Decider {
 
     /// Drops what no window can need any more.
     fn forget(&mut self, end: EventTime, out: &mut Vec<DeciderOutput>) {
-        self.cells_from = self.cells_from.max(Some(end.plus(self.config.pane).minus(self.longest_window())));
+        let next_end = end.plus(self.config.pane);
+        self.cells_from = self.cells_from.max(Some(next_end.minus(self.longest_window())));
+        self.instances_from = self.instances_from.max(Some(next_end.minus(self.longest_window_of_instances())));
         self.trim_cells();
         for agent in self.agents.values_mut() {
-            agent.instances.retain(|instance| !(instance.cells.is_empty() && instance.is_gone(end)));
+            agent.instances.retain(|instance| instance.was_heard_since(self.cells_from) || !instance.is_gone(end));
         }
         if self.phase.is_restoring() {
             return; // who is known is in the checkpoint
@@ -498,10 +550,10 @@ impl Decider {
     }
 
     fn trim_cells(&mut self) {
-        let Some(from) = self.cells_from else { return };
+        let (Some(from), Some(instances_from)) = (self.cells_from, self.instances_from) else { return };
         for agent in self.agents.values_mut() {
             agent.cells.forget_before(from);
-            agent.instances.values_mut().for_each(|instance| instance.cells.forget_before(from));
+            agent.instances.values_mut().for_each(|instance| instance.cells.forget_before(instances_from));
         }
     }
 

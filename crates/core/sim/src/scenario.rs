@@ -104,9 +104,10 @@ impl Scenario {
             agent,
             instance,
         };
-        let windows = match rng.range(0, 3) {
+        let windows = match rng.range(0, 4) {
             0 => vec![rule(6, 6, true, true)],
             1 => vec![rule(6, 6, false, true), rule(30, 1, true, true)],
+            2 => vec![rule(6, 6, false, true), rule(30, 1, true, false)],
             _ => vec![rule(1, 1, true, true), rule(6, 2, true, false)],
         };
         let lateness = Duration::from_secs(*rng.pick(&[0, 0, 20, 60]));

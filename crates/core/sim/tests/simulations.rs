@@ -4,7 +4,11 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a test takes a seed and tells what it saw")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegauge_engine::{Control, Decider, DeciderInput, DeciderOutput, JournalRecord, WindowRule, journal};
+use tidegauge_model::{Decision, EventTime, WindowSpec, WindowSummary};
+use tidegauge_sim::scenario::changes;
 use tidegauge_sim::{Drive, Reference, Scenario};
 
 const SEEDS: u64 = 1_000;
@@ -65,4 +69,69 @@ fn windows_do_not_depend_on_batches_and_interleaving() {
             }
         }
     }
+}
+
+/// Says nothing of agents that others do not: a window is asked as soon as it is whole.
+const LATER: &str = "apiVersion: tidegauge.io/v1\nkind: Policy\nmetadata: {name: later, version: 1}\nspec:\n  \
+                     window: {size: 2m, slide: 10s}\n  objectives: [{signal: queue_depth, target: 20}]\n  \
+                     max_instances: 40\n  min_completeness: 0\n";
+
+/// What one shuffle partition came to, with a policy from some record of its journal on.
+struct Course {
+    closed_at_change: Option<EventTime>,
+    windows: Vec<WindowSummary>,
+    decisions: Vec<Decision>,
+}
+
+fn with_policy_from(scenario: &Scenario, journal: &[(EventTime, Vec<u8>)], from: usize) -> Course {
+    let mut decider = Decider::new(scenario.decider(), Control::beginning([], BTreeMap::new()));
+    decider.watch();
+    let (mut closed_at_change, mut windows, mut decisions) = (None, Vec::new(), Vec::new());
+    for (at, (log_time, bytes)) in journal.iter().enumerate() {
+        let (offset, log_time) = (2 * at as i64, *log_time);
+        if at == from {
+            closed_at_change = decider.closed_through();
+            let change = changes(&[LATER.to_owned()]).remove(0);
+            decider.step(DeciderInput { record: JournalRecord::Control(change), offset, log_time });
+        }
+        let record = journal::decode(bytes).expect("a record of ours");
+        for output in decider.step(DeciderInput { record, offset: offset + 1, log_time }) {
+            if let DeciderOutput::Window(window) = output {
+                windows.push(*window);
+            }
+        }
+        decisions.extend(decider.take_seen().into_iter().map(|seen| seen.decision));
+    }
+    Course { closed_at_change, windows, decisions }
+}
+
+/// D5: cells of instances are kept no longer than somebody looks at them. Who comes later is asked when they reach back far
+/// enough, and sees what it would have seen all along; the windows of agents go on meanwhile.
+#[test]
+fn a_policy_that_comes_later_waits_for_instances() {
+    let spec = WindowSpec { size: Duration::from_secs(120), slide: Duration::from_secs(10) };
+    let windows = vec![WindowRule { spec, agent: true, instance: false }];
+    let (mut waited, mut checked) = (0, 0);
+    for seed in 0..30 {
+        let pane = Duration::from_secs(10);
+        let scenario = Scenario { windows: windows.clone(), pane, stall: None, ..Scenario::new(seed) };
+        let mut drive = Drive::new(scenario.clone());
+        drive.run(seed, None);
+        for journal in &drive.journal {
+            let always = with_policy_from(&scenario, journal, 0);
+            let later = with_policy_from(&scenario, journal, journal.len() / 3);
+            assert_eq!(always.windows, later.windows, "seed {seed}");
+            let seen = |decision: &Decision| (decision.target.clone(), decision.window.end, decision.signals.clone());
+            let whole = |decision: &&Decision| Some(decision.window.start) >= later.closed_at_change;
+            let expected: Vec<_> = always.decisions.iter().filter(whole).map(seen).collect();
+            let got: Vec<_> = later.decisions.iter().map(seen).collect();
+            assert_eq!(got.len(), expected.len(), "seed {seed}");
+            for (got, expected) in got.iter().zip(&expected) {
+                assert_eq!(got, expected, "seed {seed}");
+            }
+            waited += always.decisions.len() - expected.len();
+            checked += expected.len();
+        }
+    }
+    assert!(waited > 100 && checked > 100, "{waited} windows were waited for, {checked} seen");
 }

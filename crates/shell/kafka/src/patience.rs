@@ -5,8 +5,10 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The client cannot be interrupted in a question: asked for so long at a time, whoever gives up is heard in between.
-const AT_A_TIME: Duration = Duration::from_secs(1);
+/// The client cannot be interrupted in a question: asked for so long at a time, whoever gives up is heard in between. The
+/// first wait, and the longest: twice as long after each that was too short, since an answer that needs longer than one
+/// wait would never be heard.
+const AT_A_TIME: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 /// The pause before a question is asked again.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -44,15 +46,17 @@ impl<'a> Patience<'a> {
     /// up.
     pub fn ask<T>(&self, mut question: impl FnMut(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
         let since = Instant::now();
+        let mut at_a_time = AT_A_TIME.0;
         loop {
             if self.has_given_up() {
                 return Err(KafkaError::Canceled);
             }
             let left = self.most.saturating_sub(since.elapsed());
-            match question(left.clamp(PAUSE, AT_A_TIME)) {
+            match question(left.clamp(PAUSE, at_a_time)) {
                 Err(error) if may_pass(&error) && since.elapsed() < self.most => std::thread::sleep(PAUSE),
                 answer => return answer,
             }
+            at_a_time = (at_a_time * 2).min(AT_A_TIME.1);
         }
     }
 }
@@ -73,12 +77,14 @@ mod tests {
 
     #[test]
     fn a_question_is_asked_again_while_the_error_may_pass() {
-        let mut answers = vec![Ok(7), Err(PASSES), Err(KafkaError::OffsetFetch(Code::OperationTimedOut))];
+        let timed_out = Err(KafkaError::OffsetFetch(Code::OperationTimedOut));
+        let mut answers = vec![Ok(7), Err(PASSES), timed_out.clone(), timed_out];
+        let mut waits = Vec::new();
         let answer = Patience::from(Duration::from_secs(60)).ask(|wait| {
-            assert_eq!(wait, AT_A_TIME);
+            waits.push(wait.as_secs());
             answers.pop().expect("a question too many")
         });
-        assert_eq!(answer, Ok(7));
+        assert_eq!((answer, waits), (Ok(7), vec![1, 2, 4, 4]), "longer each time, up to the longest");
     }
 
     #[test]

@@ -9,6 +9,9 @@
 //!  drop:                                     drop queues ─► close the client   a static member keeps its place
 //! ```
 //!
+//! The client is closed by a thread of its own, for which nobody waits longer than [`CLOSING`]: a call on a consumer that
+//! has just closed is never answered (librdkafka 2.12, `rd_kafka_cgrp_op_serve`), and whether it has is known too late.
+//!
 //! The order of calls is the one that was proved by experiment: a queue is split before its partition is assigned, a
 //! rebalance is answered by the thread that polls.
 //!
@@ -34,7 +37,8 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 pub use crate::position::{Commit, MAX_METADATA_BYTES, TopicPartition};
@@ -42,6 +46,8 @@ pub use crate::trouble::is_lasting;
 
 /// How long leaving a group may take.
 const CLOSING: Duration = Duration::from_millis(2_500);
+/// The moment that a client needs to close after its last rebalance was answered.
+const SETTLE: Duration = Duration::from_millis(5);
 
 /// What the group has given or taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +97,11 @@ impl ClientContext for Rebalances {
 impl ConsumerContext for Rebalances {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: rd_kafka_resp_err_t, list: &mut TopicPartitionList) {
         if self.closing.load(Ordering::Acquire) {
+            // The answer before this one may have been the last that the client waited for.
+            thread::sleep(SETTLE);
+            if consumer.closed() {
+                return;
+            }
             let answer = match error {
                 rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => consumer.incremental_assign(list),
                 _ => consumer.incremental_unassign(list),
@@ -341,34 +352,42 @@ impl Reader {
     pub fn close(mut self) {
         self.leaving = true;
     }
-
-    /// Polls until `done`, for as long as is left since closing began.
-    fn poll_until(&self, since: Instant, done: impl Fn(&BaseConsumer<Rebalances>) -> bool) -> bool {
-        while !done(&self.consumer) && since.elapsed() < CLOSING {
-            let _ = self.consumer.poll(Duration::from_millis(20));
-        }
-        done(&self.consumer)
-    }
 }
 
 impl Drop for Reader {
     /// Without [`Reader::close`] a static member keeps its partitions until its session runs out: whoever comes back
     /// under its name before that goes on, and no other member notices.
-    ///
-    /// In the order that was proved not to hang.
     fn drop(&mut self) {
-        let since = Instant::now();
         self.consumer.context().closing.store(true, Ordering::Release);
-        if self.leaving {
-            self.consumer.unsubscribe();
-            self.poll_until(since, |consumer| consumer.assignment().is_ok_and(|list| list.count() == 0));
-        }
-        self.queues.clear();
-        let closed = self.consumer.close_queue().is_ok() && self.poll_until(since, BaseConsumer::closed);
+        let (queues, consumer) = (std::mem::take(&mut self.queues), Arc::clone(&self.consumer));
+        let (leaving, (tell, told)) = (self.leaving, mpsc::channel());
+        let closing = thread::Builder::new().name("closing".to_owned()).spawn(move || {
+            let closed = close(&consumer, queues, leaving);
+            drop(consumer);
+            let _ = tell.send(closed); // nobody listens who has waited for long enough
+        });
+        let closed = closing.is_ok() && told.recv_timeout(CLOSING + SETTLE).unwrap_or(false);
         if !closed {
             // The client's own `Drop` would wait for ever.
             tracing::warn!("a consumer did not close in time; it is left behind");
             std::mem::forget(Arc::clone(&self.consumer));
         }
     }
+}
+
+/// In the order that was proved not to hang; whether the client is closed.
+fn close(consumer: &BaseConsumer<Rebalances>, queues: BTreeMap<TopicPartition, PartitionQueue>, leaving: bool) -> bool {
+    let since = Instant::now();
+    let poll_until = |done: &dyn Fn() -> bool| {
+        while !done() && since.elapsed() < CLOSING {
+            let _ = consumer.poll(Duration::from_millis(20));
+        }
+        done()
+    };
+    if leaving {
+        consumer.unsubscribe();
+        poll_until(&|| consumer.assignment().is_ok_and(|list| list.count() == 0));
+    }
+    drop(queues);
+    consumer.close_queue().is_ok() && poll_until(&|| consumer.closed())
 }

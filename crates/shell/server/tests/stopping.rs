@@ -55,3 +55,25 @@ fn whoever_waits_for_an_answer_stops_at_once() {
     holder.abort_transaction(PATIENCE).expect("the end of the transaction");
     say(&format!("{test}: stopped {took:?} after SIGTERM"));
 }
+
+/// Whatever it was about to do: its clients are asked to close while they open, and while their groups give them
+/// partitions.
+#[test]
+fn whoever_has_hardly_begun_stops_at_once() {
+    let test = "whoever_has_hardly_begun_stops_at_once";
+    let Some(broker) = Broker::find(test) else { return };
+    let deployment = Setup::first_light(ONE_WORKER).deploy(&broker, &Telemetry::create(&broker));
+    let mut longest = Duration::ZERO;
+    for moment in (0..16).map(|step| Duration::from_millis(25) * step) {
+        let mut process = deployment.start(&["run"], &[]);
+        let begin = Instant::now();
+        while !process.log().contains("connected to Kafka") {
+            process.assert_runs();
+            assert!(begin.elapsed() < PATIENCE, "no broker\n{}", process.log());
+            sleep(Duration::from_millis(2));
+        }
+        sleep(moment);
+        longest = longest.max(process.terminate());
+    }
+    say(&format!("{test}: stopped within {longest:?} of SIGTERM"));
+}

@@ -59,8 +59,8 @@ impl Cell {
             samples: u64::from(row.samples),
             first_at: row.at.0,
             last_at: row.at.1,
-            stats: stats.collect(),
-            sketches: sketches.map(|(metric, sketch)| (metric, Digest::Packed(sketch))).collect(),
+            stats: exactly(stats),
+            sketches: exactly(sketches.map(|(metric, sketch)| (metric, Digest::Packed(sketch)))),
         };
         cell.stats.sort_unstable_by_key(|&(metric, _)| metric);
         cell.sketches.sort_unstable_by_key(|&(metric, _)| metric);
@@ -150,6 +150,13 @@ impl Merger {
     }
 }
 
+/// A list without room to spare: there are many of them, and they do not grow.
+fn exactly<T>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut list = Vec::with_capacity(items.size_hint().1.unwrap_or(0));
+    list.extend(items);
+    list
+}
+
 /// The metric's place in a list that grows as metrics appear.
 fn slot<T: Default>(list: &mut Vec<T>, metric: u16) -> &mut T {
     let at = usize::from(metric);
@@ -166,10 +173,6 @@ pub(super) struct Cells(VecDeque<(EventTime, Cell)>);
 impl Cells {
     pub(super) fn len(&self) -> usize {
         self.0.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     pub(super) fn at(&self, pane: EventTime) -> Option<&Cell> {

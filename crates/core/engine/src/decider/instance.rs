@@ -66,13 +66,22 @@ impl Instance {
         self.median_gap = (!self.gaps.is_empty()).then(|| gaps[self.gaps.len() / 2]);
     }
 
-    /// Adds what one source knows of one pane.
-    pub(super) fn add(&mut self, pane: EventTime, row: &PartialRow<'_>, cell: Cell, merger: &mut Merger) {
+    /// Takes note of what it says of itself.
+    pub(super) fn hear(&mut self, row: &PartialRow<'_>) {
         if (row.state.is_some() || row.ready_at.is_some()) && Some(row.at.1) >= self.state_at {
             self.state_at = Some(row.at.1);
             self.state = row.state.or(self.state);
             self.ready_at = row.ready_at.or(self.ready_at);
         }
+    }
+
+    /// Takes note of a row whose cell is not kept.
+    pub(super) fn was_heard_at(&mut self, at: EventTime) {
+        self.last_at = self.last_at.max(Some(at));
+    }
+
+    /// Adds what one source knows of one pane.
+    pub(super) fn add(&mut self, pane: EventTime, cell: Cell, merger: &mut Merger) {
         self.cells.add(pane, cell, merger);
         self.unsettled = Some(pane);
     }
@@ -104,6 +113,11 @@ impl Instance {
     /// Whether it has been silent for too long at `at`.
     pub(super) fn is_gone(&self, at: EventTime) -> bool {
         self.last_at.is_none_or(|last| at.since(last) > self.interval() * GONE_AFTER_INTERVALS)
+    }
+
+    /// Whether any row is as late as that.
+    pub(super) fn was_heard_since(&self, horizon: Option<EventTime>) -> bool {
+        self.last_at >= horizon
     }
 
     /// Whether it should be heard of at `at`.

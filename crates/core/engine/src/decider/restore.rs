@@ -84,7 +84,7 @@ pub(super) fn begin(config: DeciderConfig, checkpoint: Checkpoint, control: Opti
     let mut decider = Decider::with(config, held, sources, phase);
     decider.closed_through = base.closed_through;
     decider.last_pane = base.last_pane;
-    decider.cells_from = base.closed_through;
+    (decider.cells_from, decider.instances_from) = (base.closed_through, base.closed_through);
     decider.bases.0.push_back(base);
     decider
 }
@@ -141,6 +141,8 @@ impl Decider {
         self.control = restore.control.unwrap_or(held);
         self.find_windows();
         (self.cells_from, self.last_pane) = (cells_from, last_pane);
+        // It has followed the same closings since the base, before which no cell is needed.
+        self.instances_from = self.instances_from.max(cells_from);
         self.trim_cells();
         self.counts = DeciderCounts { samples: self.pending_samples(), ..DeciderCounts::default() };
     }

@@ -278,6 +278,10 @@ fn start(
         loop {
             let born = Instant::now();
             let Err(error) = life(&shared) else { break };
+            if shared.stopping() && error.is_given_up() {
+                tracing::info!(worker = name, "stopped before it had begun");
+                break;
+            }
             if shared.stopping() {
                 tracing::warn!(worker = name, %error, "stopped in trouble: what was not committed is done again");
                 break;

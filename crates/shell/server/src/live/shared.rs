@@ -151,6 +151,7 @@ impl Shared {
         list.add_partition_range(topic, 0, as_partition(self.partitions(topic)) - 1);
         let committed = match self.patience().ask(|wait| client.committed_offsets(list.clone(), wait)) {
             Ok(committed) => committed,
+            Err(_) if self.stopping() => return Ok(()),
             Err(error) => {
                 tracing::warn!(%error, "the positions of the second stage are not known yet");
                 return Ok(());

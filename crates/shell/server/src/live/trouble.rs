@@ -12,6 +12,14 @@ pub(super) enum Trouble {
     /// Kafka, or the way to it.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The same, and what was asked for when it came.
+    #[error("asking {what}: {error}")]
+    Asking {
+        /// What was asked.
+        what: &'static str,
+        /// What came instead of an answer.
+        error: KafkaError,
+    },
     /// The group has forgotten partitions, and the cheapest way to remind it is that this worker joins anew.
     #[error(
         "{count} partitions of {topic}, {first} among them, belong to no member of the group: the rebalance that was to \
@@ -66,6 +74,24 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// Of a question that was not answered.
+    pub(super) fn asking(what: &'static str) -> impl FnOnce(KafkaError) -> Self {
+        move |error| Self::Asking { what, error }
+    }
+
+    /// What the client said, if it was the client.
+    fn kafka(&self) -> Option<&KafkaError> {
+        match self {
+            Self::Kafka(error) | Self::Asking { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is wrong, but that the process stopped while an answer was waited for.
+    pub(super) fn is_given_up(&self) -> bool {
+        matches!(self, Self::Asking { error: KafkaError::Canceled, .. })
+    }
+
     /// Of reading a round of state.
     pub(super) fn of_round(error: RoundError, topic: &str, partition: i32) -> Self {
         match error {
@@ -95,13 +121,13 @@ impl Trouble {
     /// this worker's own past; when it goes on, there are two processes with one `node.id`.
     pub(super) fn is_fenced(&self) -> bool {
         let codes = [RDKafkaErrorCode::FencedInstanceId, RDKafkaErrorCode::ProducerFenced, RDKafkaErrorCode::Fenced];
-        matches!(self, Self::Kafka(error) if error.rdkafka_error_code().is_some_and(|code| codes.contains(&code)))
+        self.kafka().and_then(KafkaError::rdkafka_error_code).is_some_and(|code| codes.contains(&code))
     }
 
     /// The code to exit with, if waiting will not mend it.
     pub(super) fn lasting(&self) -> Option<Code> {
         match self {
-            Self::Kafka(error) => is_lasting(error).then_some(Code::Unavailable),
+            Self::Kafka(error) | Self::Asking { error, .. } => is_lasting(error).then_some(Code::Unavailable),
             Self::State { .. } => Some(Code::Data),
             Self::ShuffleGrew { .. } | Self::Moved { .. } => Some(Code::Config),
             Self::Unowned { .. } => None,

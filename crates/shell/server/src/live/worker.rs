@@ -78,8 +78,8 @@ pub(super) fn life<S: Stage>(shared: &Shared, number: usize, stage: &mut S) -> R
     let health = shared.health.worker(S::NAME, number);
     health.joining();
     // The producer first: it ends what an earlier life left open, so that nobody waits for that.
-    let delivery = open(shared, S::NAME, number)?;
-    stage.before_joining()?;
+    let delivery = open(shared, S::NAME, number).map_err(Trouble::asking("for its producer's name"))?;
+    stage.before_joining().map_err(Trouble::asking("how far the state topic reaches"))?;
     shared.joining.attend(S::NAME, number, JOIN_TOGETHER);
     let topics = stage.topics();
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
@@ -218,7 +218,8 @@ impl<S: Stage> Worker<'_, S> {
 
     fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), Trouble> {
         let mut starts = Vec::new();
-        for commit in self.reader.committed(partitions, self.shared.patience())? {
+        let committed = self.reader.committed(partitions, self.shared.patience());
+        for commit in committed.map_err(Trouble::asking("what was committed"))? {
             let start = self.begin(&commit)?;
             starts.push((commit.partition, Some(start)));
         }
@@ -229,7 +230,8 @@ impl<S: Stage> Worker<'_, S> {
     fn begin(&mut self, commit: &Commit) -> Result<i64, Trouble> {
         let at = &commit.partition;
         self.health.restoring(at);
-        let (first, end) = self.reader.offsets(at, self.shared.patience())?;
+        let offsets = self.reader.offsets(at, self.shared.patience());
+        let (first, end) = offsets.map_err(Trouble::asking("where its partitions begin and end"))?;
         let Start { machine, from, silent_below, ended } = self.stage.restore(commit, first, end)?;
         tracing::debug!(topic = at.topic, partition = at.partition, from, silent_below, "restoring");
         let slot = Slot {
