@@ -44,12 +44,13 @@ pub(crate) use restore::Base;
 use crate::held::{Heaviest, Held};
 use crate::journal::{ControlChange, JournalRecord, Partial, PartialRows, SourceRecord};
 use crate::state::Checkpoint;
-use cell::{Cell, Cells, Merger, MetricNumbers};
+use cell::{Cell, Cells, Merger, MetricNumbers, Rows};
 use instance::Instance;
 use restore::{Bases, Phase};
 use roster::Roster;
 use slide::Slide;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegauge_model::{AlertTransition, Decision, EventTime, Target, TimeRange, WindowSpec, WindowSummary};
@@ -206,9 +207,11 @@ impl Agent {
         self.slides[at].window(end, &self.cells, merger)
     }
 
-    /// Adds to the pane's cell what came when those of its instances were gone.
-    fn add_to_cell(&mut self, pane: EventTime, late: &[Cell], merger: &mut Merger) {
-        if let Some(cell) = merger.merged(self.cells.at(pane).into_iter().chain(late)) {
+    /// Adds rows to the pane's cell whose instances' cells are gone.
+    fn add_late(&mut self, pane: EventTime, rows: &Rows, late: Range<usize>, merger: &mut Merger) {
+        self.cells.at(pane).into_iter().for_each(|cell| merger.add(cell));
+        late.for_each(|row| merger.add_row(rows, row));
+        if let Some(cell) = merger.take() {
             self.put_cell(pane, cell);
         }
     }
@@ -427,34 +430,28 @@ impl Decider {
 
     /// Adds rows to the cells of their instances, or of their agents where those are gone; returns the agents touched.
     fn merge_rows(&mut self, pane: EventTime, rows: &PartialRows) -> Vec<Target> {
-        let numbers: Vec<Option<u16>> = rows.metrics().iter().map(|metric| self.metrics.number(metric)).collect();
-        let reader = rows.reader();
+        let rows = Arc::new(Rows::of(rows, &mut self.metrics));
+        let (reader, has_instances) = (rows.reader(), Some(pane) >= self.instances_from);
         let mut touched: Vec<Target> = Vec::new();
-        let (has_instances, mut late) = (Some(pane) >= self.instances_from, Vec::new());
         let mut start = 0;
-        while start < rows.len() {
+        while start < reader.len() {
             let end = reader.end_of_agent(start);
             let first = reader.row(start);
             let target = Target { workspace: first.workspace.into(), agent: first.agent.into(), region: None };
             let agent = self.agents.entry(target.clone()).or_default();
             let places = agent.instances.places((start..end).map(|at| reader.instance(at)));
             for (at, place) in (start..end).zip(places) {
-                let number = |place: u16| numbers[usize::from(place)];
-                let stats = reader.stats(at).filter_map(|(place, stats)| Some((number(place)?, stats)));
-                let sketches = reader.sketches(at).filter_map(|(place, sketch)| Some((number(place)?, sketch)));
-                let row = reader.row(at);
-                let cell = Cell::of_row(&row, stats, sketches);
-                let instance = agent.instances.at(place);
+                let (instance, row) = (agent.instances.at(place), reader.row(at));
                 instance.hear(&row);
                 if has_instances {
-                    instance.add(pane, cell, &mut self.merger);
+                    instance.add(pane, &rows, at, &mut self.merger);
                 } else {
                     instance.was_heard_at(row.at.1);
-                    late.push(cell);
                 }
             }
-            agent.add_to_cell(pane, &late, &mut self.merger);
-            late.clear();
+            if !has_instances {
+                agent.add_late(pane, &rows, start..end, &mut self.merger);
+            }
             touched.push(target);
             start = end;
         }
@@ -467,7 +464,7 @@ impl Decider {
         let settle = |agent: &mut Agent| {
             for instance in agent.instances.values_mut() {
                 instance.settle(pane);
-                instance.cells.at(pane).into_iter().for_each(|cell| merger.add(cell));
+                instance.cells.at(pane).into_iter().for_each(|cell| merger.add_instance(cell));
             }
             if let Some(cell) = merger.take() {
                 agent.put_cell(pane, cell);

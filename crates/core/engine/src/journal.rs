@@ -16,7 +16,7 @@ mod rows;
 pub use bytes::{JournalError, decode, encode};
 pub(crate) use bytes::{fnv1a, single_object_prefix};
 pub use control::{ControlChange, ControlKind};
-pub use rows::{PartialRow, PartialRows, RowsBuilder};
+pub use rows::{PartialRow, PartialRows, RowsBuilder, RowsReader};
 
 use tidegauge_model::EventTime;
 use tidegauge_window::{Progress, SourceId};

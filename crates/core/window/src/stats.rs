@@ -272,11 +272,12 @@ pub fn state_fields() -> Vec<Field> {
 }
 
 /// The columns of [`state_fields`], typed.
-pub struct StateColumns<'a> {
-    count: &'a UInt64Array,
-    numbers: [&'a Float64Array; 6],
-    last_at: &'a TimestampMicrosecondArray,
-    last_position: &'a UInt64Array,
+#[derive(Clone, Debug)]
+pub struct StateColumns {
+    count: UInt64Array,
+    numbers: [Float64Array; 6],
+    last_at: TimestampMicrosecondArray,
+    last_position: UInt64Array,
 }
 
 /// Reads the columns of a partial `stats`, in the order of [`state_fields`].
@@ -285,20 +286,21 @@ pub struct StateColumns<'a> {
 ///
 /// If a column is missing or has another type: whoever wrote it had another schema, which is checked before.
 #[must_use]
-pub fn state_columns(columns: &[ArrayRef]) -> StateColumns<'_> {
+pub fn state_columns(columns: &[ArrayRef]) -> StateColumns {
     StateColumns {
-        count: columns[0].as_primitive(),
-        numbers: std::array::from_fn(|at| columns[at + 1].as_primitive()),
-        last_at: columns[7].as_primitive(),
-        last_position: columns[8].as_primitive(),
+        count: columns[0].as_primitive().clone(),
+        numbers: std::array::from_fn(|at| columns[at + 1].as_primitive().clone()),
+        last_at: columns[7].as_primitive().clone(),
+        last_position: columns[8].as_primitive().clone(),
     }
 }
 
-impl StateColumns<'_> {
+impl StateColumns {
     /// The statistics at `row`.
     #[must_use]
+    #[inline]
     pub fn row(&self, row: usize) -> Stats {
-        let [sum, mean, squared_distance, min, max, last] = self.numbers.map(|column| column.value(row));
+        let [sum, mean, squared_distance, min, max, last] = self.numbers.each_ref().map(|column| column.value(row));
         Stats {
             count: self.count.value(row),
             sum,

@@ -36,7 +36,7 @@ proptest! {
             for (part, packed) in &parts {
                 expected.merge(part);
                 if *packed {
-                    merger.add_packed(&PackedSketch::new(&part.to_bytes()).expect("a sketch"));
+                    merger.add_packed(PackedSketch::new(&part.to_bytes()).expect("a sketch"));
                 } else {
                     merger.add(part);
                 }

@@ -1,9 +1,10 @@
 //! A cell: what is known of one instance, or of one agent, in one pane; the ring of them; and how cells add up.
 
-use crate::journal::PartialRow;
+use crate::journal::{PartialRows, RowsReader};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use tidegauge_model::{EventTime, Metric, TimeRange};
-use tidegauge_window::{PackedSketch, Sketch, SketchMerger, Stats};
+use tidegauge_window::{Sketch, SketchMerger, Stats};
 
 /// Metrics numbered in order of appearance. The numbers never leave the Decider.
 #[derive(Debug, Default)]
@@ -38,35 +39,10 @@ pub(super) struct Cell {
     /// By metric number, ascending.
     pub(super) stats: Vec<(u16, Stats)>,
     /// By metric number, ascending.
-    sketches: Vec<(u16, Digest)>,
-}
-
-/// A sketch of a cell. Those that came in a row stay packed: they are many, and read a few times.
-#[derive(Clone, Debug)]
-enum Digest {
-    Packed(PackedSketch),
-    Open(Sketch),
+    sketches: Vec<(u16, Sketch)>,
 }
 
 impl Cell {
-    /// From one row of a partial.
-    pub(super) fn of_row(
-        row: &PartialRow<'_>,
-        stats: impl Iterator<Item = (u16, Stats)>,
-        sketches: impl Iterator<Item = (u16, PackedSketch)>,
-    ) -> Self {
-        let mut cell = Self {
-            samples: u64::from(row.samples),
-            first_at: row.at.0,
-            last_at: row.at.1,
-            stats: exactly(stats),
-            sketches: exactly(sketches.map(|(metric, sketch)| (metric, Digest::Packed(sketch)))),
-        };
-        cell.stats.sort_unstable_by_key(|&(metric, _)| metric);
-        cell.sketches.sort_unstable_by_key(|&(metric, _)| metric);
-        cell
-    }
-
     #[cfg(test)]
     pub(super) fn of_stats(at: EventTime, stats: Vec<(u16, Stats)>) -> Self {
         Self { samples: 1, first_at: at, last_at: at, stats, sketches: Vec::new() }
@@ -74,11 +50,51 @@ impl Cell {
 
     /// Takes the sketch of a metric, if there is one.
     pub(super) fn take_sketch(&mut self, metric: u16) -> Option<Sketch> {
-        let (_, digest) = self.sketches.iter_mut().find(|(number, _)| *number == metric)?;
-        Some(match digest {
-            Digest::Packed(packed) => packed.open(),
-            Digest::Open(sketch) => std::mem::take(sketch),
-        })
+        let (_, sketch) = self.sketches.iter_mut().find(|(number, _)| *number == metric)?;
+        Some(std::mem::take(sketch))
+    }
+}
+
+/// The rows of a partial as they came, their metrics numbered.
+#[derive(Debug)]
+pub(super) struct Rows {
+    reader: RowsReader,
+    /// By the metric's place in the partial.
+    numbers: Vec<Option<u16>>,
+}
+
+impl Rows {
+    pub(super) fn of(rows: &PartialRows, metrics: &mut MetricNumbers) -> Self {
+        Self { reader: rows.reader(), numbers: rows.metrics().iter().map(|metric| metrics.number(metric)).collect() }
+    }
+
+    pub(super) fn reader(&self) -> &RowsReader {
+        &self.reader
+    }
+
+    fn number(&self, place: u16) -> Option<u16> {
+        self.numbers[usize::from(place)]
+    }
+}
+
+/// What is known of one instance in one pane. There are many, each is read a few times, and nearly all come in one row:
+/// that stays where it came.
+#[derive(Debug)]
+pub(super) enum InstanceCell {
+    Row(Arc<Rows>, u32),
+    Sum(Box<Cell>),
+}
+
+impl InstanceCell {
+    /// Samples, first and last event time.
+    pub(super) fn extent(&self) -> (u64, EventTime, EventTime) {
+        match self {
+            Self::Row(rows, at) => {
+                let (first, last) = rows.reader.span(*at as usize);
+                (rows.reader.samples(*at as usize).into(), first, last)
+            }
+            Self::Sum(cell) => (cell.samples, cell.first_at, cell.last_at),
+        }
     }
 }
 
@@ -100,32 +116,62 @@ pub(super) struct Merger {
 
 impl Merger {
     pub(super) fn add(&mut self, cell: &Cell) {
+        self.extend((cell.samples, cell.first_at, cell.last_at));
+        for (metric, values) in &cell.stats {
+            self.add_stats(*metric, values);
+        }
+        for (metric, sketch) in &cell.sketches {
+            self.sketch(*metric).add(sketch);
+        }
+    }
+
+    pub(super) fn add_instance(&mut self, cell: &InstanceCell) {
+        match cell {
+            InstanceCell::Row(rows, at) => self.add_row(rows, *at as usize),
+            InstanceCell::Sum(cell) => self.add(cell),
+        }
+    }
+
+    /// Metrics that have no number are left out.
+    pub(super) fn add_row(&mut self, rows: &Rows, at: usize) {
+        let (first, last) = rows.reader.span(at);
+        self.extend((rows.reader.samples(at).into(), first, last));
+        for (place, values) in rows.reader.stats(at) {
+            if let Some(metric) = rows.number(place) {
+                self.add_stats(metric, &values);
+            }
+        }
+        for (place, sketch) in rows.reader.sketches(at) {
+            if let Some(metric) = rows.number(place) {
+                self.sketch(metric).add_packed(sketch);
+            }
+        }
+    }
+
+    fn extend(&mut self, (samples, first_at, last_at): (u64, EventTime, EventTime)) {
         #[cfg(test)]
         {
             self.added += 1;
         }
-        let Cell { samples, first_at, last_at, stats, sketches } = cell;
         self.sum = Some(match self.sum {
-            None => (*samples, *first_at, *last_at),
-            Some((sum, first, last)) => (sum + samples, first.min(*first_at), last.max(*last_at)),
+            None => (samples, first_at, last_at),
+            Some((sum, first, last)) => (sum + samples, first.min(first_at), last.max(last_at)),
         });
-        for (metric, values) in stats {
-            let own = slot(&mut self.stats, *metric);
-            if own.count == 0 {
-                self.with_stats.push(*metric);
-            }
-            own.merge(values);
+    }
+
+    fn add_stats(&mut self, metric: u16, values: &Stats) {
+        let own = slot(&mut self.stats, metric);
+        if own.count == 0 {
+            self.with_stats.push(metric);
         }
-        for (metric, digest) in sketches {
-            if !self.with_sketch.contains(metric) {
-                self.with_sketch.push(*metric);
-            }
-            let own = slot(&mut self.sketches, *metric);
-            match digest {
-                Digest::Packed(packed) => own.add_packed(packed),
-                Digest::Open(sketch) => own.add(sketch),
-            }
+        own.merge(values);
+    }
+
+    fn sketch(&mut self, metric: u16) -> &mut SketchMerger {
+        if !self.with_sketch.contains(&metric) {
+            self.with_sketch.push(metric);
         }
+        slot(&mut self.sketches, metric)
     }
 
     /// The sum, leaving nothing behind; `None` of no cells.
@@ -136,7 +182,7 @@ impl Merger {
         let stats =
             self.with_stats.iter().map(|&metric| (metric, std::mem::take(&mut self.stats[usize::from(metric)])));
         let stats = stats.collect();
-        let sketch = |&metric: &u16| (metric, Digest::Open(self.sketches[usize::from(metric)].take()));
+        let sketch = |&metric: &u16| (metric, self.sketches[usize::from(metric)].take());
         let sketches = self.with_sketch.iter().map(sketch).collect();
         self.with_stats.clear();
         self.with_sketch.clear();
@@ -150,13 +196,6 @@ impl Merger {
     }
 }
 
-/// A list without room to spare: there are many of them, and they do not grow.
-fn exactly<T>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut list = Vec::with_capacity(items.size_hint().1.unwrap_or(0));
-    list.extend(items);
-    list
-}
-
 /// The metric's place in a list that grows as metrics appear.
 fn slot<T: Default>(list: &mut Vec<T>, metric: u16) -> &mut T {
     let at = usize::from(metric);
@@ -167,15 +206,21 @@ fn slot<T: Default>(list: &mut Vec<T>, metric: u16) -> &mut T {
 }
 
 /// Cells of successive panes, oldest first; panes without rows have none.
-#[derive(Debug, Default)]
-pub(super) struct Cells(VecDeque<(EventTime, Cell)>);
+#[derive(Debug)]
+pub(super) struct Cells<C = Cell>(VecDeque<(EventTime, C)>);
 
-impl Cells {
+impl<C> Default for Cells<C> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<C> Cells<C> {
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn at(&self, pane: EventTime) -> Option<&Cell> {
+    pub(super) fn at(&self, pane: EventTime) -> Option<&C> {
         Some(&self.0[self.place(pane).ok()?].1)
     }
 
@@ -190,24 +235,15 @@ impl Cells {
     }
 
     /// Replaces the pane's cell.
-    pub(super) fn put(&mut self, pane: EventTime, cell: Cell) {
+    pub(super) fn put(&mut self, pane: EventTime, cell: C) {
         match self.place(pane) {
             Ok(at) => self.0[at].1 = cell,
             Err(at) => self.0.insert(at, (pane, cell)),
         }
     }
 
-    /// Adds to the pane's cell what comes after it.
-    pub(super) fn add(&mut self, pane: EventTime, cell: Cell, merger: &mut Merger) {
-        let cell = match self.at(pane) {
-            Some(before) => merger.merged([before, &cell]).expect("two cells"),
-            None => cell,
-        };
-        self.put(pane, cell);
-    }
-
     /// The cells of a stretch of time, oldest first.
-    pub(super) fn within(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = &(EventTime, Cell)> {
+    pub(super) fn within(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = &(EventTime, C)> {
         let start = self.0.partition_point(|(pane, _)| *pane < range.start);
         let end = self.0.partition_point(|(pane, _)| *pane < range.end);
         self.0.range(start..end.max(start))
@@ -217,5 +253,20 @@ impl Cells {
         while self.0.front().is_some_and(|(pane, _)| *pane < horizon) {
             self.0.pop_front();
         }
+    }
+}
+
+impl Cells<InstanceCell> {
+    /// Adds to the pane's cell a row that comes after it.
+    pub(super) fn add(&mut self, pane: EventTime, rows: &Arc<Rows>, row: usize, merger: &mut Merger) {
+        let cell = match self.at(pane) {
+            None => InstanceCell::Row(Arc::clone(rows), row as u32),
+            Some(before) => {
+                merger.add_instance(before);
+                merger.add_row(rows, row);
+                InstanceCell::Sum(Box::new(merger.take().expect("two cells")))
+            }
+        };
+        self.put(pane, cell);
     }
 }

@@ -1,9 +1,10 @@
 //! One instance as the Decider knows it: its cells, what it says of itself, and when it should speak again.
 
-use super::cell::{Cell, Cells, Merger};
+use super::cell::{Cells, InstanceCell, Merger, Rows};
 use crate::journal::PartialRow;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 use tidegauge_model::{EventTime, InstanceState as Reported};
 
@@ -16,7 +17,7 @@ const GONE_AFTER_INTERVALS: u32 = 3;
 
 #[derive(Debug, Default)]
 pub(super) struct Instance {
-    pub(super) cells: Cells,
+    pub(super) cells: Cells<InstanceCell>,
     pub(super) state: Option<Reported>,
     pub(super) ready_at: Option<EventTime>,
     /// Event time of the row that said so.
@@ -81,8 +82,8 @@ impl Instance {
     }
 
     /// Adds what one source knows of one pane.
-    pub(super) fn add(&mut self, pane: EventTime, cell: Cell, merger: &mut Merger) {
-        self.cells.add(pane, cell, merger);
+    pub(super) fn add(&mut self, pane: EventTime, rows: &Arc<Rows>, row: usize, merger: &mut Merger) {
+        self.cells.add(pane, rows, row, merger);
         self.unsettled = Some(pane);
     }
 
@@ -91,10 +92,10 @@ impl Instance {
         if self.unsettled.take() != Some(pane) {
             return;
         }
-        let Some(cell) = self.cells.at(pane) else { return };
-        let between = self.last_at.map(|last| cell.first_at.since(last));
-        let within = cell.last_at.since(cell.first_at).checked_div(cell.samples.saturating_sub(1) as u32);
-        self.last_at = self.last_at.max(Some(cell.last_at));
+        let Some((samples, first_at, last_at)) = self.cells.at(pane).map(InstanceCell::extent) else { return };
+        let between = self.last_at.map(|last| first_at.since(last));
+        let within = last_at.since(first_at).checked_div(samples.saturating_sub(1) as u32);
+        self.last_at = self.last_at.max(Some(last_at));
         // Rows sent twice have no gap between them.
         for gap in [between, within].into_iter().flatten().filter(|gap| !gap.is_zero()) {
             if self.gaps.len() == GAPS {

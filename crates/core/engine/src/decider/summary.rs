@@ -68,7 +68,8 @@ impl View<'_> {
         agent.instances_ready = Some(count(&|instance| instance.is_ready(end)));
         agent.instances_present = Some(count(&|instance| instance.is_present(end)));
         let with_rows = instances.iter().filter(|_| with_instances).filter_map(|(id, instance)| {
-            let cell = merger.merged(instance.cells.within(self.range).map(|(_, cell)| cell))?;
+            instance.cells.within(self.range).for_each(|(_, cell)| merger.add_instance(cell));
+            let cell = merger.take()?;
             let mut window = self.summary(Some(id), Some(cell), completeness);
             (window.state, window.ready_at) = (instance.state, instance.ready_at);
             Some(window)

@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use std::sync::{Arc, LazyLock};
 use tidegauge_model::{EventTime, InstanceState, Metric};
 use tidegauge_window::stats::{StateColumns, state_arrays, state_columns, state_fields};
@@ -112,7 +112,7 @@ impl PartialRows {
             return Err("a row names a metric that is not in the list".to_owned());
         }
         let in_bytes = sketches.values().as_struct().column(1).as_binary::<i32>();
-        let unreadable = in_bytes.iter().find_map(|bytes| PackedSketch::check(bytes.unwrap_or_default()).err());
+        let unreadable = in_bytes.iter().find_map(|bytes| PackedSketch::new(bytes.unwrap_or_default()).err());
         unreadable.map_or(Ok(Self { metrics, batch }), |error| Err(error.to_string()))
     }
 
@@ -162,78 +162,104 @@ impl PartialRows {
         Self { metrics: self.metrics.clone(), batch }
     }
 
-    /// Typed access to the columns, for reading row after row.
+    /// Typed access to the columns, for reading rows. It keeps them, and copies nothing.
     #[must_use]
-    pub fn reader(&self) -> RowsReader<'_> {
+    pub fn reader(&self) -> RowsReader {
         let column = |at: usize| self.batch.column(at);
         let (stats, sketches) = (column(8).as_list::<i32>(), column(9).as_list::<i32>());
+        let (each_stats, each_sketch) = (stats.values().as_struct(), sketches.values().as_struct());
         RowsReader {
-            workspace: column(0).as_string(),
-            agent: column(1).as_string(),
-            instance: column(2).as_string(),
-            samples: column(3).as_primitive(),
-            first_at: column(4).as_primitive::<TimestampMicrosecondType>(),
-            last_at: column(5).as_primitive::<TimestampMicrosecondType>(),
-            state: column(6).as_primitive(),
-            ready_at: column(7).as_primitive::<TimestampMicrosecondType>(),
-            stats_metric: stats.values().as_struct().column(0).as_primitive(),
-            stats_state: state_columns(&stats.values().as_struct().columns()[1..]),
-            stats,
-            sketch_metric: sketches.values().as_struct().column(0).as_primitive(),
-            sketch_bytes: sketches.values().as_struct().column(1).as_binary(),
-            sketches,
+            workspace: column(0).as_string().clone(),
+            agent: column(1).as_string().clone(),
+            instance: column(2).as_string().clone(),
+            samples: column(3).as_primitive().clone(),
+            first_at: column(4).as_primitive().clone(),
+            last_at: column(5).as_primitive().clone(),
+            state: column(6).as_primitive().clone(),
+            ready_at: column(7).as_primitive().clone(),
+            stats: stats.offsets().clone(),
+            stats_metric: each_stats.column(0).as_primitive().clone(),
+            stats_state: state_columns(&each_stats.columns()[1..]),
+            sketches: sketches.offsets().clone(),
+            sketch_metric: each_sketch.column(0).as_primitive().clone(),
+            sketch_bytes: each_sketch.column(1).as_binary().clone(),
         }
     }
 }
 
 /// Typed columns of [`PartialRows`].
-pub struct RowsReader<'a> {
-    workspace: &'a StringArray,
-    agent: &'a StringArray,
-    instance: &'a StringArray,
-    samples: &'a UInt32Array,
-    first_at: &'a TimestampMicrosecondArray,
-    last_at: &'a TimestampMicrosecondArray,
-    state: &'a UInt8Array,
-    ready_at: &'a TimestampMicrosecondArray,
-    stats: &'a ListArray,
-    stats_metric: &'a UInt16Array,
-    stats_state: StateColumns<'a>,
-    sketches: &'a ListArray,
-    sketch_metric: &'a UInt16Array,
-    sketch_bytes: &'a BinaryArray,
+#[derive(Debug)]
+pub struct RowsReader {
+    workspace: StringArray,
+    agent: StringArray,
+    instance: StringArray,
+    samples: UInt32Array,
+    first_at: TimestampMicrosecondArray,
+    last_at: TimestampMicrosecondArray,
+    state: UInt8Array,
+    ready_at: TimestampMicrosecondArray,
+    stats: OffsetBuffer<i32>,
+    stats_metric: UInt16Array,
+    stats_state: StateColumns,
+    sketches: OffsetBuffer<i32>,
+    sketch_metric: UInt16Array,
+    sketch_bytes: BinaryArray,
 }
 
-impl<'a> RowsReader<'a> {
+impl RowsReader {
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The row without its metrics.
     #[must_use]
-    pub fn row(&self, row: usize) -> PartialRow<'a> {
-        let time = |column: &TimestampMicrosecondArray| EventTime::from_micros(column.value(row));
+    pub fn row(&self, row: usize) -> PartialRow<'_> {
         PartialRow {
             workspace: self.workspace.value(row),
             agent: self.agent.value(row),
             instance: self.instance.value(row),
-            samples: self.samples.value(row),
-            at: (time(self.first_at), time(self.last_at)),
+            samples: self.samples(row),
+            at: self.span(row),
             state: self.state.is_valid(row).then(|| self.state.value(row)).and_then(InstanceState::from_number),
-            ready_at: self.ready_at.is_valid(row).then(|| time(self.ready_at)),
+            ready_at: self.ready_at.is_valid(row).then(|| EventTime::from_micros(self.ready_at.value(row))),
         }
+    }
+
+    /// Rows of telemetry behind the row.
+    #[must_use]
+    pub fn samples(&self, row: usize) -> u32 {
+        self.samples.value(row)
+    }
+
+    /// Event time of the earliest and of the latest of them.
+    #[must_use]
+    pub fn span(&self, row: usize) -> (EventTime, EventTime) {
+        let time = |column: &TimestampMicrosecondArray| EventTime::from_micros(column.value(row));
+        (time(&self.first_at), time(&self.last_at))
     }
 
     /// The row's statistics: place of the metric in [`PartialRows::metrics`], ascending, and its values.
     pub fn stats(&self, row: usize) -> impl Iterator<Item = (u16, Stats)> {
-        span(self.stats, row).map(|at| (self.stats_metric.value(at), self.stats_state.row(at)))
+        places(&self.stats, row).map(|at| (self.stats_metric.value(at), self.stats_state.row(at)))
     }
 
     /// The row's sketches likewise.
-    pub fn sketches(&self, row: usize) -> impl Iterator<Item = (u16, PackedSketch)> {
+    pub fn sketches(&self, row: usize) -> impl Iterator<Item = (u16, PackedSketch<'_>)> {
         let sketch = |at| PackedSketch::checked_before(self.sketch_bytes.value(at));
-        span(self.sketches, row).map(move |at| (self.sketch_metric.value(at), sketch(at)))
+        places(&self.sketches, row).map(move |at| (self.sketch_metric.value(at), sketch(at)))
     }
 
     /// The row's instance.
     #[must_use]
-    pub fn instance(&self, row: usize) -> &'a str {
+    pub fn instance(&self, row: usize) -> &str {
         self.instance.value(row)
     }
 
@@ -242,12 +268,12 @@ impl<'a> RowsReader<'a> {
     pub fn end_of_agent(&self, row: usize) -> usize {
         let (workspace, agent) = (self.workspace.value(row), self.agent.value(row));
         let is_same = |at: &usize| self.agent.value(*at) == agent && self.workspace.value(*at) == workspace;
-        (row + 1..self.samples.len()).find(|at| !is_same(at)).unwrap_or(self.samples.len())
+        (row + 1..self.len()).find(|at| !is_same(at)).unwrap_or(self.len())
     }
 }
 
-fn span(list: &ListArray, row: usize) -> std::ops::Range<usize> {
-    let ends = list.value_offsets();
+/// Where a row's list is in the list of all.
+fn places(ends: &OffsetBuffer<i32>, row: usize) -> std::ops::Range<usize> {
     ends[row] as usize..ends[row + 1] as usize
 }
 

@@ -8,44 +8,30 @@ use super::{FINEST_SCALE, MAX_BUCKETS, Sketch};
 #[error("not a sketch: {0}")]
 pub struct SketchBytesError(&'static str);
 
-/// A sketch that stays in bytes: a third of the memory of an open one, for those that are kept and seldom read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackedSketch(Box<[u8]>);
+/// A sketch that stays in the bytes in which it came: a third of the memory of an open one, for those that are kept and
+/// seldom read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackedSketch<'a>(&'a [u8]);
 
-impl PackedSketch {
+impl<'a> PackedSketch<'a> {
     /// Takes bytes that [`Sketch::to_bytes`] wrote.
     ///
     /// # Errors
     ///
     /// [`SketchBytesError`] as [`Sketch::from_bytes`] has it.
-    pub fn new(bytes: &[u8]) -> Result<Self, SketchBytesError> {
-        Self::check(bytes)?;
-        Ok(Self(bytes.into()))
+    pub fn new(bytes: &'a [u8]) -> Result<Self, SketchBytesError> {
+        Buckets::of(bytes)?.try_for_each(|bucket| bucket.map(drop))?;
+        Ok(Self(bytes))
     }
 
-    /// Whether [`Self::new`] takes these bytes.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::new`].
-    pub fn check(bytes: &[u8]) -> Result<(), SketchBytesError> {
-        Buckets::of(bytes)?.try_for_each(|bucket| bucket.map(drop))
-    }
-
-    /// Takes bytes that [`Self::check`] has seen. Whoever reads others panics.
+    /// Takes bytes that [`Self::new`] took before. Whoever reads others panics.
     #[must_use]
-    pub fn checked_before(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+    pub fn checked_before(bytes: &'a [u8]) -> Self {
+        Self(bytes)
     }
 
-    /// The sketch itself.
-    #[must_use]
-    pub fn open(&self) -> Sketch {
-        Sketch::from_bytes(&self.0).expect("checked when it was packed")
-    }
-
-    pub(super) fn read(&self) -> Buckets<'_> {
-        Buckets::of(&self.0).expect("checked when it was packed")
+    pub(super) fn read(self) -> Buckets<'a> {
+        Buckets::of(self.0).expect("checked before")
     }
 }
 

@@ -32,13 +32,13 @@ impl SketchMerger {
     }
 
     /// Adds all values of `part`.
-    pub fn add_packed(&mut self, part: &PackedSketch) {
+    pub fn add_packed(&mut self, part: PackedSketch<'_>) {
         let buckets = part.read();
         let scale = buckets.scale;
         self.zeros += buckets.zeros;
         let mut unpacked = std::mem::take(&mut self.unpacked);
         unpacked.clear();
-        unpacked.extend(buckets.map(|bucket| bucket.expect("checked when it was packed")));
+        unpacked.extend(buckets.map(|bucket| bucket.expect("checked before")));
         self.add_buckets(scale, &unpacked);
         self.unpacked = unpacked;
     }
