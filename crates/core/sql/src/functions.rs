@@ -5,7 +5,7 @@
 //!
 //! Not here, with the reason: `now`, `current_date`, `random`, `uuid` (not functions of the windows); `repeat`, `lpad`,
 //! `concat`, `replace`, `string_agg`, `array_agg` (grow without end); `regexp_…` and `~` (compiling a pattern can take
-//! longer than a window); `median` and percentiles as window functions (quadratic).
+//! longer than a window); `levenshtein`, and `median` and percentiles as window functions (quadratic).
 
 /// Functions of a row.
 const SCALAR: &[&str] = &[
@@ -43,7 +43,6 @@ const SCALAR: &[&str] = &[
     "iszero",
     "least",
     "left",
-    "levenshtein",
     "ln",
     "log",
     "log10",

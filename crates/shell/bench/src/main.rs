@@ -8,7 +8,7 @@ mod settings;
 use anyhow::ensure;
 use settings::{Job, setting};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use tidegauge::live::{OutputRecord, Publish};
 use tidegauge_engine::DeciderOutput;
 use tidegauge_model::{DistributionSummary, GaugeSummary, WindowSummary};
@@ -67,38 +67,48 @@ impl Publish for Rows {
         if id == MARKER || !self.jobs.contains(job) {
             return;
         }
-        let mut row = String::with_capacity(1_024);
-        write_row(&mut row, job, id, window).expect("a string takes all");
+        let mut row = Vec::with_capacity(1_024);
+        write_row(&mut row, job, id, window).expect("a list takes all");
         id.clone_into(&mut self.record.key);
-        self.record.value = row.into_bytes();
+        self.record.value = row;
         send(&self.record);
     }
 }
 
-fn write_row(row: &mut String, job: char, id: &str, window: &WindowSummary) -> std::fmt::Result {
+fn write_row(row: &mut Vec<u8>, job: char, id: &str, window: &WindowSummary) -> io::Result<()> {
     let (start, end) = (window.range.start.as_millis(), window.range.end.as_millis());
     let samples = window.samples;
     write!(row, r#"{{"job":"{job}","id":"{id}","start":{start},"end":{end},"count":{samples}"#)?;
     let gauge = |name: &str| window.gauges.get(name);
     if let Some(latency) = window.latencies.get("response_time_ms") {
-        write!(row, r#","latency_ms_p50":{},"latency_ms_p95":{}"#, latency.p50, latency.p95)?;
-        write!(row, r#","latency_ms_p99":{}"#, latency.p99)?;
+        write_number(row, "latency_ms", "_p50", latency.p50)?;
+        write_number(row, "latency_ms", "_p95", latency.p95)?;
+        write_number(row, "latency_ms", "_p99", latency.p99)?;
     }
-    let errors = gauge("server_errors").map_or(0.0, |errors| errors.sum);
-    write!(row, r#","errors_sum":{errors}"#)?;
+    write_number(row, "errors", "_sum", gauge("server_errors").map_or(0.0, |errors| errors.sum))?;
     if job == 'B' {
-        write!(row, r#","cpu_mean":{}}}"#, gauge("cpu_used_cores").map_or(0.0, |cpu| cpu.mean))
+        write_number(row, "cpu", "_mean", gauge("cpu_used_cores").map_or(0.0, |cpu| cpu.mean))?;
     } else {
         write_latency(row, window.latencies.get("response_time_ms"))?;
         write_stats(row, "cpu", gauge("cpu_used_cores"), 1.0)?;
         write_stats(row, "memory", gauge("memory_used_bytes"), BYTES_PER_MIB)?;
         write_stats(row, "rps", gauge("requests_per_s"), 1.0)?;
-        write!(row, r#","queue_depth_max":{}}}"#, gauge("queue_depth").map_or(0.0, |depth| depth.max))
+        write_number(row, "queue_depth", "_max", gauge("queue_depth").map_or(0.0, |depth| depth.max))?;
     }
+    row.push(b'}');
+    Ok(())
+}
+
+/// Appends a member; the shortest digits that are the number, found faster than by its `Display`.
+fn write_number(row: &mut Vec<u8>, name: &str, suffix: &str, value: f64) -> io::Result<()> {
+    for part in [",\"", name, suffix, "\":"] {
+        row.extend_from_slice(part.as_bytes());
+    }
+    Ok(serde_json::to_writer(row, &value)?)
 }
 
 /// Appends the five statistics of the latency.
-fn write_latency(row: &mut String, latency: Option<&DistributionSummary>) -> std::fmt::Result {
+fn write_latency(row: &mut Vec<u8>, latency: Option<&DistributionSummary>) -> io::Result<()> {
     let stats = latency.map(|latency| {
         let DistributionSummary { count, sum, min, max, mean, variance, .. } = *latency;
         GaugeSummary { count, sum, min, max, mean, variance, last: max }
@@ -107,14 +117,14 @@ fn write_latency(row: &mut String, latency: Option<&DistributionSummary>) -> std
 }
 
 /// Appends the five statistics of a metric, in the benchmark's unit.
-fn write_stats(row: &mut String, name: &str, stats: Option<&GaugeSummary>, unit: f64) -> std::fmt::Result {
+fn write_stats(row: &mut Vec<u8>, name: &str, stats: Option<&GaugeSummary>, unit: f64) -> io::Result<()> {
     let Some(stats) = stats else { return Ok(()) };
     let each = [
-        ("sum", stats.sum / unit),
-        ("min", stats.min / unit),
-        ("max", stats.max / unit),
-        ("mean", stats.mean / unit),
-        ("var", stats.variance / (unit * unit)),
+        ("_sum", stats.sum / unit),
+        ("_min", stats.min / unit),
+        ("_max", stats.max / unit),
+        ("_mean", stats.mean / unit),
+        ("_var", stats.variance / (unit * unit)),
     ];
-    each.into_iter().try_for_each(|(suffix, value)| write!(row, r#","{name}_{suffix}":{value}"#))
+    each.into_iter().try_for_each(|(suffix, value)| write_number(row, name, suffix, value))
 }

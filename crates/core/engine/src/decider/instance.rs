@@ -97,13 +97,15 @@ impl Instance {
         let within = last_at.since(first_at).checked_div(samples.saturating_sub(1) as u32);
         self.last_at = self.last_at.max(Some(last_at));
         // Rows sent twice have no gap between them.
+        let mut is_other = false;
         for gap in [between, within].into_iter().flatten().filter(|gap| !gap.is_zero()) {
-            if self.gaps.len() == GAPS {
-                self.gaps.pop_front();
-            }
+            let gone = if self.gaps.len() == GAPS { self.gaps.pop_front() } else { None };
             self.gaps.push_back(gap);
+            is_other |= gone != Some(gap);
         }
-        self.find_median();
+        if is_other {
+            self.find_median();
+        }
     }
 
     /// How often it reports: the median of its last gaps.

@@ -88,8 +88,12 @@ impl Batch<'_> {
     /// The message at `offset`, if it is here.
     #[must_use]
     pub fn at_offset(&self, offset: i64) -> Option<Message<'_>> {
-        // Not a binary search: events have offsets too, and only messages are in order. Asked for refused rows only.
-        self.iter().find(|message| message.error().is_none() && message.offset() == offset)
+        let is_it = |message: &Message<'_>| message.error().is_none() && message.offset() == offset;
+        // SAFETY: as in `iter`.
+        let place = self.messages.partition_point(|&message| unsafe { (*message).offset } < offset);
+        let nearly_always = self.iter().nth(place).filter(is_it);
+        // Events have offsets too, and only messages are in order.
+        nearly_always.or_else(|| self.iter().find(is_it))
     }
 }
 
