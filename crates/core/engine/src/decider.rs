@@ -15,11 +15,13 @@
 //! - **D5** A window is built from its own cells, in an order that its place in time fixes ([`slide`], D7): nothing depends
 //!   on what was before it. One that reaches back beyond the oldest cells that are kept is not emitted. Cells of instances
 //!   are most of the memory, and kept as long as the longest window of instances needs them: what comes later for their
-//!   pane adds to the agent's cell.
+//!   pane adds to the agent's cell, and whoever begins to look at instances is asked once they reach back far enough.
 //! - **D6** Restored from a checkpoint and given the journal from [`Checkpoint::replay_from`] on, a Decider is, from
 //!   [`Checkpoint::next_offset`] on, as the one that the checkpoint was taken of ([`restore`]).
 
+mod agent;
 mod cell;
+mod closing;
 mod control;
 mod instance;
 mod position;
@@ -44,16 +46,14 @@ pub(crate) use restore::Base;
 use crate::held::{Heaviest, Held};
 use crate::journal::{ControlChange, JournalRecord, Partial, PartialRows, SourceRecord};
 use crate::state::Checkpoint;
-use cell::{Cell, Cells, Merger, MetricNumbers, Rows};
+use agent::Agent;
+use cell::{Merger, MetricNumbers, Rows};
 use instance::Instance;
 use restore::{Bases, Phase};
-use roster::Roster;
-use slide::Slide;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegauge_model::{AlertTransition, Decision, EventTime, Target, TimeRange, WindowSpec, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, EventTime, Target, WindowSpec, WindowSummary};
 use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
 
 /// An agent without a row for this long (event time) is no longer evaluated.
@@ -177,50 +177,6 @@ struct PendingPane {
     /// Where the first of them stands in the journal.
     first_offset: i64,
     partials: BTreeMap<PartialKey, PartialRows>,
-}
-
-#[derive(Debug, Default)]
-struct Agent {
-    cells: Cells,
-    instances: Roster,
-    last_at: Option<EventTime>,
-    /// Sums of its cells, per kind of window.
-    slides: Vec<Slide>,
-}
-
-/// A kind of windows of which one ends now.
-#[derive(Clone, Copy)]
-struct Ending {
-    rule: WindowRule,
-    with_instances: bool,
-    /// Nobody looks at instances, or their cells were kept for long enough.
-    is_known: bool,
-}
-
-impl Agent {
-    /// The window of that kind that ends at `end`.
-    fn window(&mut self, spec: WindowSpec, end: EventTime, merger: &mut Merger) -> Option<Cell> {
-        let at = self.slides.iter().position(|slide| slide.spec() == spec).unwrap_or_else(|| {
-            self.slides.push(Slide::new(spec));
-            self.slides.len() - 1
-        });
-        self.slides[at].window(end, &self.cells, merger)
-    }
-
-    /// Adds rows to the pane's cell whose instances' cells are gone.
-    fn add_late(&mut self, pane: EventTime, rows: &Rows, late: Range<usize>, merger: &mut Merger) {
-        self.cells.at(pane).into_iter().for_each(|cell| merger.add(cell));
-        late.for_each(|row| merger.add_row(rows, row));
-        if let Some(cell) = merger.take() {
-            self.put_cell(pane, cell);
-        }
-    }
-
-    fn put_cell(&mut self, pane: EventTime, cell: Cell) {
-        self.last_at = self.last_at.max(Some(cell.last_at));
-        self.cells.put(pane, cell);
-        self.slides.iter_mut().for_each(|slide| slide.changed(pane));
-    }
 }
 
 impl Decider {
@@ -479,46 +435,6 @@ impl Decider {
                 for target in targets {
                     settle(self.agents.get_mut(target).expect("a known agent"));
                 }
-            }
-        }
-    }
-
-    /// Summaries, decisions and alerts of every window that ends here, agent after agent (E5).
-    fn close_windows(&mut self, end: EventTime, out: &mut Vec<DeciderOutput>) {
-        if self.phase.is_restoring() {
-            return; // all of these were closed before the checkpoint
-        }
-        let is_whole = |spec: WindowSpec, from| Some(end.minus(spec.size)) >= from;
-        let ends = |rule: &&WindowRule| end.floor_to(rule.spec.slide) == end && is_whole(rule.spec, self.cells_from);
-        let ending = self.windows.iter().filter(ends).map(|&rule| {
-            let has_instances = is_whole(rule.spec, self.instances_from);
-            let is_known = has_instances || !self.control.watches_instances(rule.spec);
-            Ending { rule, with_instances: has_instances && self.is_by_instance(&rule), is_known }
-        });
-        let ending: Vec<Ending> = ending.collect();
-        let sources_ratio = self.sources.ratio();
-        let mut follows = Vec::new();
-        for (target, agent) in &mut self.agents {
-            let mut closed = Vec::with_capacity(ending.len());
-            for &Ending { rule, with_instances, .. } in &ending {
-                let range = TimeRange::ending_at(end, rule.spec.size);
-                let cell = agent.window(rule.spec, end, &mut self.merger);
-                let view = summary::View { target, agent, range, slide: rule.spec.slide, metrics: &self.metrics };
-                closed.push(view.summaries(cell, sources_ratio, with_instances, &mut self.merger));
-            }
-            // Policies of one window may look at signals of another that ends here too.
-            let known = ending.iter().zip(&closed).filter(|(ending, _)| ending.is_known);
-            let together: Vec<_> = known.map(|(ending, windows)| (ending.rule.spec, windows)).collect();
-            let signals = self.control.signal_values(target, &together);
-            for (Ending { rule, is_known, .. }, windows) in ending.iter().zip(closed) {
-                if *is_known {
-                    let seen = self.seen.as_mut();
-                    let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
-                    self.counts.decisions += decisions;
-                    self.counts.alerts += alerts;
-                }
-                self.counts.windows += windows.emit(rule, out);
-                out.append(&mut follows);
             }
         }
     }

@@ -1,0 +1,42 @@
+//! One agent as a Decider knows it: its cells, its instances, and the sums of its windows.
+
+use super::cell::{Cell, Cells, Merger, Rows};
+use super::roster::Roster;
+use super::slide::Slide;
+use std::ops::Range;
+use tidegauge_model::{EventTime, WindowSpec};
+
+#[derive(Debug, Default)]
+pub(super) struct Agent {
+    pub(super) cells: Cells,
+    pub(super) instances: Roster,
+    pub(super) last_at: Option<EventTime>,
+    /// Sums of its cells, per kind of window.
+    pub(super) slides: Vec<Slide>,
+}
+
+impl Agent {
+    /// The window of that kind that ends at `end`.
+    pub(super) fn window(&mut self, spec: WindowSpec, end: EventTime, merger: &mut Merger) -> Option<Cell> {
+        let at = self.slides.iter().position(|slide| slide.spec() == spec).unwrap_or_else(|| {
+            self.slides.push(Slide::new(spec));
+            self.slides.len() - 1
+        });
+        self.slides[at].window(end, &self.cells, merger)
+    }
+
+    /// Adds rows to the pane's cell whose instances' cells are gone.
+    pub(super) fn add_late(&mut self, pane: EventTime, rows: &Rows, late: Range<usize>, merger: &mut Merger) {
+        self.cells.at(pane).into_iter().for_each(|cell| merger.add(cell));
+        late.for_each(|row| merger.add_row(rows, row));
+        if let Some(cell) = merger.take() {
+            self.put_cell(pane, cell);
+        }
+    }
+
+    pub(super) fn put_cell(&mut self, pane: EventTime, cell: Cell) {
+        self.last_at = self.last_at.max(Some(cell.last_at));
+        self.cells.put(pane, cell);
+        self.slides.iter_mut().for_each(|slide| slide.changed(pane));
+    }
+}
