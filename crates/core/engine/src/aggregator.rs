@@ -367,8 +367,10 @@ impl Aggregator {
                     instance: entity.instance(),
                     samples: meta.samples,
                     at: (meta.first_at, meta.last_at),
+                    last_position: meta.last_position,
                     state: meta.state,
                     ready_at: meta.ready_at,
+                    attributes: sealed.attributes_of(meta),
                 };
                 rows.push(&row, sealed.stats_of(group), sealed.sketches_of(group));
             }

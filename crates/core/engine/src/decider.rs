@@ -398,7 +398,7 @@ impl Decider {
             let places = agent.instances.places((start..end).map(|at| reader.instance(at)));
             for (at, place) in (start..end).zip(places) {
                 let (instance, row) = (agent.instances.at(place), reader.row(at));
-                instance.hear(&row);
+                instance.hear(pane, &row);
                 if has_instances {
                     instance.add(pane, &rows, at, &mut self.merger);
                 } else {

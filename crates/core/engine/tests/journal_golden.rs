@@ -5,9 +5,10 @@
 #![allow(clippy::disallowed_methods, reason = "a test reads its golden files")]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use tidegauge_engine::journal::{Mark, RowsBuilder, decode, encode};
 use tidegauge_engine::{JournalRecord, Partial, PartialRow, SourceRecord};
-use tidegauge_model::{EventTime, InstanceState, Metric, Position};
+use tidegauge_model::{Attribute, Attributes, EventTime, InstanceState, Metric, Position};
 use tidegauge_window::{Sketch, SourceId, Stats};
 
 fn mark() -> SourceRecord {
@@ -19,7 +20,8 @@ fn mark() -> SourceRecord {
     }
 }
 
-fn partial() -> SourceRecord {
+/// As it was when attributes were not in the journal yet, or with them.
+fn partial(attributes: Option<&Arc<Attributes>>) -> SourceRecord {
     let mut latencies = (Stats::default(), Sketch::default());
     let mut depth = Stats::default();
     for (offset, value) in [12.5, 250.0, 0.0].into_iter().enumerate() {
@@ -30,18 +32,24 @@ fn partial() -> SourceRecord {
     }
     let metrics = vec![Metric::named("queue_depth"), Metric::named("response_time_ms"), Metric::named("fan_rpm")];
     let mut rows = RowsBuilder::new(metrics);
-    let row = |instance, state| PartialRow {
+    let row = |instance, state, attributes| PartialRow {
         workspace: "default",
         agent: "planner",
         instance,
         samples: 3,
         at: (EventTime::from_secs(1_767_225_610), EventTime::from_secs(1_767_225_612)),
+        last_position: Position::new(3, 2),
         state,
         ready_at: None,
+        attributes,
     };
     let all = [(0, depth), (1, latencies.0), (2, depth)];
-    rows.push(&row("planner-1", Some(InstanceState::Ready)), all.into_iter(), [(1, &latencies.1)].into_iter());
-    rows.push(&row("planner-2", None), [(0, depth)].into_iter(), std::iter::empty());
+    rows.push(
+        &row("planner-1", Some(InstanceState::Ready), attributes),
+        all.into_iter(),
+        [(1, &latencies.1)].into_iter(),
+    );
+    rows.push(&row("planner-2", None, None), [(0, depth)].into_iter(), std::iter::empty());
     let partial = Partial {
         pane: EventTime::from_secs(1_767_225_610),
         sequence: 0,
@@ -56,10 +64,17 @@ fn partial() -> SourceRecord {
 
 #[test]
 fn released_bytes_are_still_read() {
-    for (name, record) in [("mark.v1.bin", mark()), ("partial.v1.bin", partial())] {
+    let attributes = Arc::new(Attributes::from([(Attribute::Region, "eu".into()), (Attribute::Version, "1.4".into())]));
+    let records = [
+        ("mark.v1.bin", mark()),
+        ("partial.v1.bin", partial(None)),
+        ("mark.v2.bin", mark()),
+        ("partial.v2.bin", partial(Some(&attributes))),
+    ];
+    for (name, record) in records {
         let record = JournalRecord::Source(record);
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-        if std::env::var_os("TIDEGAUGE_BLESS").is_some() {
+        if std::env::var_os("TIDEGAUGE_BLESS").is_some() && name.contains(".v2.") {
             std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
             std::fs::write(&file, encode(&record)).expect("a golden file");
         }
@@ -70,7 +85,7 @@ fn released_bytes_are_still_read() {
 
 #[test]
 fn damaged_bytes_are_an_error_and_never_a_panic() {
-    let bytes = encode(&JournalRecord::Source(partial()));
+    let bytes = encode(&JournalRecord::Source(partial(None)));
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
     }

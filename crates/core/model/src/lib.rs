@@ -12,15 +12,18 @@
 //! - **M3** Everything that reaches an output is ordered: maps are `BTreeMap`, lists say their order.
 
 pub mod alert;
+pub mod attribute;
 pub mod decision;
 pub mod id;
 pub mod metric;
 pub mod sample;
 pub mod scaling;
+pub mod supplied;
 pub mod time;
 pub mod window;
 
 pub use alert::{AlertState, AlertTransition, Severity};
+pub use attribute::{Attribute, Attributes};
 pub use decision::{Action, Constraint, Decision, Mode, ReasonCode, SignalReading};
 pub use id::{AgentId, Domain, InstanceId, Region, Target, WorkspaceId};
 pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind, MetricName};

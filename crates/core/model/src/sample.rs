@@ -1,6 +1,8 @@
 //! Samples in columns: what the decoder hands to the engine, its shape checked once.
 
+use crate::attribute::Attribute;
 use crate::metric::Metric;
+use crate::supplied::Supplied;
 use crate::time::EventTime;
 use arrow::array::{Array, Float64Array, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array};
 use serde::{Deserialize, Serialize};
@@ -91,7 +93,8 @@ impl InstanceState {
 /// Rows of instance telemetry of **one** partition, in log order, in columns.
 ///
 /// - `event_time`, `ingest_time` (the broker's), `position`, `workspace`, `agent`, `instance`: length `n`, no nulls.
-/// - `region`, `state`, `ready_at`: length `n`, null = not reported; the whole column is absent if no row has it.
+/// - `state`, `ready_at`, each of `attributes`: length `n`, null = not reported; the whole column is absent if no row has
+///   it. Attributes ascend.
 /// - `metrics`: one column of length `n` per metric that any row reports, ascending by metric; null = not reported.
 #[derive(Clone, Debug)]
 pub struct SampleBatch {
@@ -107,14 +110,16 @@ pub struct SampleBatch {
     pub agent: StringArray,
     /// Instance of each row.
     pub instance: StringArray,
-    /// Region of each row.
-    pub region: Option<StringArray>,
+    /// One column per attribute, ascending by attribute.
+    pub attributes: Vec<(Attribute, StringArray)>,
     /// [`InstanceState`] of each row, by number.
     pub state: Option<UInt8Array>,
     /// When the instance became ready.
     pub ready_at: Option<TimestampMicrosecondArray>,
     /// One column per metric, ascending by metric.
     pub metrics: Vec<(Metric, Float64Array)>,
+    /// Response times that rows hand over in one piece, by row, ascending; a row may have several.
+    pub response_times: Vec<(u32, Supplied)>,
 }
 
 impl SampleBatch {
@@ -129,13 +134,13 @@ impl SampleBatch {
         let keys: [&dyn Array; 6] =
             [&self.event_time, &self.ingest_time, &self.position, &self.workspace, &self.agent, &self.instance];
         assert!(keys.iter().all(|column| column.len() == rows && column.null_count() == 0), "key columns");
-        let optional = [
-            self.region.as_ref().map(Array::len),
-            self.state.as_ref().map(Array::len),
-            self.ready_at.as_ref().map(Array::len),
-        ];
+        let optional = [self.state.as_ref().map(Array::len), self.ready_at.as_ref().map(Array::len)];
         assert!(optional.into_iter().flatten().all(|length| length == rows), "optional columns");
+        assert!(self.attributes.iter().all(|(_, column)| column.len() == rows), "attribute columns");
+        assert!(self.attributes.windows(2).all(|pair| pair[0].0 < pair[1].0), "attributes ascend");
         assert!(self.metrics.iter().all(|(_, column)| column.len() == rows), "metric columns");
+        assert!(self.response_times.iter().all(|(row, _)| (*row as usize) < rows), "rows of response times");
+        assert!(self.response_times.is_sorted_by_key(|(row, _)| *row), "response times ascend");
         assert!(self.metrics.windows(2).all(|pair| pair[0].0 < pair[1].0), "metrics ascend");
         self
     }

@@ -1,5 +1,6 @@
 //! What a closed window knows.
 
+use crate::attribute::Attributes;
 use crate::id::{InstanceId, Target};
 use crate::metric::MetricName;
 use crate::sample::InstanceState;
@@ -137,6 +138,8 @@ pub struct WindowSummary {
     pub state: Option<InstanceState>,
     /// Of an instance window: when the instance became ready, if reported.
     pub ready_at: Option<EventTime>,
+    /// Of an instance window: its attributes, as last reported.
+    pub attributes: Attributes,
     /// Of an agent window: instances ready at the window's end (no state reported counts as ready).
     pub instances_ready: Option<u32>,
     /// Of an agent window: instances not gone at the window's end in any state but stopped and failed.

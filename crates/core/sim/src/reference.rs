@@ -5,7 +5,7 @@ use crate::scenario::{Row, Scenario};
 use std::collections::BTreeMap;
 use tidegauge_engine::partition::shuffle_partition;
 use tidegauge_engine::{LatePartial, Refusal, SourceRecord};
-use tidegauge_model::{EventTime, Position, Target, TimeRange, WindowSummary};
+use tidegauge_model::{Attribute, EventTime, Position, Target, TimeRange, WindowSummary};
 use tidegauge_window::sketch::nearest_rank;
 
 /// What the reference expects of one window.
@@ -307,6 +307,7 @@ pub fn assert_equal(expected: &[ExpectedWindow], got: &[WindowSummary]) {
         check_gauge(want, got, "queue_depth", |row| row.queue_depth);
         check_gauge(want, got, "requests", |row| row.requests);
         check_latency(want, got);
+        check_attributes(want, got);
     }
 }
 
@@ -332,6 +333,22 @@ fn check_gauge(want: &ExpectedWindow, got: &WindowSummary, name: &str, value: fn
     let latest = want.rows.iter().filter(|row| value(row).is_some()).map(|row| row.at_us).max();
     let last: Vec<f64> = want.rows.iter().filter(|row| Some(row.at_us) == latest).filter_map(value).collect();
     assert!(last.contains(&gauge.last), "{name} last {} of {last:?}", gauge.last);
+}
+
+/// An instance that says in the window where it runs has said so, and never has a version that is still to come. Which of
+/// several versions it has where rows come late is up to the order in which they came.
+fn check_attributes(want: &ExpectedWindow, got: &WindowSummary) {
+    let text = |attribute| got.attributes.get(&attribute).map(|text| text.to_string());
+    if want.instance.is_none() {
+        assert!(got.attributes.is_empty(), "{}", describe(got));
+        return;
+    }
+    if let Some(region) = want.rows.iter().find_map(Row::region) {
+        assert_eq!(text(Attribute::Region), Some(region), "{}", describe(got));
+    }
+    if let Some(newest) = want.rows.iter().filter_map(Row::version).max() {
+        assert!(text(Attribute::Version).is_some_and(|version| version <= newest), "{}", describe(got));
+    }
 }
 
 fn check_latency(want: &ExpectedWindow, got: &WindowSummary) {

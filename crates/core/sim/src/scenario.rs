@@ -4,7 +4,8 @@ use crate::rng::Rng;
 use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array};
 use std::time::Duration;
 use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, WindowRule};
-use tidegauge_model::{InstanceState, Metric, Position, SampleBatch, WindowSpec};
+use tidegauge_model::supplied::Supplied;
+use tidegauge_model::{Attribute, InstanceState, Metric, Position, SampleBatch, WindowSpec};
 use tidegauge_policy::Written;
 use tidegauge_window::{SourceId, SourceRules};
 
@@ -29,6 +30,25 @@ pub struct Row {
     pub requests: Option<f64>,
     /// `response_time_ms`, if reported.
     pub response_time_ms: Option<f64>,
+}
+
+impl Row {
+    /// One row of five hands its response time over as a list of one.
+    fn is_list(&self) -> bool {
+        self.offset % 5 == 2
+    }
+
+    /// Three rows of four say where their instance runs.
+    #[must_use]
+    pub fn region(&self) -> Option<String> {
+        (self.offset % 4 > 0).then(|| format!("region-{}", self.instance.len() + self.instance.ends_with('1') as usize))
+    }
+
+    /// And every other one of which version it is: there is a new one every minute.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        (self.offset % 2 > 0).then(|| (self.at_us / 60_000_000).to_string())
+    }
 }
 
 /// Everything a simulation needs.
@@ -322,8 +342,11 @@ pub fn batch(partition: usize, rows: &[Row]) -> SampleBatch {
     let mut metrics = vec![
         (Metric::named("queue_depth"), number(|row| row.queue_depth)),
         (Metric::named("requests"), number(|row| row.requests)),
-        (Metric::named("response_time_ms"), number(|row| row.response_time_ms)),
+        (Metric::named("response_time_ms"), number(|row| row.response_time_ms.filter(|_| !row.is_list()))),
     ];
+    let lists = rows.iter().zip(0..).filter(|(row, _)| row.is_list());
+    let response_times =
+        lists.filter_map(|(row, at)| Some((at, Supplied::Values(vec![row.response_time_ms?])))).collect();
     metrics.sort_by(|a, b| a.0.cmp(&b.0));
     let batch = SampleBatch {
         event_time: times(|row| row.at_us),
@@ -332,10 +355,14 @@ pub fn batch(partition: usize, rows: &[Row]) -> SampleBatch {
         workspace: StringArray::from_iter_values(rows.iter().map(|_| "default")),
         agent: StringArray::from_iter_values(rows.iter().map(|row| &row.agent)),
         instance: StringArray::from_iter_values(rows.iter().map(|row| &row.instance)),
-        region: None,
+        attributes: vec![
+            (Attribute::Region, StringArray::from_iter(rows.iter().map(Row::region))),
+            (Attribute::Version, StringArray::from_iter(rows.iter().map(Row::version))),
+        ],
         state: Some(UInt8Array::from_iter(rows.iter().map(|row| row.state.map(|state| state as u8)))),
         ready_at: None,
         metrics,
+        response_times,
     };
     batch.checked()
 }

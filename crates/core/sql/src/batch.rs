@@ -8,7 +8,9 @@ use arrow::array::{
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use std::sync::Arc;
-use tidegauge_model::{DistributionSummary, EventTime, GaugeSummary, MetricKind, MetricName, WindowSummary, metric};
+use tidegauge_model::{
+    Attribute, DistributionSummary, EventTime, GaugeSummary, MetricKind, MetricName, Region, WindowSummary, metric,
+};
 
 /// A row of a table: a window, and of `metrics` one metric in it.
 #[derive(Clone, Copy, Debug)]
@@ -97,11 +99,20 @@ pub(crate) fn batch(
     RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
 }
 
+/// The region of windows that are of a region counts before what instances say.
+fn text_of(window: &WindowSummary, attribute: Attribute) -> Option<&str> {
+    let own = window.target.region.as_ref().filter(|_| attribute == Attribute::Region);
+    own.map(Region::as_str).or_else(|| window.attributes.get(&attribute).map(|text| &**text))
+}
+
 fn array(column: &Column, rows: &[Row<'_>]) -> ArrayRef {
     let windows = || rows.iter().map(|row| row.window);
     let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     match column.read {
         Read::Text(read) => Arc::new(rows.iter().map(read).collect::<StringArray>()),
+        Read::Attribute(attribute) => {
+            Arc::new(windows().map(|window| text_of(window, attribute)).collect::<StringArray>())
+        }
         Read::Time(read) => {
             let times = windows().map(|window| read(window).map(EventTime::as_micros));
             Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("+00:00"))

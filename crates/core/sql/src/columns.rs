@@ -13,7 +13,9 @@ use crate::batch::Row;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use std::sync::{Arc, LazyLock};
 use tidegauge_model::metric::BUILT_IN;
-use tidegauge_model::{DistributionSummary, EventTime, GaugeSummary, MetricKind, WindowKind, WindowSummary, time};
+use tidegauge_model::{
+    Attribute, DistributionSummary, EventTime, GaugeSummary, MetricKind, WindowKind, WindowSummary, time,
+};
 
 /// A table that SQL may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +83,8 @@ impl Column {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Read {
     Text(for<'a> fn(&Row<'a>) -> Option<&'a str>),
+    /// An attribute of the instance.
+    Attribute(Attribute),
     Time(fn(&WindowSummary) -> Option<EventTime>),
     Whole(fn(&WindowSummary) -> Option<i64>),
     Number(fn(&WindowSummary) -> Option<f64>),
@@ -99,7 +103,7 @@ pub(crate) enum Read {
 impl Read {
     fn kind(self) -> ColumnType {
         match self {
-            Self::Text(_) => ColumnType::Text,
+            Self::Text(_) | Self::Attribute(_) => ColumnType::Text,
             Self::Time(_) => ColumnType::Time,
             Self::Whole(_) | Self::SaturationCount(_) => ColumnType::Whole,
             Self::Gauge(_, statistic) | Self::Latency(_, statistic) | Self::Own(statistic) => statistic.kind(),
@@ -277,8 +281,8 @@ fn common() -> Vec<Column> {
         Column::new("agent_id", "the agent", Text(|row| Some(row.window.target.agent.as_str()))),
         Column::new(
             "region",
-            "the region, where regions are scaled apart",
-            Text(|row| row.window.target.region.as_ref().map(tidegauge_model::Region::as_str)),
+            "the region, where regions are scaled apart; of an instance: the one it says",
+            Read::Attribute(Attribute::Region),
         ),
         Column::new(
             "instance_id",
@@ -355,6 +359,13 @@ fn of_windows() -> Vec<Column> {
             Text(|row| row.window.state.map(tidegauge_model::InstanceState::name)),
         ),
         Column::new("ready_at", "of an instance: when it became ready", Time(|window| window.ready_at)),
+    ]);
+    let of_instances = Attribute::ALL.into_iter().filter(|attribute| *attribute != Attribute::Region);
+    columns.extend(
+        of_instances
+            .map(|attribute| Column::new(attribute.name(), "of an instance: as it says", Read::Attribute(attribute))),
+    );
+    columns.extend([
         Column::new("error_rate", "(server errors + timeouts) / requests", Number(|window| window.error_rate)),
         Column::new("availability", "1 - error_rate", Number(|window| window.availability)),
     ]);

@@ -19,6 +19,7 @@ pub mod functions;
 pub mod sketch;
 pub mod sources;
 pub mod stats;
+pub mod supplied;
 
 pub use sketch::{PackedSketch, Sketch, SketchGroups, SketchMerger};
 pub use sources::{Progress, SourceId, SourceRules, Sources, SourcesState, Standing};

@@ -34,11 +34,31 @@ pub struct Sketch {
     zeros: u64,
     /// (index, count > 0), ascending by index.
     buckets: Vec<(i32, u64)>,
+    /// How far from its bucket a value may have been that came in a histogram of others' bounds.
+    error_before: ErrorBefore,
+}
+
+/// A relative error in millionths, at most 1: comparable bit for bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct ErrorBefore(u32);
+
+impl ErrorBefore {
+    const NONE: Self = Self(0);
+    const MILLIONTHS: f64 = 1e6;
+
+    /// Rounded up: a stated error is a bound.
+    fn of(error: f64) -> Self {
+        Self((error.clamp(0.0, 1.0) * Self::MILLIONTHS).ceil() as u32)
+    }
+
+    fn ratio(self) -> f64 {
+        f64::from(self.0) / Self::MILLIONTHS
+    }
 }
 
 impl Default for Sketch {
     fn default() -> Self {
-        Self { scale: FINEST_SCALE, zeros: 0, buckets: Vec::new() }
+        Self { scale: FINEST_SCALE, zeros: 0, buckets: Vec::new(), error_before: ErrorBefore::NONE }
     }
 }
 
@@ -73,9 +93,35 @@ impl Sketch {
                 _ => buckets.push((index, count)),
             }
         }
-        let mut sketch = Self { scale: FINEST_SCALE, zeros, buckets };
+        let mut sketch = Self { scale: FINEST_SCALE, zeros, buckets, error_before: ErrorBefore::NONE };
         sketch.keep_bounded();
         sketch
+    }
+
+    /// The buckets of an exponential histogram: bucket `offset + i` at `scale` has `counts[i]` values. Finer ones than
+    /// a sketch has merge, coarser ones stay as coarse.
+    #[must_use]
+    pub fn from_exponential(scale: i8, zeros: u64, offset: i32, counts: &[u64]) -> Self {
+        let (shift, scale) = ((scale - FINEST_SCALE).max(0), scale.min(FINEST_SCALE));
+        let indices = (offset..).map(|index| index >> shift).zip(counts.iter().copied());
+        Self { scale, ..Self::from_sorted(zeros, indices.filter(|(_, count)| *count > 0)) }.bounded()
+    }
+
+    /// From numbers that stand for so many values each, ascending; each value is within `error` of its number.
+    pub(crate) fn from_middles(middles: impl Iterator<Item = (f64, u64)>, error: f64) -> Self {
+        let (mut zeros, mut indices) = (0, Vec::new());
+        for (middle, count) in middles {
+            match index_at_finest_scale(middle) {
+                None => zeros += count,
+                Some(index) => indices.push((index, count)),
+            }
+        }
+        Self { error_before: ErrorBefore::of(error), ..Self::from_sorted(zeros, indices.into_iter()) }
+    }
+
+    fn bounded(mut self) -> Self {
+        self.keep_bounded();
+        self
     }
 
     /// Adds all values of `other`; exact.
@@ -129,11 +175,22 @@ impl Sketch {
         (self.zeros, &self.buckets)
     }
 
-    /// Bound of the relative error of [`Self::quantile`] at the present scale.
+    /// Bound of the relative error of [`Self::quantile`]: that of the present scale, and of values that came in buckets
+    /// of others that of those; at most 1, which says that nothing is known.
     #[must_use]
     pub fn relative_error(&self) -> f64 {
         let base = index::base(self.scale);
-        (base - 1.0) / (base + 1.0)
+        let own = (base - 1.0) / (base + 1.0);
+        if self.error_before == ErrorBefore::NONE {
+            return own;
+        }
+        ((1.0 + own) * (1.0 + self.error_before.ratio()) - 1.0).min(1.0)
+    }
+
+    /// Lower bound, middle and upper bound of bucket `index` at the present scale.
+    pub(crate) fn bounds(&self, index: i32) -> [f64; 3] {
+        let bound = |index| index::lower_bound(index, self.scale);
+        [bound(index), index::midpoint(index, self.scale), bound(index + 1)]
     }
 
     /// The value of rank `⌈q · count⌉` (nearest rank; at least the first), within [`Self::relative_error`].

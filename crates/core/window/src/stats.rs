@@ -148,6 +148,12 @@ impl StatsGroups {
         }
     }
 
+    /// Whether any group has a value.
+    #[must_use]
+    pub fn has_values(&self) -> bool {
+        self.groups.iter().any(|group| group.count > 0)
+    }
+
     /// The statistics, group by group; leaves nothing behind.
     #[must_use]
     pub fn take(&mut self) -> Vec<Stats> {

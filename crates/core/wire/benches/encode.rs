@@ -36,6 +36,7 @@ fn window() -> WindowSummary {
         last_at: EventTime::from_secs(1_767_225_659),
         state: None,
         ready_at: None,
+        attributes: [].into(),
         instances_ready: None,
         instances_present: None,
         completeness: Completeness {

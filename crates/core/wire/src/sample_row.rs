@@ -8,7 +8,7 @@ use crate::schema;
 use apache_avro::Schema;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use tidegauge_model::{EventTime, InstanceState, Metric};
+use tidegauge_model::{Attribute, EventTime, InstanceState, Metric};
 
 /// One sample of one instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,15 +37,18 @@ impl SampleRow {
     /// The row that `columns` read last.
     pub(crate) fn last_of(columns: &mut Columns) -> Self {
         let row = columns.last_row();
+        let texts = row.attributes.iter().map(|(attribute, text)| (attribute.name().to_owned(), (*text).to_owned()));
+        let times = row.other_times.iter().map(|(name, at)| ((*name).to_owned(), at.to_string()));
+        let mut attributes: BTreeMap<String, String> = texts.chain(times).collect();
         Self {
             event_time: row.event_time,
             workspace: row.workspace.to_owned(),
             agent: row.agent.to_owned(),
             instance: row.instance.to_owned(),
-            region: row.region.map(str::to_owned),
+            region: attributes.remove(Attribute::Region.name()),
             state: row.state,
             ready_at: row.ready_at,
-            attributes: row.attributes.into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
+            attributes,
             metrics: row.metrics,
         }
     }

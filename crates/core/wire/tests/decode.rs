@@ -9,7 +9,8 @@ use common::{
     BENCH_SCHEMA, NEW_YEAR_MS, accept, avro, batch, bench_record, example_mapping, fields, mapped, metric, metrics,
     native, record, refuse,
 };
-use tidegauge_model::{InstanceState, Position};
+use tidegauge_model::supplied::{ExplicitHistogram, ExponentialHistogram, Supplied, Totals};
+use tidegauge_model::{Attribute, InstanceState, Position};
 use tidegauge_wire::{DecodeConfig, Decoder, Format, RejectCode, SampleEncoder, Undecoded};
 
 const ROW: &str = r#""agent_id": "planner", "instance_id": "planner-1", "event_time": "2026-01-01T00:00:00Z""#;
@@ -34,8 +35,9 @@ fn a_native_json_record_becomes_a_row() {
     assert_eq!(batch.position.value(1), Position::new(1, 1).0);
     assert_eq!((batch.workspace.value(0), batch.workspace.value(1)), ("acme", "default"));
     assert_eq!((batch.agent.value(0), batch.instance.value(0)), ("planner", "planner-1"));
-    let region = batch.region.as_ref().expect("one row has it");
-    assert_eq!((region.value(0), region.is_null(1)), ("eu", true));
+    let attributes: Vec<_> =
+        batch.attributes.iter().map(|(name, texts)| (*name, texts.value(0), texts.is_null(1))).collect();
+    assert_eq!(attributes, [(Attribute::Region, "eu", true), (Attribute::Zone, "a", true)]);
     let state = batch.state.as_ref().expect("one row has it");
     assert_eq!((state.value(0), state.is_null(1)), (InstanceState::Draining as u8, true));
     assert_eq!(batch.ready_at.as_ref().map(|at| at.value(0)), Some(1_767_225_590_000_000));
@@ -57,7 +59,9 @@ fn a_native_json_record_becomes_a_row() {
 #[test]
 fn columns_that_no_row_has_do_not_exist() {
     let batch = batch(&mut native(), &[&json("")]);
-    assert!(batch.region.is_none() && batch.state.is_none() && batch.ready_at.is_none() && batch.metrics.is_empty());
+    assert!(
+        batch.attributes.is_empty() && batch.state.is_none() && batch.ready_at.is_none() && batch.metrics.is_empty()
+    );
     assert!(native().finish().is_empty());
 }
 
@@ -146,18 +150,14 @@ fn d1_refusals_say_what_and_where_and_leave_nothing() {
         ("state of another name", json(r#", "state": "happy""#), WrongType, Some("state")),
         ("an agent's sample", json(r#", "entity": "agent""#), UnsupportedYet, Some("entity")),
         ("no entity kind", json(r#", "entity": "lorry""#), WrongType, Some("entity")),
-        ("a list of latencies", json(r#", "response_times_ms": [1.5]"#), UnsupportedYet, Some("response_times_ms")),
+        ("a latency below zero", json(r#", "response_times_ms": [1.5, -1]"#), NegativeCount, Some("response_times_ms")),
+        ("a text in a list", json(r#", "response_times_ms": ["fast"]"#), WrongType, Some("response_times_ms")),
+        ("a number for a list", json(r#", "response_times_ms": 7"#), WrongType, Some("response_times_ms")),
         (
             "cumulative counters",
             json(r#", "cumulative_counters": {"requests": {"value": 1}}"#),
             UnsupportedYet,
             Some("cumulative_counters"),
-        ),
-        (
-            "a histogram",
-            json(r#", "response_time_explicit_histogram": {"bounds_ms": []}"#),
-            UnsupportedYet,
-            Some("response_time_explicit_histogram"),
         ),
     ];
     let mut decoder = native();
@@ -170,6 +170,116 @@ fn d1_refusals_say_what_and_where_and_leave_nothing() {
     assert_eq!(batch.len(), cases.len());
     assert!((0..batch.len()).all(|row| metrics(&batch, row) == [("queue_depth".to_owned(), 1.0)]));
 }
+
+/// H1: each with the field that is wrong.
+#[test]
+fn histograms_are_taken_whole_or_refused() {
+    use RejectCode::{Malformed, NegativeCount, NotFinite, TooLarge, WrongType};
+    let exponential = "response_time_exponential_histogram";
+    let explicit = "response_time_explicit_histogram";
+    let cases = [
+        (exponential, r#"{"positive_offset": 0, "positive_counts": [1]}"#, Malformed, "scale"),
+        (exponential, r#"{"scale": 21, "positive_offset": 0, "positive_counts": [1]}"#, Malformed, "scale"),
+        (exponential, r#"{"scale": 1.5, "positive_offset": 0, "positive_counts": [1]}"#, Malformed, "scale"),
+        (exponential, r#"{"scale": 0, "positive_counts": [1]}"#, Malformed, "positive_offset"),
+        (exponential, r#"{"scale": 0, "positive_offset": 1022, "positive_counts": [1]}"#, Malformed, "positive_offset"),
+        (exponential, r#"{"scale": -10, "positive_offset": 1, "positive_counts": [1]}"#, Malformed, "positive_offset"),
+        (exponential, r#"{"scale": 0, "positive_offset": 0, "positive_counts": [-1]}"#, NegativeCount, "positive_counts"),
+        (exponential, r#"{"scale": 0, "positive_offset": 0, "positive_counts": [0.5]}"#, Malformed, "positive_counts"),
+        (exponential, r#"{"scale": 0, "positive_offset": 0, "positive_counts": [9e9]}"#, TooLarge, "positive_counts"),
+        (exponential, r#"{"scale": 0, "positive_offset": 0, "positive_counts": [1], "count": 2}"#, Malformed, "count"),
+        (exponential, r#"{"scale": 0, "scale": 0}"#, Malformed, "scale"),
+        (exponential, r#"{"scale": 0, "positive_offset": 0, "positive_counts": 5}"#, WrongType, "positive_counts"),
+        (explicit, r#"{"bounds_ms": [1, 2], "counts": [1, 2]}"#, Malformed, "counts"),
+        (explicit, r#"{"bounds_ms": [2, 2], "counts": [1, 2, 3]}"#, Malformed, "bounds_ms"),
+        (explicit, r#"{"bounds_ms": [0, 2], "counts": [1, 2, 3]}"#, Malformed, "bounds_ms"),
+        (explicit, r#"{"bounds_ms": [1e999], "counts": [1, 2]}"#, NotFinite, "bounds_ms"),
+        (explicit, r#"{"bounds_ms": [1], "counts": [1, 2], "min_ms": 5, "max_ms": 3}"#, Malformed, "min_ms"),
+        (explicit, r#"{"bounds_ms": [1], "counts": [1, 2], "sum_ms": -3}"#, NegativeCount, "sum_ms"),
+    ];
+    let mut decoder = native();
+    for (histogram, text, code, field) in cases {
+        let rejected = refuse(&mut decoder, &json(&format!(r#", "queue_depth": 3, "{histogram}": {text}"#)));
+        let want = format!("{histogram}.{field}");
+        assert_eq!((rejected.code, rejected.field), (code, Some(want)), "{text}");
+    }
+    let supplied = batch(&mut decoder, &[&json(""), &json(r#", "response_times_ms": [1]"#)]).response_times;
+    assert_eq!(supplied, [(1, Supplied::Values(vec![1.0]))], "nothing of the refused is left");
+}
+
+#[test]
+fn lists_and_histograms_of_latencies_are_taken() {
+    let exponential = r#"{"scale": 3, "zero_count": 2, "zero_threshold_ms": 0.5, "positive_offset": -4,
+        "positive_counts": [5, 0, 7], "count": 14, "sum_ms": 9.5, "min_ms": 0, "max_ms": 1.25}"#;
+    let explicit = r#"{"bounds_ms": [10, 50.5], "counts": [1, 2, 3], "max_ms": 80}"#;
+    let all = format!(
+        r#", "response_times_ms": [1.5, 20], "response_time_exponential_histogram": {exponential},
+        "response_time_explicit_histogram": {explicit}"#
+    );
+    let want = [
+        Supplied::Values(vec![1.5, 20.0]),
+        Supplied::Exponential(ExponentialHistogram {
+            scale: 3,
+            zero_count: 2,
+            offset: -4,
+            counts: vec![5, 0, 7],
+            totals: Totals { sum: Some(9.5), min: Some(0.0), max: Some(1.25) },
+        }),
+        Supplied::Explicit(ExplicitHistogram {
+            bounds: vec![10.0, 50.5],
+            counts: vec![1, 2, 3],
+            totals: Totals { sum: None, min: None, max: Some(80.0) },
+        }),
+    ];
+    let taken = batch(&mut native(), &[&json(&all), &json("")]).response_times;
+    assert_eq!(taken, want.clone().map(|supplied| (0, supplied)));
+    assert!(native().row(&json(&all)).is_err(), "a row of its own has no place for them");
+
+    let schema = Schema::parse_str(SUPPLIED_SCHEMA).expect("a schema");
+    let longs = |values: &[i64]| Value::Array(values.iter().map(|&value| Value::Long(value)).collect());
+    let doubles = |values: &[f64]| Value::Array(values.iter().map(|&value| Value::Double(value)).collect());
+    let some = |value: Value| Value::Union(1, Box::new(value));
+    let value = fields([
+        ("agent_id", Value::String("planner".to_owned())),
+        ("instance_id", Value::String("planner-1".to_owned())),
+        ("event_time", Value::TimestampMillis(NEW_YEAR_MS)),
+        ("response_times_ms", doubles(&[1.5, 20.0])),
+        (
+            "response_time_exponential_histogram",
+            some(fields([
+                ("scale", Value::Int(3)),
+                ("zero_count", Value::Long(2)),
+                ("positive_offset", Value::Int(-4)),
+                ("positive_counts", longs(&[5, 0, 7])),
+                ("sum_ms", some(Value::Double(9.5))),
+                ("min_ms", some(Value::Double(0.0))),
+                ("max_ms", some(Value::Double(1.25))),
+            ])),
+        ),
+        (
+            "response_time_explicit_histogram",
+            fields([("bounds_ms", doubles(&[10.0, 50.5])), ("counts", longs(&[1, 2, 3])), ("max_ms", Value::Double(80.0))]),
+        ),
+    ]);
+    let mut decoder = native();
+    decoder.register(7, SUPPLIED_SCHEMA).expect("a schema");
+    let taken = batch(&mut decoder, &[&avro(7, &schema, value)]).response_times;
+    assert_eq!(taken, want.map(|supplied| (0, supplied)));
+}
+
+const SUPPLIED_SCHEMA: &str = r#"{"type": "record", "name": "Own", "fields": [
+    {"name": "agent_id", "type": "string"}, {"name": "instance_id", "type": "string"},
+    {"name": "event_time", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    {"name": "response_times_ms", "type": {"type": "array", "items": "double"}},
+    {"name": "response_time_exponential_histogram", "type": ["null", {"type": "record", "name": "E", "fields": [
+        {"name": "scale", "type": "int"}, {"name": "zero_count", "type": "long"},
+        {"name": "positive_offset", "type": "int"}, {"name": "positive_counts", "type": {"type": "array", "items": "long"}},
+        {"name": "sum_ms", "type": ["null", "double"]}, {"name": "min_ms", "type": ["null", "double"]},
+        {"name": "max_ms", "type": ["null", "double"]}]}]},
+    {"name": "response_time_explicit_histogram", "type": {"type": "record", "name": "X", "fields": [
+        {"name": "bounds_ms", "type": {"type": "array", "items": "double"}},
+        {"name": "counts", "type": {"type": "array", "items": "long"}}, {"name": "max_ms", "type": "double"}]}}
+]}"#;
 
 #[test]
 fn limits_are_kept() {
@@ -405,7 +515,7 @@ fn d2_batches_cut_elsewhere_have_the_same_rows() {
     let payloads: Vec<Vec<u8>> = (0..40)
         .map(|n| match n % 4 {
             0 => json(&format!(r#", "queue_depth": {n}"#)),
-            1 => json(&format!(r#", "own_{}": {n}, "region": "r{n}""#, n % 8)),
+            1 => json(&format!(r#", "own_{}": {n}, "region": "r{n}", "run_id": "{}""#, n % 8, n / 8)),
             2 => json(r#", "state": "ready", "cpu_utilization_of_limit": 0.95, "run_queue": 1"#),
             _ => json(""),
         })
@@ -414,16 +524,13 @@ fn d2_batches_cut_elsewhere_have_the_same_rows() {
         let mut decoder = native();
         let mut rows = Vec::new();
         for chunk in payloads.chunks(cut) {
-            refuse(&mut decoder, &json(r#", "own_9": 1, "requests": -1, "region": "x""#));
+            refuse(&mut decoder, &json(r#", "own_9": 1, "region": "x", "host": "h", "requests": -1"#));
             let chunk: Vec<&[u8]> = chunk.iter().map(Vec::as_slice).collect();
             let batch = batch(&mut decoder, &chunk);
             for row in 0..batch.len() {
-                let region = batch
-                    .region
-                    .as_ref()
-                    .filter(|region| region.is_valid(row))
-                    .map(|region| region.value(row).to_owned());
-                rows.push((metrics(&batch, row), region));
+                let texts = batch.attributes.iter().filter(|(_, texts)| texts.is_valid(row));
+                let attributes: Vec<_> = texts.map(|(name, texts)| (*name, texts.value(row).to_owned())).collect();
+                rows.push((metrics(&batch, row), attributes));
             }
         }
         rows

@@ -4,7 +4,7 @@ mod common;
 
 use common::{accept, example_mapping, mapped, metrics, native, refuse};
 use std::io::Read;
-use tidegauge_model::Metric;
+use tidegauge_model::{Attribute, Metric};
 use tidegauge_wire::{Framing, Mapping, RejectCode, SampleEncoder, SampleRow};
 
 const GOOD: &str = "
@@ -113,7 +113,8 @@ fn nested_json_is_mapped_by_paths_units_and_constants() {
     assert_eq!((wrong.code, wrong.field.as_deref()), (RejectCode::WrongType, Some("usage")));
     let batch = decoder.finish();
     assert_eq!((batch.agent.value(0), batch.instance.value(0)), ("planner", "planner-7d9f8-x2x"));
-    assert_eq!(batch.region.as_ref().map(|region| region.value(0)), Some("eu-west-1"));
+    let region = batch.attributes.iter().find(|(name, _)| *name == Attribute::Region);
+    assert_eq!(region.map(|(_, texts)| texts.value(0)), Some("eu-west-1"));
     let want = [
         ("cpu_used_cores", 0.25),
         ("cpu_limit_cores", 2.0),

@@ -82,6 +82,7 @@ fn what_is_absent_is_null() {
         instance: None,
         state: None,
         ready_at: None,
+        attributes: [].into(),
         instances_ready: None,
         instances_present: None,
         gauges: [].into(),

@@ -97,7 +97,7 @@ fn native_cases() -> Vec<Case> {
     let mut rng = Rng::new(7);
     let random: Vec<u8> = [0x8F].into_iter().chain((0..200).map(|_| rng.bits() as u8)).collect();
     let cut_in_agent = position(&good, b"planner") + 3;
-    let histogram = r#", "response_time_explicit_histogram": {"bounds_ms": [1, 2], "counts": [1, 2, 3]}"#;
+    let histogram = r#", "response_time_explicit_histogram": {"bounds_ms": [1, 2], "counts": [1, 2]}"#;
     vec![
         Case { name: "no value", value: None, code: "empty", field: "" },
         case("a value of no bytes", [], "empty", ""),
@@ -149,8 +149,8 @@ fn native_cases() -> Vec<Case> {
             "agent_id",
         ),
         case("a sample of an agent", json(r#", "entity": "agent""#), "unsupported_yet", "entity"),
-        case("a supplied histogram", json(histogram), "unsupported_yet", "response_time_explicit_histogram"),
-        case("a list of latencies", json(r#", "response_times_ms": [1.5]"#), "unsupported_yet", "response_times_ms"),
+        case("a histogram with a count too few", json(histogram), "malformed", "response_time_explicit_histogram.counts"),
+        case("a latency below zero", json(r#", "response_times_ms": [-1.5]"#), "negative_count", "response_times_ms"),
         case(
             "cumulative counters",
             json(r#", "cumulative_counters": {"requests": {"value": 1}}"#),

@@ -96,6 +96,7 @@ fn instance(number: usize) -> WindowSummary {
         last_at: start,
         state: None,
         ready_at: None,
+        attributes: [].into(),
         instances_ready: None,
         instances_present: None,
         completeness: ratio,

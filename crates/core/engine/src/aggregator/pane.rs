@@ -1,10 +1,18 @@
 //! One pane while it fills: an accumulator per metric, groups numbered densely over the instances that report.
 
 use super::entities::NO_ENTITY;
-use arrow::array::Array;
+use arrow::array::{Array, Float64Array};
 use std::collections::BTreeMap;
-use tidegauge_model::{EventTime, InstanceState, Metric, MetricKind, Position, SampleBatch};
+use std::sync::Arc;
+use tidegauge_model::metric;
+use tidegauge_model::{Attribute, Attributes, EventTime, InstanceState, Metric, MetricKind, Position, SampleBatch};
+use tidegauge_window::supplied::digest;
 use tidegauge_window::{Sketch, SketchGroups, Stats, StatsGroups};
+
+const RESPONSE_TIME: Metric = Metric::BuiltIn(metric::RESPONSE_TIME_MS);
+
+/// Before every row.
+const NEVER: (EventTime, Position) = (EventTime::MIN, Position(0));
 
 /// A pane that fills.
 #[derive(Debug)]
@@ -16,8 +24,16 @@ pub(super) struct Pane {
     entities: Vec<u32>,
     meta: Vec<Meta>,
     metrics: BTreeMap<Metric, Columns>,
+    attributes: AttributeSets,
     offsets: (i64, i64),
     samples: u64,
+}
+
+/// The sets of attributes that instances of a pane have, each once.
+#[derive(Debug, Default)]
+struct AttributeSets {
+    numbers: BTreeMap<Arc<Attributes>, u32>,
+    sets: Vec<Arc<Attributes>>,
 }
 
 /// What is known of an instance besides its metrics.
@@ -28,7 +44,12 @@ pub(super) struct Meta {
     pub(super) last_at: EventTime,
     pub(super) state: Option<InstanceState>,
     pub(super) ready_at: Option<EventTime>,
+    /// Place of the latest row.
+    pub(super) last_position: Position,
     state_at: (EventTime, Position),
+    /// Number of the attributes last reported, + 1; 0 = none.
+    attributes: u32,
+    attributes_at: (EventTime, Position),
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +65,7 @@ pub(super) struct SealedPane {
     pub(super) entities: Vec<u32>,
     pub(super) meta: Vec<Meta>,
     pub(super) metrics: Vec<Metric>,
+    attributes: Vec<Arc<Attributes>>,
     stats: Vec<Vec<Stats>>,
     sketches: Vec<Option<Vec<Sketch>>>,
 }
@@ -56,6 +78,7 @@ impl Pane {
             entities: Vec::new(),
             meta: Vec::new(),
             metrics: BTreeMap::new(),
+            attributes: AttributeSets::default(),
             offsets: (i64::MAX, i64::MIN),
             samples: 0,
         }
@@ -99,12 +122,37 @@ impl Pane {
                 continue;
             }
             let columns = self.metrics.entry(metric.clone()).or_insert_with(|| Columns::of(metric));
-            columns.stats.grow(total);
-            columns.stats.add_rows(column, &batch.event_time, &batch.position, &rows_groups);
-            if let Some(sketches) = &mut columns.sketches {
-                sketches.grow(total);
-                sketches.add_rows(column, &rows_groups);
+            if *metric == RESPONSE_TIME && !batch.response_times.is_empty() {
+                continue;
             }
+            columns.grow(total);
+            columns.add_rows(batch, column, &rows_groups);
+        }
+        if !batch.response_times.is_empty() {
+            self.add_response_times(batch, &rows_groups);
+        }
+    }
+
+    /// What rows hand over in one piece counts at its row: sums do not depend on how batches were cut.
+    fn add_response_times(&mut self, batch: &SampleBatch, rows_groups: &[(u32, u32)]) {
+        let column = batch.column(&RESPONSE_TIME);
+        let mut supplied = batch.response_times.iter().peekable();
+        let mut columns = self.metrics.remove(&RESPONSE_TIME).unwrap_or_else(|| Columns::of(&RESPONSE_TIME));
+        columns.grow(self.entities.len());
+        for (row, group) in rows_groups {
+            column.into_iter().for_each(|column| columns.add_rows(batch, column, &[(*row, *group)]));
+            while supplied.next_if(|(at, _)| at < row).is_some() {}
+            while let Some((_, response_times)) = supplied.next_if(|(at, _)| at == row) {
+                let (at, position) =
+                    (batch.event_time_at(*row as usize), Position(batch.position.value(*row as usize)));
+                if let Some((stats, sketch)) = digest(response_times, at, position) {
+                    columns.stats.group_mut(*group as usize).merge(&stats);
+                    columns.sketches.iter_mut().for_each(|sketches| sketches.merge(*group as usize, &sketch));
+                }
+            }
+        }
+        if columns.stats.has_values() {
+            self.metrics.insert(RESPONSE_TIME, columns);
         }
     }
 
@@ -127,9 +175,14 @@ impl Pane {
         let meta = &mut self.meta[group as usize];
         meta.samples += 1;
         meta.first_at = meta.first_at.min(at);
-        meta.last_at = meta.last_at.max(at);
+        if (at, position) >= (meta.last_at, meta.last_position) {
+            (meta.last_at, meta.last_position) = (at, position);
+        }
         if (batch.state.is_some() || batch.ready_at.is_some()) && (at, position) >= meta.state_at {
             meta.take_state(batch, row, (at, position));
+        }
+        if !batch.attributes.is_empty() {
+            self.attributes.take(batch, row, (at, position), meta);
         }
         group
     }
@@ -143,6 +196,7 @@ impl Pane {
             entities: self.entities,
             meta: self.meta,
             metrics: Vec::with_capacity(self.metrics.len()),
+            attributes: self.attributes.sets,
             stats: Vec::with_capacity(self.metrics.len()),
             sketches: Vec::with_capacity(self.metrics.len()),
         };
@@ -160,6 +214,16 @@ impl Pane {
 }
 
 impl Columns {
+    fn grow(&mut self, total: usize) {
+        self.stats.grow(total);
+        self.sketches.iter_mut().for_each(|sketches| sketches.grow(total));
+    }
+
+    fn add_rows(&mut self, batch: &SampleBatch, column: &Float64Array, rows_groups: &[(u32, u32)]) {
+        self.stats.add_rows(column, &batch.event_time, &batch.position, rows_groups);
+        self.sketches.iter_mut().for_each(|sketches| sketches.add_rows(column, rows_groups));
+    }
+
     fn of(metric: &Metric) -> Self {
         let sketches = (metric.kind() == MetricKind::Latency).then(SketchGroups::default);
         Self { stats: StatsGroups::default(), sketches }
@@ -168,21 +232,68 @@ impl Columns {
 
 impl Meta {
     fn first(at: EventTime, position: Position) -> Self {
-        Self { samples: 0, first_at: at, last_at: at, state: None, ready_at: None, state_at: (at, position) }
+        Self {
+            samples: 0,
+            first_at: at,
+            last_at: at,
+            state: None,
+            ready_at: None,
+            last_position: position,
+            state_at: NEVER,
+            attributes: 0,
+            attributes_at: NEVER,
+        }
     }
 
     fn take_state(&mut self, batch: &SampleBatch, row: usize, at: (EventTime, Position)) {
-        self.state_at = at;
         if let Some(column) = batch.state.as_ref().filter(|column| column.is_valid(row)) {
             self.state = InstanceState::from_number(column.value(row));
+            self.state_at = at;
         }
         if let Some(column) = batch.ready_at.as_ref().filter(|column| column.is_valid(row)) {
             self.ready_at = Some(EventTime::from_micros(column.value(row)));
+            self.state_at = at;
         }
     }
 }
 
+impl AttributeSets {
+    /// Takes over what the row says, where nothing later was said; a row that says nothing of an attribute leaves it.
+    fn take(&mut self, batch: &SampleBatch, row: usize, at: (EventTime, Position), meta: &mut Meta) {
+        let known = meta.attributes.checked_sub(1).map(|number| &self.sets[number as usize]);
+        let before = |attribute: &Attribute| known.and_then(|known| known.get(attribute));
+        let is_late = at < meta.attributes_at;
+        let of_row = batch.attributes.iter().filter(|(_, texts)| texts.is_valid(row));
+        let said = of_row.map(|(attribute, texts)| (*attribute, texts.value(row)));
+        let mut news = said.filter(|(attribute, text)| match before(attribute) {
+            Some(before) => !is_late && **before != **text,
+            None => true,
+        });
+        if let Some(first) = news.next() {
+            let mut set = known.map(|known| Attributes::clone(known)).unwrap_or_default();
+            set.extend(std::iter::once(first).chain(news).map(|(attribute, text)| (attribute, Box::from(text))));
+            meta.attributes = self.number(set) + 1;
+        }
+        meta.attributes_at = meta.attributes_at.max(at);
+    }
+
+    fn number(&mut self, set: Attributes) -> u32 {
+        if let Some(&number) = self.numbers.get(&set) {
+            return number;
+        }
+        let (set, number) = (Arc::new(set), self.sets.len() as u32);
+        self.numbers.insert(Arc::clone(&set), number);
+        self.sets.push(set);
+        number
+    }
+}
+
 impl SealedPane {
+    /// Attributes that an instance has reported in the pane.
+    pub(super) fn attributes_of(&self, meta: &Meta) -> Option<&Arc<Attributes>> {
+        meta.attributes.checked_sub(1).map(|number| &self.attributes[number as usize])
+    }
+
     /// Statistics of a group, by the metric's place.
     pub(super) fn stats_of(&self, group: usize) -> impl Iterator<Item = (u16, Stats)> {
         let each = self.stats.iter().enumerate().map(move |(at, stats)| (at as u16, stats[group]));

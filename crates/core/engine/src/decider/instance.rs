@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegauge_model::{EventTime, InstanceState as Reported};
+use tidegauge_model::{Attributes, EventTime, InstanceState as Reported};
 
 /// The interval of an instance that has not shown one yet.
 const FIRST_INTERVAL: Duration = Duration::from_secs(60);
@@ -22,6 +22,9 @@ pub(super) struct Instance {
     pub(super) ready_at: Option<EventTime>,
     /// Event time of the row that said so.
     state_at: Option<EventTime>,
+    pub(super) attributes: Option<Arc<Attributes>>,
+    /// Pane of the rows that said so: of several sources of one pane each is heard.
+    attributes_at: Option<EventTime>,
     last_at: Option<EventTime>,
     gaps: VecDeque<Duration>,
     /// The median of the gaps, kept: it is asked for at every close of a window.
@@ -36,6 +39,8 @@ pub(crate) struct InstanceState {
     state: Option<u8>,
     ready_at: Option<EventTime>,
     state_at: Option<EventTime>,
+    attributes: Attributes,
+    attributes_at: Option<EventTime>,
     last_at: Option<EventTime>,
     gaps_ns: Vec<u64>,
 }
@@ -46,6 +51,8 @@ impl Instance {
             state: self.state.map(|state| state as u8),
             ready_at: self.ready_at,
             state_at: self.state_at,
+            attributes: self.attributes.as_deref().cloned().unwrap_or_default(),
+            attributes_at: self.attributes_at,
             last_at: self.last_at,
             gaps_ns: self.gaps.iter().map(|gap| gap.as_nanos() as u64).collect(),
         }
@@ -55,6 +62,8 @@ impl Instance {
     pub(super) fn restore(&mut self, state: InstanceState) {
         self.state = state.state.and_then(Reported::from_number);
         (self.ready_at, self.state_at, self.last_at) = (state.ready_at, state.state_at, state.last_at);
+        self.attributes = (!state.attributes.is_empty()).then(|| Arc::new(state.attributes));
+        self.attributes_at = state.attributes_at;
         self.gaps = state.gaps_ns.into_iter().map(Duration::from_nanos).collect();
         self.unsettled = None;
         self.find_median();
@@ -68,11 +77,38 @@ impl Instance {
     }
 
     /// Takes note of what it says of itself.
-    pub(super) fn hear(&mut self, row: &PartialRow<'_>) {
+    pub(super) fn hear(&mut self, pane: EventTime, row: &PartialRow<'_>) {
         if (row.state.is_some() || row.ready_at.is_some()) && Some(row.at.1) >= self.state_at {
             self.state_at = Some(row.at.1);
             self.state = row.state.or(self.state);
             self.ready_at = row.ready_at.or(self.ready_at);
+        }
+        if let Some(attributes) = row.attributes {
+            self.hear_attributes(pane, attributes);
+        }
+    }
+
+    /// What was said before and not again still holds; what is said late counts where nothing was said since.
+    fn hear_attributes(&mut self, pane: EventTime, said: &Arc<Attributes>) {
+        let is_late = Some(pane) < self.attributes_at;
+        self.attributes_at = self.attributes_at.max(Some(pane));
+        let Some(known) = &mut self.attributes else {
+            self.attributes = Some(Arc::clone(said));
+            return;
+        };
+        let says = |new: &Attributes, old: &Attributes| old.keys().all(|attribute| new.contains_key(attribute));
+        match is_late {
+            false if known == said => {}
+            false if says(said, known) => *known = Arc::clone(said),
+            true if says(known, said) => {}
+            _ => {
+                let known = Arc::make_mut(known);
+                for (attribute, text) in said.iter() {
+                    if !is_late || !known.contains_key(attribute) {
+                        known.insert(*attribute, text.clone());
+                    }
+                }
+            }
         }
     }
 

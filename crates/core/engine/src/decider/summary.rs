@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::metric::{self, MetricId};
 use tidegauge_model::{
-    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, Metric, MetricName, ResourceSaturation,
-    Target, TimeRange, WindowSummary,
+    Attributes, Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, Metric, MetricName,
+    ResourceSaturation, Target, TimeRange, WindowSummary,
 };
 use tidegauge_window::{Sketch, Stats};
 
@@ -72,6 +72,7 @@ impl View<'_> {
             let cell = merger.take()?;
             let mut window = self.summary(Some(id), Some(cell), completeness);
             (window.state, window.ready_at) = (instance.state, instance.ready_at);
+            window.attributes = instance.attributes.as_deref().cloned().unwrap_or_default();
             Some(window)
         });
         ClosedWindows { agent, instances: with_rows.collect() }
@@ -101,6 +102,7 @@ impl View<'_> {
             last_at: EventTime::MIN,
             state: None,
             ready_at: None,
+            attributes: Attributes::new(),
             instances_ready: None,
             instances_present: None,
             completeness,

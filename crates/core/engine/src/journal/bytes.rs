@@ -1,17 +1,19 @@
 //! Journal records as bytes: Avro header, then the rows as one Arrow IPC message.
 
-use super::{JournalRecord, Mark, Partial, PartialRows, SourceRecord, control, rows};
+use super::rows::{self, Lists};
+use super::{JournalRecord, Mark, Partial, PartialRows, SourceRecord, control};
 use apache_avro::{Schema, rabin::Rabin, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::read_record_batch;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::ipc::{MetadataVersion, root_as_message};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::sync::LazyLock;
-use tidegauge_model::{EventTime, Metric};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock};
+use tidegauge_model::{Attribute, Attributes, EventTime, Metric};
 use tidegauge_window::SourceId;
 
 /// Why bytes are not a journal record: the topic holds something foreign, or was damaged.
@@ -66,6 +68,13 @@ struct MarkHeader {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(rename = "RowsAgent")]
+struct AgentHeader {
+    workspace: String,
+    agent: String,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(rename = "Pane")]
 struct PaneHeader {
     start_us: i64,
@@ -79,6 +88,10 @@ struct PaneHeader {
     body_fingerprint: i64,
     body_crc32: i64,
     body_bytes: i32,
+    #[serde(default)]
+    agents: Vec<AgentHeader>,
+    #[serde(default)]
+    attributes: Vec<BTreeMap<String, String>>,
 }
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
@@ -86,6 +99,13 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
 });
 
 static PREFIX: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEMA));
+
+/// The header as builds before wrote it.
+static SCHEMA_V1: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::parse_str(include_str!("../../../../../schemas/released/journal.v1.avsc")).expect("a released schema")
+});
+
+static PREFIX_V1: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEMA_V1));
 
 /// `C3 01` and a schema's fingerprint, as Avro's single-object encoding has them.
 pub(crate) fn single_object_prefix(schema: &Schema) -> [u8; 10] {
@@ -96,6 +116,8 @@ pub(crate) fn single_object_prefix(schema: &Schema) -> [u8; 10] {
 
 /// Fingerprint of the rows' layout: columns and types, in words of our own, since Arrow's may change with its version.
 static ROWS_FINGERPRINT: LazyLock<u64> = LazyLock::new(|| fnv1a(rows::layout().as_bytes()));
+
+static ROWS_FINGERPRINT_V1: LazyLock<u64> = LazyLock::new(|| fnv1a(rows::layout_v1().as_bytes()));
 
 /// 64-bit FNV-1a.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
@@ -134,6 +156,8 @@ fn encode_source(record: &SourceRecord) -> Vec<u8> {
             body_fingerprint: ROWS_FINGERPRINT.cast_signed(),
             body_crc32: body.as_deref().map_or(0, |body| i64::from(crc32fast::hash(body))),
             body_bytes: body.as_ref().map_or(0, |body| body.len() as i32),
+            agents: partial.rows.lists().agents.iter().map(AgentHeader::of).collect(),
+            attributes: partial.rows.lists().attributes.iter().map(|attributes| named(attributes)).collect(),
         }),
     };
     let mut out = PREFIX.to_vec();
@@ -153,8 +177,11 @@ pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
         return change.map(JournalRecord::Control);
     }
     let unknown = || JournalError::UnknownHeader { first: bytes[..bytes.len().min(10)].to_vec() };
-    let mut rest = bytes.strip_prefix(PREFIX.as_slice()).ok_or_else(unknown)?;
-    let reader = GenericDatumReader::builder(&SCHEMA).build().map_err(|e| JournalError::Header(Box::new(e)))?;
+    let (schema, mut rest): (&Schema, _) = match bytes.strip_prefix(PREFIX.as_slice()) {
+        Some(rest) => (&SCHEMA, rest),
+        None => (&SCHEMA_V1, bytes.strip_prefix(PREFIX_V1.as_slice()).ok_or_else(unknown)?),
+    };
+    let reader = GenericDatumReader::builder(schema).build().map_err(|e| JournalError::Header(Box::new(e)))?;
     let header: Header = reader.read_deser(&mut rest).map_err(|e| JournalError::Header(Box::new(e)))?;
     let partial = header.pane.as_ref().map(|pane| decode_partial(pane, rest)).transpose()?;
     Ok(JournalRecord::Source(SourceRecord {
@@ -171,7 +198,8 @@ pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
 
 fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalError> {
     let fingerprint = pane.body_fingerprint.cast_unsigned();
-    if fingerprint != *ROWS_FINGERPRINT {
+    let is_v1 = fingerprint == *ROWS_FINGERPRINT_V1;
+    if !is_v1 && fingerprint != *ROWS_FINGERPRINT {
         return Err(JournalError::UnknownRows { fingerprint });
     }
     if usize::try_from(pane.body_bytes) != Ok(body.len()) {
@@ -180,9 +208,11 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
     if i64::from(crc32fast::hash(body)) != pane.body_crc32 {
         return Err(JournalError::Rows("their checksum is another".to_owned()));
     }
-    let batch = decode_rows(body).map_err(|error| JournalError::Rows(error.to_string()))?;
-    let metrics = pane.metrics.iter().map(|name| Metric::named(name)).collect();
-    let rows = PartialRows::from_batch(metrics, batch).map_err(JournalError::Rows)?;
+    let schema = if is_v1 { rows::schema_v1() } else { rows::schema() };
+    let batch = decode_rows(body, schema).map_err(|error| JournalError::Rows(error.to_string()))?;
+    let lists = lists_of(pane);
+    let rows = if is_v1 { rows::upgraded(lists, &batch) } else { PartialRows::from_batch(lists, batch) };
+    let rows = rows.map_err(JournalError::Rows)?;
     Ok(Partial {
         pane: EventTime::from_micros(pane.start_us),
         sequence: pane.sequence,
@@ -192,6 +222,33 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
         samples: pane.samples.cast_unsigned(),
         rows,
     })
+}
+
+impl AgentHeader {
+    fn of((workspace, agent): &(Box<str>, Box<str>)) -> Self {
+        Self { workspace: workspace.to_string(), agent: agent.to_string() }
+    }
+}
+
+fn named(attributes: &Attributes) -> BTreeMap<String, String> {
+    attributes.iter().map(|(attribute, text)| (attribute.name().to_owned(), text.to_string())).collect()
+}
+
+/// Attributes that a newer build knows are left out.
+fn lists_of(pane: &PaneHeader) -> Lists {
+    let known = |names: &BTreeMap<String, String>| {
+        let each = names.iter().filter_map(|(name, text)| Some((Attribute::named(name)?, text.as_str().into())));
+        Arc::new(each.collect::<Attributes>())
+    };
+    Lists {
+        metrics: pane.metrics.iter().map(|name| Metric::named(name)).collect(),
+        agents: pane
+            .agents
+            .iter()
+            .map(|names| (names.workspace.as_str().into(), names.agent.as_str().into()))
+            .collect(),
+        attributes: pane.attributes.iter().map(known).collect(),
+    }
 }
 
 fn encode_rows(batch: &RecordBatch) -> Vec<u8> {
@@ -206,7 +263,7 @@ fn encode_rows(batch: &RecordBatch) -> Vec<u8> {
     out
 }
 
-fn decode_rows(body: &[u8]) -> Result<RecordBatch, ArrowError> {
+fn decode_rows(body: &[u8], schema: SchemaRef) -> Result<RecordBatch, ArrowError> {
     let damaged = |what: &str| ArrowError::IpcError(what.to_owned());
     let (length, rest) = body.split_first_chunk::<4>().ok_or_else(|| damaged("no length"))?;
     let length = u32::from_le_bytes(*length) as usize;
@@ -216,5 +273,5 @@ fn decode_rows(body: &[u8]) -> Result<RecordBatch, ArrowError> {
     let (message, buffers) = rest.split_at(length);
     let message = root_as_message(message).map_err(|error| damaged(&error.to_string()))?;
     let batch = message.header_as_record_batch().ok_or_else(|| damaged("not a record batch"))?;
-    read_record_batch(&Buffer::from(buffers), batch, rows::schema(), &HashMap::new(), None, &MetadataVersion::V5)
+    read_record_batch(&Buffer::from(buffers), batch, schema, &HashMap::new(), None, &MetadataVersion::V5)
 }

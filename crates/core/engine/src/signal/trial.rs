@@ -103,6 +103,7 @@ fn blank(range: TimeRange, slide: Duration, instances: usize) -> WindowSummary {
         last_at: range.end.minus(Duration::from_micros(1)),
         state: None,
         ready_at: None,
+        attributes: [].into(),
         instances_ready: None,
         instances_present: None,
         completeness,

@@ -66,7 +66,10 @@ fn samples() -> (Head, TargetPart) {
         decisions: [("policy".to_owned(), decision)].into(),
         alerts: [("rules".to_owned(), book)].into(),
     };
-    let instance: KeptInstance = read(json!({"state": 1, "ready_at": 1, "state_at": 1, "last_at": 1, "gaps_ns": [1]}));
+    let instance: KeptInstance = read(json!({
+        "state": 1, "ready_at": 1, "state_at": 1, "attributes": {"region": "r"}, "attributes_at": 1, "last_at": 1,
+        "gaps_ns": [1],
+    }));
     let part = json!({"target": target, "control": control, "last_at": 1, "instances": {"i": instance}});
     (read(head), read(part))
 }

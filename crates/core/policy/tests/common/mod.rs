@@ -100,6 +100,7 @@ impl Fleet {
             last_at: range.start,
             state: None,
             ready_at: None,
+            attributes: [].into(),
             instances_ready: None,
             instances_present: None,
             completeness,

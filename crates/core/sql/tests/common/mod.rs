@@ -51,6 +51,7 @@ pub(crate) fn window(agent: &str, instance: Option<&str>, nth: i64) -> WindowSum
         last_at: start.plus(Duration::from_secs(9)),
         state: (!is_agent).then_some(InstanceState::Ready),
         ready_at: (!is_agent).then_some(start),
+        attributes: [].into(),
         instances_ready: is_agent.then_some(2),
         instances_present: is_agent.then_some(3),
         completeness: Completeness {

@@ -1,7 +1,11 @@
 //! A sketch in bytes: `scale` (one byte), zeros, bucket count, then per bucket the step from the index before (zigzag)
-//! and its count; all numbers LEB128.
+//! and its count; all numbers LEB128. If it holds values of others' buckets, bit 6 of the first byte, which no scale sets
+//! or clears alone, is turned, and their error in millionths follows it.
 
-use super::{FINEST_SCALE, MAX_BUCKETS, Sketch};
+use super::{ErrorBefore, FINEST_SCALE, MAX_BUCKETS, Sketch};
+
+/// The bit of the first byte that says that an error follows.
+const HAS_ERROR: u8 = 0x40;
 
 /// Why bytes are not a sketch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +50,12 @@ impl Sketch {
 
     /// Appends what [`Self::to_bytes`] returns.
     pub fn append_bytes(&self, out: &mut Vec<u8>) {
-        out.push(self.scale.cast_unsigned());
+        if self.error_before == ErrorBefore::NONE {
+            out.push(self.scale.cast_unsigned());
+        } else {
+            out.push(self.scale.cast_unsigned() ^ HAS_ERROR);
+            write_varint(out, self.error_before.0.into());
+        }
         write_varint(out, self.zeros);
         write_varint(out, self.buckets.len() as u64);
         let mut before = 0;
@@ -65,12 +74,12 @@ impl Sketch {
     /// [`SketchBytesError`] if the bytes end early, go on, or break an invariant of a sketch.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SketchBytesError> {
         let mut read = Buckets::of(bytes)?;
-        let (scale, zeros) = (read.scale, read.zeros);
+        let (scale, zeros, error_before) = (read.scale, read.zeros, read.error_before);
         let mut buckets = Vec::with_capacity(read.left);
         for bucket in &mut read {
             buckets.push(bucket?);
         }
-        Ok(Self { scale, zeros, buckets })
+        Ok(Self { scale, zeros, buckets, error_before })
     }
 }
 
@@ -78,6 +87,7 @@ impl Sketch {
 pub(super) struct Buckets<'a> {
     pub(super) scale: i8,
     pub(super) zeros: u64,
+    pub(super) error_before: ErrorBefore,
     left: usize,
     index: Option<i32>,
     rest: &'a [u8],
@@ -86,10 +96,13 @@ pub(super) struct Buckets<'a> {
 impl<'a> Buckets<'a> {
     fn of(bytes: &'a [u8]) -> Result<Self, SketchBytesError> {
         let (&scale, mut rest) = bytes.split_first().ok_or(SketchBytesError("empty"))?;
-        let scale = scale.cast_signed();
-        if !(-10..=FINEST_SCALE).contains(&scale) {
+        let is_scale = |byte: u8| (-10..=FINEST_SCALE).contains(&byte.cast_signed());
+        let (scale, has_error) = if is_scale(scale) { (scale, false) } else { (scale ^ HAS_ERROR, true) };
+        if !is_scale(scale) {
             return Err(SketchBytesError("scale out of range"));
         }
+        let scale = scale.cast_signed();
+        let error_before = if has_error { read_error(&mut rest)? } else { ErrorBefore::NONE };
         let zeros = read_varint(&mut rest)?;
         let left = read_varint(&mut rest)? as usize;
         if left > MAX_BUCKETS {
@@ -98,7 +111,7 @@ impl<'a> Buckets<'a> {
         if left == 0 && !rest.is_empty() {
             return Err(SketchBytesError("trailing bytes"));
         }
-        Ok(Self { scale, zeros, left, index: None, rest })
+        Ok(Self { scale, zeros, error_before, left, index: None, rest })
     }
 
     fn bucket(&mut self) -> Result<(i32, u64), SketchBytesError> {
@@ -131,6 +144,11 @@ impl Iterator for Buckets<'_> {
         self.left = if bucket.is_ok() { self.left - 1 } else { 0 };
         Some(bucket)
     }
+}
+
+fn read_error(bytes: &mut &[u8]) -> Result<ErrorBefore, SketchBytesError> {
+    let millionths = u32::try_from(read_varint(bytes)?).ok().filter(|millionths| (1..=1_000_000).contains(millionths));
+    millionths.map(ErrorBefore).ok_or(SketchBytesError("error out of range"))
 }
 
 fn write_varint(out: &mut Vec<u8>, mut value: u64) {

@@ -56,6 +56,11 @@ impl SketchGroups {
         }
     }
 
+    /// Adds all values of `sketch` to `group`, which must have been made room for.
+    pub fn merge(&mut self, group: usize, sketch: &Sketch) {
+        self.sealed[group].merge(sketch);
+    }
+
     /// Sorts the log into the sketches.
     fn seal(&mut self) {
         if self.log.is_empty() {

@@ -1,6 +1,6 @@
 //! Adding up many sketches through one dense scratch that is kept from one sum to the next.
 
-use super::{FINEST_SCALE, PackedSketch, Sketch};
+use super::{ErrorBefore, FINEST_SCALE, PackedSketch, Sketch};
 
 /// Sum of sketches. Give it parts in any order; [`Self::take`] is what [`Sketch::merged`] of them would be.
 ///
@@ -16,11 +16,21 @@ pub struct SketchMerger {
     used: Option<(i32, i32)>,
     /// The buckets of a packed part.
     unpacked: Vec<(i32, u64)>,
+    /// The greatest of the parts'.
+    error_before: ErrorBefore,
 }
 
 impl Default for SketchMerger {
     fn default() -> Self {
-        Self { scale: FINEST_SCALE, zeros: 0, counts: Vec::new(), first: 0, used: None, unpacked: Vec::new() }
+        Self {
+            scale: FINEST_SCALE,
+            zeros: 0,
+            counts: Vec::new(),
+            first: 0,
+            used: None,
+            unpacked: Vec::new(),
+            error_before: ErrorBefore::NONE,
+        }
     }
 }
 
@@ -28,6 +38,7 @@ impl SketchMerger {
     /// Adds all values of `part`.
     pub fn add(&mut self, part: &Sketch) {
         self.zeros += part.zeros;
+        self.error_before = self.error_before.max(part.error_before);
         self.add_buckets(part.scale, &part.buckets);
     }
 
@@ -36,6 +47,7 @@ impl SketchMerger {
         let buckets = part.read();
         let scale = buckets.scale;
         self.zeros += buckets.zeros;
+        self.error_before = self.error_before.max(buckets.error_before);
         let mut unpacked = std::mem::take(&mut self.unpacked);
         unpacked.clear();
         unpacked.extend(buckets.map(|bucket| bucket.expect("checked before")));
@@ -101,7 +113,8 @@ impl SketchMerger {
             self.counts.clear();
             self.scale = FINEST_SCALE;
         }
-        let mut sum = Sketch { scale, zeros: std::mem::take(&mut self.zeros), buckets };
+        let (zeros, error_before) = (std::mem::take(&mut self.zeros), std::mem::take(&mut self.error_before));
+        let mut sum = Sketch { scale, zeros, buckets, error_before };
         sum.keep_bounded();
         sum
     }

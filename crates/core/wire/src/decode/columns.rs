@@ -4,6 +4,7 @@
 //! - **C2** A field that a record sets twice is refused: no value silently wins.
 
 use super::metric_columns::MetricColumns;
+use super::pieces::{Piece, Pieces};
 use super::text::TextColumn;
 use super::warnings::Warnings;
 use crate::derive;
@@ -11,9 +12,10 @@ use crate::mapping::Mapping;
 use crate::reject::{Fault, RejectCode, fault};
 use arrow::array::{Float64Array, TimestampMicrosecondArray, UInt8Array, UInt64Array};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
-use tidegauge_model::{EventTime, InstanceState, Metric, Position, SampleBatch};
+use tidegauge_model::supplied::Supplied;
+use tidegauge_model::{Attribute, EventTime, InstanceState, Metric, Position, SampleBatch};
 
-/// Longest id and region in bytes: ids are copied into every output.
+/// Longest id and attribute in bytes: they are copied into outputs.
 pub(crate) const MAX_ID_BYTES: usize = 1_024;
 /// 2000-01-01 and 2200-01-01: an event time outside is most often in another unit than the declared one.
 const PLAUSIBLE_MICROS: std::ops::Range<i64> = 946_684_800_000_000..7_258_118_400_000_000;
@@ -26,9 +28,7 @@ pub(crate) enum TextSlot {
     Workspace,
     Agent,
     Instance,
-    Region,
-    /// One that the engine does not use yet (zone, host …): kept only where attributes are asked for.
-    Attribute(&'static str),
+    Attribute(Attribute),
 }
 
 /// The times of a sample.
@@ -36,7 +36,7 @@ pub(crate) enum TextSlot {
 pub(crate) enum TimeSlot {
     Event,
     Ready,
-    /// One that the engine does not use yet: kept only where attributes are asked for.
+    /// One that the engine does not use yet: kept only where such times are asked for.
     Other(&'static str),
 }
 
@@ -54,10 +54,12 @@ pub(crate) struct LastRow<'c> {
     pub(crate) workspace: &'c str,
     pub(crate) agent: &'c str,
     pub(crate) instance: &'c str,
-    pub(crate) region: Option<&'c str>,
     pub(crate) state: Option<InstanceState>,
     pub(crate) ready_at: Option<EventTime>,
-    pub(crate) attributes: Vec<(&'static str, String)>,
+    /// Ascending.
+    pub(crate) attributes: Vec<(Attribute, &'c str)>,
+    /// By field name.
+    pub(crate) other_times: Vec<(&'static str, EventTime)>,
     /// Ascending by metric.
     pub(crate) metrics: Vec<(Metric, f64)>,
 }
@@ -70,13 +72,17 @@ pub(crate) struct Columns {
     workspace: TextColumn,
     agent: TextColumn,
     instance: TextColumn,
-    region: TextColumn,
+    /// In the order of [`Attribute::ALL`].
+    attributes: [TextColumn; Attribute::ALL.len()],
     state: Vec<u8>,
     ready_at: Vec<i64>,
     metrics: MetricColumns,
+    pieces: Pieces,
+    /// Row and what it handed over in one piece; rows ascend.
+    response_times: Vec<(u32, Supplied)>,
     defaults: Defaults,
-    /// Of the record being read: texts and times that no column holds, where asked for.
-    attributes: Option<Vec<(&'static str, String)>>,
+    /// Of the record being read: times that no column holds, where asked for.
+    other_times: Option<Vec<(&'static str, EventTime)>>,
 }
 
 impl Columns {
@@ -89,12 +95,14 @@ impl Columns {
             workspace: TextColumn::new(),
             agent: TextColumn::new(),
             instance: TextColumn::new(),
-            region: TextColumn::new(),
+            attributes: std::array::from_fn(|_| TextColumn::new()),
             state: Vec::new(),
             ready_at: Vec::new(),
             metrics: MetricColumns::new(max_unknown_metrics),
+            pieces: Pieces::default(),
+            response_times: Vec::new(),
             defaults: Defaults { workspace: workspace.to_owned(), ..Defaults::default() },
-            attributes: None,
+            other_times: None,
         }
     }
 
@@ -109,9 +117,9 @@ impl Columns {
         self.defaults.texts.iter().any(|(constant, _)| *constant == slot)
     }
 
-    /// Whether the attributes of the record read last are kept from now on.
-    pub(crate) fn keep_attributes(&mut self, keep: bool) {
-        self.attributes = keep.then(Vec::new);
+    /// Whether times of the record read last that no column holds are kept from now on.
+    pub(crate) fn keep_other_times(&mut self, keep: bool) {
+        self.other_times = keep.then(Vec::new);
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -128,23 +136,14 @@ impl Columns {
         self.metrics.pin(metric)
     }
 
-    /// Sets a text of the record; an empty workspace, region or attribute counts as not reported.
+    /// Sets a text of the record; an empty workspace or attribute counts as not reported.
     pub(crate) fn text(&mut self, slot: TextSlot, text: &str, field: &str) -> Result<(), Fault> {
         let rows = self.rows;
         let column = match slot {
             TextSlot::Agent => &mut self.agent,
             TextSlot::Instance => &mut self.instance,
             TextSlot::Workspace => &mut self.workspace,
-            TextSlot::Region => {
-                self.region.pad_to(rows);
-                &mut self.region
-            }
-            TextSlot::Attribute(name) => {
-                if let Some(attributes) = &mut self.attributes {
-                    attributes.push((name, text.to_owned()));
-                }
-                return Ok(());
-            }
+            TextSlot::Attribute(attribute) => &mut self.attributes[attribute as usize],
         };
         if text.is_empty() {
             return match slot {
@@ -159,6 +158,7 @@ impl Columns {
         if column.len() > rows {
             return Err(twice(field));
         }
+        column.pad_to(rows);
         column.push(text);
         Ok(())
     }
@@ -184,8 +184,8 @@ impl Columns {
                 self.ready_at.push(micros.unwrap_or(i64::MAX));
             }
             TimeSlot::Other(name) => {
-                if let Some(attributes) = &mut self.attributes {
-                    attributes.push((name, EventTime::from_micros(micros.unwrap_or(i64::MAX)).to_string()));
+                if let Some(times) = &mut self.other_times {
+                    times.push((name, EventTime::from_micros(micros.unwrap_or(i64::MAX))));
                 }
             }
         }
@@ -208,6 +208,16 @@ impl Columns {
         self.metrics.put(column, self.rows, value, field)
     }
 
+    /// Takes a number of a list or a histogram.
+    pub(crate) fn piece(&mut self, piece: Piece, value: f64, field: &str) -> Result<(), Fault> {
+        self.pieces.put(piece, value, field)
+    }
+
+    /// Whether the row read last handed latencies over in one piece.
+    pub(crate) fn has_supplied(&self) -> bool {
+        self.response_times.last().is_some_and(|(row, _)| *row as usize + 1 == self.rows)
+    }
+
     /// Sets a metric of the record by its name, whatever metric that is.
     pub(crate) fn metric_named(&mut self, name: &str, value: f64, field: &str) -> Result<(), Fault> {
         self.metrics.put_named(name, self.rows, value, field)
@@ -227,6 +237,8 @@ impl Columns {
         if let Some((field, _)) = missing.iter().find(|(_, missing)| *missing) {
             return Err(fault(RejectCode::MissingId, field, format!("the record has no {field}")));
         }
+        let supplied = self.pieces.take()?;
+        self.response_times.extend(supplied.into_iter().map(|supplied| (rows as u32, supplied)));
         if self.workspace.len() == rows {
             self.workspace.push(&self.defaults.workspace);
         }
@@ -246,8 +258,7 @@ impl Columns {
                 TextSlot::Workspace => self.workspace.len() > rows,
                 TextSlot::Agent => self.agent.len() > rows,
                 TextSlot::Instance => self.instance.len() > rows,
-                TextSlot::Region => self.region.len() > rows,
-                TextSlot::Attribute(name) => self.attributes.iter().flatten().any(|(reported, _)| reported == name),
+                TextSlot::Attribute(attribute) => self.attributes[*attribute as usize].len() > rows,
             };
             if !reported {
                 outcome = outcome.and_then(|()| self.text(*slot, text, "constants"));
@@ -269,14 +280,18 @@ impl Columns {
         self.event_time.truncate(rows);
         self.ingest_time.truncate(rows);
         self.position.truncate(rows);
-        for text in [&mut self.workspace, &mut self.agent, &mut self.instance, &mut self.region] {
+        for text in [&mut self.workspace, &mut self.agent, &mut self.instance].into_iter().chain(&mut self.attributes) {
             text.truncate(rows);
         }
         self.state.truncate(rows);
         self.ready_at.truncate(rows);
         self.metrics.roll_back(rows);
-        if let Some(attributes) = &mut self.attributes {
-            attributes.clear();
+        self.pieces.clear();
+        while self.response_times.last().is_some_and(|(row, _)| *row as usize >= rows) {
+            self.response_times.pop();
+        }
+        if let Some(times) = &mut self.other_times {
+            times.clear();
         }
     }
 
@@ -300,11 +315,15 @@ impl Columns {
             workspace: self.workspace.take(),
             agent: self.agent.take(),
             instance: self.instance.take(),
-            region: self.region.take_sparse(rows),
+            attributes: {
+                let columns = Attribute::ALL.into_iter().zip(&mut self.attributes);
+                columns.filter_map(|(attribute, texts)| Some((attribute, texts.take_sparse(rows)?))).collect()
+            },
             state: sparse(&mut self.state, rows, 0).map(|(values, nulls)| UInt8Array::new(values, Some(nulls))),
             ready_at: sparse(&mut self.ready_at, rows, NO_TIME)
                 .map(|(values, nulls)| TimestampMicrosecondArray::new(values, Some(nulls))),
             metrics: metrics.into_iter().map(|(metric, values)| (metric, nullable(values))).collect(),
+            response_times: std::mem::take(&mut self.response_times),
         };
         batch.checked()
     }
@@ -317,10 +336,13 @@ impl Columns {
             workspace: self.workspace.get(row).unwrap_or_default(),
             agent: self.agent.get(row).unwrap_or_default(),
             instance: self.instance.get(row).unwrap_or_default(),
-            region: self.region.get(row),
             state: self.state.get(row).and_then(|state| InstanceState::from_number(*state)),
             ready_at: self.ready_at.get(row).filter(|at| **at != NO_TIME).map(|at| EventTime::from_micros(*at)),
-            attributes: self.attributes.as_mut().map(std::mem::take).unwrap_or_default(),
+            attributes: {
+                let columns = Attribute::ALL.into_iter().zip(&self.attributes);
+                columns.filter_map(|(attribute, texts)| Some((attribute, texts.get(row)?))).collect()
+            },
+            other_times: self.other_times.as_mut().map(std::mem::take).unwrap_or_default(),
             metrics: self.metrics.row(row),
         }
     }

@@ -105,6 +105,7 @@ impl<'s> Compiler<'s, '_> {
         match route {
             Route::Leaf(leaf) => self.leaf(schema, leaf),
             Route::Object(object) => self.object(path, schema, object),
+            Route::Items(leaf) => self.items(path, schema, leaf),
             Route::NotYet(path) => Ok(self.skip(path, schema)?.refused_unless_empty(path)),
             Route::Skip => self.skip(path, schema),
         }
@@ -180,7 +181,7 @@ impl<'s> Compiler<'s, '_> {
         let text = matches!(schema, Schema::String | Schema::Uuid(UuidSchema::String));
         for sink in &leaf.sinks {
             let fits = match sink {
-                Sink::Metric { .. } => number,
+                Sink::Metric { .. } | Sink::Piece(_) => number,
                 Sink::Text { numbers, .. } => text || matches!(schema, Schema::Enum(_)) || (*numbers && whole),
                 Sink::State | Sink::Entity => text || matches!(schema, Schema::Enum(_)),
                 Sink::Time { unit, .. } => {
@@ -198,6 +199,23 @@ impl<'s> Compiler<'s, '_> {
             }
         }
         Ok(stated)
+    }
+
+    /// A list whose items are wanted.
+    fn items(&mut self, path: &str, schema: &'s Schema, leaf: &Leaf) -> Result<Node, SchemaError> {
+        match self.resolve(schema) {
+            Schema::Null => Ok(Node::Null),
+            Schema::Union(union) => {
+                let branches = union.variants().iter().map(|schema| self.items(path, schema, leaf));
+                Ok(Node::union(path, branches.collect::<Result<_, _>>()?))
+            }
+            Schema::Array(array) => {
+                let item = self.leaf(&array.items, leaf)?;
+                let item_has_bytes = self.has_bytes(&array.items, 0);
+                Ok(Node::Array(Box::new(Sequence { path: path.into(), item, item_has_bytes, not_yet: false })))
+            }
+            other => Err(mismatch(Some(path), format!("a value of type {} is not a list", type_name(other)))),
+        }
     }
 
     /// A record or a map within which something is wanted.
@@ -355,7 +373,7 @@ fn mismatch(field: Option<&str>, message: String) -> SchemaError {
 /// What a leaf is for, in words.
 fn wish(leaf: &Leaf) -> &'static str {
     match leaf.sinks.first() {
-        Some(Sink::Metric { .. }) => "a number",
+        Some(Sink::Metric { .. } | Sink::Piece(_)) => "a number",
         Some(Sink::Time { .. }) => "a time (a timestamp type, RFC 3339 text, or a number with a unit in the mapping)",
         Some(Sink::State | Sink::Entity) => "an enum or a text",
         _ => "a text",

@@ -107,6 +107,10 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_, '_> {
                     map.next_value_seed(LeafSeed { leaf, context })?;
                 }
                 Some(Route::Object(object)) => map.next_value_seed(ObjectSeed { object, context })?,
+                Some(Route::Items(leaf)) => {
+                    context.field = Some(&leaf.path);
+                    map.next_value_seed(ItemsSeed { leaf, context })?;
+                }
                 Some(Route::NotYet(path)) => {
                     context.field = Some(path);
                     map.next_value_seed(NotYetSeed { path, context })?;
@@ -281,6 +285,57 @@ impl<'de> Visitor<'de> for LeafSeed<'_, '_, '_> {
 
     refuse! {
         visit_bool(bool) "a truth value";
+    }
+}
+
+/// A list, each of whose items has somewhere to go.
+struct ItemsSeed<'a, 'c, 'r> {
+    leaf: &'r Leaf,
+    context: &'a mut Context<'c, 'r>,
+}
+
+impl<'de> DeserializeSeed<'de> for ItemsSeed<'_, '_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl ItemsSeed<'_, '_, '_> {
+    fn refusal(&self, found: &str) -> Fault {
+        fault(RejectCode::WrongType, &self.leaf.path, format!("{found} where a list is expected"))
+    }
+}
+
+impl<'de> Visitor<'de> for ItemsSeed<'_, '_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Self { leaf, context } = self;
+        while items.next_element_seed(LeafSeed { leaf, context: &mut *context })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        let fault = self.refusal("an object");
+        self.context.check(Err(fault))
+    }
+
+    refuse! {
+        visit_bool(bool) "a truth value";
+        visit_i64(i64) "a number";
+        visit_u64(u64) "a number";
+        visit_f64(f64) "a number";
+        visit_str(&str) "a text";
     }
 }
 

@@ -18,6 +18,7 @@ mod compile;
 mod cursor;
 mod json;
 mod metric_columns;
+mod pieces;
 mod plan;
 pub(crate) mod route;
 mod run;
@@ -35,7 +36,7 @@ use apache_avro::Schema;
 use columns::Columns;
 use hashbrown::HashMap;
 use plan::Plan;
-use route::Object;
+use route::{Object, not_yet};
 use std::sync::Arc;
 use tidegauge_model::{Position, SampleBatch, WorkspaceId};
 
@@ -345,12 +346,20 @@ impl Decoder {
     /// If rows have been pushed and not finished.
     pub fn row(&mut self, payload: &[u8]) -> Result<SampleRow, Undecoded> {
         assert!(self.is_empty(), "a decoder makes batches or rows");
-        self.columns.keep_attributes(true);
+        self.columns.keep_other_times(true);
         let outcome =
             self.push(&RawRecord { partition: 0, offset: 0, timestamp_ms: 0, key: None, value: Some(payload) });
-        let row = outcome.map(|()| SampleRow::last_of(&mut self.columns));
+        let row = outcome.and_then(|()| {
+            // A row of its own has no place for them, and nothing is lost silently.
+            if self.columns.has_supplied() {
+                return Err(Undecoded::from(*not_yet(
+                    "response_times_ms, or a histogram of them, in a row of its own",
+                )));
+            }
+            Ok(SampleRow::last_of(&mut self.columns))
+        });
         self.columns.clear();
-        self.columns.keep_attributes(false);
+        self.columns.keep_other_times(false);
         row
     }
 }

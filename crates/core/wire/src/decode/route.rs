@@ -9,12 +9,13 @@
 //! Built once, from the table of native fields or from a mapping; per record nothing but the tree is consulted.
 
 use super::columns::{Columns, TextSlot, TimeSlot};
+use super::pieces::{Part, Piece};
 use crate::mapping::{MappedField, Mapping, Scale, Take, Target, TimeUnit};
 use crate::reject::{Fault, RejectCode, fault};
 use crate::time_text::parse_rfc3339;
 use hashbrown::HashMap;
-use tidegauge_model::InstanceState;
 use tidegauge_model::metric::BUILT_IN;
+use tidegauge_model::{Attribute, InstanceState};
 
 /// The fields of a native sample besides its metrics.
 pub(crate) const NATIVE_FIELDS: &[(&str, NativeField)] = &[
@@ -23,28 +24,51 @@ pub(crate) const NATIVE_FIELDS: &[(&str, NativeField)] = &[
     ("workspace_id", NativeField::Text(TextSlot::Workspace)),
     ("agent_id", NativeField::Text(TextSlot::Agent)),
     ("instance_id", NativeField::Text(TextSlot::Instance)),
-    ("region", NativeField::Text(TextSlot::Region)),
-    ("zone", NativeField::Text(TextSlot::Attribute("zone"))),
-    ("host", NativeField::Text(TextSlot::Attribute("host"))),
-    ("instance_type", NativeField::Text(TextSlot::Attribute("instance_type"))),
-    ("purchase_option", NativeField::Text(TextSlot::Attribute("purchase_option"))),
-    ("shard", NativeField::Text(TextSlot::Attribute("shard"))),
-    ("coordinator", NativeField::Text(TextSlot::Attribute("coordinator"))),
-    ("version", NativeField::Text(TextSlot::Attribute("version"))),
-    ("config_version", NativeField::Text(TextSlot::Attribute("config_version"))),
-    ("run_id", NativeField::Text(TextSlot::Attribute("run_id"))),
+    ("region", NativeField::Text(TextSlot::Attribute(Attribute::Region))),
+    ("zone", NativeField::Text(TextSlot::Attribute(Attribute::Zone))),
+    ("host", NativeField::Text(TextSlot::Attribute(Attribute::Host))),
+    ("instance_type", NativeField::Text(TextSlot::Attribute(Attribute::InstanceType))),
+    ("purchase_option", NativeField::Text(TextSlot::Attribute(Attribute::PurchaseOption))),
+    ("shard", NativeField::Text(TextSlot::Attribute(Attribute::Shard))),
+    ("coordinator", NativeField::Text(TextSlot::Attribute(Attribute::Coordinator))),
+    ("version", NativeField::Text(TextSlot::Attribute(Attribute::Version))),
+    ("config_version", NativeField::Text(TextSlot::Attribute(Attribute::ConfigVersion))),
+    ("run_id", NativeField::Text(TextSlot::Attribute(Attribute::RunId))),
     ("labels", NativeField::Unused),
     ("state", NativeField::State),
     ("started_at", NativeField::Time(TimeSlot::Other("started_at"))),
     ("ready_at", NativeField::Time(TimeSlot::Ready)),
     ("heartbeat_at", NativeField::Time(TimeSlot::Other("heartbeat_at"))),
-    ("response_times_ms", NativeField::NotYet),
-    ("response_time_exponential_histogram", NativeField::NotYet),
-    ("response_time_explicit_histogram", NativeField::NotYet),
+    ("response_times_ms", NativeField::Values),
+    ("response_time_exponential_histogram", NativeField::Histogram(EXPONENTIAL)),
+    ("response_time_explicit_histogram", NativeField::Histogram(EXPLICIT)),
     ("cumulative_counters", NativeField::NotYet),
     ("requests_by_kind", NativeField::Unused),
     ("top_keys", NativeField::Unused),
     ("metrics", NativeField::Metrics),
+];
+
+/// The fields of a histogram: numbers, or lists of them.
+type HistogramFields = &'static [(&'static str, bool, Piece)];
+
+const EXPONENTIAL: HistogramFields = &[
+    ("scale", false, Piece::Exponential(Part::Scale)),
+    ("zero_count", false, Piece::Exponential(Part::Zeros)),
+    ("positive_offset", false, Piece::Exponential(Part::Offset)),
+    ("positive_counts", true, Piece::Exponential(Part::Bucket)),
+    ("count", false, Piece::Exponential(Part::Count)),
+    ("sum_ms", false, Piece::Exponential(Part::Sum)),
+    ("min_ms", false, Piece::Exponential(Part::Min)),
+    ("max_ms", false, Piece::Exponential(Part::Max)),
+];
+
+const EXPLICIT: HistogramFields = &[
+    ("bounds_ms", true, Piece::Explicit(Part::Bound)),
+    ("counts", true, Piece::Explicit(Part::Bucket)),
+    ("count", false, Piece::Explicit(Part::Count)),
+    ("sum_ms", false, Piece::Explicit(Part::Sum)),
+    ("min_ms", false, Piece::Explicit(Part::Min)),
+    ("max_ms", false, Piece::Explicit(Part::Max)),
 ];
 
 /// What a native field holds.
@@ -56,6 +80,9 @@ pub(crate) enum NativeField {
     Entity,
     /// Metrics by name.
     Metrics,
+    /// Single latencies.
+    Values,
+    Histogram(HistogramFields),
     /// Refused unless empty.
     NotYet,
     /// Read over.
@@ -81,6 +108,8 @@ pub(crate) enum Sink {
         column: u32,
         scale: Scale,
     },
+    /// A number within a list or a histogram.
+    Piece(Piece),
 }
 
 /// A field whose value is wanted; one value may become several things.
@@ -113,6 +142,8 @@ pub(crate) enum Others {
 pub(crate) enum Route {
     Leaf(Leaf),
     Object(Object),
+    /// A list, each of whose items is a value.
+    Items(Leaf),
     /// Refused unless null or empty.
     NotYet(Box<str>),
     Skip,
@@ -121,6 +152,19 @@ pub(crate) enum Route {
 impl Route {
     fn leaf(path: &str, sink: Sink) -> Self {
         Self::Leaf(Leaf { path: path.into(), sinks: Box::new([sink]) })
+    }
+
+    fn items(path: &str, piece: Piece) -> Self {
+        Self::Items(Leaf { path: path.into(), sinks: Box::new([Sink::Piece(piece)]) })
+    }
+
+    fn histogram(name: &str, fields: HistogramFields) -> Self {
+        let route = |(field, is_list, piece): &(&str, bool, Piece)| {
+            let path = format!("{name}.{field}");
+            let route = if *is_list { Self::items(&path, *piece) } else { Self::leaf(&path, Sink::Piece(*piece)) };
+            (Box::from(*field), route)
+        };
+        Self::Object(Object { keys: fields.iter().map(route).collect(), others: Others::Skip })
     }
 }
 
@@ -134,6 +178,8 @@ pub(crate) fn native() -> Object {
             NativeField::State => Route::leaf(name, Sink::State),
             NativeField::Entity => Route::leaf(name, Sink::Entity),
             NativeField::Metrics => Route::Object(Object { others: Others::OnlyNumbers, ..Object::default() }),
+            NativeField::Values => Route::items(name, Piece::Value),
+            NativeField::Histogram(fields) => Route::histogram(name, fields),
             NativeField::NotYet => Route::NotYet((*name).into()),
             NativeField::Unused => Route::Skip,
         };
@@ -183,7 +229,7 @@ fn insert(object: &mut Object, path: &[String], depth: usize, sink: Sink) {
     match route {
         Route::Leaf(leaf) => leaf.sinks = leaf.sinks.iter().cloned().chain([sink]).collect(),
         Route::Object(child) => insert(child, path, depth + 1, sink),
-        Route::NotYet(_) | Route::Skip => unreachable!("mappings make neither"),
+        Route::Items(_) | Route::NotYet(_) | Route::Skip => unreachable!("mappings make none of these"),
     }
 }
 
@@ -196,6 +242,8 @@ impl Columns {
                 #[allow(clippy::cast_precision_loss, reason = "metrics are doubles: whole to 2^53, rounded beyond")]
                 Sink::Metric { column, scale } => self.metric(*column, scale.apply(value as f64), &leaf.path)?,
                 Sink::Time { slot, unit: Some(unit) } => self.time(*slot, unit.micros_of_int(value), &leaf.path)?,
+                #[allow(clippy::cast_precision_loss, reason = "counts beyond 2^32 are refused")]
+                Sink::Piece(piece) => self.piece(*piece, value as f64, &leaf.path)?,
                 Sink::Text { slot, take, numbers: true } => {
                     self.text(*slot, take.of(&value.to_string()), &leaf.path)?;
                 }
@@ -215,6 +263,7 @@ impl Columns {
                     return Err(fault(RejectCode::NotFinite, &leaf.path, format!("{value} is not a time")));
                 }
                 Sink::Time { slot, unit: Some(unit) } => self.time(*slot, unit.micros_of_float(value), &leaf.path)?,
+                Sink::Piece(piece) => self.piece(*piece, value, &leaf.path)?,
                 _ => return Err(wrong_type(leaf, sink, "a number")),
             }
         }
@@ -240,14 +289,14 @@ impl Columns {
                 },
                 Sink::State => self.put_state(leaf, sink, value)?,
                 Sink::Entity => check_entity(leaf, sink, value)?,
-                Sink::Metric { .. } if is_non_finite(value) => {
+                Sink::Metric { .. } | Sink::Piece(_) if is_non_finite(value) => {
                     return Err(fault(
                         RejectCode::NotFinite,
                         &leaf.path,
                         format!("{value} is not a number to count with"),
                     ));
                 }
-                Sink::Metric { .. } => return Err(wrong_type(leaf, sink, "a text")),
+                Sink::Metric { .. } | Sink::Piece(_) => return Err(wrong_type(leaf, sink, "a text")),
             }
         }
         Ok(())
@@ -308,7 +357,7 @@ pub(crate) fn wrong_type(leaf: &Leaf, sink: &Sink, found: &str) -> Fault {
         Sink::Time { unit: None, .. } => "a time as RFC 3339 text (numbers need a unit in the mapping)",
         Sink::State => "one of starting, ready, draining, stopped, failed",
         Sink::Entity => "an entity kind, such as instance",
-        Sink::Metric { .. } => "a number",
+        Sink::Metric { .. } | Sink::Piece(_) => "a number",
     };
     fault(RejectCode::WrongType, &leaf.path, format!("{found} where {expected} is expected"))
 }

@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AgentId, AlertState, AlertTransition, Completeness, Constraint, Decision, DistributionSummary, EventTime,
-    GaugeSummary, InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity,
-    SignalReading, Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
+    Action, AgentId, AlertState, AlertTransition, Attribute, Attributes, Completeness, Constraint, Decision,
+    DistributionSummary, EventTime, GaugeSummary, InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region,
+    ResourceSaturation, Severity, SignalReading, Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -54,6 +54,8 @@ pub(super) struct WindowRecord<'a> {
     last_at: At,
     state: Option<InstanceState>,
     ready_at: Option<At>,
+    #[serde(default)]
+    attributes: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     instances_ready: Option<u32>,
     instances_present: Option<u32>,
     completeness: Completeness,
@@ -80,6 +82,7 @@ impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
             last_at: At(window.last_at),
             state: window.state,
             ready_at: window.ready_at.map(At),
+            attributes: window.attributes.iter().map(|(name, text)| (name.name().into(), (&**text).into())).collect(),
             instances_ready: window.instances_ready,
             instances_present: window.instances_present,
             completeness: window.completeness,
@@ -103,6 +106,7 @@ impl From<WindowRecord<'_>> for WindowSummary {
             last_at: record.last_at.0,
             state: record.state,
             ready_at: record.ready_at.map(|at| at.0),
+            attributes: known(&record.attributes),
             instances_ready: record.instances_ready,
             instances_present: record.instances_present,
             completeness: record.completeness,
@@ -280,6 +284,11 @@ impl From<AlertRecord<'_>> for AlertTransition {
 fn names(target: &Target) -> (Cow<'_, str>, Cow<'_, str>, Option<Cow<'_, str>>) {
     let region = target.region.as_ref().map(|region| Cow::from(region.as_str()));
     (Cow::from(target.workspace.as_str()), Cow::from(target.agent.as_str()), region)
+}
+
+/// Attributes that a newer writer knows are left out.
+fn known(attributes: &BTreeMap<Cow<'_, str>, Cow<'_, str>>) -> Attributes {
+    attributes.iter().filter_map(|(name, text)| Some((Attribute::named(name)?, Box::from(&**text)))).collect()
 }
 
 fn target(workspace: &str, agent: &str, region: Option<&str>) -> Target {

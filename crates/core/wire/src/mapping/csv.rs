@@ -25,7 +25,7 @@ enum Step {
 impl CsvPlan {
     pub(super) fn new(mapping: &Mapping, header: &[&str]) -> Result<Self, Rejected> {
         let mut columns = Columns::new(WorkspaceId::unnamed().as_str(), usize::MAX);
-        columns.keep_attributes(true);
+        columns.keep_other_times(true);
         columns.set_constants(mapping);
         let routes = route::mapped(mapping, &mut columns);
         if let Some(missing) = mapping.fields().iter().find(|field| !header.contains(&field.from.join(".").as_str())) {
@@ -81,7 +81,7 @@ fn leaves(object: &route::Object) -> Vec<&Leaf> {
         .flat_map(|route| match route {
             Route::Leaf(leaf) => vec![leaf],
             Route::Object(child) => leaves(child),
-            Route::NotYet(_) | Route::Skip => Vec::new(),
+            Route::Items(_) | Route::NotYet(_) | Route::Skip => Vec::new(),
         })
         .collect()
 }

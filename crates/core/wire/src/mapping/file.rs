@@ -272,7 +272,9 @@ fn native_target(name: &str) -> Result<Target, String> {
             NativeField::State => Ok(Target::State),
             NativeField::Entity => Ok(Target::Entity),
             NativeField::Metrics => Err("metrics of other names have a section of their own, `metrics`".to_owned()),
-            NativeField::NotYet | NativeField::Unused => Err(format!("{name} cannot be mapped to yet")),
+            NativeField::Values | NativeField::Histogram(_) | NativeField::NotYet | NativeField::Unused => {
+                Err(format!("{name} cannot be mapped to yet"))
+            }
         };
     }
     match metric::by_name(name) {

@@ -51,6 +51,11 @@ pub(crate) fn window() -> WindowSummary {
         last_at: at(57),
         state: Some(InstanceState::Draining),
         ready_at: Some(at(-100)),
+        attributes: [
+            (tidegauge_model::Attribute::Region, "eu-west-1".into()),
+            (tidegauge_model::Attribute::Version, "1.4.2".into()),
+        ]
+        .into(),
         instances_ready: Some(4),
         instances_present: Some(5),
         completeness: Completeness {

@@ -49,6 +49,7 @@ fn window(agent: &str, gauges: &[(&str, GaugeSummary)]) -> WindowSummary {
         last_at: EventTime::from_secs(999),
         state: None,
         ready_at: None,
+        attributes: [].into(),
         instances_ready: Some(4),
         instances_present: Some(5),
         completeness,
