@@ -1,1 +1,3 @@
 //! Closed windows to findings.
+
+pub mod spec;
