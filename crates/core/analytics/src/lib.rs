@@ -1,3 +1,4 @@
 //! Closed windows to findings.
 
+pub mod inference;
 pub mod spec;
