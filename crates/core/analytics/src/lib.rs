@@ -1,4 +1,5 @@
 //! Closed windows to findings.
 
+pub mod events;
 pub mod inference;
 pub mod spec;
