@@ -1,6 +1,8 @@
 //! Closed windows to findings.
 
+pub mod breaking;
 pub mod elasticity;
 pub mod events;
 pub mod inference;
 pub mod spec;
+pub mod usl;
