@@ -4,5 +4,6 @@ pub mod breaking;
 pub mod elasticity;
 pub mod events;
 pub mod inference;
+pub mod loadtest;
 pub mod spec;
 pub mod usl;
