@@ -1,6 +1,7 @@
 //! Closed windows to findings.
 
 pub mod breaking;
+pub mod capacity;
 pub mod elasticity;
 pub mod events;
 pub mod inference;
