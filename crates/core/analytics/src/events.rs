@@ -21,11 +21,13 @@ mod actuation;
 mod infer;
 mod lifecycle;
 mod times;
+mod trouble;
 
-pub use actuation::{Actuation, Latencies, Outcome, Trouble};
+pub use actuation::{Actuation, Latencies, Outcome};
 pub use infer::infer;
 pub use lifecycle::{Lifecycle, start_up_times, supply};
 pub use times::{ScaleTimes, ScalingCounts};
+pub use trouble::Trouble;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

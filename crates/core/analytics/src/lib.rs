@@ -7,4 +7,5 @@ pub mod events;
 pub mod inference;
 pub mod loadtest;
 pub mod spec;
+pub mod strategy;
 pub mod usl;

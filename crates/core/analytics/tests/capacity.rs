@@ -176,7 +176,7 @@ fn instances_are_those_of_the_scarcest_resource_and_one_more() {
     for bad in
         [need("x", f64::NAN, 1.0, 1.0), need("x", 1.0, 0.0, 1.0), need("x", 1.0, 1.0, 0.0), need("x", -1.0, 1.0, 1.0)]
     {
-        assert_eq!(instances_needed(&[bad.clone()], 0), None, "{bad:?}");
+        assert_eq!(instances_needed(std::slice::from_ref(&bad), 0), None, "{bad:?}");
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Required {
 pub fn required_instances(peak_per_s: f64, capacity_per_s: f64, factor: f64) -> Option<Required> {
     let valid = peak_per_s >= 0.0 && capacity_per_s > 0.0 && factor >= 1.0;
     let count = (peak_per_s / capacity_per_s * factor * (1.0 - 1e-12)).ceil();
-    if !valid || !(count <= f64::from(u32::MAX)) {
+    if !valid || count.is_nan() || count > f64::from(u32::MAX) {
         return None;
     }
     let spare_ratio = if count > 0.0 { (1.0 - peak_per_s / (count * capacity_per_s)).clamp(0.0, 1.0) } else { 1.0 };
@@ -106,7 +106,8 @@ impl Schedule {
     /// or one is negative or not a number.
     #[must_use]
     pub fn lookup(&self, users: Option<f64>, rps: Option<f64>) -> Option<&Band> {
-        if users.is_some_and(|u| !(u >= 0.0)) || rps.is_some_and(|r| !(r >= 0.0)) {
+        let known = |value: Option<f64>| value.is_none_or(|value| value >= 0.0);
+        if !known(users) || !known(rps) {
             return None;
         }
         let by_users = users.map(|users| self.bands.partition_point(|band| band.users_from <= users));

@@ -65,7 +65,7 @@ mod tests {
     proptest! {
         #[test]
         fn u_is_the_count_of_greater_pairs(a in prop::collection::vec(0_i32..9, 1..12), b in prop::collection::vec(0_i32..9, 1..12)) {
-            let pairs = a.iter().flat_map(|x| b.iter().map(move |y| 0.5 * f64::from((y > x) as u8 + (y >= x) as u8)));
+            let pairs = a.iter().flat_map(|x| b.iter().map(move |y| 0.5 * f64::from(u8::from(y > x) + u8::from(y >= x))));
             let (a, b): (Vec<f64>, Vec<f64>) = (a.iter().map(|&x| f64::from(x)).collect(), b.iter().map(|&x| f64::from(x)).collect());
             let (here, there) = (mann_whitney(&a, &b).unwrap(), mann_whitney(&b, &a).unwrap());
             prop_assert!((here.u - pairs.sum::<f64>()).abs() < 1e-9);

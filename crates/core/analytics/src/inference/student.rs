@@ -5,10 +5,8 @@ use super::mean;
 /// Two-sided p-value of `t` with `df` degrees of freedom; absent unless both are finite and `df > 0`.
 #[must_use]
 pub fn student_two_sided_p(t: f64, df: f64) -> Option<f64> {
-    if !t.is_finite() || !(df > 0.0 && df.is_finite()) {
-        return None;
-    }
-    Some(incomplete_beta(df / (df + t * t), df / 2.0, 0.5).clamp(0.0, 1.0))
+    let known = t.is_finite() && df > 0.0 && df.is_finite();
+    known.then(|| incomplete_beta(df / (df + t * t), df / 2.0, 0.5).clamp(0.0, 1.0))
 }
 
 /// Two-sided p-value that two samples have the same mean, their variances not assumed equal. Absent below two values

@@ -73,11 +73,8 @@ pub fn causes(before: &Side, after: &Side, memory: &MemorySeries, least_effect: 
             found.push(Cause::ConfigurationChange { label: label.clone(), from, to });
         }
     }
-    if let (Some(was), Some(is)) = (median(&before.loads).filter(|load| *load > 0.0), median(&after.loads)) {
-        if is / was >= 1.0 + least_effect {
-            found.push(Cause::LoadIncrease { ratio: is / was });
-        }
-    }
+    let rise = median(&before.loads).zip(median(&after.loads)).filter(|(was, _)| *was > 0.0).map(|(was, is)| is / was);
+    found.extend(rise.filter(|ratio| *ratio >= 1.0 + least_effect).map(|ratio| Cause::LoadIncrease { ratio }));
     found.extend(leak(memory, least_effect));
     found.extend(before.law.zip(after.law).and_then(|(was, is)| contention(&was, &is, least_effect)));
     found
