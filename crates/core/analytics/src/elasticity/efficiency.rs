@@ -1,0 +1,52 @@
+//! Whether an actuation made as many instances as were needed.
+
+use crate::events::Actuation;
+use crate::spec::Curve;
+use std::time::Duration;
+use tidegauge_model::EventTime;
+
+/// `scaling_efficiency` of one event: 0 if nothing was made or in the other direction than needed, else the lesser of
+/// needed and made over the greater. 1 is exact; half is half of what was needed, or twice as much.
+#[must_use]
+pub fn scaling_efficiency(needed: i64, made: i64) -> f64 {
+    if made == 0 || needed.signum() != made.signum() {
+        return 0.0;
+    }
+    let (needed, made) = (needed.unsigned_abs(), made.unsigned_abs());
+    needed.min(made) as f64 / needed.max(made) as f64
+}
+
+/// Instances that `actuation` should have made: the greatest demand in [ready, ready + `down_window`] less the
+/// instances before. The window is the one in which a scale-down would be held back anyway. Absent where the end, the
+/// count before, or the demand there is not known.
+#[must_use]
+pub fn demand_after(actuation: &Actuation, demand: &Curve, down_window: Duration) -> Option<i64> {
+    let ready = actuation.ended_at?;
+    let before = actuation.instances_before?;
+    let until = ready.plus(down_window).plus(Duration::from_micros(1));
+    let rest = demand.changes(ready, until).map(|(_, _, to)| to);
+    let most = rest.fold(demand.at(ready)?, u32::max);
+    (ready < EventTime::MAX).then(|| i64::from(most) - i64::from(before))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_and_too_many_lose_alike() {
+        let cases = [
+            (2, 2, 1.0),
+            (4, 2, 0.5),
+            (2, 4, 0.5),
+            (-1, -3, 1.0 / 3.0),
+            (2, 0, 0.0),
+            (2, -1, 0.0),
+            (0, 1, 0.0),
+            (0, 0, 0.0),
+        ];
+        for (needed, made, want) in cases {
+            assert_eq!(scaling_efficiency(needed, made), want, "{needed} needed, {made} made");
+        }
+    }
+}
