@@ -1,1 +1,18 @@
 //! Closed windows to findings.
+//!
+//! ```text
+//!  agent window, its instances' windows, facts about them ──► measures ──► indications ──► (tracker) ──► findings
+//! ```
+//!
+//! A measure is a number with its reason when it is absent; an indication is what one window shows; a finding is an
+//! indication that held for long enough. Everything is a function of its arguments: memory is passed in and comes out.
+//!
+//! - **A1** A measure that cannot be computed is absent with its reason ([`Absent`]); nothing is ever NaN or infinite.
+//! - **A2** No measure depends on the order in which instances are given, nor on the unit of a load.
+//! - **A3** An absent sample is never counted as zero.
+
+pub mod absent;
+pub mod stats;
+pub mod tracker;
+
+pub use absent::{Absent, Measured};

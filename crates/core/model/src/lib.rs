@@ -13,6 +13,7 @@
 
 pub mod alert;
 pub mod decision;
+pub mod finding;
 pub mod id;
 pub mod metric;
 pub mod sample;
@@ -22,6 +23,9 @@ pub mod window;
 
 pub use alert::{AlertState, AlertTransition, Severity};
 pub use decision::{Action, Constraint, Decision, Mode, ReasonCode, SignalReading};
+pub use finding::{
+    Cause, CauseCode, Confidence, Entity, Evidence, Finding, FindingKind, FindingState, Text, finding_id,
+};
 pub use id::{AgentId, Domain, InstanceId, Region, Target, WorkspaceId};
 pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind, MetricName};
 pub use sample::{InstanceState, Position, SampleBatch};
