@@ -12,6 +12,7 @@
 //! - **A3** An absent sample is never counted as zero.
 
 pub mod absent;
+pub mod load;
 pub mod stats;
 pub mod tracker;
 

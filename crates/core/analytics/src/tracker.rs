@@ -244,6 +244,12 @@ impl Tracker {
         self.episodes.is_open(&(kind, entity.clone()))
     }
 
+    /// When a finding of that kind and entity began, if it is open or about to open.
+    #[must_use]
+    pub fn onset(&self, kind: FindingKind, entity: &Entity) -> Option<EventTime> {
+        self.episodes.onset(&(kind, entity.clone()))
+    }
+
     /// Findings open or about to open.
     #[must_use]
     pub fn len(&self) -> usize {
