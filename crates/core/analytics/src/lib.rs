@@ -12,8 +12,13 @@
 //! - **A3** An absent sample is never counted as zero.
 
 pub mod absent;
+pub mod bottleneck;
+pub mod degradation;
 pub mod load;
+pub mod record;
+pub mod saturation;
 pub mod stats;
 pub mod tracker;
+pub mod window;
 
 pub use absent::{Absent, Measured};

@@ -58,7 +58,7 @@ fn whole_shards_cannot_always_be_even() {
     for (shards, places, want) in cases {
         let got = best_integer_imbalance(shards, places);
         match (got, want) {
-            (Ok(got), Ok(want)) => assert!((got - want as f64).abs() < 1e-12, "{shards} on {places}: {got}"),
+            (Ok(got), Ok::<f64, _>(want)) => assert!((got - want).abs() < 1e-12, "{shards} on {places}: {got}"),
             (got, want) => assert_eq!(got.err(), want.err()),
         }
     }
