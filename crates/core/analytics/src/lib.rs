@@ -13,10 +13,14 @@
 
 pub mod absent;
 pub mod bottleneck;
+pub mod cost;
 pub mod degradation;
+pub mod demand;
 pub mod load;
 pub mod record;
+pub mod regions;
 pub mod saturation;
+pub mod shards;
 pub mod stats;
 pub mod tracker;
 pub mod window;

@@ -10,8 +10,11 @@ use tidegauge_analytics::load::{
 use tidegauge_analytics::saturation::resource_use;
 use tidegauge_model::{EventTime, FindingKind, FindingState, TimeRange};
 
-/// GPU duty of each row that names a container: (second, container, duty 0 to 1 or absent).
-fn rows(text: &str) -> Vec<(i64, String, Option<f64>)> {
+/// (second, container, GPU duty 0 to 1 or absent).
+type Row = (i64, String, Option<f64>);
+
+/// GPU duty of each row that names a container.
+fn rows(text: &str) -> Vec<Row> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let rows = reader.records().map(|row| row.expect("a row")).filter(|row| !row[1].is_empty());
     rows.map(|row| {
@@ -22,7 +25,7 @@ fn rows(text: &str) -> Vec<(i64, String, Option<f64>)> {
 }
 
 /// The fleet of some rows; containers without a GPU sample are there, and silent.
-fn fleet(window: TimeRange, rows: &[&(i64, String, Option<f64>)]) -> Fleet {
+fn fleet(window: TimeRange, rows: &[&Row]) -> Fleet {
     let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for (_, container, duty) in rows {
         let sum = sums.entry(container).or_default();
@@ -75,7 +78,7 @@ fn the_fleets_six_hot_containers_are_named() {
 fn hot_containers_open_as_the_file_says() {
     let Some(text) = trace("hot_containers_open_as_the_file_says", "genai-fleet/telemetry.csv.gz") else { return };
     let rows = rows(&text);
-    let mut windows: BTreeMap<i64, Vec<&(i64, String, Option<f64>)>> = BTreeMap::new();
+    let mut windows: BTreeMap<i64, Vec<&Row>> = BTreeMap::new();
     rows.iter().for_each(|row| windows.entry(row.0.div_euclid(600)).or_default().push(row));
 
     let (mut memory, mut runs, mut opened) = (LoadMemory::default(), BTreeMap::<String, u32>::new(), 0);
@@ -90,7 +93,7 @@ fn hot_containers_open_as_the_file_says() {
         let hot: BTreeSet<&str> =
             fleet.instances.iter().filter(|each| each.load.is_some_and(is_hot)).map(|each| each.id.as_str()).collect();
         // A container that is silent in a window keeps its run.
-        let silent: BTreeSet<&str> = fleet.unmeasured.iter().map(|id| id.as_str()).collect();
+        let silent: BTreeSet<&str> = fleet.unmeasured.iter().map(tidegauge_model::InstanceId::as_str).collect();
         let gone = |name: &String| silent.contains(name.as_str());
         let report = analyze(&fleet, &LoadConfig::default(), &mut memory);
         let enters = report
