@@ -9,8 +9,8 @@ use std::time::Duration;
 use tidegauge_analytics::Absent;
 use tidegauge_analytics::regions::transport::{Route, cheapest, price};
 use tidegauge_analytics::regions::{
-    Consistency, Distribution, RegionState, Replication, RoutingPolicy, advise, indications, optimize, replication,
-    report,
+    Consistency, Distribution, RegionState, Replication, RoutingPolicy, advise, indications, lag_indication, optimize,
+    replication, report,
 };
 use tidegauge_model::{FindingKind, Region};
 
@@ -121,6 +121,9 @@ fn copies_are_judged_by_their_model() {
         assert_eq!(of(consistency).holds, want, "{consistency:?}");
     }
     assert_eq!((of(Consistency::Strong).data_transfer_gb, of(Consistency::Strong).transfer_cost), (Ok(50.0), Ok(1.0)));
+    let said = |consistency| lag_indication(&target(), &"eu".into(), &of(consistency), 1.0);
+    assert!(said(Consistency::Eventual).is_none());
+    assert_eq!(said(Consistency::Strong).expect("it lags").entity.to_string(), "default/planner/region=eu");
     let unknown = replication(&Replication {
         consistency: Consistency::Eventual,
         lag: &lag,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tidegauge_analytics::Absent;
 use tidegauge_analytics::load::SpaceSaving;
 use tidegauge_analytics::shards::{
-    Health, HealthRule, ProbeResult, ProbeState, ShardLoad, conflicts_per_sync, coordinators_needed, corrected,
-    imbalance_indication, key_skew, local_share, rebalance, shard_balance,
+    Health, HealthRule, ProbeResult, ProbeState, ShardLoad, ShardRule, ShardSigns, conflicts_per_sync,
+    coordinators_needed, corrected, imbalance_indication, indications, key_skew, local_share, rebalance, shard_balance,
 };
 
 fn shard(shard: &str, coordinator: &str, load: f64) -> ShardLoad {
@@ -143,4 +143,34 @@ proptest! {
         turned.reverse();
         prop_assert_eq!(rebalance(&turned, &coordinators, slack), Ok(plan), "in any order");
     }
+}
+
+/// 21 agents need 3 coordinators of 10; of two known one is down. 70 of 100 accesses are local; 24 conflicts in 12 syncs.
+#[test]
+fn signs_make_findings_and_silence_makes_none() {
+    let down = ProbeState { health: Health::Down, against: 0 };
+    let coordinators = [("c1".to_owned(), ProbeState::default()), ("c2".to_owned(), down)];
+    let mut types = SpaceSaving::new(8);
+    types.add("feature", 9);
+    types.add("bug_fix", 1);
+    let keys = [key_skew("work_type", &types, 2, 0.2).expect("weights")];
+    let signs = ShardSigns {
+        keys: &keys,
+        accesses: Some((70, 30)),
+        conflicts: Some((24.0, Duration::from_mins(1))),
+        coordinators: &coordinators,
+        agents: Some(21),
+    };
+    let said = indications(&target(), &signs, &ShardRule::default(), 1.0);
+    let seen: Vec<_> = said.iter().map(|each| (each.kind.name(), (each.value * 100.0).round())).collect();
+    let want = [
+        ("key_skew", 80.0),
+        ("coordinator_unhealthy", 100.0),
+        ("remote_access", 70.0),
+        ("conflicts", 200.0),
+        ("coordinators_short", 200.0),
+    ];
+    assert_eq!(seen, want);
+    assert_eq!(said[1].entity.to_string(), "default/planner/coordinator=c2");
+    assert!(indications(&target(), &ShardSigns::default(), &ShardRule::default(), 1.0).is_empty());
 }

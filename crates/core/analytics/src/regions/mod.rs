@@ -14,7 +14,7 @@
 mod replication;
 pub mod transport;
 
-pub use replication::{Consistency, Replication, ReplicationVerdict, replication};
+pub use replication::{Consistency, Replication, ReplicationVerdict, lag_indication, replication};
 
 use crate::absent::{Absent, Measured, ratio};
 use crate::load::geographic::{Geography, RegionLoad, geography};

@@ -1,9 +1,10 @@
 //! Whether copies in other regions are as fresh as the agent's consistency model says.
 
 use crate::absent::{Absent, Measured};
+use crate::tracker::{Indication, Strength, evidence};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tidegauge_model::DistributionSummary;
+use tidegauge_model::{Confidence, DistributionSummary, Entity, FindingKind, Region, Severity, Target};
 
 /// What readers may see.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,4 +69,32 @@ pub fn replication(of: &Replication<'_>) -> ReplicationVerdict {
         data_transfer_gb: gigabytes,
         transfer_cost: gigabytes.and_then(|gb| crate::absent::finite(gb * of.price_per_gb.ok_or(Absent::NoObjective)?)),
     }
+}
+
+/// A copy that is older than its model allows, as an indication about its region.
+#[must_use]
+pub fn lag_indication(
+    target: &Target,
+    region: &Region,
+    found: &ReplicationVerdict,
+    completeness: f64,
+) -> Option<Indication> {
+    let allowed = found.allowed_ms.ok().filter(|_| found.holds == Ok(false))?;
+    Some(Indication {
+        kind: FindingKind::ReplicationLag,
+        entity: Entity::Region { target: target.clone(), region: region.clone() },
+        strength: Strength::Enter,
+        severity: Severity::Critical,
+        value: found.lag_p99_ms,
+        unit: "ms".into(),
+        evidence: evidence(&[("allowed", Some(allowed), "ms"), ("data_transfer", found.data_transfer_gb.ok(), "GB")]),
+        confidence: Confidence { value: completeness, meaning: "completeness of the window".into() },
+        causes: Vec::new(),
+        remedies: vec![
+            "write less, or in batches".into(),
+            "a faster link, or a larger replica".into(),
+            "read what must be fresh from the primary".into(),
+        ],
+        summary: format!("the copy in {region} lags {:.0} ms, {allowed:.0} ms are allowed", found.lag_p99_ms),
+    })
 }

@@ -5,9 +5,11 @@
 //! - **H2** It moves no shard of a coordinator that is not above the bound.
 //! - **H3** A coordinator changes its health only after `fall` failures, or `rise` successes, in a row.
 
+mod findings;
 mod health;
 mod rebalance;
 
+pub use findings::{ShardRule, ShardSigns, indications};
 pub use health::{Health, HealthRule, ProbeResult, ProbeState};
 pub use rebalance::{Rebalance, ShardMove, rebalance};
 
