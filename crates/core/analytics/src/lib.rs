@@ -14,8 +14,10 @@
 pub mod absent;
 pub mod bottleneck;
 pub mod cost;
+pub mod coverage;
 pub mod degradation;
 pub mod demand;
+pub mod diagnosis;
 pub mod load;
 pub mod record;
 pub mod regions;
