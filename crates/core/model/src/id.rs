@@ -112,7 +112,7 @@ impl fmt::Display for Target {
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
-struct Encoded<'a>(&'a str);
+pub(crate) struct Encoded<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Encoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,6 +14,7 @@
 pub mod alert;
 pub mod attribute;
 pub mod decision;
+pub mod finding;
 pub mod id;
 pub mod metric;
 pub mod sample;
@@ -25,6 +26,9 @@ pub mod window;
 pub use alert::{AlertState, AlertTransition, Severity};
 pub use attribute::{Attribute, Attributes};
 pub use decision::{Action, Constraint, Decision, Mode, ReasonCode, SignalReading};
+pub use finding::{
+    Cause, CauseCode, Confidence, Entity, Evidence, Finding, FindingKind, FindingState, Text, finding_id,
+};
 pub use id::{AgentId, Domain, InstanceId, Region, Target, WorkspaceId};
 pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind, MetricName};
 pub use sample::{InstanceState, Position, SampleBatch};
