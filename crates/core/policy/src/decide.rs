@@ -6,6 +6,9 @@
 //!                                                                        thin data       growing again
 //! ```
 //!
+//! A demand ([`crate::policy::demand`]) is a wish among those of objectives. It has no load that could be moved to another
+//! count, and needs none: only the bounds go below the largest wish.
+//!
 //! Three counts are told apart. *Current* is what is ready at the window's end. *Held* adds what is starting: what there
 //! is if nobody does anything, and what "no change" means to a signal. *Standing* is what was last asked for (held,
 //! before the first decision): HPA's `spec.replicas`, from which stabilization, rate limits and refusals to shrink
@@ -31,7 +34,7 @@ use crate::hpa::stabilize::{Recommendation, stabilize};
 use crate::observe::Observation;
 use crate::policy::{Direction, Policy};
 use crate::state::TargetState;
-use crate::wish::{Wish, wish};
+use crate::wish::{Wish, demand, wish};
 use chain::Chain;
 use tidegauge_model::{Decision, EventTime, ReasonCode};
 
@@ -58,7 +61,9 @@ pub fn decide(policy: &Policy, state: &mut TargetState, observation: &Observatio
     }
     state.forget(policy, now);
 
-    let wishes: Vec<_> = policy.objectives.iter().map(|objective| wish(objective, observation, held)).collect();
+    let of_objectives = policy.objectives.iter().map(|objective| wish(objective, observation, held));
+    let of_demands = policy.demands.iter().map(|demand| demand::wish(demand, observation));
+    let wishes: Vec<_> = of_objectives.chain(of_demands).collect();
     let (chain, wished) = match combine(&wishes, observation, held, standing) {
         Combined::Wish(wished, reason) => {
             let mut chain = Chain::new(wished, reason);

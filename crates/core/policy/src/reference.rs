@@ -4,6 +4,8 @@
 //! [`crate::hpa`] and [`crate::wish`]. Slow, and meant to be read beside the text of the rules: where the two disagree,
 //! one of them is wrong. `O(windows²)`.
 
+mod demand;
+
 use crate::hpa::rate::{Select, Step};
 use crate::policy::{Objective, ObjectiveKind, Of, Policy, Resource, Source, Statistic, WhenAbsent};
 use crate::signal::{SignalValue, SignalValues};
@@ -104,7 +106,8 @@ fn one(policy: &Policy, past: &mut Past, seen: &Seen<'_>, counts: &Counts, stand
     let (agent, now) = (seen.agent, seen.agent.range.end);
     let (min, max) = (i64::from(policy.min_instances), i64::from(policy.max_instances));
     let signals: Vec<_> = policy.objectives.iter().map(|objective| Signal::read(objective, seen, counts)).collect();
-    let asked: Vec<_> = signals.iter().map(|signal| signal.asks_for(counts)).collect();
+    let mut asked: Vec<_> = signals.iter().map(|signal| signal.asks_for(counts)).collect();
+    asked.extend(policy.demands.iter().map(|it| demand::asks_for(it, agent, seen.instances, counts.ready)));
 
     // Nothing there and nothing asked for; no signal; or one of several without a value where the rest would shrink.
     let nothing = counts.held == 0 && standing == 0 && counts.missing == 0;

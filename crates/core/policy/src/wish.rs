@@ -4,6 +4,8 @@
 //! for unrounded ones and for utilizations that are not weighed, which are cut to percents only as a whole. So sums do
 //! not depend on order, and equal input gives equal bytes.
 
+pub(crate) mod demand;
+
 use crate::hpa::pods::Group;
 use crate::hpa::ratio::{self, Load, Population, totals};
 use crate::observe::{Observation, group};

@@ -44,9 +44,7 @@ impl Queue {
     ///
     /// [`QueueingError::OutOfDomain`] unless `t_s` is finite and 0 or more.
     pub fn wait_exceeds(&self, t_s: f64) -> Result<f64, QueueingError> {
-        let t_s = nonnegative("t_s", t_s)?;
-        let waiting = self.waiting_probability();
-        Ok(if waiting > 0.0 { waiting * (-self.rate_per_s() * t_s).exp() } else { 0.0 })
+        nonnegative("t_s", t_s).map(|t_s| self.wait_share_over(t_s))
     }
 
     /// `P(W + S > t)`: the response time, waiting and service together.
@@ -55,8 +53,17 @@ impl Queue {
     ///
     /// [`QueueingError::OutOfDomain`] unless `t_s` is finite and 0 or more.
     pub fn response_exceeds(&self, t_s: f64) -> Result<f64, QueueingError> {
+        nonnegative("t_s", t_s).map(|t_s| self.response_share_over(t_s))
+    }
+
+    pub(crate) fn wait_share_over(&self, t_s: f64) -> f64 {
+        let waiting = self.waiting_probability();
+        if waiting > 0.0 { waiting * (-self.rate_per_s() * t_s).exp() } else { 0.0 }
+    }
+
+    pub(crate) fn response_share_over(&self, t_s: f64) -> f64 {
         let service = ServiceTime::of(self.demand.service_time_s(), self.demand.service_cv());
-        Ok(service.after_wait(nonnegative("t_s", t_s)?, self.waiting_probability(), self.rate_per_s()))
+        service.after_wait(t_s, self.waiting_probability(), self.rate_per_s())
     }
 
     /// Mean wait in seconds: `C·v / (cμ − λ)`.

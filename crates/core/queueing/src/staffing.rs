@@ -36,11 +36,16 @@ impl Slo {
     /// Whether a queue meets it.
     #[must_use]
     pub fn is_met(&self, queue: &Queue) -> bool {
-        let exceeds = match self.of {
-            Of::Waiting => queue.wait_exceeds(self.within_s),
-            Of::Response => queue.response_exceeds(self.within_s),
-        };
-        exceeds.is_ok_and(|share| share <= self.late)
+        self.late_share(queue) <= self.late
+    }
+
+    /// The share of a queue's tasks that takes longer.
+    #[must_use]
+    pub fn late_share(&self, queue: &Queue) -> f64 {
+        match self.of {
+            Of::Waiting => queue.wait_share_over(self.within_s),
+            Of::Response => queue.response_share_over(self.within_s),
+        }
     }
 
     /// What no number of servers can undercut: the share of tasks whose service alone is too long.

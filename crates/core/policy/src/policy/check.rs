@@ -1,11 +1,13 @@
 //! From a policy as written to a policy as checked: defaults filled in, contradictions refused with their key path.
 
+mod demand;
+
 use super::objective::{Objective, ObjectiveKind, Of, Resource, Source, Statistic};
 use super::raw::{
     RawDirection, RawMatches, RawMode, RawObjective, RawPolicy, RawRateLimit, RawSignal, RawStep, RawThresholds,
     RawTolerance, RawWindow,
 };
-use super::{Direction, Glob, Matches, Policy};
+use super::{Demand, Direction, Glob, Matches, Policy};
 use crate::duration::HumanDuration;
 use crate::error::Problem;
 use crate::hpa::Band;
@@ -46,8 +48,18 @@ impl RawPolicy {
             })?;
             objectives.push(objective);
         }
-        require(!objectives.is_empty(), "spec.objectives", || {
-            "expected at least one objective, or a `preset`, found none".to_owned()
+        let mut demands: Vec<Demand> = Vec::new();
+        for (index, raw) in spec.demands.iter().enumerate() {
+            let path = format!("spec.demands[{index}]");
+            let demand = demand::check_demand(raw, &path)?;
+            let taken = objectives.iter().map(|other| &other.name).chain(demands.iter().map(|other| &other.name));
+            require(taken.into_iter().all(|other| *other != demand.name), format!("{path}.name"), || {
+                format!("expected a name of its own, found `{}` a second time", demand.name)
+            })?;
+            demands.push(demand);
+        }
+        require(!objectives.is_empty() || !demands.is_empty(), "spec.objectives", || {
+            "expected at least one objective or demand, or a `preset`, found none".to_owned()
         })?;
         check_tolerance(spec.tolerance, "spec.tolerance")?;
         let min_completeness = spec.min_completeness.unwrap_or(0.9);
@@ -68,6 +80,7 @@ impl RawPolicy {
             },
             window: check_window(spec.window, "spec.window")?,
             objectives,
+            demands,
             min_instances,
             max_instances,
             scale_up: check_direction(spec.behavior.scale_up, "spec.behavior.scale_up", default_scale_up())?,
