@@ -14,11 +14,13 @@ pub mod glob;
 pub mod objective;
 pub mod preset;
 pub mod raw;
+pub mod schedule;
 
 pub use demand::{Demand, DemandKind};
 pub use glob::Glob;
 pub use objective::{Objective, ObjectiveKind, Of, Resource, Source, Statistic, WhenAbsent};
 pub use preset::Preset;
+pub use schedule::Schedule;
 
 use crate::document::{self, Document};
 use crate::error::PolicyError;
@@ -47,6 +49,9 @@ pub struct Policy {
     /// Work from which the count itself is computed. Left out of the hash where there is none, as before there were any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub demands: Vec<Demand>,
+    /// Capacity at certain times. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<Schedule>,
     /// Least allowed.
     pub min_instances: u32,
     /// Greatest allowed.

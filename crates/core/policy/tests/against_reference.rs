@@ -74,6 +74,19 @@ fn demand() -> impl Strategy<Value = String> {
     ]
 }
 
+/// The histories below begin on a Tuesday at 22:14 UTC.
+fn schedule() -> impl Strategy<Value = String> {
+    let zone = prop::sample::select(vec!["UTC", "Asia/Kolkata", "America/New_York"]);
+    let capacity = prop::sample::select(vec!["floor", "floor", "exact"]);
+    let days = prop::sample::select(vec!["* * *", "* * tue,wed", "15 * mon", "* jan *"]);
+    (0_u32..20, zone, capacity, days, 1_u32..30, 1_u32..15).prop_map(
+        |(minute, zone, capacity, days, instances, lasts)| {
+            let cron = format!("{minute}-59/7 * {days}");
+            format!("{{ name: s, cron: '{cron}', time_zone: {zone}, lasts: {lasts}m, {capacity}: {instances} }}")
+        },
+    )
+}
+
 fn direction() -> impl Strategy<Value = String> {
     let limit = (any::<bool>(), 1_u32..120, 1_u32..9).prop_map(|(percent, value, period)| {
         let (kind, value) = if percent { ("percent", value) } else { ("instances", 1 + value / 20) };
@@ -90,21 +103,22 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     let spec = (
         preset,
         prop::collection::vec(objective(), 1..4),
-        prop::option::of(demand()),
+        (prop::option::of(demand()), prop::option::of(schedule())),
         0_u32..4,
         1_u32..20,
         direction(),
         direction(),
         0_u32..3,
     );
-    spec.prop_map(|(preset, objectives, demand, min, more, up, down, completeness)| {
+    spec.prop_map(|(preset, objectives, (demand, schedule), min, more, up, down, completeness)| {
         // One of each name: an objective is drawn for at most one signal.
         let named: BTreeMap<_, _> = objectives.into_iter().map(|objective| (objective[..10].to_owned(), objective)).collect();
         policy(&format!(
-            "{preset}objectives: [{}]\ndemands: [{}]\nmin_instances: {min}\nmax_instances: {}\nbehavior: {{ scale_up: {up}, scale_down: {down} }}\n\
+            "{preset}objectives: [{}]\ndemands: [{}]\nschedules: [{}]\nmin_instances: {min}\nmax_instances: {}\nbehavior: {{ scale_up: {up}, scale_down: {down} }}\n\
              min_completeness: {}\nexpires_after: 60s",
             named.into_values().collect::<Vec<_>>().join(", "),
             demand.unwrap_or_default(),
+            schedule.unwrap_or_default(),
             min + more,
             f64::from(completeness) * 0.45,
         ))

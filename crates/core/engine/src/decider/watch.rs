@@ -18,7 +18,7 @@ pub struct Seen {
 impl Seen {
     pub(super) fn of(policy: &Policy, decision: &Decision) -> Self {
         let of_objectives = policy.objectives.iter().map(|objective| objective.kind == ObjectiveKind::Utilization);
-        let is_utilization = of_objectives.chain(policy.demands.iter().map(|_| false)).collect();
+        let is_utilization = of_objectives.chain(std::iter::repeat(false)).take(decision.signals.len()).collect();
         Self { decision: decision.clone(), is_utilization }
     }
 }

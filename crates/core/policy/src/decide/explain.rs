@@ -4,6 +4,7 @@ use super::chain::Chain;
 use crate::duration::HumanDuration;
 use crate::hpa::rate::{Rules, Select, Step};
 use crate::observe::Observation;
+use crate::policy::schedule::{Capacity, Schedule};
 use crate::policy::{Demand, DemandKind, Objective, ObjectiveKind, Policy, Source, Statistic};
 use crate::wish::Wish;
 use std::fmt::Write;
@@ -42,16 +43,33 @@ fn cause(policy: &Policy, wishes: &[Wish], reason: ReasonCode) -> String {
             let wish = &wishes[leading];
             match policy.objectives.get(leading) {
                 Some(objective) => signal(objective, wish, reason),
-                None => demand(&policy.demands[leading - policy.objectives.len()], &wish.reading),
+                None => match policy.demands.get(leading - policy.objectives.len()) {
+                    Some(of) => demand(of, &wish.reading),
+                    None => schedule(policy, &wish.reading),
+                },
             }
         }
     }
 }
 
-/// The first of objectives and demands with the largest wish.
+/// The first with the largest wish; where something is prescribed, of that.
 fn leading(wishes: &[Wish]) -> Option<usize> {
-    let largest = wishes.iter().filter_map(|wish| wish.reading.wish_instances).max()?;
-    wishes.iter().position(|wish| wish.reading.wish_instances == Some(largest))
+    let any_exact = wishes.iter().any(|wish| wish.is_exact);
+    let counts = |wish: &&Wish| wish.is_exact == any_exact;
+    let largest = wishes.iter().filter(counts).filter_map(|wish| wish.reading.wish_instances).max()?;
+    wishes.iter().position(|wish| counts(&wish) && wish.reading.wish_instances == Some(largest))
+}
+
+/// `mornings asks for at least 12 (people arrive), by 30 8 * * mon-fri Europe/Berlin for 10h`.
+fn schedule(policy: &Policy, reading: &SignalReading) -> String {
+    let Some(schedule) = policy.schedules.iter().find(|schedule| schedule.name == reading.name) else {
+        return reading.name.clone();
+    };
+    let Schedule { name, description, instances, capacity, .. } = schedule;
+    let how = if *capacity == Capacity::Exact { "exactly" } else { "at least" };
+    let why = if description.is_empty() { String::new() } else { format!(" ({description})") };
+    let (zone, lasts) = (schedule.time_zone.iana_name().unwrap_or("UTC"), HumanDuration(schedule.lasts));
+    format!("{name} asks for {how} {instances}{why}, by {} {zone} for {lasts}", schedule.cron.text())
 }
 
 /// `backlog 180 per s asks for 8, at 24.0 per s of each`; `replies 0.12 over 500ms, objective 0.05, asks for 6`.

@@ -3,8 +3,10 @@
 //! [`Policy`]: super::Policy
 
 mod demand;
+mod schedule;
 
 pub use demand::{RawDemand, RawLag, RawMeasured, RawQuantity, RawQueueing, RawServiceTime, RawTimed};
+pub use schedule::RawSchedule;
 
 use super::objective::{ObjectiveKind, Of, Statistic, WhenAbsent};
 use super::preset::Preset;
@@ -58,6 +60,9 @@ pub struct RawSpec {
     /// Work from which the count itself is computed; the largest wish of objectives and demands counts.
     #[serde(default)]
     pub demands: Vec<RawDemand>,
+    /// Capacity at certain times, beside what is measured.
+    #[serde(default)]
+    pub schedules: Vec<RawSchedule>,
     /// Band around every objective's `target` in which nothing changes. Default: up 0.1, down 0.1.
     #[serde(default)]
     pub tolerance: RawTolerance,

@@ -50,7 +50,7 @@ pub(crate) fn wish(demand: &Demand, observation: &Observation<'_>) -> Wish {
         wish_instances: found.as_ref().ok().map(|found| found.instances),
         problem: found.err().map(|error| error.to_string()),
     };
-    Wish { reading, of: None, totals: None }
+    Wish { reading, of: None, totals: None, is_exact: false }
 }
 
 /// What is wanted, as far as that is known without any measurement.
