@@ -6,6 +6,11 @@
 //!                                                                        thin data       growing again
 //! ```
 //!
+//! A demand ([`crate::policy::demand`]) is a wish among those of objectives. It has no load that could be moved to another
+//! count, and needs none: only the bounds go below the largest wish.
+//!
+//! A schedule ([`crate::policy::schedule`]) is a wish, too, while it holds; an exact one is the only one then.
+//!
 //! Three counts are told apart. *Current* is what is ready at the window's end. *Held* adds what is starting: what there
 //! is if nobody does anything, and what "no change" means to a signal. *Standing* is what was last asked for (held,
 //! before the first decision): HPA's `spec.replicas`, from which stabilization, rate limits and refusals to shrink
@@ -31,8 +36,9 @@ use crate::hpa::stabilize::{Recommendation, stabilize};
 use crate::observe::Observation;
 use crate::policy::{Direction, Policy};
 use crate::state::TargetState;
-use crate::wish::{Wish, wish};
+use crate::wish::{Wish, demand, schedule, wish};
 use chain::Chain;
+use std::cmp::Ordering;
 use tidegauge_model::{Decision, EventTime, ReasonCode};
 
 /// A decision, and whether anybody is to hear of it.
@@ -58,7 +64,10 @@ pub fn decide(policy: &Policy, state: &mut TargetState, observation: &Observatio
     }
     state.forget(policy, now);
 
-    let wishes: Vec<_> = policy.objectives.iter().map(|objective| wish(objective, observation, held)).collect();
+    let of_objectives = policy.objectives.iter().map(|objective| wish(objective, observation, held));
+    let of_demands = policy.demands.iter().map(|demand| demand::wish(demand, observation));
+    let of_schedules = policy.schedules.iter().filter_map(|schedule| schedule::wish(schedule, now));
+    let wishes: Vec<_> = of_objectives.chain(of_demands).chain(of_schedules).collect();
     let (chain, wished) = match combine(&wishes, observation, held, standing) {
         Combined::Wish(wished, reason) => {
             let mut chain = Chain::new(wished, reason);
@@ -87,18 +96,32 @@ enum Combined {
     Stand(ReasonCode),
 }
 
-/// The largest wish, at least 1. A signal without an answer blocks shrinking, not growth.
+/// What a schedule prescribes, else the largest wish, at least 1. A signal without an answer blocks shrinking, not growth.
 fn combine(wishes: &[Wish], observation: &Observation<'_>, held: u32, standing: u32) -> Combined {
     if held == 0 && standing == 0 && observation.missing_instances() == 0 {
         return Combined::Stand(ReasonCode::ScalingDisabled);
+    }
+    if let Some(exact) = exact(wishes) {
+        return Combined::Wish(exact, compared(exact, held));
     }
     let some_failed = wishes.iter().any(|wish| wish.reading.wish_instances.is_none());
     match wishes.iter().filter_map(|wish| wish.reading.wish_instances).max().map(|largest| largest.max(1)) {
         None => Combined::Stand(ReasonCode::NoSignal),
         Some(largest) if some_failed && largest < standing => Combined::Stand(ReasonCode::SignalMissing),
-        Some(largest) if largest > held => Combined::Wish(largest, ReasonCode::AboveObjective),
-        Some(largest) if largest < held => Combined::Wish(largest, ReasonCode::BelowObjective),
-        Some(largest) => Combined::Wish(largest, ReasonCode::WithinTolerance),
+        Some(largest) => Combined::Wish(largest, compared(largest, held)),
+    }
+}
+
+/// What a schedule prescribes; the largest of several.
+fn exact(wishes: &[Wish]) -> Option<u32> {
+    wishes.iter().filter(|wish| wish.is_exact).filter_map(|wish| wish.reading.wish_instances).max()
+}
+
+fn compared(wished: u32, held: u32) -> ReasonCode {
+    match wished.cmp(&held) {
+        Ordering::Greater => ReasonCode::AboveObjective,
+        Ordering::Less => ReasonCode::BelowObjective,
+        Ordering::Equal => ReasonCode::WithinTolerance,
     }
 }
 
@@ -148,7 +171,8 @@ fn complete_enough(chain: &mut Chain, policy: &Policy, observation: &Observation
     }
 }
 
-/// Shrinks no further than to the least count at which no objective would call for growth, with the load as it is now.
+/// Shrinks no further than to the least count at which no objective would call for growth, with the load as it is now. What
+/// a schedule prescribes is meant all the same.
 fn without_flapping(chain: &mut Chain, policy: &Policy, observation: &Observation<'_>, wishes: &[Wish], standing: u32) {
     let current = observation.current_instances;
     let ceiling = standing.min(current).min(policy.max_instances);
@@ -156,7 +180,7 @@ fn without_flapping(chain: &mut Chain, policy: &Policy, observation: &Observatio
         let mut pairs = policy.objectives.iter().zip(wishes);
         pairs.any(|(objective, wish)| wish.would_grow_at(objective, instances, current))
     };
-    if chain.instances >= ceiling || !growing(chain.instances) {
+    if chain.instances >= ceiling || exact(wishes).is_some() || !growing(chain.instances) {
         return;
     }
     let first_calm = (chain.instances + 1..ceiling).find(|&instances| !growing(instances)).unwrap_or(ceiling);

@@ -90,7 +90,7 @@ pub fn group(instance: &WindowSummary, is_cpu: bool) -> Group {
     }
 }
 
-fn is_ready(instance: &WindowSummary) -> bool {
+pub(crate) fn is_ready(instance: &WindowSummary) -> bool {
     matches!(instance.state, Some(InstanceState::Ready) | None)
 }
 

@@ -5,18 +5,22 @@
 //!          as written                 as checked; what reads it trusts it
 //! ```
 //!
-//! - **Y1** A checked policy has at least one objective, `1 ≤ max`, `min ≤ max`, and thresholds that do not cross.
+//! - **Y1** A checked policy has at least one objective or demand, `1 ≤ max`, `min ≤ max`, and thresholds that do not cross.
 //! - **Y2** The hash is that of the checked form: comments, order of keys and spelled-out defaults do not change it.
 
 pub mod check;
+pub mod demand;
 pub mod glob;
 pub mod objective;
 pub mod preset;
 pub mod raw;
+pub mod schedule;
 
+pub use demand::{Demand, DemandKind};
 pub use glob::Glob;
 pub use objective::{Objective, ObjectiveKind, Of, Resource, Source, Statistic, WhenAbsent};
 pub use preset::Preset;
+pub use schedule::Schedule;
 
 use crate::document::{self, Document};
 use crate::error::PolicyError;
@@ -42,6 +46,12 @@ pub struct Policy {
     pub window: WindowSpec,
     /// What it watches; the largest wish counts.
     pub objectives: Vec<Objective>,
+    /// Work from which the count itself is computed. Left out of the hash where there is none, as before there were any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub demands: Vec<Demand>,
+    /// Capacity at certain times. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<Schedule>,
     /// Least allowed.
     pub min_instances: u32,
     /// Greatest allowed.

@@ -4,6 +4,9 @@
 //! [`crate::hpa`] and [`crate::wish`]. Slow, and meant to be read beside the text of the rules: where the two disagree,
 //! one of them is wrong. `O(windows²)`.
 
+mod demand;
+pub mod schedule;
+
 use crate::hpa::rate::{Select, Step};
 use crate::policy::{Objective, ObjectiveKind, Of, Policy, Resource, Source, Statistic, WhenAbsent};
 use crate::signal::{SignalValue, SignalValues};
@@ -104,15 +107,20 @@ fn one(policy: &Policy, past: &mut Past, seen: &Seen<'_>, counts: &Counts, stand
     let (agent, now) = (seen.agent, seen.agent.range.end);
     let (min, max) = (i64::from(policy.min_instances), i64::from(policy.max_instances));
     let signals: Vec<_> = policy.objectives.iter().map(|objective| Signal::read(objective, seen, counts)).collect();
-    let asked: Vec<_> = signals.iter().map(|signal| signal.asks_for(counts)).collect();
+    let mut asked: Vec<_> = signals.iter().map(|signal| signal.asks_for(counts)).collect();
+    asked.extend(policy.demands.iter().map(|it| demand::asks_for(it, agent, seen.instances, counts.ready)));
+
+    let (floors, exact) = schedule::holding(&policy.schedules, now);
+    asked.extend(floors.into_iter().map(Some));
+    let prescribed = exact.into_iter().max();
 
     // Nothing there and nothing asked for; no signal; or one of several without a value where the rest would shrink.
     let nothing = counts.held == 0 && standing == 0 && counts.missing == 0;
-    let Some(largest) = asked.iter().copied().flatten().max().filter(|_| !nothing) else {
+    let Some(largest) = prescribed.or(asked.iter().copied().flatten().max()).filter(|_| !nothing) else {
         return standing.clamp(min, max);
     };
     let wished = largest.max(1);
-    if wished < standing && asked.contains(&None) {
+    if wished < standing && asked.contains(&None) && prescribed.is_none() {
         return standing.clamp(min, max);
     }
     // Stabilization: up to the least of the one window, down to the greatest of the other.
@@ -143,7 +151,10 @@ fn one(policy: &Policy, past: &mut Past, seen: &Seen<'_>, counts: &Counts, stand
         desired = desired.max(standing.min(max));
     }
     let ceiling = standing.min(counts.ready).min(max);
-    while desired < ceiling && signals.iter().any(|signal| signal.is_over_at(desired, counts.ready)) {
+    while prescribed.is_none()
+        && desired < ceiling
+        && signals.iter().any(|signal| signal.is_over_at(desired, counts.ready))
+    {
         desired += 1;
     }
     desired

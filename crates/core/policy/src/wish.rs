@@ -4,6 +4,9 @@
 //! for unrounded ones and for utilizations that are not weighed, which are cut to percents only as a whole. So sums do
 //! not depend on order, and equal input gives equal bytes.
 
+pub(crate) mod demand;
+pub(crate) mod schedule;
+
 use crate::hpa::pods::Group;
 use crate::hpa::ratio::{self, Load, Population, totals};
 use crate::observe::{Observation, group};
@@ -20,6 +23,8 @@ pub struct Wish {
     pub of: Option<Of>,
     /// Measured usage and capacity, for [`Wish::would_grow_at`].
     totals: Option<(i128, i128)>,
+    /// It is to be done, whatever others wish.
+    pub is_exact: bool,
 }
 
 impl Wish {
@@ -63,7 +68,7 @@ pub fn wish(objective: &Objective, observation: &Observation<'_>, held: u32) -> 
             (Ok(_), _) => None,
         },
     };
-    Wish { reading, of: view.of, totals: measured }
+    Wish { reading, of: view.of, totals: measured, is_exact: false }
 }
 
 /// An objective, and how it reads this window.

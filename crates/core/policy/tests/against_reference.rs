@@ -46,6 +46,47 @@ fn objective() -> impl Strategy<Value = String> {
     ]
 }
 
+fn demand() -> impl Strategy<Value = String> {
+    let quantity = |metric: &'static str, most: u32| {
+        prop_oneof![(0..most).prop_map(|number| number.to_string()), Just(format!("{{ metric: {metric} }}"))]
+    };
+    let served =
+        prop_oneof![(1_u32..60).prop_map(|number| number.to_string()), Just("{ metric: run_queue }".to_owned())];
+    let service = prop_oneof![
+        (1_u32..90).prop_map(|hundredths| format!("{hundredths}0ms")),
+        Just("{ metric: response_time_ms }".to_owned())
+    ];
+    let cv = prop::sample::select(vec!["", ", service_cv: 0.4", ", service_cv: 1.7", ", arrival_cv: 2.3"]);
+    let of = prop::sample::select(vec!["waiting", "response"]);
+    prop_oneof![
+        (quantity("queue_depth", 900), quantity("run_queue", 90), served, 1_u32..900, 1_u32..10).prop_map(
+            |(waiting, arrivals, served, catch_up, tenths)| format!(
+                "{{ lag: {{ waiting: {waiting}, arrivals_per_s: {arrivals}, served_per_s: {served}, catch_up: {catch_up}s, \
+                 utilization: 0.{tenths} }} }}"
+            )
+        ),
+        (quantity("run_queue", 30), service, cv, of, 1_u32..5_000, 1_u32..400, 1_u32..5).prop_map(
+            |(arrivals, service, cv, of, within, late, concurrency)| format!(
+                "{{ queueing: {{ arrivals_per_s: {arrivals}, service_time: {service}{cv}, of: {of}, within: {within}ms, \
+                 late: 0.{late:03}7, concurrency: {concurrency} }} }}"
+            )
+        ),
+    ]
+}
+
+/// The histories below begin on a Tuesday at 22:14 UTC.
+fn schedule() -> impl Strategy<Value = String> {
+    let zone = prop::sample::select(vec!["UTC", "Asia/Kolkata", "America/New_York"]);
+    let capacity = prop::sample::select(vec!["floor", "floor", "exact"]);
+    let days = prop::sample::select(vec!["* * *", "* * tue,wed", "15 * mon", "* jan *"]);
+    (0_u32..20, zone, capacity, days, 1_u32..30, 1_u32..15).prop_map(
+        |(minute, zone, capacity, days, instances, lasts)| {
+            let cron = format!("{minute}-59/7 * {days}");
+            format!("{{ name: s, cron: '{cron}', time_zone: {zone}, lasts: {lasts}m, {capacity}: {instances} }}")
+        },
+    )
+}
+
 fn direction() -> impl Strategy<Value = String> {
     let limit = (any::<bool>(), 1_u32..120, 1_u32..9).prop_map(|(percent, value, period)| {
         let (kind, value) = if percent { ("percent", value) } else { ("instances", 1 + value / 20) };
@@ -59,15 +100,25 @@ fn direction() -> impl Strategy<Value = String> {
 
 fn any_policy() -> impl Strategy<Value = Policy> {
     let preset = prop::sample::select(vec!["", "preset: balanced\n", "preset: aggressive\n"]);
-    let spec =
-        (preset, prop::collection::vec(objective(), 1..4), 0_u32..4, 1_u32..20, direction(), direction(), 0_u32..3);
-    spec.prop_map(|(preset, objectives, min, more, up, down, completeness)| {
+    let spec = (
+        preset,
+        prop::collection::vec(objective(), 1..4),
+        (prop::option::of(demand()), prop::option::of(schedule())),
+        0_u32..4,
+        1_u32..20,
+        direction(),
+        direction(),
+        0_u32..3,
+    );
+    spec.prop_map(|(preset, objectives, (demand, schedule), min, more, up, down, completeness)| {
         // One of each name: an objective is drawn for at most one signal.
         let named: BTreeMap<_, _> = objectives.into_iter().map(|objective| (objective[..10].to_owned(), objective)).collect();
         policy(&format!(
-            "{preset}objectives: [{}]\nmin_instances: {min}\nmax_instances: {}\nbehavior: {{ scale_up: {up}, scale_down: {down} }}\n\
+            "{preset}objectives: [{}]\ndemands: [{}]\nschedules: [{}]\nmin_instances: {min}\nmax_instances: {}\nbehavior: {{ scale_up: {up}, scale_down: {down} }}\n\
              min_completeness: {}\nexpires_after: 60s",
             named.into_values().collect::<Vec<_>>().join(", "),
+            demand.unwrap_or_default(),
+            schedule.unwrap_or_default(),
             min + more,
             f64::from(completeness) * 0.45,
         ))

@@ -17,8 +17,9 @@ pub struct Seen {
 
 impl Seen {
     pub(super) fn of(policy: &Policy, decision: &Decision) -> Self {
-        let kinds = policy.objectives.iter().map(|objective| objective.kind == ObjectiveKind::Utilization);
-        Self { decision: decision.clone(), is_utilization: kinds.collect() }
+        let of_objectives = policy.objectives.iter().map(|objective| objective.kind == ObjectiveKind::Utilization);
+        let is_utilization = of_objectives.chain(std::iter::repeat(false)).take(decision.signals.len()).collect();
+        Self { decision: decision.clone(), is_utilization }
     }
 }
 

@@ -4,11 +4,12 @@ use super::chain::Chain;
 use crate::duration::HumanDuration;
 use crate::hpa::rate::{Rules, Select, Step};
 use crate::observe::Observation;
-use crate::policy::{Objective, ObjectiveKind, Policy, Source, Statistic};
+use crate::policy::schedule::{Capacity, Schedule};
+use crate::policy::{Demand, DemandKind, Objective, ObjectiveKind, Policy, Source, Statistic};
 use crate::wish::Wish;
 use std::fmt::Write;
 use std::time::Duration;
-use tidegauge_model::{Action, Constraint, ReasonCode};
+use tidegauge_model::{Action, Constraint, ReasonCode, SignalReading};
 
 /// `up 4 -> 6: cpu 0.95 of request is over objective 0.70; limited from 8 by 100%/15s`.
 pub(super) fn one_line(
@@ -31,23 +32,57 @@ pub(super) fn one_line(
 }
 
 fn cause(policy: &Policy, wishes: &[Wish], reason: ReasonCode) -> String {
-    let first_failed = policy.objectives.iter().zip(wishes).find(|(_, wish)| wish.reading.wish_instances.is_none());
-    let failed = || first_failed.map(|(objective, _)| objective.name.as_str()).unwrap_or_default();
+    let first_failed = wishes.iter().find(|wish| wish.reading.wish_instances.is_none());
+    let failed = || first_failed.map(|wish| wish.reading.name.as_str()).unwrap_or_default();
     match reason {
         ReasonCode::ScalingDisabled => "there is no instance and none is asked for".to_owned(),
         ReasonCode::NoSignal => format!("no signal has a value, {} the first", failed()),
         ReasonCode::SignalMissing => format!("{} has no value, so nothing shrinks", failed()),
-        reason => match leading(policy, wishes) {
-            Some((objective, wish)) => signal(objective, wish, reason),
-            None => "no objective".to_owned(),
-        },
+        reason => {
+            let Some(leading) = leading(wishes) else { return "no objective".to_owned() };
+            let wish = &wishes[leading];
+            match policy.objectives.get(leading) {
+                Some(objective) => signal(objective, wish, reason),
+                None => match policy.demands.get(leading - policy.objectives.len()) {
+                    Some(of) => demand(of, &wish.reading),
+                    None => schedule(policy, &wish.reading),
+                },
+            }
+        }
     }
 }
 
-/// The first objective with the largest wish.
-fn leading<'a>(policy: &'a Policy, wishes: &'a [Wish]) -> Option<(&'a Objective, &'a Wish)> {
-    let largest = wishes.iter().filter_map(|wish| wish.reading.wish_instances).max()?;
-    policy.objectives.iter().zip(wishes).find(|(_, wish)| wish.reading.wish_instances == Some(largest))
+/// The first with the largest wish; where something is prescribed, of that.
+fn leading(wishes: &[Wish]) -> Option<usize> {
+    let any_exact = wishes.iter().any(|wish| wish.is_exact);
+    let counts = |wish: &&Wish| wish.is_exact == any_exact;
+    let largest = wishes.iter().filter(counts).filter_map(|wish| wish.reading.wish_instances).max()?;
+    wishes.iter().position(|wish| counts(&wish) && wish.reading.wish_instances == Some(largest))
+}
+
+/// `mornings asks for at least 12 (people arrive), by 30 8 * * mon-fri Europe/Berlin for 10h`.
+fn schedule(policy: &Policy, reading: &SignalReading) -> String {
+    let Some(schedule) = policy.schedules.iter().find(|schedule| schedule.name == reading.name) else {
+        return reading.name.clone();
+    };
+    let Schedule { name, description, instances, capacity, .. } = schedule;
+    let how = if *capacity == Capacity::Exact { "exactly" } else { "at least" };
+    let why = if description.is_empty() { String::new() } else { format!(" ({description})") };
+    let (zone, lasts) = (schedule.time_zone.iana_name().unwrap_or("UTC"), HumanDuration(schedule.lasts));
+    format!("{name} asks for {how} {instances}{why}, by {} {zone} for {lasts}", schedule.cron.text())
+}
+
+/// `backlog 180 per s asks for 8, at 24.0 per s of each`; `replies 0.12 over 500ms, objective 0.05, asks for 6`.
+fn demand(demand: &Demand, reading: &SignalReading) -> String {
+    let (name, value) = (&reading.name, number(reading.value.unwrap_or_default()));
+    let (objective, wish) = (number(reading.objective), reading.wish_instances.unwrap_or_default());
+    match &demand.kind {
+        DemandKind::Lag(_) => format!("{name} {value} per s asks for {wish}, at {objective} per s of each"),
+        DemandKind::Queueing(queueing) => {
+            let within = HumanDuration(queueing.within);
+            format!("{name} {value} over {within}, objective {objective}, asks for {wish}")
+        }
+    }
 }
 
 fn signal(objective: &Objective, wish: &Wish, reason: ReasonCode) -> String {

@@ -14,7 +14,8 @@ use tidegauge_model::EventTime;
 pub enum Reading {
     /// Resource (and ContainerResource) or Pods: one value per pod.
     PerPod {
-        /// `FailedGetResourceMetric`, `FailedGetPodsMetric`: the reason if it gives no answer.
+        /// `FailedGetResourceMetric`, `FailedGetContainerResourceMetric`, `FailedGetPodsMetric`: the reason if it gives no
+        /// answer.
         failure: &'static str,
         /// What is wanted.
         objective: ratio::Objective,

@@ -1,11 +1,14 @@
 //! From a policy as written to a policy as checked: defaults filled in, contradictions refused with their key path.
 
+mod demand;
+mod schedule;
+
 use super::objective::{Objective, ObjectiveKind, Of, Resource, Source, Statistic};
 use super::raw::{
     RawDirection, RawMatches, RawMode, RawObjective, RawPolicy, RawRateLimit, RawSignal, RawStep, RawThresholds,
     RawTolerance, RawWindow,
 };
-use super::{Direction, Glob, Matches, Policy};
+use super::{Demand, Direction, Glob, Matches, Policy, Schedule};
 use crate::duration::HumanDuration;
 use crate::error::Problem;
 use crate::hpa::Band;
@@ -46,8 +49,23 @@ impl RawPolicy {
             })?;
             objectives.push(objective);
         }
-        require(!objectives.is_empty(), "spec.objectives", || {
-            "expected at least one objective, or a `preset`, found none".to_owned()
+        let mut names: Vec<String> = objectives.iter().map(|objective| objective.name.clone()).collect();
+        let mut demands: Vec<Demand> = Vec::new();
+        for (index, raw) in spec.demands.iter().enumerate() {
+            let path = format!("spec.demands[{index}]");
+            let demand = demand::check_demand(raw, &path)?;
+            new_name(&mut names, &demand.name, &path)?;
+            demands.push(demand);
+        }
+        let mut schedules: Vec<Schedule> = Vec::new();
+        for (index, raw) in spec.schedules.iter().enumerate() {
+            let path = format!("spec.schedules[{index}]");
+            let schedule = schedule::check_schedule(raw, &path)?;
+            new_name(&mut names, &schedule.name, &path)?;
+            schedules.push(schedule);
+        }
+        require(!objectives.is_empty() || !demands.is_empty(), "spec.objectives", || {
+            "expected at least one objective or demand, or a `preset`, found none".to_owned()
         })?;
         check_tolerance(spec.tolerance, "spec.tolerance")?;
         let min_completeness = spec.min_completeness.unwrap_or(0.9);
@@ -68,6 +86,8 @@ impl RawPolicy {
             },
             window: check_window(spec.window, "spec.window")?,
             objectives,
+            demands,
+            schedules,
             min_instances,
             max_instances,
             scale_up: check_direction(spec.behavior.scale_up, "spec.behavior.scale_up", default_scale_up())?,
@@ -83,6 +103,15 @@ impl RawPolicy {
 
 fn require(holds: bool, path: impl Into<String>, message: impl FnOnce() -> String) -> Result<(), Problem> {
     if holds { Ok(()) } else { Err(Problem::at(path, message())) }
+}
+
+/// That nothing else of the policy is called so.
+fn new_name(names: &mut Vec<String>, name: &str, path: &str) -> Result<(), Problem> {
+    require(!names.iter().any(|other| other == name), format!("{path}.name"), || {
+        format!("expected a name of its own, found `{name}` a second time")
+    })?;
+    names.push(name.to_owned());
+    Ok(())
 }
 
 fn bounds(min: u32, max: Option<u32>) -> Result<(u32, u32), Problem> {

@@ -2,6 +2,12 @@
 //!
 //! [`Policy`]: super::Policy
 
+mod demand;
+mod schedule;
+
+pub use demand::{RawDemand, RawLag, RawMeasured, RawQuantity, RawQueueing, RawServiceTime, RawTimed};
+pub use schedule::RawSchedule;
+
 use super::objective::{ObjectiveKind, Of, Statistic, WhenAbsent};
 use super::preset::Preset;
 use crate::duration::HumanDuration;
@@ -48,9 +54,15 @@ pub struct RawSpec {
     pub window: RawWindow,
     /// Thresholds of CPU and bounds in one word. What is spelled out beside it wins (bounds) or is added (objectives).
     pub preset: Option<Preset>,
-    /// What it watches; the largest wish counts. At least one, unless there is a preset.
+    /// What it watches; the largest wish counts. At least one, unless there is a preset or a demand.
     #[serde(default)]
     pub objectives: Vec<RawObjective>,
+    /// Work from which the count itself is computed; the largest wish of objectives and demands counts.
+    #[serde(default)]
+    pub demands: Vec<RawDemand>,
+    /// Capacity at certain times, beside what is measured.
+    #[serde(default)]
+    pub schedules: Vec<RawSchedule>,
     /// Band around every objective's `target` in which nothing changes. Default: up 0.1, down 0.1.
     #[serde(default)]
     pub tolerance: RawTolerance,
