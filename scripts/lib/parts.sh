@@ -2,7 +2,7 @@
 # Programs of others to test against, from package registries, into the cache folder: sourced after common.sh.
 #
 #   part_once STAMP COMMAND...          runs the command unless it has ended well for this stamp before
-#   python_part NAME REQUIREMENT        a package of PyPI in an environment of its own: $parts/python/NAME/bin
+#   python_part NAME REQUIREMENT...     packages of PyPI in an environment of their own: $parts/python/NAME/bin
 #   go_module_part NAME PACKAGE@VERSION a command of a Go module: $parts/go/NAME/bin
 #   go_part NAME LDFLAGS PACKAGE...     commands by scripts/parts/go/NAME/go.mod, where a module alone does not build
 #   debian_part NAME PACKAGE...         unpacked, not installed: no root, no service: $parts/debian/NAME/usr/bin
@@ -23,13 +23,18 @@ part_once() { # stamp command...
   : >"$stamp"
 }
 
-python_part() { # name requirement
-  has python3 || { say "$1 needs python3 with venv"; return 1; }
-  part_once "python-${2//[^a-zA-Z0-9.-]/-}" make_venv "$parts/python/$1" "$2"
+python_part() { # name requirement...
+  local name=$1 stamp
+  shift
+  has python3 || { say "$name needs python3 with venv"; return 1; }
+  stamp=$*
+  part_once "python-${stamp//[^a-zA-Z0-9.-]/-}" make_venv "$parts/python/$name" "$@"
 }
 
-make_venv() { # folder requirement
-  nice python3 -m venv --clear "$1" && nice "$1/bin/pip" install --quiet --disable-pip-version-check "$2"
+make_venv() { # folder requirement...
+  local folder=$1
+  shift
+  nice python3 -m venv --clear "$folder" && nice "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
 }
 
 go_module_part() { # name package@version

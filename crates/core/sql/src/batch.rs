@@ -2,10 +2,10 @@
 
 use crate::columns::{Column, Read, Statistic, Table};
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, MutableArrayData, RecordBatch, RecordBatchOptions, StringArray,
+    TimestampMicrosecondArray, make_array, new_null_array,
 };
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 use tidegauge_model::{
@@ -77,6 +77,57 @@ impl<'a> Row<'a> {
         let latencies = window.latencies.iter().map(move |(name, latency)| row(name, Numbers::Latency(latency)));
         gauges.chain(latencies)
     }
+}
+
+impl Table {
+    /// All columns of its rows, in the order of the windows, agents' and instances' mixed.
+    ///
+    /// # Errors
+    ///
+    /// If Arrow refuses, which is a mistake of ours.
+    pub fn rows(self, windows: &[&WindowSummary]) -> Result<RecordBatch, ArrowError> {
+        let columns: Vec<usize> = (0..self.columns().len()).collect();
+        batch(self, &self.schema(), &columns, windows)
+    }
+
+    /// Rows of this table that another version may have made, with the columns of this one; `None` if they have a column
+    /// that this one does not know.
+    ///
+    /// # Errors
+    ///
+    /// If a column is of another type.
+    pub fn conformed(self, rows: &RecordBatch) -> Result<Option<RecordBatch>, ArrowError> {
+        let schema = self.schema();
+        if rows.schema().fields().iter().any(|field| schema.field_with_name(field.name()).is_err()) {
+            return Ok(None);
+        }
+        like(&schema, rows).map(Some)
+    }
+}
+
+/// The same rows with the columns of `schema`, by name; NULL where there is none of that name.
+pub(crate) fn like(schema: &Arc<Schema>, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let column = |field: &Arc<Field>| match rows.column_by_name(field.name()) {
+        Some(column) => Arc::clone(column),
+        None => new_null_array(field.data_type(), rows.num_rows()),
+    };
+    let columns = schema.fields().iter().map(column).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+}
+
+/// The same rows in memory of their own: columns that came through IPC share one buffer, which every one of them would be
+/// taken to hold.
+pub(crate) fn owned(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let copied = |column: &ArrayRef| {
+        let data = column.to_data();
+        let mut copy = MutableArrayData::new(vec![&data], false, data.len());
+        copy.try_extend(0, 0, data.len())?;
+        Ok(make_array(copy.freeze()))
+    };
+    let columns = rows.columns().iter().map(copied).collect::<Result<_, ArrowError>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(rows.schema(), columns, &options)
 }
 
 /// Those columns of a table, of those windows.

@@ -1,6 +1,8 @@
 //! Tables without rows: where a plan, compiled once, is given the windows of each evaluation.
 
+use crate::bounds::Bounds;
 use crate::columns::Table;
+use crate::prepared::Mode;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
@@ -9,7 +11,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::{
@@ -23,11 +25,12 @@ use std::sync::Arc;
 pub(crate) struct Feed {
     table: Table,
     schema: SchemaRef,
+    mode: Mode,
 }
 
 impl Feed {
-    pub(crate) fn new(table: Table) -> Self {
-        Self { table, schema: table.schema() }
+    pub(crate) fn new(table: Table, mode: Mode) -> Self {
+        Self { table, schema: table.schema(), mode }
     }
 }
 
@@ -45,12 +48,21 @@ impl TableProvider for Feed {
         &self,
         _: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _: &[Expr],
+        filters: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = project_schema(&self.schema, projection)?;
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        Ok(Arc::new(FeedExec::new(self.table, columns, schema)))
+        Ok(Arc::new(FeedExec::new(self.table, columns, schema, Bounds::of_all(filters))))
+    }
+
+    /// Conditions are told, for bounds, and stay where they are. A signal's windows are at hand: nobody asks for bounds.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let support = match self.mode {
+            Mode::Query => TableProviderFilterPushDown::Inexact,
+            Mode::Signal => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(vec![support; filters.len()])
     }
 }
 
@@ -60,19 +72,21 @@ pub(crate) struct FeedExec {
     pub(crate) table: Table,
     /// Places in [`Table::columns`].
     pub(crate) columns: Vec<usize>,
+    /// Of the rows that are needed here.
+    pub(crate) bounds: Bounds,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
 }
 
 impl FeedExec {
-    fn new(table: Table, columns: Vec<usize>, schema: Arc<Schema>) -> Self {
+    fn new(table: Table, columns: Vec<usize>, schema: Arc<Schema>, bounds: Bounds) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { table, columns, schema, properties: Arc::new(properties) }
+        Self { table, columns, bounds, schema, properties: Arc::new(properties) }
     }
 
     /// What rows it takes.

@@ -19,6 +19,7 @@
 //! off for queries, and is not among the functions of signals.
 
 mod batch;
+mod bounds;
 mod columns;
 mod driver;
 mod expansion;
@@ -34,9 +35,10 @@ mod session;
 mod syntax;
 mod tokens;
 
+pub use bounds::Bounds;
 pub use columns::{Column, ColumnType, Table};
 pub use limits::Limits;
-pub use prepared::{Answer, Mode, Prepared, Rows};
+pub use prepared::{Answer, Mode, Prepared, Rows, Scan};
 pub use refused::{Failed, Refused};
 
 /// The functions that a signal may call: of a row, over rows, and with OVER.

@@ -1,6 +1,7 @@
 //! A SELECT that was checked and planned once, and its evaluation over windows.
 
-use crate::batch::batch;
+use crate::batch::{batch, like, owned};
+use crate::bounds::Bounds;
 use crate::columns::Table;
 use crate::driver::{Stalled, drive};
 use crate::feed::FeedExec;
@@ -21,7 +22,7 @@ use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::StreamExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tidegauge_model::WindowSummary;
@@ -33,6 +34,21 @@ pub enum Mode {
     Query,
     /// Part of the decisions: a function of its windows, with bounded work (Q2).
     Signal,
+}
+
+/// What a plan reads of a table, in all places where it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Names of columns.
+    pub columns: BTreeSet<&'static str>,
+    /// Rows out of these bounds make no difference.
+    pub bounds: Bounds,
+}
+
+impl Scan {
+    fn or(self, other: Self) -> Self {
+        Self { columns: &self.columns | &other.columns, bounds: self.bounds.or(other.bounds) }
+    }
 }
 
 /// The rows of an evaluation.
@@ -67,7 +83,7 @@ impl Prepared {
 
     fn plan(sql: &str, mode: Mode, limits: &Limits) -> Result<Self, Refused> {
         let statement = syntax::parse(sql, mode, limits)?;
-        let session = session::state(limits).map_err(|error| Refused::of_plan(&error))?;
+        let session = session::state(limits, mode).map_err(|error| Refused::of_plan(&error))?;
         let plan = planned(drive(session.statement_to_plan(statement)))?;
         meaning::check(&plan, mode, limits)?;
         let plan = optimized(&session, plan, limits.rows).map_err(|error| Refused::of_plan(&error))?;
@@ -84,17 +100,16 @@ impl Prepared {
         self.plan.schema()
     }
 
-    /// The tables that it reads, with the names of the columns.
+    /// What it reads of each table that it reads.
     #[must_use]
-    pub fn reads(&self) -> BTreeMap<Table, Vec<&'static str>> {
-        let mut reads = BTreeMap::<Table, Vec<&'static str>>::new();
+    pub fn reads(&self) -> BTreeMap<Table, Scan> {
+        let mut reads = BTreeMap::<Table, Scan>::new();
         let walked = self.plan.apply(|node| {
             if let Some(feed) = node.downcast_ref::<FeedExec>() {
                 let names = feed.columns.iter().map(|&column| feed.table.columns()[column].name.as_str());
-                let known = reads.entry(feed.table).or_default();
-                known.extend(names);
-                known.sort_unstable();
-                known.dedup();
+                let scan = Scan { columns: names.collect(), bounds: feed.bounds.clone() };
+                let known = reads.remove(&feed.table);
+                reads.insert(feed.table, known.map_or(scan.clone(), |known| known.or(scan)));
             }
             Ok(TreeNodeRecursion::Continue)
         });
@@ -198,6 +213,25 @@ impl Rows {
             let rows = batch(*table, schema, columns, windows).map_err(|error| Failed::Value(error.to_string()))?;
             self.bytes += rows.get_array_memory_size();
             batches.push(rows);
+        }
+        Ok(())
+    }
+
+    /// Adds rows of a table, as [`Table::rows`] made them: now, or a version ago. Columns are found by their names; one
+    /// that is not there is NULL.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed::Value`], if a column is of another type.
+    pub fn push_rows(&mut self, of: Table, rows: &RecordBatch) -> Result<(), Failed> {
+        for ((table, _), (schema, batches)) in &mut self.tables {
+            if *table == of {
+                let rows = like(schema, rows)
+                    .and_then(|rows| owned(&rows))
+                    .map_err(|error| Failed::Value(format!("{}: {error}", of.name())))?;
+                self.bytes += rows.get_array_memory_size();
+                batches.push(rows);
+            }
         }
         Ok(())
     }

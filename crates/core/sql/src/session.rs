@@ -3,6 +3,7 @@
 use crate::columns::Table;
 use crate::feed::Feed;
 use crate::limits::Limits;
+use crate::prepared::Mode;
 use datafusion::catalog::SchemaProvider;
 use datafusion::catalog::memory::{MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
 use datafusion::catalog::{CatalogProvider, CatalogProviderList};
@@ -23,7 +24,7 @@ const BATCH: usize = 8_192;
 
 /// A session with our tables, empty; with DataFusion's functions and ours; one partition; memory limited, nothing
 /// spilled; no file format, no object store, no table function, no information schema (Q1).
-pub(crate) fn state(limits: &Limits) -> Result<SessionState> {
+pub(crate) fn state(limits: &Limits, mode: Mode) -> Result<SessionState> {
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory)))
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
@@ -32,7 +33,7 @@ pub(crate) fn state(limits: &Limits) -> Result<SessionState> {
     let mut state = SessionStateBuilder::new()
         .with_config(config())
         .with_runtime_env(runtime)
-        .with_catalog_list(catalogs()?)
+        .with_catalog_list(catalogs(mode)?)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
@@ -62,10 +63,10 @@ fn config() -> SessionConfig {
     config
 }
 
-fn catalogs() -> Result<Arc<dyn CatalogProviderList>> {
+fn catalogs(mode: Mode) -> Result<Arc<dyn CatalogProviderList>> {
     let tables = MemorySchemaProvider::new();
     for table in Table::ALL {
-        tables.register_table(table.name().to_owned(), Arc::new(Feed::new(table)))?;
+        tables.register_table(table.name().to_owned(), Arc::new(Feed::new(table, mode)))?;
     }
     let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
     catalog.register_schema(SCHEMA, Arc::new(tables))?;

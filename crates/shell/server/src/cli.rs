@@ -3,10 +3,10 @@
 mod args;
 
 pub use args::{
-    CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, KeyField,
-    ManArgs, Policies, ProduceArgs, ProduceFormat, QueryArgs, RepartitionArgs, ReplayArgs, RunArgs, Speed,
-    StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat,
-    TopicsCommand, ValidateArgs,
+    CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, EnsureArgs, ExplainArgs, From, GenerateCommand,
+    HistoryCommand, HistoryCompactArgs, HistoryStatusArgs, HistoryWriteArgs, KeyField, ManArgs, Policies, ProduceArgs,
+    ProduceFormat, QueryArgs, RepartitionArgs, ReplayArgs, RunArgs, Speed, StateCommand, StateResetArgs, StateShowArgs,
+    StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -87,6 +87,9 @@ pub enum Command {
     Tail(TailArgs),
     /// Ask closed windows of the recent past in SQL
     Query(QueryArgs),
+    /// Keep closed windows in Parquet, for `query --history`
+    #[command(subcommand, after_help = "Examples:\n  tidegauge history write --until-end\n  tidegauge history status")]
+    History(HistoryCommand),
     /// Runs one query, as a process of its own
     #[command(name = "query-worker", hide = true)]
     QueryWorker,
@@ -132,7 +135,7 @@ impl Cli {
     #[must_use]
     pub fn quietest_level(&self, configured: LogLevel) -> LogLevel {
         match self.command {
-            Command::Run(_) => configured,
+            Command::Run(_) | Command::History(HistoryCommand::Write(_)) => configured,
             _ if self.global.log_level.is_some() => configured,
             _ => configured.min(LogLevel::Warn),
         }

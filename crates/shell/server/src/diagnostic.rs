@@ -89,6 +89,15 @@ codes! {
         "the message says what to write instead; docs/reference/sql.md has the tables, their columns and the limits";
     QueryCutOff "TG3002": "A query came to a limit, or to a value that cannot be computed.",
         "filter or aggregate earlier, ask of less time, or raise the limit that the message names";
+    NoHistory "TG4001": "There is no history, or the configuration does not say where.",
+        "set history.url, and let `tidegauge history write` run; docs/howto-history.md has an example";
+    HistoryUnreachable "TG4002": "The store that holds the history does not answer, or refuses.",
+        "check history.url and history.s3, the credentials, and that the bucket is there; nothing is lost, since the history \
+         goes on from its own position";
+    HistoryTaken "TG4003": "Somebody else writes the same history.",
+        "let one process write a history; this one may be started again when the other one has ended";
+    HistoryDamaged "TG4004": "The history is of another topic, or what it says of itself does not fit together.",
+        "a history belongs to one windows topic: give another topic another history.url";
 }
 
 impl ProblemKind {
@@ -165,7 +174,7 @@ const SECRETS: [&str; 8] = ["password", "passwd", "secret", "token", "credential
 /// Whether a setting of that name holds a secret, or a line may. Names of files that hold one are none.
 #[must_use]
 pub fn is_secret(text: &str) -> bool {
-    let text = text.to_ascii_lowercase().replace("password_file", "");
+    let text = text.to_ascii_lowercase().replace("password_file", "").replace("secret_access_key_file", "");
     SECRETS.iter().any(|secret| text.contains(secret)) || has_user_info(&text)
 }
 

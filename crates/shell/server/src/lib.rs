@@ -5,6 +5,7 @@
 //!                    │
 //!                    ├─► commands::validate, topics, status, tail  look and prepare
 //!                    ├─► commands::query ─► query                   SQL over closed windows
+//!                    ├─► commands::history ─► history              closed windows in Parquet
 //!                    └─► commands::produce, generate               feed
 //! ```
 //!
@@ -23,6 +24,7 @@ pub mod diagnostic;
 pub mod exit;
 pub mod fleet;
 pub mod health;
+pub mod history;
 pub mod http;
 pub mod live;
 pub mod metrics;

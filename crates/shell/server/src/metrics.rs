@@ -73,6 +73,8 @@ const DELAYS: &[f64] = &[
 ];
 /// Of a restore: reading state and stepping through the journal again.
 const RESTORES: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0];
+/// Of a flush: files of a few agents in a folder, or of a thousand over a network.
+const FLUSHES: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
 table! {
     BUILD_INFO = Gauge, "tidegauge_build_info", ["version"], "Always 1; the label says which version runs.";
@@ -152,6 +154,15 @@ table! {
         "Questions at POST /query by outcome: answered, refused, cut_off, busy, failed.";
     QUERY_FORGOTTEN_WINDOWS = Counter, "tidegauge_query_forgotten_windows_total", [],
         "Windows that are not kept for queries as long as query.keep, since there are more than query.keep_memory holds.";
+
+    HISTORY_WINDOWS = Counter, "tidegauge_history_windows_total", [], "Windows that became part of the history.";
+    HISTORY_LOST = Counter, "tidegauge_history_lost_offsets_total", [],
+        "Offsets of the windows topic that were deleted there before the history had read them.";
+    HISTORY_FILES = Counter, "tidegauge_history_files_total", ["outcome"],
+        "Files of the history by outcome: written, joined, expired, deleted.";
+    HISTORY_BYTES = Counter, "tidegauge_history_written_bytes_total", [], "Bytes of Parquet written, of windows that were read.";
+    HISTORY_FLUSH_DURATION = Histogram(FLUSHES), "tidegauge_history_flush_duration_seconds", [],
+        "Time to make what was read of a partition part of the history.";
 
     INGEST_DELAY = Histogram(DELAYS), "tidegauge_ingest_delay_seconds", [],
         "Time from a telemetry record's append, by its timestamp, until it is counted in tidegauge_samples_total.";

@@ -40,7 +40,7 @@ fn with_notice(text: &str) -> String {
 fn errors() -> String {
     let mut out = "# Error codes\n\nMessages end with a code in brackets that stays the same from version to version; \
                    `tidegauge explain TG1003` says what is said here.\nCodes from TG1001 on are about configuration, policies \
-                   and rules (exit code 78), those from TG2001 on about what is\noutside, those from TG3001 on about queries.\n\n\
+                   and rules (exit code 78), those from TG2001 on about what is\noutside, those from TG3001 on about queries, those from TG4001 on about the history.\n\n\
                    | code | meaning | what to do |\n| --- | --- | --- |\n"
         .to_owned();
     for kind in ProblemKind::ALL {

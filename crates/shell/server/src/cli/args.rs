@@ -3,6 +3,7 @@
 mod config;
 mod demo;
 mod generate;
+mod history;
 mod install;
 mod produce;
 mod query;
@@ -17,6 +18,7 @@ mod validate;
 pub use config::{ConfigCommand, ConfigShowArgs};
 pub use demo::DemoArgs;
 pub use generate::{GenerateCommand, TelemetryArgs, TelemetryFormat};
+pub use history::{HistoryCommand, HistoryCompactArgs, HistoryStatusArgs, HistoryWriteArgs};
 pub use install::{CompletionsArgs, ExplainArgs, ManArgs};
 pub use produce::{KeyField, ProduceArgs, ProduceFormat, Speed};
 pub use query::QueryArgs;

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod explain;
 pub mod generate;
+pub mod history;
 pub mod install;
 pub mod produce;
 pub mod query;

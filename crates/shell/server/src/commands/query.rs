@@ -1,9 +1,10 @@
-//! `query`: SQL over the windows of the recent past, from their topic.
+//! `query`: SQL over closed windows, of the recent past from their topic, or of all that the history has.
 
 use crate::cli::QueryArgs;
 use crate::config::Config;
 use crate::exit::{Code, Failure};
-use crate::query::{Request, Sandbox};
+use crate::history::{self, HistoryError, Root, Selected, Store};
+use crate::query::{Request, Sandbox, frame};
 use crate::{commands, connect, terminal};
 use anyhow::Context as _;
 use indicatif::ProgressBar;
@@ -26,13 +27,17 @@ const MOST_INPUT: u64 = 1 << 20;
 /// The query is refused (64), cut off (65), or no broker answers (69).
 pub fn run(config: &Config, args: &QueryArgs) -> anyhow::Result<()> {
     let sql = text(&args.sql)?;
+    let request = Request::new(&sql, args.format, &args.limits());
+    let request = if args.history { request.of_rows() } else { request };
     // Before the broker: what is wrong with the text is told at once.
-    let mut sandbox =
-        Sandbox::start(&Request::new(&sql, args.format, &args.limits())).map_err(|error| error.failure())?;
-    connect::wait(&config.kafka)?;
-    let past = Past::open(config, args)?;
+    let mut sandbox = Sandbox::start(&request).map_err(|error| error.failure())?;
     let line = terminal::waiting("reading windows");
-    past.read(&mut sandbox, &line)?;
+    if args.history {
+        read_history(config, args, &mut sandbox)?;
+    } else {
+        connect::wait(&config.kafka)?;
+        Past::open(config, args)?.read(&mut sandbox, &line)?;
+    }
     line.set_message("asking");
     let answer = sandbox.finish();
     line.finish_and_clear();
@@ -46,10 +51,31 @@ pub fn run(config: &Config, args: &QueryArgs) -> anyhow::Result<()> {
     if answer.unreadable > 0 {
         tracing::warn!("{} records of {} are no windows", answer.unreadable, config.topics.windows);
     }
-    if answer.windows == 0 {
+    if answer.windows == 0 && args.history {
+        tracing::warn!("the history has no windows of that time and those agents");
+    } else if answer.windows == 0 {
         tracing::warn!("no windows were published in that time: --since 1h goes further back");
     }
     Ok(())
+}
+
+/// Hands over the rows of the history that the query may need, and of the time that is asked about.
+fn read_history(config: &Config, args: &QueryArgs, sandbox: &mut Sandbox) -> anyhow::Result<()> {
+    let place = &history::configured(config)?.place;
+    let mut read = || -> Result<(), HistoryError> {
+        let store = Store::open(place, false)?;
+        Root::read(&store)?;
+        let (first, last) = args.ends(EventTime::from_micros(Timestamp::now().as_microsecond()));
+        let mut reads = sandbox.reads().clone();
+        for (_, bounds) in reads.values_mut() {
+            bounds.first_end = bounds.first_end.max(first);
+            bounds.last_end = bounds.last_end.min(last);
+        }
+        let selected: Selected = history::select(&store, reads)?;
+        tracing::info!(files = selected.len(), of = selected.files_in_all, "reading the history");
+        selected.read(&store, |table, rows| frame(table, rows).is_ok_and(|frame| sandbox.feed(&frame)))
+    };
+    Ok(read().map_err(|error| error.failure())?)
 }
 
 fn text(argument: &str) -> anyhow::Result<String> {
@@ -78,8 +104,7 @@ impl Past {
         let settings = config.kafka.connection.consumer("query", &format!("{}-query", config.kafka.group));
         let reader = RangeReader::new(&settings)?;
         let now = EventTime::from_micros(Timestamp::now().as_microsecond());
-        let from = args.from.unwrap_or_else(|| now.minus(args.since));
-        let ranges = ranges(&reader, &topic, from, args.to).map_err(|error| unavailable(&topic, &error))?;
+        let ranges = ranges(&reader, &topic, args.from(now), args.to).map_err(|error| unavailable(&topic, &error))?;
         Ok(Self { reader, topic, ranges })
     }
 

@@ -79,6 +79,7 @@ impl Checker {
         let connection = self.connection(&raw.kafka, &node_id);
         let registry = self.registry(&raw.ingest.schema_registry);
         let mapping = self.mapping(raw.ingest.mapping.as_deref());
+        let history = self.history(&raw.history);
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
         // Signals first: what names one takes effect behind it.
         let (signals, mut control): (Vec<_>, Vec<_>) = self.signals(&raw.signals.paths, &windows).into_iter().unzip();
@@ -148,6 +149,7 @@ impl Checker {
             http: HttpConfig { listen: raw.http.listen },
             metrics: MetricsConfig { max_targets: raw.metrics.max_targets as usize },
             query: query(&raw.query),
+            history,
         })
     }
 

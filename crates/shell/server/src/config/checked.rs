@@ -52,6 +52,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// Who may ask there in SQL.
     pub query: QueryConfig,
+    /// Where closed windows are kept; `None`: nowhere.
+    pub history: Option<HistoryConfig>,
 }
 
 /// The brokers, and how to reach them.
@@ -233,4 +235,45 @@ pub struct QueryConfig {
     pub concurrent: usize,
     /// Limits of each.
     pub limits: tidegauge_sql::Limits,
+}
+
+/// Closed windows in Parquet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryConfig {
+    /// Where.
+    pub place: HistoryPlace,
+    /// Windows that were read are stored this often.
+    pub flush_interval: Duration,
+    /// And as soon as there are so many.
+    pub flush_windows: usize,
+    /// How long days are kept; `None`: for ever.
+    pub retention: Option<Duration>,
+    /// Small files are joined, and what is not needed any more is deleted, this often.
+    pub compact_interval: Duration,
+    /// Most rows of a file that is made of others.
+    pub compact_rows: u64,
+    /// Fewest files of a day that goes on which are worth joining.
+    pub compact_files: usize,
+    /// How long a file that is no part of the history any more, or not yet, is left alone.
+    pub grace: Duration,
+}
+
+/// Where a history is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryPlace {
+    /// A folder.
+    Folder(PathBuf),
+    /// A bucket of a store that speaks S3's protocol.
+    S3 {
+        /// Its name.
+        bucket: String,
+        /// What names of objects begin with, without a slash at its end; may be empty.
+        prefix: String,
+        /// Address of the store, where it is not AWS.
+        endpoint: Option<String>,
+        /// The region, where the environment does not say.
+        region: Option<String>,
+        /// Id of the access key, and the key; `None`: as the environment says.
+        key: Option<(String, Secret)>,
+    },
 }

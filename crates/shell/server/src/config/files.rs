@@ -115,7 +115,7 @@ impl Checker {
         Some(RegistryConfig { url, user: raw.username.clone().zip(password) })
     }
 
-    fn secret(&mut self, key: &str, path: &Path) -> Option<Secret> {
+    pub(super) fn secret(&mut self, key: &str, path: &Path) -> Option<Secret> {
         let text = self.text(key, path)?;
         let secret = text.trim_end();
         self.require(!secret.is_empty(), key, || format!("expected a password in {}, found nothing", path.display()));

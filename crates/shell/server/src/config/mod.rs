@@ -21,6 +21,7 @@
 mod check;
 mod checked;
 mod files;
+mod history;
 pub mod layers;
 mod limits;
 mod problem;
@@ -33,8 +34,8 @@ mod signals;
 mod template;
 
 pub use checked::{
-    Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, QueryConfig, RegistryConfig,
-    TimeConfig, TopicsConfig, WindowConfig, WorkersConfig,
+    Config, HistoryConfig, HistoryPlace, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig,
+    QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig, WorkersConfig,
 };
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};

@@ -141,6 +141,8 @@ sections! {
         metrics: MetricsSection = "{}",
         /// SQL over closed windows at `POST /query`, where `http.listen` is set.
         query: QuerySection = "{}",
+        /// Closed windows in Parquet, which `tidegauge history write` keeps and `tidegauge query --history` asks.
+        history: HistorySection = "{}",
     }
 
     /// This process.
@@ -365,5 +367,43 @@ sections! {
         max_memory: ByteSize = "256 MiB",
         /// Rows of an answer, 1 to 1000000; it says so if there are more.
         max_rows: u32 = "10000",
+    }
+
+    /// Closed windows in Parquet, which `tidegauge history write` keeps and `tidegauge query --history` asks. `run` reads
+    /// none of this.
+    HistorySection {
+        /// A folder, `file:///folder` or `s3://bucket/prefix`. Everything in it belongs to the history of one windows
+        /// topic.
+        url: Option<String> = Absent,
+        /// How to reach a store that speaks S3's protocol.
+        s3: HistoryS3Section = "{}",
+        /// How often windows that were read are stored, 1 s to 1 h: a file for each agent and table each time.
+        flush_interval: Duration = "5m",
+        /// Windows that are stored at once, 100 to 1000000, also before that; they are held in memory, some KiB each.
+        flush_windows: u32 = "20000",
+        /// How long windows are kept, 1 d or more; what is older goes by whole days. Default: for ever.
+        retention: Option<Duration> = Absent,
+        /// How often small files are joined, days beyond `retention` taken out, and unused files deleted, 1 s to 7 d.
+        compact_interval: Duration = "1h",
+        /// Most rows of a joined file, 100 to 1000000. Joining holds them in memory: 2 KiB a row of windows and instances.
+        compact_rows: u32 = "50000",
+        /// How many small files of a day and an agent are joined, 2 to 1000; of days that are over, any two.
+        compact_files: u32 = "8",
+        /// How long files are left alone that are no part of the history any more, or not yet, 1 s to 7 d: longer than any
+        /// query, and than storing at once takes.
+        grace: Duration = "1h",
+    }
+
+    /// How to reach a store that speaks S3's protocol. What is not set is taken from the environment: `AWS_ENDPOINT`,
+    /// `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, or the role of the machine.
+    HistoryS3Section {
+        /// Address of the store, `http://…` or `https://…`, where it is not AWS.
+        endpoint: Option<String> = Absent,
+        /// The region.
+        region: Option<String> = Absent,
+        /// Id of the access key; needs `secret_access_key_file`.
+        access_key_id: Option<String> = Absent,
+        /// File that holds the secret access key; white space at its end is not part of it.
+        secret_access_key_file: Option<PathBuf> = Absent,
     }
 }

@@ -10,18 +10,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tidegauge_delivery::Call;
 
 /// The environment variable.
-pub(super) const VARIABLE: &str = "TIDEGAUGE_TEST_CRASH";
+pub(crate) const VARIABLE: &str = "TIDEGAUGE_TEST_CRASH";
 
 /// Where to end, and after how many times.
 #[derive(Debug)]
-pub(super) struct Crash {
+pub(crate) struct Crash {
     place: String,
     left: AtomicU64,
 }
 
 impl Crash {
     /// As the environment says; nothing where it says nothing.
-    pub(super) fn from_environment() -> Option<Self> {
+    pub(crate) fn from_environment() -> Option<Self> {
         let text = std::env::var(VARIABLE).ok()?;
         let (place, times) = text.rsplit_once(':')?;
         tracing::warn!("{VARIABLE}={text}: this process will kill itself");
@@ -29,14 +29,14 @@ impl Crash {
     }
 
     /// This place is passed.
-    pub(super) fn pass(&self, place: &str) {
+    pub(crate) fn pass(&self, place: &str) {
         if self.place == place && self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
         }
     }
 
     /// A burst is about to make this call: what came before it is done.
-    pub(super) fn before(&self, stage: &str, call: Call) {
+    pub(crate) fn before(&self, stage: &str, call: Call) {
         let place = match call {
             Call::Send => "begin",
             Call::Flush => "sent",

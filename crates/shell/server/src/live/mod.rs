@@ -21,7 +21,7 @@
 
 mod aggregate;
 mod appended;
-mod crash;
+pub(crate) mod crash;
 mod decide;
 mod handle;
 mod lead;

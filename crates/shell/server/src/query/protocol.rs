@@ -1,10 +1,11 @@
 //! What goes through the pipes of a query's process.
 //!
 //! ```text
-//!  in    request, as a line of JSON │ length (4 bytes) + a window as it was published │ … │ length 0
+//!  in    request, as a line of JSON │ length (4 bytes) + a window as it was published, or rows │ … │ length 0
 //!  out   verdict, as a line of JSON                                                      │ verdict, as a line │ text
 //! ```
 
+use super::rows::{Feed, Told};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, Read, Write};
@@ -42,6 +43,7 @@ pub struct Request {
     pub sql: String,
     /// How the answer is written.
     pub format: Format,
+    pub(super) feed: Feed,
     time_ms: u64,
     memory: u64,
     rows: u64,
@@ -52,7 +54,20 @@ impl Request {
     #[must_use]
     pub fn new(sql: &str, format: Format, limits: &Limits) -> Self {
         let time_ms = u64::try_from(limits.time.as_millis()).unwrap_or(u64::MAX);
-        Self { sql: sql.to_owned(), format, time_ms, memory: limits.memory as u64, rows: limits.rows as u64 }
+        Self {
+            sql: sql.to_owned(),
+            format,
+            feed: Feed::Windows,
+            time_ms,
+            memory: limits.memory as u64,
+            rows: limits.rows as u64,
+        }
+    }
+
+    /// The same question, of rows instead of windows.
+    #[must_use]
+    pub fn of_rows(self) -> Self {
+        Self { feed: Feed::Rows, ..self }
     }
 
     /// Its limits.
@@ -70,6 +85,8 @@ impl Request {
 pub(super) enum Verdict {
     /// It may run: windows, please.
     Ready,
+    /// It may run, and reads these: rows, please.
+    Reads(Vec<Told>),
     /// It is not run.
     Refused(String),
     /// It was run, not to its end.
@@ -80,7 +97,7 @@ pub(super) enum Verdict {
         is_cut: bool,
         /// Rows that are told.
         rows: u64,
-        /// Windows that it was asked of.
+        /// Windows, or rows, that it was asked of.
         windows: u64,
         /// Records that are no windows.
         unreadable: u64,

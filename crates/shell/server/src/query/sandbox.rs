@@ -1,6 +1,7 @@
 //! A query's process, seen from outside: started, fed, and ended if it does not end itself.
 
 use super::protocol::{OUT_OF_MEMORY, OUT_OF_TIME, Request, Verdict, read_line, write_line, write_window};
+use super::rows::{Reads, Told};
 use crate::diagnostic::ProblemKind;
 use crate::exit::{Code, Failure};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -79,6 +80,7 @@ pub struct Sandbox {
     input: Option<BufWriter<ChildStdin>>,
     says: Receiver<io::Result<Said>>,
     limits: Limits,
+    reads: Reads,
 }
 
 /// What came from a query's process.
@@ -127,7 +129,7 @@ impl Sandbox {
                 }
             }
         });
-        let mut sandbox = Self { child, input, says, limits: request.limits() };
+        let mut sandbox = Self { child, input, says, limits: request.limits(), reads: Reads::new() };
         reader.map_err(not_started)?;
         if let Some(input) = &mut sandbox.input {
             // If it is gone already, that is what is told below.
@@ -135,12 +137,19 @@ impl Sandbox {
         }
         match sandbox.wait()?.verdict {
             Verdict::Ready => Ok(sandbox),
+            Verdict::Reads(reads) => Ok(sandbox.reading(Told::reads(reads))),
             Verdict::Refused(why) => Err(QueryError::Refused(why)),
             _ => Err(QueryError::Ended("out of turn".into())),
         }
     }
 
-    /// Hands over a window, as it was published; false if no more are taken, since the query has failed.
+    /// Of a question about rows: which it may need.
+    #[must_use]
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// Hands over a window, as it was published, or a [`frame`](super::rows::frame) of rows; false if no more are taken, since the query has failed.
     pub fn feed(&mut self, window: &[u8]) -> bool {
         window.is_empty() || self.input.as_mut().is_some_and(|input| write_window(input, window).is_ok())
     }
@@ -166,8 +175,13 @@ impl Sandbox {
             }
             Verdict::Failed(why) => Err(QueryError::Failed(why)),
             Verdict::Refused(why) => Err(QueryError::Refused(why)),
-            Verdict::Ready => Err(QueryError::Ended("out of turn".into())),
+            Verdict::Ready | Verdict::Reads(_) => Err(QueryError::Ended("out of turn".into())),
         }
+    }
+
+    fn reading(mut self, reads: Reads) -> Self {
+        self.reads = reads;
+        self
     }
 
     fn wait(&mut self) -> Result<Said, QueryError> {

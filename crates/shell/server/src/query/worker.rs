@@ -1,6 +1,7 @@
 //! A query's process: reads a request and windows from standard input, and writes the answer to standard output.
 
 use super::protocol::{Request, Verdict, read_line, read_window, write_line};
+use super::rows::{Feed, Told, read_frame};
 use super::shown;
 use super::watch::{SILENCE, Watch, be_first_to_go};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -36,8 +37,8 @@ fn answer(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
         Ok(prepared) => prepared,
         Err(why) => return write_line(to, &Verdict::Refused(why.to_string())),
     };
-    write_line(to, &Verdict::Ready)?;
-    let mut input = Input { rows: prepared.rows(), most: limits.memory, ..Input::new() };
+    write_line(to, &ready(&prepared, request.feed))?;
+    let mut input = Input { rows: prepared.rows(), most: limits.memory, feed: request.feed, ..Input::new() };
     if let Err(failed) = input.read(from, &watch)? {
         return write_line(to, &Verdict::Failed(failed.to_string()));
     }
@@ -56,8 +57,16 @@ fn answer(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
     to.flush()
 }
 
-/// The windows that a query is asked of.
+fn ready(prepared: &Prepared, feed: Feed) -> Verdict {
+    match feed {
+        Feed::Windows => Verdict::Ready,
+        Feed::Rows => Verdict::Reads(Told::all_of(prepared)),
+    }
+}
+
+/// The windows, or rows, that a query is asked of.
 struct Input {
+    feed: Feed,
     rows: Rows,
     most: usize,
     windows: u64,
@@ -66,13 +75,20 @@ struct Input {
 
 impl Input {
     fn new() -> Self {
-        Self { rows: Rows::default(), most: usize::MAX, windows: 0, unreadable: 0 }
+        Self { feed: Feed::Windows, rows: Rows::default(), most: usize::MAX, windows: 0, unreadable: 0 }
     }
 
     fn read(&mut self, from: &mut impl Read, watch: &Watch) -> io::Result<Result<(), Failed>> {
         let (mut bytes, mut chunk) = (Vec::new(), Vec::with_capacity(CHUNK));
         watch.allow(SILENCE);
         while read_window(from, &mut bytes)? {
+            if self.feed == Feed::Rows {
+                watch.allow(SILENCE);
+                if let Err(failed) = self.take_rows(&bytes) {
+                    return Ok(Err(failed));
+                }
+                continue;
+            }
             match WindowSummary::decode(&bytes) {
                 Ok(window) => chunk.push(window),
                 Err(_) => self.unreadable += 1,
@@ -91,6 +107,19 @@ impl Input {
         self.windows += chunk.len() as u64;
         self.rows.push(&chunk.iter().collect::<Vec<_>>())?;
         chunk.clear();
+        self.within()
+    }
+
+    fn take_rows(&mut self, frame: &[u8]) -> Result<(), Failed> {
+        let (table, batches) = read_frame(frame).map_err(|error| Failed::Value(error.to_string()))?;
+        for rows in &batches {
+            self.windows += rows.num_rows() as u64;
+            self.rows.push_rows(table, rows)?;
+        }
+        self.within()
+    }
+
+    fn within(&self) -> Result<(), Failed> {
         if self.rows.bytes() > self.most { Err(Failed::Memory { most: self.most }) } else { Ok(()) }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) mod prometheus;
 pub(crate) mod replayed;
 pub(crate) mod rounds;
 pub(crate) mod run;
+pub(crate) mod s3;
 pub(crate) mod sequence;
 pub(crate) mod spans;
 pub(crate) mod tail;
+pub(crate) mod windows;
