@@ -1,9 +1,12 @@
 //! Options of each command, and how their values are read: a file for each.
 
+mod capacity;
 mod config;
 mod demo;
+mod elasticity;
 mod generate;
 mod install;
+mod loadtest;
 mod produce;
 mod query;
 mod replay;
@@ -14,10 +17,13 @@ mod tail;
 mod topics;
 mod validate;
 
+pub use capacity::{CapacityArgs, NamedTotal};
 pub use config::{ConfigCommand, ConfigShowArgs};
 pub use demo::DemoArgs;
+pub use elasticity::ElasticityArgs;
 pub use generate::{GenerateCommand, TelemetryArgs, TelemetryFormat};
 pub use install::{CompletionsArgs, ExplainArgs, ManArgs};
+pub use loadtest::{AnalyzeArgs, LoadColumn, LoadtestCommand};
 pub use produce::{KeyField, ProduceArgs, ProduceFormat, Speed};
 pub use query::QueryArgs;
 pub use replay::ReplayArgs;

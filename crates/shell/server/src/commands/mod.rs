@@ -1,9 +1,12 @@
 //! The commands around the live run: to look, to prepare, to feed. Each reads as what it does, step by step.
 
+pub mod capacity;
 pub mod config;
+pub mod elasticity;
 pub mod explain;
 pub mod generate;
 pub mod install;
+pub mod loadtest;
 pub mod produce;
 pub mod query;
 pub mod replay;
