@@ -17,7 +17,7 @@ mod efficiency;
 mod parts;
 pub mod seed;
 
-pub use efficiency::{demand_after, scaling_efficiency};
+pub use efficiency::{demand_after, scaling_efficiency, scaling_efficiency_mean};
 pub use parts::{Calm, calm_ratio, speed_ratio};
 
 use crate::events::{ScaleTimes, ScalingCounts};

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use std::time::Duration;
 use tidegauge_analytics::elasticity::seed::{SeedInputs, SeedSample, seed_elasticity_class, seed_elasticity_score};
-use tidegauge_analytics::elasticity::{Calm, Goals, ScoreConfig, calm_ratio, demand_after, goals, score};
+use tidegauge_analytics::elasticity::{
+    Calm, Goals, ScoreConfig, calm_ratio, demand_after, goals, scaling_efficiency_mean, score,
+};
 use tidegauge_analytics::events::{Actuation, Latencies, Outcome, ScaleTimes, ScalingCounts};
 use tidegauge_analytics::spec::Curve;
 use tidegauge_model::{EventTime, ScalingAction, Target, WorkspaceId};
@@ -111,6 +113,12 @@ fn what_was_needed_is_the_most_within_the_down_window() {
     for (window_s, want) in [(30, 1), (40, 4), (299, 4), (300, 7)] {
         assert_eq!(demand_after(&done, &curve, Duration::from_secs(window_s)), Some(want), "{window_s} s");
     }
+    // From 2 to 4: made 2. Within 30 s 1 is needed: 1/2; the failed one made nothing: 0; the rejected one does not count.
+    let failed = Actuation { outcome: Outcome::Failed, ..done.clone() };
+    let rejected = Actuation { outcome: Outcome::Rejected, ..done.clone() };
+    let mean = |all: &[Actuation]| scaling_efficiency_mean(all, &curve, Duration::from_secs(30));
+    assert_eq!(mean(&[done.clone(), failed, rejected.clone()]), Some((0.25, 2)));
+    assert_eq!(mean(&[rejected]), None);
     let hung = actuation(ScalingAction::ScaleUp, Outcome::Hung, None);
     assert_eq!(demand_after(&hung, &curve, Duration::from_secs(300)), None);
 }

@@ -109,6 +109,16 @@ fn what_is_no_curve_or_no_range_is_refused_by_name() {
 }
 
 #[test]
+fn el2_time_without_demand_leaves_theta_but_not_tau() {
+    let demand = curve(&[(0, 2), (60, 0)]);
+    let at = |end| measure(&demand, &curve(&[(0, 1)]), seconds(0, end), Duration::from_secs(60)).unwrap();
+    let (busy, longer) = (at(60), at(600));
+    assert_eq!((busy.theta_u_percent, longer.theta_u_percent), (Some(50.0), Some(50.0)));
+    assert_eq!((busy.tau_u_percent, longer.tau_u_percent), (Some(100.0), Some(10.0)));
+    assert_eq!((longer.theta_o_percent, longer.tau_o_percent), (Some(0.0), Some(90.0)));
+}
+
+#[test]
 fn presence_counts_overlapping_lives() {
     let at = |s| Some(EventTime::from_secs(s));
     let lives = [(None, at(10)), (at(5), None), (at(7), at(9)), (at(8), at(8)), (at(-5), at(-1)), (at(9), at(10))];

@@ -184,7 +184,12 @@ fn histograms_are_taken_whole_or_refused() {
         (exponential, r#"{"scale": 0, "positive_counts": [1]}"#, Malformed, "positive_offset"),
         (exponential, r#"{"scale": 0, "positive_offset": 1022, "positive_counts": [1]}"#, Malformed, "positive_offset"),
         (exponential, r#"{"scale": -10, "positive_offset": 1, "positive_counts": [1]}"#, Malformed, "positive_offset"),
-        (exponential, r#"{"scale": 0, "positive_offset": 0, "positive_counts": [-1]}"#, NegativeCount, "positive_counts"),
+        (
+            exponential,
+            r#"{"scale": 0, "positive_offset": 0, "positive_counts": [-1]}"#,
+            NegativeCount,
+            "positive_counts",
+        ),
         (exponential, r#"{"scale": 0, "positive_offset": 0, "positive_counts": [0.5]}"#, Malformed, "positive_counts"),
         (exponential, r#"{"scale": 0, "positive_offset": 0, "positive_counts": [9e9]}"#, TooLarge, "positive_counts"),
         (exponential, r#"{"scale": 0, "positive_offset": 0, "positive_counts": [1], "count": 2}"#, Malformed, "count"),
@@ -258,7 +263,11 @@ fn lists_and_histograms_of_latencies_are_taken() {
         ),
         (
             "response_time_explicit_histogram",
-            fields([("bounds_ms", doubles(&[10.0, 50.5])), ("counts", longs(&[1, 2, 3])), ("max_ms", Value::Double(80.0))]),
+            fields([
+                ("bounds_ms", doubles(&[10.0, 50.5])),
+                ("counts", longs(&[1, 2, 3])),
+                ("max_ms", Value::Double(80.0)),
+            ]),
         ),
     ]);
     let mut decoder = native();

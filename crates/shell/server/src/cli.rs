@@ -3,10 +3,11 @@
 mod args;
 
 pub use args::{
-    CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, EnsureArgs, ExplainArgs, From, GenerateCommand,
-    HistoryCommand, HistoryCompactArgs, HistoryStatusArgs, HistoryWriteArgs, KeyField, ManArgs, Policies, ProduceArgs,
-    ProduceFormat, QueryArgs, RepartitionArgs, ReplayArgs, RunArgs, Speed, StateCommand, StateResetArgs, StateShowArgs,
-    StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
+    AnalyzeArgs, CapacityArgs, CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, ElasticityArgs, EnsureArgs,
+    ExplainArgs, From, GenerateCommand, HistoryCommand, HistoryCompactArgs, HistoryStatusArgs, HistoryWriteArgs,
+    KeyField, LoadColumn, LoadtestCommand, ManArgs, NamedTotal, Policies, ProduceArgs, ProduceFormat, QueryArgs,
+    RepartitionArgs, ReplayArgs, RunArgs, Speed, StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs,
+    TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -95,6 +96,13 @@ pub enum Command {
     QueryWorker,
     /// Compute again what was decided, and compare it with what was recorded
     Replay(ReplayArgs),
+    /// Measure how well the supply of instances followed the demand, from two files
+    Elasticity(ElasticityArgs),
+    /// Find breaking points in the results of a load test
+    #[command(subcommand, after_help = "Examples:\n  tidegauge loadtest analyze --csv levels.csv")]
+    Loadtest(LoadtestCommand),
+    /// Project usage, and say when which ceiling is reached
+    Capacity(CapacityArgs),
     /// Say what a code of an error message means, and what to do
     Explain(ExplainArgs),
     /// Print completions for a shell

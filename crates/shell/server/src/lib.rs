@@ -7,6 +7,7 @@
 //!                    ├─► commands::query ─► query                   SQL over closed windows
 //!                    ├─► commands::history ─► history              closed windows in Parquet
 //!                    └─► commands::produce, generate               feed
+//!  files of numbers ─► sheet ─► commands::elasticity, loadtest, capacity ─► analytics
 //! ```
 //!
 //! The shell owns sockets, clocks and threads and decides nothing: what a record means is `wire`'s, what follows from
@@ -33,6 +34,7 @@ pub mod query;
 pub mod reference;
 pub mod replay;
 pub mod results;
+pub mod sheet;
 pub mod telemetry;
 pub mod terminal;
 pub mod topics;

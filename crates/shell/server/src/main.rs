@@ -30,6 +30,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Generate(what) => return commands::generate::run(what),
         Command::Config(command) => return commands::config::run(&layers, command),
         Command::Explain(args) => return commands::explain::run(args),
+        Command::Elasticity(args) => return commands::elasticity::run(args),
+        Command::Loadtest(command) => return commands::loadtest::run(command),
+        Command::Capacity(args) => return commands::capacity::run(args),
         Command::Completions(args) => return commands::install::completions(args),
         Command::Man(args) => return commands::install::man(args),
         _ => {}
@@ -51,6 +54,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         | Command::Generate(_)
         | Command::Config(_)
         | Command::Explain(_)
+        | Command::Elasticity(_)
+        | Command::Loadtest(_)
+        | Command::Capacity(_)
         | Command::QueryWorker
         | Command::Completions(_)
         | Command::Man(_) => {

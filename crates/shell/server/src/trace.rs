@@ -144,6 +144,15 @@ impl Iterator for Trace {
     }
 }
 
+/// The bytes of a file, or of standard input for `-`, decompressed by its extension.
+///
+/// # Errors
+///
+/// If it cannot be opened.
+pub(crate) fn open_bytes(file: &Path) -> io::Result<Box<dyn Read>> {
+    decompressed(file, raw(file)?)
+}
+
 fn raw(file: &Path) -> io::Result<Box<dyn Read>> {
     if file == Path::new("-") { Ok(Box::new(io::stdin())) } else { Ok(Box::new(File::open(file)?)) }
 }

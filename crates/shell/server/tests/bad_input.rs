@@ -149,7 +149,12 @@ fn native_cases() -> Vec<Case> {
             "agent_id",
         ),
         case("a sample of an agent", json(r#", "entity": "agent""#), "unsupported_yet", "entity"),
-        case("a histogram with a count too few", json(histogram), "malformed", "response_time_explicit_histogram.counts"),
+        case(
+            "a histogram with a count too few",
+            json(histogram),
+            "malformed",
+            "response_time_explicit_histogram.counts",
+        ),
         case("a latency below zero", json(r#", "response_times_ms": [-1.5]"#), "negative_count", "response_times_ms"),
         case(
             "cumulative counters",

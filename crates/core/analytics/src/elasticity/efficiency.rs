@@ -1,9 +1,8 @@
 //! Whether an actuation made as many instances as were needed.
 
-use crate::events::Actuation;
+use crate::events::{Actuation, Outcome};
 use crate::spec::Curve;
 use std::time::Duration;
-use tidegauge_model::EventTime;
 
 /// `scaling_efficiency` of one event: 0 if nothing was made or in the other direction than needed, else the lesser of
 /// needed and made over the greater. 1 is exact; half is half of what was needed, or twice as much.
@@ -26,7 +25,21 @@ pub fn demand_after(actuation: &Actuation, demand: &Curve, down_window: Duration
     let until = ready.plus(down_window).plus(Duration::from_micros(1));
     let rest = demand.changes(ready, until).map(|(_, _, to)| to);
     let most = rest.fold(demand.at(ready)?, u32::max);
-    (ready < EventTime::MAX).then(|| i64::from(most) - i64::from(before))
+    Some(i64::from(most) - i64::from(before))
+}
+
+/// Mean of [`scaling_efficiency`] over `actuations` and how many it could be told of: those with counts before and
+/// after, an end, and demand known there. Absent without any. What was rejected or superseded was no attempt; one that
+/// failed made nothing.
+#[must_use]
+pub fn scaling_efficiency_mean(actuations: &[Actuation], demand: &Curve, down_window: Duration) -> Option<(f64, u64)> {
+    let attempts = actuations.iter().filter(|actuation| actuation.outcome.is_attempt());
+    let of_each = attempts.filter_map(|actuation| {
+        let made = if actuation.outcome == Outcome::Failed { 0 } else { actuation.moved()? };
+        Some(scaling_efficiency(demand_after(actuation, demand, down_window)?, made))
+    });
+    let (sum, count) = of_each.fold((0.0, 0_u64), |(sum, count), efficiency| (sum + efficiency, count + 1));
+    (count > 0).then(|| (sum / count as f64, count))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub struct ScalingCounts {
     pub attempts: u64,
     /// Attempts that reached what was wanted.
     pub succeeded: u64,
-    /// Inferred ones, in all of the above. They only ever succeed, so they leave the success rate.
+    /// Inferred ones: in the total and the counts by action and outcome, not among attempts. Nobody sees one fail.
     pub inferred: u64,
 }
 

@@ -1,6 +1,6 @@
 //! Isotonic regression: the nearest non-decreasing series.
 
-/// The non-decreasing values nearest to `values` in least squares, by pooling neighbours that violate the order.
+/// The non-decreasing values nearest to `values`, which are finite, in least squares, by pooling neighbours that violate the order.
 ///
 /// Source: M. Ayer et al., Annals of Mathematical Statistics 26(4), 1955 (pool adjacent violators).
 #[must_use]

@@ -1,10 +1,13 @@
 //! Options of each command, and how their values are read: a file for each.
 
+mod capacity;
 mod config;
 mod demo;
+mod elasticity;
 mod generate;
 mod history;
 mod install;
+mod loadtest;
 mod produce;
 mod query;
 mod replay;
@@ -15,11 +18,14 @@ mod tail;
 mod topics;
 mod validate;
 
+pub use capacity::{CapacityArgs, NamedTotal};
 pub use config::{ConfigCommand, ConfigShowArgs};
 pub use demo::DemoArgs;
+pub use elasticity::ElasticityArgs;
 pub use generate::{GenerateCommand, TelemetryArgs, TelemetryFormat};
 pub use history::{HistoryCommand, HistoryCompactArgs, HistoryStatusArgs, HistoryWriteArgs};
 pub use install::{CompletionsArgs, ExplainArgs, ManArgs};
+pub use loadtest::{AnalyzeArgs, LoadColumn, LoadtestCommand};
 pub use produce::{KeyField, ProduceArgs, ProduceFormat, Speed};
 pub use query::QueryArgs;
 pub use replay::ReplayArgs;

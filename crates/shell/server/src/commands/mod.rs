@@ -1,10 +1,13 @@
 //! The commands around the live run: to look, to prepare, to feed. Each reads as what it does, step by step.
 
+pub mod capacity;
 pub mod config;
+pub mod elasticity;
 pub mod explain;
 pub mod generate;
 pub mod history;
 pub mod install;
+pub mod loadtest;
 pub mod produce;
 pub mod query;
 pub mod replay;

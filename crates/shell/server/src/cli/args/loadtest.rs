@@ -1,0 +1,56 @@
+//! Options of `loadtest analyze`.
+
+use crate::output::Form;
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What to do with a load test.
+#[derive(Debug, Subcommand)]
+pub enum LoadtestCommand {
+    /// Find breaking points, the way it fails, and a score
+    Analyze(AnalyzeArgs),
+}
+
+/// Which column is the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LoadColumn {
+    /// Concurrent users, each waiting for its answer
+    Users,
+    /// Requests offered per second
+    Rps,
+}
+
+/// Options of `loadtest analyze`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tidegauge loadtest analyze --csv levels.csv --slo-ms 500
+  tidegauge loadtest analyze --csv levels.csv --think-time 1s --output json
+One line for each measurement, lines of the same load are repeats. Columns, all but one of the first two optional:
+users, rps, throughput, mean_ms, p50_ms, p95_ms, p99_ms, error_rate, timeout_rate, cpu, memory, io, network (ratios from
+0 to 1), memory_gb, network_mbps, queue_depth, cost_per_hour, duration_s. With --think-time, users, throughput and mean_ms,
+measurements that break Little's law are left out and named. Exits with 65 and the line if the file is not that.")]
+pub struct AnalyzeArgs {
+    /// Levels of load with what was measured
+    #[arg(long, value_name = "FILE")]
+    pub csv: PathBuf,
+    /// The greatest 95th percentile of latency that is good enough
+    #[arg(long, value_name = "MS", default_value_t = 500.0)]
+    pub slo_ms: f64,
+    /// The greatest error rate that is good enough, from 0 to 1
+    #[arg(long, value_name = "RATIO", default_value_t = 0.05)]
+    pub slo_error_rate: f64,
+    /// Which column is the load [default: users if it is there]
+    #[arg(long, value_name = "COLUMN")]
+    pub load: Option<LoadColumn>,
+    /// Time between an answer and the same user's next request
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub think_time: Option<Duration>,
+    /// Seed of the intervals
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How to show it
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
+}

@@ -1,0 +1,120 @@
+//! Commands on files, from the real binary: `elasticity`, `loadtest analyze`, `capacity`, and what is said of bad files.
+
+mod binary;
+
+use binary::tidegauge;
+use serde_json::Value;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a temporary file");
+    }
+    folder
+}
+
+fn json(folder: &Path, arguments: &[&str]) -> Value {
+    let outcome = tidegauge(folder, &[arguments, &["--output", "json"]].concat(), &[]);
+    assert_eq!(outcome.code, 0, "{arguments:?}: {}", outcome.stderr);
+    serde_json::from_str(&outcome.stdout).expect("JSON")
+}
+
+fn near(value: &Value, want: f64) -> bool {
+    value.as_f64().is_some_and(|value| (value - want).abs() < 1e-6 * want.abs().max(1.0))
+}
+
+/// The anchor of the metrics: demand 2, 4, 4, 2 and supply 2, 2, 4, 4, a minute each; times written in three ways.
+#[test]
+fn elasticity_of_the_anchor() {
+    let demand = "ts_s,instances\n0,2\n60,4\n180,2\n240,2\n";
+    let supplies = [
+        "ts_s,instances\n0.0,2\n120.0,4\n",
+        "ts_ms,instances\n0,2\n120000,4\n",
+        "# text, no zone\ntime,instances\n1970-01-01 00:00:00,2\n1970-01-01T00:02:00Z,4\n",
+    ];
+    for supply in supplies {
+        let here = folder(&[("d.csv", demand), ("s.csv", supply)]);
+        let got = json(here.path(), &["elasticity", "--supply", "s.csv", "--demand", "d.csv"]);
+        let wants = [("theta_u", 12.5), ("theta_o", 25.0), ("tau_u", 25.0), ("tau_o", 25.0), ("upsilon", 100.0)];
+        for (name, want) in wants {
+            assert!(near(&got["metrics"][name], want), "{name} in {got}");
+        }
+        assert!(near(&got["metrics"]["jitter_steps"], -0.25) && near(&got["metrics"]["epsilon"], 0.028_284_271));
+        assert_eq!(got["shortfalls"][0]["until"], "1970-01-01T00:02:00Z");
+    }
+    let here = folder(&[("d.csv", demand), ("s.csv", supplies[0])]);
+    let table = tidegauge(here.path(), &["elasticity", "--supply", "s.csv", "--demand", "d.csv"], &[]);
+    assert!(table.stdout.contains("theta_u") && table.stdout.contains("12.5"), "{}", table.stdout);
+}
+
+#[test]
+fn a_load_test_breaks_where_its_objective_is_crossed() {
+    // p95 250 at 40 and 900 at 60: 40 + 20 · 250/650. The first line of 80 breaks Little's law: 60 · 1.12 = 67.2.
+    let levels = "\
+users,throughput,mean_ms,p50_ms,p95_ms,p99_ms,error_rate,cpu
+10,9.1,100,90,150,200,0,0.2
+20,18.2,100,95,160,210,0,0.4
+40,35.7,120,110,250,400,0,0.75
+60,40,500,450,900,1500,0.02,0.95
+80,60,120,100,200,300,0,0.5
+80,40,1000,950,1800,3000,0.1,0.97
+";
+    let here = folder(&[("levels.csv", levels)]);
+    let arguments = ["loadtest", "analyze", "--csv", "levels.csv", "--think-time", "1s"];
+    let got = json(here.path(), &arguments);
+    assert!(near(&got["breaking_load"]["load"], 47.692_308), "{got}");
+    assert_eq!(got["breaking_load"]["criterion"], "slo_crossing");
+    assert!(near(&got["performance_score"], 75.366_842) && near(&got["excluded"][0]["users_by_law"], 67.2), "{got}");
+    let table = tidegauge(here.path(), &arguments, &[]);
+    assert_eq!(table.code, 0, "{}", table.stderr);
+    assert!(table.stdout.contains("breaks at 47.69") && table.stdout.contains("- scale out:"), "{}", table.stdout);
+}
+
+#[test]
+fn capacity_says_when_a_ceiling_is_reached() {
+    // 100 + 2 a day for 28 days: 154 today, 214 in 30.
+    let mut usage = "date,agent,users\n".to_owned();
+    for day in 1..=28 {
+        usage += &format!("2026-02-{day:02},planner,{}\n2026-02-{day:02},late,\n", 98 + 2 * day);
+    }
+    let here = folder(&[("usage.csv", &usage)]);
+    let got = json(here.path(), &["capacity", "--csv", "usage.csv", "--ceiling", "users=214", "--lead", "14d"]);
+    let planner = &got[0];
+    assert_eq!(got.as_array().map(Vec::len), Some(1), "an agent without a value has no total: {got}");
+    assert_eq!((&planner["agent"], &planner["status"]), (&"planner".into(), &"urgent_scaling_needed".into()));
+    assert_eq!((planner["upper_reaches_in_days"].as_u64(), planner["act_within_days"].as_u64()), (Some(30), Some(16)));
+    assert!(near(&planner["projections"][0]["projected"], 214.0), "{planner}");
+    let few = folder(&[("usage.csv", "date,users\n2026-02-01,5\n2026-02-02,9\n")]);
+    let got = json(few.path(), &["capacity", "--csv", "usage.csv", "--ceiling", "users=1"]);
+    assert_eq!(got[0]["status"], "insufficient_data");
+}
+
+#[test]
+fn a_bad_file_is_told_with_file_line_column_and_what_was_expected() {
+    let good = "ts_s,instances\n0,1\n9,1\n";
+    let cases: &[(&str, &str, i32)] = &[
+        ("ts_s,instances\n0,2\n60,many\n", "s.csv:3: instances: expected a number, found `many`", 65),
+        ("ts_s,instances\n0,2\n0,3\n", "s.csv:3: ts_s: expected a time after 1970-01-01T00:00:00Z", 65),
+        ("ts_s,instances\n0,2.5\n", "s.csv:2: instances: expected a whole number of instances, found `2.5`", 65),
+        ("ts_s,count\n0,2\n", "s.csv:1: expected a column `instances`, found ts_s, count", 65),
+        ("when,instances\n0,2\n", "s.csv:1: expected a column of times", 65),
+        ("time,instances\nnoon,2\n", "s.csv:2: time: expected a time such as", 65),
+        ("ts_s,instances\n", "s.csv: a curve needs at least one point", 65),
+    ];
+    for (supply, want, code) in cases {
+        let here = folder(&[("d.csv", good), ("s.csv", supply)]);
+        let outcome = tidegauge(here.path(), &["elasticity", "--supply", "s.csv", "--demand", "d.csv"], &[]);
+        assert_eq!(outcome.code, *code, "{supply}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(want), "{supply}: {}", outcome.stderr);
+    }
+    let here = folder(&[("d.csv", good), ("levels.csv", "users,error_rate\n5,3\n")]);
+    let missing = tidegauge(here.path(), &["elasticity", "--supply", "none.csv", "--demand", "d.csv"], &[]);
+    assert_eq!(missing.code, 66, "{}", missing.stderr);
+    let percent = tidegauge(here.path(), &["loadtest", "analyze", "--csv", "levels.csv"], &[]);
+    assert_eq!(percent.code, 65);
+    assert!(percent.stderr.contains("levels.csv:2: error_rate: expected a ratio"), "{}", percent.stderr);
+    let total = tidegauge(here.path(), &["capacity", "--csv", "d.csv", "--ceiling", "users=1"], &[]);
+    assert!(total.code == 65 && total.stderr.contains("expected a column `users`"), "{}", total.stderr);
+}
