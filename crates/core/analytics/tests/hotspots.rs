@@ -65,8 +65,8 @@ fn seven(change: impl FnOnce(&mut InstanceLoad)) -> Fleet {
     fleet(10, loads)
 }
 
-/// Peers are over 400 ms in 5 % of requests (that is their p95). Of the hot one, 400 ms is the p75: 25 %. So 20 % of its
-/// 1,000 requests were slow because they came to it.
+/// Peers are over 400 ms in 5 % of requests (that is their p95). Of the hot one, 400 ms is the p75: 25 %. So 20 % of
+/// its 1,000 requests were slow because they came to it.
 #[test]
 fn members_are_those_worked_by_hand() {
     let found = hot(&seven(|_| {}), Some(400.0)).pop().expect("hot");
@@ -171,6 +171,24 @@ fn silence_does_not_end_a_hotspot() {
     }
 }
 
+/// **T5** through the report: what is remembered is written and read between any two windows, and nothing changes.
+#[test]
+fn memory_survives_being_written() {
+    let loads = |number: i64| {
+        let top = if (2..6).contains(&number) { 0.95 } else { 0.5 };
+        utilized(&[0.5, 0.51, 0.49, 0.05, 0.52, top])
+    };
+    let (mut kept, mut written) = (LoadMemory::default(), LoadMemory::default());
+    for number in 0..9 {
+        let fleet = fleet(number, loads(number));
+        let json = serde_json::to_string(&written).expect("JSON");
+        written = serde_json::from_str(&json).expect("our own");
+        let reports = [&mut kept, &mut written].map(|memory| analyze(&fleet, &LoadConfig::default(), memory));
+        assert_eq!(reports[0], reports[1]);
+    }
+    assert_eq!(kept, written);
+}
+
 /// The course of ranks: the same one stays on top, or another one each window.
 #[test]
 fn persistent_and_wandering_hotspots_differ() {
@@ -187,8 +205,8 @@ fn persistent_and_wandering_hotspots_differ() {
     assert!(course(1).contains(&CauseCode::Wandering), "{:?}", course(1));
 }
 
-/// Perfect balance of Poisson requests with exponential work, 3 to 1,000 instances, utilization from the work: imbalance
-/// findings in at most 1 % of windows, hotspots likewise.
+/// Perfect balance of Poisson requests with exponential work, 3 to 1,000 instances, utilization from the work:
+/// imbalance findings in at most 1 % of windows, hotspots likewise.
 #[test]
 fn a_balanced_fleet_has_findings_in_at_most_one_window_of_a_hundred() {
     for (instances, requests, windows) in
@@ -247,9 +265,18 @@ fn an_unbalanced_fleet_is_found() {
 proptest! {
     /// **A2**, **L6**.
     #[test]
-    fn order_and_unit_change_no_hotspot(x in prop::collection::vec(0.3..1.0_f64, 0..20), by in 0..20_usize, unit in 0.5..1e6_f64) {
+    fn order_and_unit_change_no_hotspot(
+        x in prop::collection::vec(0.3..1.0_f64, 0..20),
+        by in 0..20_usize,
+        unit in 0.5..1e6_f64,
+    ) {
         let rate = |loads: Vec<InstanceLoad>| Fleet::from_loads(target(), minute(0), 1.0, Signal::Requests, loads);
-        let named = |scale: f64| x.iter().enumerate().map(|(id, load)| InstanceLoad::loaded(&format!("i{id:02}"), load * scale)).collect::<Vec<_>>();
+        let named = |scale: f64| {
+            x.iter()
+                .enumerate()
+                .map(|(id, load)| InstanceLoad::loaded(&format!("i{id:02}"), load * scale))
+                .collect::<Vec<_>>()
+        };
         let mut turned = named(unit);
         turned.rotate_left(by % x.len().max(1));
         let (a, b) = (hot(&rate(named(1.0)), None), hot(&rate(turned), None));
@@ -261,13 +288,17 @@ proptest! {
 
     /// **A1**: whatever comes in, no number that is none comes out.
     #[test]
-    fn wild_loads_give_finite_reports(x in prop::collection::vec(prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(-1.0), Just(0.0), Just(f64::MAX), 0.0..2.0_f64], 0..12)) {
-        let loads: Vec<InstanceLoad> = x.iter().enumerate().map(|(id, load)| InstanceLoad::loaded(&format!("i{id}"), *load)).collect();
+    fn wild_loads_give_finite_reports(
+        x in prop::collection::vec(prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(-1.0), Just(0.0), Just(f64::MAX), 0.0..2.0_f64], 0..12),
+    ) {
+        let loads: Vec<InstanceLoad> =
+            x.iter().enumerate().map(|(id, load)| InstanceLoad::loaded(&format!("i{id}"), *load)).collect();
         let valid = x.iter().filter(|load| load.is_finite() && **load >= 0.0).count();
         let fleet = fleet(0, loads);
         prop_assert_eq!(fleet.unmeasured.len(), x.len() - valid);
         let report = analyze(&fleet, &LoadConfig::default(), &mut LoadMemory::default());
-        let json = serde_json::to_string(&(report.balance, report.pattern, report.options, report.optimum)).expect("JSON");
+        let json =
+            serde_json::to_string(&(report.balance, report.pattern, report.options, report.optimum)).expect("JSON");
         // serde_json writes what is no number as null; so is an absent p95 of nothing.
         prop_assert!(!json.replace("\"noise\":null", "").contains("null"), "{}", json);
     }

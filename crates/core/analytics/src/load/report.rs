@@ -61,7 +61,7 @@ impl Default for LoadConfig {
 }
 
 /// What is remembered of an agent from window to window.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadMemory {
     tracker: Tracker,
     before: Option<BTreeMap<InstanceId, f64>>,
