@@ -1,8 +1,8 @@
 //! What bounds an agent, by symptoms that were measured, with what helps against it.
 //!
 //! Every kind has a list of symptoms. A *primary* one makes the kind a bottleneck by itself; the others make it more
-//! certain. Certainty is the share of symptoms that hold among those that were reported, so that a kind with one symptom
-//! of one is not hidden behind a kind with two of five. What was not reported is neither for nor against.
+//! certain. Certainty is the share of symptoms that hold among those that were reported, so that a kind with one
+//! symptom of one is not hidden behind a kind with two of five. What was not reported is neither for nor against.
 //!
 //! A dependency (a database, a cache, a pool, a host) is judged by the same table from its own window, or from what the
 //! agent's instances say of it (pool in use, slow queries, hit ratio).

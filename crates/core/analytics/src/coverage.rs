@@ -1,5 +1,5 @@
-//! How much of what should be seen is seen; what was the most so far; and whether one class of requests asks for an agent of
-//! its own.
+//! How much of what should be seen is seen; what was the most so far; and whether one class of requests asks for an
+//! agent of its own.
 //!
 //! - **C1** What was not expected does not raise coverage.
 //! - **C2** Records of two stretches merged are those of both.

@@ -1,14 +1,14 @@
 //! Whether an agent does worse than it used to, and why.
 //!
-//! Baseline: earlier windows of the same agent. A window is worse if response time (p95) or error rate is both far from the
-//! baseline's median for the baseline's own spread (modified z above 3.5) and by a fifth above it. With a spread of zero the
-//! fifth decides.
+//! Baseline: earlier windows of the same agent. A window is worse if response time (p95) or error rate is both far from
+//! the baseline's median for the baseline's own spread (modified z above 3.5) and by a fifth above it. With a spread of
+//! zero the fifth decides.
 //!
 //! | cause | sign | remedy |
 //! | --- | --- | --- |
 //! | load increase | load per instance far above the baseline, and by a fifth | add capacity |
-//! | resource leak | memory per instance rises by a tenth over the series, significantly, while load per instance does not | find the leak; restart |
-//! | contention increase | lock waits a fifth up, or a tenth less throughput per instance at no less load | more shards |
+//! | resource leak | memory per instance rises by a tenth, significantly, while load does not | find it; restart |
+//! | contention increase | lock waits a fifth up, or a tenth less throughput at no less load | more shards |
 //! | configuration change | version or configuration changed shortly before the first worse window | revert |
 //!
 //! - **D1** A baseline against itself is not worse.
@@ -244,7 +244,8 @@ fn cause(code: CauseCode, strength: f64, detail: String) -> Cause {
     Cause { code, strength: strength.clamp(0.0, 1.0), detail: detail.into() }
 }
 
-/// Mann-Kendall at 1 %, one-sided: whether later values are greater than earlier ones more often than chance makes them.
+/// Mann-Kendall at 1 %, one-sided: whether later values are greater than earlier ones more often than chance makes
+/// them.
 fn is_rising(points: &[(f64, f64)]) -> bool {
     let n = points.len() as f64;
     let pairs =

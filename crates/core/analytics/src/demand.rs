@@ -1,20 +1,21 @@
-//! Demand: the least number of instances that would have met the objectives, window by window, and the capacity model that it
-//! rests on, learnt from the agent's own telemetry.
+//! Demand: the least number of instances that would have met the objectives, window by window, and the capacity model
+//! that it rests on, learnt from the agent's own telemetry.
 //!
 //! ```text
 //!  windows (rate per instance, p95, errors, utilization) ─► capacity per instance at the objectives, with its fit
 //!  offered rate ÷ capacity, rounded up, within [min, max] ─► d(t), censored where supply hides demand
 //! ```
 //!
-//! *Capacity.* The greatest rate per instance at which every objective is met; of several objectives the least answer counts:
+//! *Capacity.* The greatest rate per instance at which every objective is met; of several objectives the least answer
+//! counts:
 //!
-//! - response time, errors: the rate at which the isotonic regression of the measure on the rate crosses the objective. It
-//!   assumes nothing but that more load is not better, and does not leave the measured range;
-//! - utilization: the rate at which a line of utilization on rate reaches the objective (the utilization law U = D·X + idle).
-//!   It may lie beyond what was measured, and is flagged then.
+//! - response time, errors: the rate at which the isotonic regression of the measure on the rate crosses the objective.
+//!   It assumes nothing but that more load is not better, and does not leave the measured range;
+//! - utilization: the rate at which a line of utilization on rate reaches the objective (the utilization law U = D·X +
+//!   idle). It may lie beyond what was measured, and is flagged then.
 //!
-//! *Censoring.* Where the offered rate is not reported, what was completed stands for it. In a saturated window that is capped
-//! by the supply: demand was at least that, and is marked.
+//! *Censoring.* Where the offered rate is not reported, what was completed stands for it. In a saturated window that is
+//! capped by the supply: demand was at least that, and is marked.
 //!
 //! - **N1** More offered load never lowers demand; more capacity never raises it.
 //! - **N2** Demand at an exact multiple of the capacity is that multiple.
@@ -167,7 +168,8 @@ pub fn learn(windows: &[Operation], objectives: &Objectives) -> Measured<Capacit
     Ok(CapacityModel { per_instance_per_s, fit, windows: rates.len() as u32, greatest_measured })
 }
 
-/// The rate at which the isotonic regression of `points`, (rate, measure), crosses `objective`, linear between its steps.
+/// The rate at which the isotonic regression of `points`, (rate, measure), crosses `objective`, linear between its
+/// steps.
 ///
 /// # Errors
 ///
@@ -182,7 +184,8 @@ fn crossing(points: &[(f64, f64)], objective: f64) -> Measured {
     Ok(low.0 + (high.0 - low.0) * ((objective - low.1) / (high.1 - low.1)).clamp(0.0, 1.0))
 }
 
-/// Isotonic regression by pooling adjacent violators: `points` by ascending x, each with the fitted value; equal x pooled.
+/// Isotonic regression by pooling adjacent violators: `points` by ascending x, each with the fitted value; equal x
+/// pooled.
 #[must_use]
 pub fn isotonic(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut ordered = points.to_vec();

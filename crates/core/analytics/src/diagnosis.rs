@@ -1,5 +1,5 @@
-//! Why instances do not scale, and whether a scaling went as it should: two checklists of the guides, as checks of what was
-//! measured.
+//! Why instances do not scale, and whether a scaling went as it should: two checklists of the guides, as checks of what
+//! was measured.
 //!
 //! A check has one of three answers. What was not measured is *unknown*, and a report with unknowns is not a pass.
 //!

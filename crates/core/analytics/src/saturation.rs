@@ -1,12 +1,12 @@
 //! Where resources saturate: busy share, work that waits, the load at which it begins, and when that load will come.
 //!
-//! *Use.* For every resource: utilization, saturation, errors. Saturation is work that waits; utilization near its limit
-//! alone is a weaker sign, and is flagged as `utilization_only`. Peaks are judged on the greatest sample of a window, never
-//! on its mean: a machine at 100 % for a minute of five has a mean of 20 %.
+//! *Use.* For every resource: utilization, saturation, errors. Saturation is work that waits; utilization near its
+//! limit alone is a weaker sign, and is flagged as `utilization_only`. Peaks are judged on the greatest sample of a
+//! window, never on its mean: a machine at 100 % for a minute of five has a mean of 20 %.
 //!
-//! *Saturation point.* Load per instance against utilization of limit, a least-squares line through the windows below the
-//! level (at the limit utilization cannot grow any more, so those points would bend the line down); the load at which the
-//! line reaches the level. Beyond the greatest load that was measured it is an extrapolation, and flagged.
+//! *Saturation point.* Load per instance against utilization of limit, a least-squares line through the windows below
+//! the level (at the limit utilization cannot grow any more, so those points would bend the line down); the load at
+//! which the line reaches the level. Beyond the greatest load that was measured it is an extrapolation, and flagged.
 //!
 //! - **S1** A point is given only for a line that rises.
 //! - **S2** Time to saturation never grows when the band is raised.

@@ -10,10 +10,12 @@
 //! `enter` is at or above the level that opens, `stay` between that and the lower one that keeps open. An entity about
 //! which a window can say nothing is *unjudged*: neither its run nor its end advances.
 //!
-//! - **T1** An episode opens only after `open_after` windows in a row at `enter`, and its onset is the start of the first.
+//! - **T1** An episode opens only after `open_after` windows in a row at `enter`, and its onset is the start of the
+//!   first.
 //! - **T2** It ends only after `close_after` windows in a row below `stay`, and is then forgotten.
 //! - **T3** A window that ends at or before the last one seen changes nothing.
 //! - **T4** What comes out is ordered by key, and a function of the windows alone.
+//! - **T5** A tracker that was written and read again goes on as if it had not been.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,11 +71,40 @@ struct Episode<V> {
     shown: V,
 }
 
-/// Episodes of several keys, open and about to open.
-#[derive(Clone, Debug, PartialEq)]
+/// Episodes of several keys, open and about to open. Serialized as a list: a key need not be a text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "K: Ord + Serialize, V: Serialize",
+    deserialize = "K: Ord + Deserialize<'de>, V: Deserialize<'de>"
+))]
 pub struct Episodes<K, V> {
     last: EventTime,
+    #[serde(with = "entries")]
     of: BTreeMap<K, Episode<V>>,
+}
+
+/// A map as a list of its entries, ascending by key.
+mod entries {
+    use super::BTreeMap;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K, V, S>(map: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Ord + Deserialize<'de>,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
 }
 
 impl<K, V> Default for Episodes<K, V> {
@@ -207,7 +238,7 @@ pub fn evidence(numbers: &[(&'static str, Option<f64>, &'static str)]) -> Vec<Ev
 }
 
 /// Open findings, and those about to open.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tracker {
     episodes: Episodes<(FindingKind, Entity), Indication>,
 }

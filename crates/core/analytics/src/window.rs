@@ -23,8 +23,8 @@ pub fn seconds(window: &WindowSummary) -> Measured {
 /// The agent's value of a metric, by the rule of the metric's table:
 ///
 /// - a counter: counted in the agent's window;
-/// - a sum (requests per second, cores): the instances' means add up; without instance windows the agent's mean × its ready
-///   instances;
+/// - a sum (requests per second, cores): the instances' means add up; without instance windows the agent's mean × its
+///   ready instances;
 /// - a greatest (users, as each instance sees them): the greatest of the instances' means, else of the agent's samples;
 /// - a mean (ratios), and every metric that is not built in: the agent's mean over samples.
 ///

@@ -77,8 +77,8 @@ fn the_noise_floor_is_that_of_poisson_requests() {
     }
 }
 
-/// Poisson requests of exponential work on fleets of 3 to 1,000: at most the stated share of windows is above the floor,
-/// and the floor is not so high that nothing ever is (a tenth of a stated 5 %).
+/// Poisson requests of exponential work on fleets of 3 to 1,000: at most the stated share of windows is above the
+/// floor, and the floor is not so high that nothing ever is (a tenth of a stated 5 %).
 #[test]
 fn chance_exceeds_its_floor_as_often_as_stated() {
     for (instances, requests, windows) in [(3, 20.0, 4_000), (10, 50.0, 2_000), (100, 30.0, 400), (1_000, 40.0, 60)] {
@@ -125,11 +125,17 @@ proptest! {
     }
 
     #[test]
-    fn l2_order_and_unit_change_nothing(x in prop::collection::vec(0.001..10.0_f64, 2..30), unit in 1e-6..1e6_f64, by in 0..30_usize) {
+    fn l2_order_and_unit_change_nothing(
+        x in prop::collection::vec(0.001..10.0_f64, 2..30),
+        unit in 1e-6..1e6_f64,
+        by in 0..30_usize,
+    ) {
         let mut other: Vec<f64> = x.iter().map(|load| load * unit).collect();
         other.rotate_left(by % x.len());
         let (a, b) = (of(&x).expect("loads"), of(&other).expect("loads"));
-        for (a, b) in [(a.score, b.score), (a.cv, b.cv), (a.gini, b.gini), (a.entropy, b.entropy), (a.imbalance, b.imbalance)] {
+        for (a, b) in
+            [(a.score, b.score), (a.cv, b.cv), (a.gini, b.gini), (a.entropy, b.entropy), (a.imbalance, b.imbalance)]
+        {
             prop_assert!((a - b).abs() < 1e-9 * (1.0 + a.abs()));
         }
     }

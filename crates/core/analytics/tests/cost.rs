@@ -61,8 +61,8 @@ fn downsizing_keeps_objective_and_floor() {
     assert_eq!(downsize(2, 0.3, 0.0, 1, 0.5), Err(Absent::NoObjective));
 }
 
-/// 30 days: 2 instances at night (12 h), 5 by day. Reserved at 0.6 of the price: the first two run always, the other three
-/// half of the time. Saved: 2 · 720 · (1 − 0.6).
+/// 30 days: 2 instances at night (12 h), 5 by day. Reserved at 0.6 of the price: the first two run always, the other
+/// three half of the time. Saved: 2 · 720 · (1 − 0.6).
 #[test]
 fn the_steady_base_is_reserved_and_no_more() {
     let hours: Vec<u32> = (0..720).map(|hour| if hour % 24 < 12 { 2 } else { 5 }).collect();
@@ -115,14 +115,22 @@ fn steady_usage_is_met() {
 
 proptest! {
     #[test]
-    fn k1_shares_sum_to_one(compute in 0.0..1e6_f64, storage in 0.0..1e6_f64, network in 0.0..1e6_f64, services in 0.001..1e6_f64) {
+    fn k1_shares_sum_to_one(
+        compute in 0.0..1e6_f64,
+        storage in 0.0..1e6_f64,
+        network in 0.0..1e6_f64,
+        services in 0.001..1e6_f64,
+    ) {
         let got = breakdown(&CostPerHour { compute, storage, network, services }).expect("costs");
         prop_assert!((got.compute + got.storage + got.network + got.services - 1.0).abs() < 1e-9);
     }
 
     #[test]
     fn k2_a_reservation_saves(hours in prop::collection::vec(0..6_u32, 720..800), price in 0.1..1.5_f64) {
-        let cost = |k: u32| hours.iter().map(|running| f64::from(running.saturating_sub(k))).sum::<f64>() + f64::from(k) * price * hours.len() as f64;
+        let cost = |k: u32| {
+            hours.iter().map(|running| f64::from(running.saturating_sub(k))).sum::<f64>()
+                + f64::from(k) * price * hours.len() as f64
+        };
         let best = (0..=6).map(cost).fold(f64::INFINITY, f64::min);
         match reserved(&hours, 1.0, price).expect("a month") {
             Some(found) => prop_assert!(found.saved > 0.0 && (cost(found.instances) - best).abs() < 1e-6),
@@ -131,7 +139,11 @@ proptest! {
     }
 
     #[test]
-    fn k3_halves_merge_to_the_whole(samples in prop::collection::vec((0..200_000_i64, 0.0..50.0_f64), 1..60), cut in 0..60_usize, q in 0.01..1.0_f64) {
+    fn k3_halves_merge_to_the_whole(
+        samples in prop::collection::vec((0..200_000_i64, 0.0..50.0_f64), 1..60),
+        cut in 0..60_usize,
+        q in 0.01..1.0_f64,
+    ) {
         let (a, b) = samples.split_at(cut.min(samples.len()));
         let mut merged = histogram(a);
         merged.merge(&histogram(b));

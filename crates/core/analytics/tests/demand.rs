@@ -136,9 +136,21 @@ proptest! {
 
     /// **N1**, **N2**.
     #[test]
-    fn demand_grows_with_load_and_shrinks_with_capacity(load in 0.0..1e4_f64, more in 0.0..1e3_f64, capacity in 0.1..1e3_f64, multiple in 1..20_u32) {
-        let model = |per_instance_per_s| CapacityModel { per_instance_per_s, fit: CapacityFit::ResponseTime, windows: 3, greatest_measured: 1.0 };
-        let at = |load, capacity| demand(&[operation(0, Some(load), None, 1)], &model(capacity), BOUNDS).expect("capacity")[0].instances;
+    fn demand_grows_with_load_and_shrinks_with_capacity(
+        load in 0.0..1e4_f64,
+        more in 0.0..1e3_f64,
+        capacity in 0.1..1e3_f64,
+        multiple in 1..20_u32,
+    ) {
+        let model = |per_instance_per_s| CapacityModel {
+            per_instance_per_s,
+            fit: CapacityFit::ResponseTime,
+            windows: 3,
+            greatest_measured: 1.0,
+        };
+        let at = |load, capacity| {
+            demand(&[operation(0, Some(load), None, 1)], &model(capacity), BOUNDS).expect("capacity")[0].instances
+        };
         prop_assert!(at(load + more, capacity) >= at(load, capacity));
         prop_assert!(at(load, capacity + more) <= at(load, capacity));
         prop_assert_eq!(at(capacity * f64::from(multiple), capacity), multiple);
@@ -146,13 +158,20 @@ proptest! {
     }
 
     #[test]
-    fn learning_does_not_depend_on_order(mut shape in prop::collection::vec((1.0..300.0_f64, 10.0..500.0_f64), 3..20), by in 0..20_usize) {
+    fn learning_does_not_depend_on_order(
+        mut shape in prop::collection::vec((1.0..300.0_f64, 10.0..500.0_f64), 3..20),
+        by in 0..20_usize,
+    ) {
         let objectives = Objectives { p95_ms: Some(200.0), error_rate: None, utilization: Some(0.7) };
-        let of = |shape: &[(f64, f64)]| learn(&shape.iter().map(|(rate, p95)| at_rate(0, *rate, *p95)).collect::<Vec<_>>(), &objectives);
+        let of = |shape: &[(f64, f64)]| {
+            learn(&shape.iter().map(|(rate, p95)| at_rate(0, *rate, *p95)).collect::<Vec<_>>(), &objectives)
+        };
         let first = of(&shape);
         let length = shape.len();
         shape.rotate_left(by % length);
         prop_assert_eq!(first, of(&shape));
-        prop_assert!(first.map_or(true, |model| model.per_instance_per_s > 0.0 && model.per_instance_per_s.is_finite()));
+        prop_assert!(
+            first.map_or(true, |model| model.per_instance_per_s > 0.0 && model.per_instance_per_s.is_finite())
+        );
     }
 }

@@ -192,7 +192,12 @@ fn utilization_efficiency_is_what_demand_used_of_supply() {
 
 proptest! {
     #[test]
-    fn efficiencies_lie_between_nothing_and_all(steps in prop::collection::vec((0.0..20.0_f64, 0.0..20.0_f64), 1..30), before in 0..20_u32, after in 0..20_u32, d in 0.0..30.0_f64) {
+    fn efficiencies_lie_between_nothing_and_all(
+        steps in prop::collection::vec((0.0..20.0_f64, 0.0..20.0_f64), 1..30),
+        before in 0..20_u32,
+        after in 0..20_u32,
+        d in 0.0..30.0_f64,
+    ) {
         if let Ok(got) = utilization_efficiency(&steps) {
             prop_assert!((0.0..=1.0).contains(&got));
         }

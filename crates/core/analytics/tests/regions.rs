@@ -157,21 +157,36 @@ fn every_plan(demand: [u32; 2], capacity: [u32; 3], prices: &[f64; 6]) -> Option
 proptest! {
     /// **G2**, **G3**: with whole demands and capacities some cheapest plan is whole, so every whole plan is compared.
     #[test]
-    fn no_plan_is_cheaper(demand in [1..6_u32, 0..6_u32], capacity in [0..7_u32, 0..7_u32, 0..7_u32], prices in [1..20_u32, 1..20_u32, 1..20_u32, 1..20_u32, 1..20_u32, 1..20_u32]) {
+    fn no_plan_is_cheaper(
+        demand in [1..6_u32, 0..6_u32],
+        capacity in [0..7_u32, 0..7_u32, 0..7_u32],
+        prices in [1..20_u32, 1..20_u32, 1..20_u32, 1..20_u32, 1..20_u32, 1..20_u32],
+    ) {
         let names = ["x", "y", "z"];
         let prices = prices.map(f64::from);
         let routes: Vec<Route> = (0..6).map(|at| route(names[at / 3], names[at % 3], prices[at], 0.0)).collect();
-        let demands: BTreeMap<Region, f64> = names.iter().zip(demand).map(|(name, d)| ((*name).into(), f64::from(d))).collect();
-        let capacities: BTreeMap<Region, f64> = names.iter().zip(capacity).map(|(name, c)| ((*name).into(), f64::from(c))).collect();
+        let demands: BTreeMap<Region, f64> =
+            names.iter().zip(demand).map(|(name, d)| ((*name).into(), f64::from(d))).collect();
+        let capacities: BTreeMap<Region, f64> =
+            names.iter().zip(capacity).map(|(name, c)| ((*name).into(), f64::from(c))).collect();
         match (cheapest(&demands, &capacities, &routes, 0.0), every_plan(demand, capacity, &prices)) {
             (Ok(plan), Some(want)) => {
                 let all: f64 = demands.values().sum();
-                prop_assert!((plan.price.latency_ms * all - want).abs() < 1e-6, "{} {}", plan.price.latency_ms * all, want);
+                prop_assert!(
+                    (plan.price.latency_ms * all - want).abs() < 1e-6,
+                    "{} {}",
+                    plan.price.latency_ms * all,
+                    want
+                );
                 prop_assert_eq!(price(&plan.flows, &routes), Ok(plan.price));
                 for name in names {
-                    let sum = |of: &dyn Fn(&(Region, Region)) -> bool| plan.flows.iter().filter(|(key, _)| of(key)).map(|(_, rate)| rate).sum::<f64>();
+                    let sum = |of: &dyn Fn(&(Region, Region)) -> bool| {
+                        plan.flows.iter().filter(|(key, _)| of(key)).map(|(_, rate)| rate).sum::<f64>()
+                    };
                     let region = Region::from(name);
-                    prop_assert!((sum(&|key| key.0 == region) - demands.get(&region).copied().unwrap_or(0.0)).abs() < 1e-6);
+                    prop_assert!(
+                        (sum(&|key| key.0 == region) - demands.get(&region).copied().unwrap_or(0.0)).abs() < 1e-6
+                    );
                     prop_assert!(sum(&|key| key.1 == region) <= capacities[&region] + 1e-6);
                 }
             }

@@ -86,14 +86,21 @@ fn saturation_is_judged_on_the_peak() {
 proptest! {
     /// **S2**, and **S1** with its order.
     #[test]
-    fn a_higher_band_is_never_later(values in prop::collection::vec(0.0..100.0_f64, 1..12), more in 0.0..50.0_f64, level in 1.0..120.0_f64) {
+    fn a_higher_band_is_never_later(
+        values in prop::collection::vec(0.0..100.0_f64, 1..12),
+        more in 0.0..50.0_f64,
+        level in 1.0..120.0_f64,
+    ) {
         let band = |add: f64| values.iter().enumerate().map(|(i, v)| (at(60 * i as i64), v + add)).collect::<Vec<_>>();
         let time = |add| time_to_saturation(at(0), &band(add), level).unwrap_or(Duration::MAX);
         prop_assert!(time(more) <= time(0.0).saturating_add(Duration::from_micros(1)));
     }
 
     #[test]
-    fn points_do_not_depend_on_order_and_rise(mut windows in prop::collection::vec((0.0..100.0_f64, 0.0..1.2_f64), 0..20), by in 0..20_usize) {
+    fn points_do_not_depend_on_order_and_rise(
+        mut windows in prop::collection::vec((0.0..100.0_f64, 0.0..1.2_f64), 0..20),
+        by in 0..20_usize,
+    ) {
         let first = saturation_point(&windows, 0.9);
         let length = windows.len().max(1);
         windows.rotate_left(by % length);
@@ -169,9 +176,21 @@ fn certainty_is_what_holds_of_what_was_reported() {
 proptest! {
     /// **B2**, and nothing wild comes out.
     #[test]
-    fn wild_numbers_give_finite_evidence(values in prop::collection::vec(prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(0.0), 0.0..1e12_f64], 8)) {
-        let names = ["cpu_utilization_of_limit", "oom_kills", "swap_bytes", "requests", "slow_queries", "pool_connections_in_use", "pool_connections_size", "cache_hit_ratio"];
-        let window = names.iter().zip(&values).fold(Window::agent(0), |window, (name, value)| window.gauge(name, *value));
+    fn wild_numbers_give_finite_evidence(
+        values in prop::collection::vec(prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(0.0), 0.0..1e12_f64], 8),
+    ) {
+        let names = [
+            "cpu_utilization_of_limit",
+            "oom_kills",
+            "swap_bytes",
+            "requests",
+            "slow_queries",
+            "pool_connections_in_use",
+            "pool_connections_size",
+            "cache_hit_ratio",
+        ];
+        let window =
+            names.iter().zip(&values).fold(Window::agent(0), |window, (name, value)| window.gauge(name, *value));
         for found in bottlenecks(&window.0) {
             prop_assert!(found.severity >= 1.0 && found.severity.is_finite() && (0.0..=1.0).contains(&found.certainty));
             prop_assert!(found.evidence.iter().all(|each| each.value.is_finite()));
@@ -230,6 +249,14 @@ fn a_worse_window_has_its_cause() {
         ("an old change", slow, &baseline, change(-3_600).to_vec(), CauseCode::Unexplained),
         ("a later change", slow, &baseline, change(1_260).to_vec(), CauseCode::Unexplained),
     ];
+    // Memory that grows with the load is none that leaks.
+    let busier = |n: i64, performance: Performance| {
+        let load = Some(50.0 + n as f64);
+        let memory_per_instance = Some(1e9 + 2e7 * n as f64);
+        Performance { memory_per_instance, load_per_instance: load, throughput_per_instance: load, ..performance }
+    };
+    let growing: Vec<_> = (0..20).map(|n| busier(n, usual(n))).collect();
+    assert_eq!(first_cause(busier(20, slow), &growing, &[]), Some(CauseCode::Unexplained));
     for (name, now, baseline, changes, want) in cases {
         assert_eq!(first_cause(now, baseline, &changes), Some(want), "{name}");
     }

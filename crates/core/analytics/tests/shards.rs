@@ -21,8 +21,8 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// c1 holds 10 + 6 + 4 = 20, c2 4, c3 nothing: mean 8, imbalance 1.5. Bound 8.8: c1 gives 10 (to c3: above the bound, yet
-/// below 20), then 10 are left: above, so it gives 6 (to c2: 10, which is not less), and 4 (to c2: 8).
+/// c1 holds 10 + 6 + 4 = 20, c2 4, c3 nothing: mean 8, imbalance 1.5. Bound 8.8: c1 gives 10 (to c3: above the bound,
+/// yet below 20), then 10 are left: above, so it gives 6 (to c2: 10, which is not less), and 4 (to c2: 8).
 #[test]
 fn few_large_shards_move() {
     let shards = [shard("s1", "c1", 10.0), shard("s2", "c1", 6.0), shard("s3", "c1", 4.0), shard("s4", "c2", 4.0)];
@@ -125,7 +125,11 @@ proptest! {
     /// **H1**, **H2**, and the plan's own sums.
     #[test]
     fn a_rebalance_is_never_worse(loads in prop::collection::vec((0..5_u8, 0..10_u8), 1..40), slack in 0.0..1.0_f64) {
-        let shards: Vec<_> = loads.iter().enumerate().map(|(at, (c, load))| shard(&format!("s{at}"), &format!("c{c}"), f64::from(*load))).collect();
+        let shards: Vec<_> = loads
+            .iter()
+            .enumerate()
+            .map(|(at, (c, load))| shard(&format!("s{at}"), &format!("c{c}"), f64::from(*load)))
+            .collect();
         let coordinators: Vec<String> = (0..6).map(|c| format!("c{c}")).collect();
         let Ok(plan) = rebalance(&shards, &coordinators, slack) else { return Ok(()) };
         let mut held: BTreeMap<&str, f64> = BTreeMap::new();
@@ -138,14 +142,17 @@ proptest! {
             *held.entry(&each.to).or_default() += each.load;
         }
         let greatest = held.values().copied().fold(0.0, f64::max);
-        prop_assert!((greatest - plan.greatest_after).abs() < 1e-9 && plan.greatest_after <= plan.greatest_before + 1e-9);
+        prop_assert!(
+            (greatest - plan.greatest_after).abs() < 1e-9 && plan.greatest_after <= plan.greatest_before + 1e-9
+        );
         let mut turned = shards;
         turned.reverse();
         prop_assert_eq!(rebalance(&turned, &coordinators, slack), Ok(plan), "in any order");
     }
 }
 
-/// 21 agents need 3 coordinators of 10; of two known one is down. 70 of 100 accesses are local; 24 conflicts in 12 syncs.
+/// 21 agents need 3 coordinators of 10; of two known one is down. 70 of 100 accesses are local; 24 conflicts in 12
+/// syncs.
 #[test]
 fn signs_make_findings_and_silence_makes_none() {
     let down = ProbeState { health: Health::Down, against: 0 };

@@ -53,8 +53,11 @@ fn a_new_key_inherits_the_lightest_ones_weight_as_error() {
 proptest! {
     #[test]
     fn l3_bounds_are_certain_also_after_merges(
-        a in prop::collection::vec(0..12_u8, 0..80), b in prop::collection::vec(0..12_u8, 0..80), c in prop::collection::vec(0..12_u8, 0..40),
-        k in 1..8_usize, m in 1..8_usize,
+        a in prop::collection::vec(0..12_u8, 0..80),
+        b in prop::collection::vec(0..12_u8, 0..80),
+        c in prop::collection::vec(0..12_u8, 0..40),
+        k in 1..8_usize,
+        m in 1..8_usize,
     ) {
         let (one, two) = (sketch(k, &a), sketch(m, &b));
         let mut both = one.merged(&two);
@@ -72,7 +75,10 @@ proptest! {
     }
 
     #[test]
-    fn l5_a_merge_commutes_and_is_exact_where_there_is_room(a in prop::collection::vec(0..8_u8, 0..60), b in prop::collection::vec(0..8_u8, 0..60)) {
+    fn l5_a_merge_commutes_and_is_exact_where_there_is_room(
+        a in prop::collection::vec(0..8_u8, 0..60),
+        b in prop::collection::vec(0..8_u8, 0..60),
+    ) {
         let (small, other) = (sketch(3, &a), sketch(3, &b));
         prop_assert_eq!(small.merged(&other), other.merged(&small));
         prop_assert_eq!(sketch(8, &a).merged(&sketch(8, &b)).keys(), sketch(8, &[a, b].concat()).keys());
@@ -139,8 +145,8 @@ fn vessel(id: usize, work: f64, pinned: f64, capacity: f64) -> Vessel {
     Vessel { instance: format!("i{id:02}").as_str().into(), work, pinned, capacity }
 }
 
-/// Work 2.0 + 0.4 + 0.6 = 3.0. The first holds 1.5 pinned on capacity 1: above any common level. The others share 1.5 on
-/// capacity 3: level 0.5. Moves: 0.5 from the first; 0.4 → 0.5 and 0.6 → 1.0.
+/// Work 2.0 + 0.4 + 0.6 = 3.0. The first holds 1.5 pinned on capacity 1: above any common level. The others share 1.5
+/// on capacity 3: level 0.5. Moves: 0.5 from the first; 0.4 → 0.5 and 0.6 → 1.0.
 #[test]
 fn water_fills_around_what_is_pinned() {
     let best =
@@ -166,8 +172,14 @@ fn response_time_goes_with_what_is_left() {
 
 proptest! {
     #[test]
-    fn l7_l8_targets_are_reached_and_nothing_is_lower(parts in prop::collection::vec((0.0..2.0_f64, 0.0..1.0_f64, 0.1..4.0_f64), 1..12)) {
-        let vessels: Vec<Vessel> = parts.iter().enumerate().map(|(id, (work, pinned, capacity))| vessel(id, *work, work * pinned, *capacity)).collect();
+    fn l7_l8_targets_are_reached_and_nothing_is_lower(
+        parts in prop::collection::vec((0.0..2.0_f64, 0.0..1.0_f64, 0.1..4.0_f64), 1..12),
+    ) {
+        let vessels: Vec<Vessel> = parts
+            .iter()
+            .enumerate()
+            .map(|(id, (work, pinned, capacity))| vessel(id, *work, work * pinned, *capacity))
+            .collect();
         let best = optimum(&vessels).expect("vessels");
         let total: f64 = vessels.iter().map(|each| each.work).sum();
         let reached: f64 = best.targets.iter().map(|(_, target)| target).sum();
@@ -201,8 +213,8 @@ proptest! {
 
 // --- sessions
 
-/// Two instances with half of the requests each. s1: 4 on a. s2: 2 on a, 2 on b. s3: 2 on b. s4: one request, not counted
-/// among sessions. Pinned 6 of 10. Shares: a 6/11, b 5/11.
+/// Two instances with half of the requests each. s1: 4 on a. s2: 2 on a, 2 on b. s3: 2 on b. s4: one request, not
+/// counted among sessions. Pinned 6 of 10. Shares: a 6/11, b 5/11.
 #[test]
 fn stickiness_is_zero_at_random_and_one_if_nobody_moves() {
     let mut counts = SessionCounts::default();
@@ -236,7 +248,10 @@ fn stickiness_is_zero_at_random_and_one_if_nobody_moves() {
 
 proptest! {
     #[test]
-    fn l9_two_windows_of_sessions_add_up(requests in prop::collection::vec((0..5_u8, 0..3_u8, 1..4_u64), 0..40), cut in 0..40_usize) {
+    fn l9_two_windows_of_sessions_add_up(
+        requests in prop::collection::vec((0..5_u8, 0..3_u8, 1..4_u64), 0..40),
+        cut in 0..40_usize,
+    ) {
         let count = |part: &[(u8, u8, u64)]| {
             let mut counts = SessionCounts::default();
             part.iter().for_each(|(s, i, n)| counts.add(&s.to_string(), &i.to_string().as_str().into(), *n));
@@ -310,7 +325,10 @@ fn a_course_has_peak_dispersion_and_trend() {
 
 proptest! {
     #[test]
-    fn l10_profiles_merge(samples in prop::collection::vec((0..2_000_000_000_i64, 0..100_u32), 0..60), cut in 0..60_usize) {
+    fn l10_profiles_merge(
+        samples in prop::collection::vec((0..2_000_000_000_i64, 0..100_u32), 0..60),
+        cut in 0..60_usize,
+    ) {
         let profile = |part: &[(i64, u32)]| {
             let mut profile = WeekProfile::default();
             part.iter().for_each(|(at, load)| profile.add(EventTime::from_secs(*at), f64::from(*load)));

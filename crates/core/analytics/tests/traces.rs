@@ -72,8 +72,8 @@ fn the_fleets_six_hot_containers_are_named() {
     assert_eq!(named, plain);
 }
 
-/// Windows of ten minutes: a container has an open finding where a plain reading of the file has it above median and MAD
-/// three windows in a row.
+/// Windows of ten minutes: a container has an open finding where a plain reading of the file has it above median and
+/// MAD three windows in a row.
 #[test]
 fn hot_containers_open_as_the_file_says() {
     let Some(text) = trace("hot_containers_open_as_the_file_says", "genai-fleet/telemetry.csv.gz") else { return };
@@ -124,7 +124,8 @@ fn hot_containers_open_as_the_file_says() {
     assert!(opened >= 6, "{opened}");
 }
 
-/// Five-minute samples of 50 machines with mean and greatest CPU: 12,973 of 400,200 peaked at 80 %; by their means 1,654.
+/// Five-minute samples of 50 machines with mean and greatest CPU: 12,973 of 400,200 peaked at 80 %; by their means
+/// 1,654.
 #[test]
 fn machines_are_saturated_by_their_peaks() {
     let Some(text) = trace("machines_are_saturated_by_their_peaks", "vm-cpu/azure_vm_cpu_5min.csv.gz") else { return };

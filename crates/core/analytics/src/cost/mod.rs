@@ -3,10 +3,10 @@
 //! Where a guide's rule has a defect, it is computed as written under a name with `seed_`, beside the measure that
 //! decisions use:
 //!
-//! - `seed_resource_actions`: CPU above 0.8 → 2 cores more, memory above 0.85 → 2 GiB more. The amount does not depend on
-//!   the need; use [`UsageHistogram::recommend`].
-//! - `seed_reserved`: more than 720 on-demand instance-hours → reserve. Two instances running half of the month reach that,
-//!   and neither pays for a reservation; use [`reserved`], which asks for the *steady* base.
+//! - `seed_resource_actions`: CPU above 0.8 → 2 cores more, memory above 0.85 → 2 GiB more. The amount does not depend
+//!   on the need; use [`UsageHistogram::recommend`].
+//! - `seed_reserved`: more than 720 on-demand instance-hours → reserve. Two instances running half of the month reach
+//!   that, and neither pays for a reservation; use [`reserved`], which asks for the *steady* base.
 //!
 //! - **K1** Shares of a breakdown sum to 1; a total of zero has none.
 //! - **K2** A reservation is advised only where it saves.
@@ -162,8 +162,8 @@ pub struct Downsize {
     pub saved_per_hour: f64,
 }
 
-/// Fewer instances where mean utilization is below one half (the guide's level), such that it stays at or below `objective`,
-/// and never below `floor`. `None` where nothing is to be saved.
+/// Fewer instances where mean utilization is below one half (the guide's level), such that it stays at or below
+/// `objective`, and never below `floor`. `None` where nothing is to be saved.
 ///
 /// # Errors
 ///
@@ -204,8 +204,8 @@ pub struct Reservation {
     pub saved: f64,
 }
 
-/// How many instances to reserve: as many as were in use, each, for a greater share of the hours than a reserved hour costs
-/// beside one on demand. `None` if that is none.
+/// How many instances to reserve: as many as were in use, each, for a greater share of the hours than a reserved hour
+/// costs beside one on demand. `None` if that is none.
 ///
 /// - `hours`: instances running in each hour, 30 days of them or more (fewest: 720).
 ///

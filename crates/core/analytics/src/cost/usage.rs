@@ -1,8 +1,10 @@
 //! What an instance uses of a resource, and the size that would fit: a histogram in which old usage counts less.
 //!
-//! Buckets grow by a twentieth, so that a percentile is at most 5 % too high; a sample of one half-life ago counts half.
+//! Buckets grow by a twentieth, so that a percentile is at most 5 % too high; a sample of one half-life ago counts
+//! half.
 //!
-//! Source: the recommender of Kubernetes' Vertical Pod Autoscaler (percentiles, margin, widening by the length of history).
+//! Source: the recommender of Kubernetes' Vertical Pod Autoscaler (percentiles, margin, widening by the length of
+//! history).
 
 use crate::absent::{Absent, Measured};
 use serde::{Deserialize, Serialize};
@@ -12,8 +14,8 @@ use tidegauge_model::EventTime;
 
 /// Usage of one resource with older samples counting less: exponential buckets, weights halved every half-life.
 ///
-/// Weights grow with time from a fixed reference instead of shrinking towards the present, so that two histograms with one
-/// reference add up.
+/// Weights grow with time from a fixed reference instead of shrinking towards the present, so that two histograms with
+/// one reference add up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UsageHistogram {
     /// Width of the first bucket, in the unit of usage.
@@ -45,7 +47,8 @@ pub struct SizeRecommendation {
 }
 
 impl UsageHistogram {
-    /// An empty one. `first`: width of the first bucket (0.01 cores, 10 MB); `half_life`: after which a sample counts half.
+    /// An empty one. `first`: width of the first bucket (0.01 cores, 10 MB); `half_life`: after which a sample counts
+    /// half.
     #[must_use]
     pub fn new(first: f64, half_life: Duration) -> Self {
         Self { first, half_life, reference: None, weights: BTreeMap::new(), samples: 0, span: None }

@@ -1,7 +1,8 @@
 //! How firmly sessions stick to instances, beside what random routing would show.
 //!
 //! - *pinned share*: sessions of at least two requests whose requests all went to one instance, weighted by requests.
-//! - *expected*: the same if each request chose its instance at random with the instances' shares pᵢ: Σ pᵢʳ for r requests.
+//! - *expected*: the same if each request chose its instance at random with the instances' shares pᵢ: Σ pᵢʳ for r
+//!   requests.
 //! - *stickiness* = (pinned − expected) ÷ (1 − expected): 0 at random, 1 if no session ever moved.
 //! - *conditional entropy*: H(instance given session) ÷ ln n, 0 if the session tells the instance.
 //!

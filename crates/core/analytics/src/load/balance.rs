@@ -13,9 +13,9 @@
 //!
 //! *Noise floor.* A balancer that sends every instance the same expected work still gives them unequal work: requests
 //! arrive at random and differ in size. With `m` Poisson requests per instance and work per request of coefficient of
-//! variation `c`, the work of an instance has CV `√((1 + c²)/m)`, which is the floor of every measure here. Of the greatest
-//! of `n` instances the floor is a quantile: a gamma distribution with that CV, whose tail is heavier than the sum's for
-//! exponential work, at `(1 − α)^(1/n)`.
+//! variation `c`, the work of an instance has CV `√((1 + c²)/m)`, which is the floor of every measure here. Of the
+//! greatest of `n` instances the floor is a quantile: a gamma distribution with that CV, whose tail is heavier than the
+//! sum's for exponential work, at `(1 − α)^(1/n)`.
 //!
 //! - **L1** 0 ≤ score ≤ 100, 1/n ≤ J ≤ 1, 0 ≤ Gini < 1, 0 ≤ entropy ≤ 1.
 //! - **L2** All are the same in any order and any unit of load.

@@ -9,8 +9,8 @@
 //! - **L4** Of a sketch that was never merged, error and `unseen` are at most total ÷ capacity.
 //! - **L5** Ties break by key: the result is a function of the input's order alone, and a merge commutes.
 //!
-//! Source: A. Metwally, D. Agrawal, A. El Abbadi, "Efficient Computation of Frequent and Top-k Elements in Data Streams",
-//! ICDT 2005; P. Agarwal et al., "Mergeable Summaries", PODS 2012.
+//! Source: A. Metwally, D. Agrawal, A. El Abbadi, "Efficient Computation of Frequent and Top-k Elements in Data
+//! Streams", ICDT 2005; P. Agarwal et al., "Mergeable Summaries", PODS 2012.
 
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;

@@ -3,8 +3,8 @@
 //! An instance is hot in a window if all of these hold:
 //!
 //! 1. its modified z = 0.6745·(x − median)/MAD is above 3.5. MAD = 0 (more than half of the loads are equal): (x −
-//!    median)/(1.2533·mean distance from the median). That is 0 too: all are equal, none is hot. Below 5 instances a z says
-//!    nothing and is not asked;
+//!    median)/(1.2533·mean distance from the median). That is 0 too: all are equal, none is hot. Below 5 instances a z
+//!    says nothing and is not asked;
 //! 2. x > 1.2·median: a fleet that is very even has a tiny MAD;
 //! 3. its utilization, where known, is above the floor: of an idle fleet nobody cares which instance is least idle;
 //! 4. x/mean − 1 is above the noise floor, where requests are counted.
@@ -72,8 +72,8 @@ pub struct Hotspot {
     pub affected_requests: Measured,
     /// Its p95 ÷ median of its peers' own p95 (no percentile of all their requests: those sketches are not here).
     pub degraded_performance: Measured,
-    /// (its share of requests over the objective − its peers' share) × its requests: requests that were slow because they
-    /// came to this instance. Below zero where its peers are slower.
+    /// (its share of requests over the objective − its peers' share) × its requests: requests that were slow because
+    /// they came to this instance. Below zero where its peers are slower.
     pub user_impact: Measured,
     /// What may be behind it, the strongest first; filled in by [`crate::load::causes`].
     pub causes: Vec<Cause>,

@@ -2,8 +2,8 @@
 
 use tidegauge_model::DistributionSummary;
 
-/// Share of values above `level_ms`, between the percentiles by a straight line in the logarithm of latency: exact at the
-/// percentiles, the minimum and the maximum, never increasing in the level.
+/// Share of values above `level_ms`, between the percentiles by a straight line in the logarithm of latency: exact at
+/// the percentiles, the minimum and the maximum, never increasing in the level.
 #[must_use]
 pub fn share_above(times: &DistributionSummary, level_ms: f64) -> f64 {
     if level_ms < times.min {
@@ -30,7 +30,8 @@ pub fn share_above(times: &DistributionSummary, level_ms: f64) -> f64 {
     (1.0 - (below + (above - below) * part.clamp(0.0, 1.0))).clamp(0.0, 1.0)
 }
 
-/// Share above `level_ms` of several windows' values together, each with its number of requests; `None` without requests.
+/// Share above `level_ms` of several windows' values together, each with its number of requests; `None` without
+/// requests.
 #[must_use]
 pub fn share_above_of_all<'a>(
     windows: impl IntoIterator<Item = (&'a DistributionSummary, f64)>,

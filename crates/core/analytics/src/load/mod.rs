@@ -8,8 +8,8 @@
 //!                           └─► optimal ─► strategies, ordered plan   ┘
 //! ```
 //!
-//! Load is the agent's bottleneck signal ÷ the instance's capacity, over the instances that are ready. An instance without
-//! a sample of the signal has no load: it is counted as unmeasured and left out of every measure.
+//! Load is the agent's bottleneck signal ÷ the instance's capacity, over the instances that are ready. An instance
+//! without a sample of the signal has no load: it is counted as unmeasured and left out of every measure.
 
 pub mod affinity;
 pub mod balance;

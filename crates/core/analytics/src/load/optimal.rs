@@ -1,8 +1,8 @@
 //! The distribution that makes the most loaded instance as little loaded as can be, and the moves towards it.
 //!
-//! Water-filling: instances of capacity `c` that hold pinned work `b` (sessions that cannot move) are filled to a common
-//! level θ, `x = max(b, θ·c)`, such that the work adds up. No distribution that respects the pinned work has a lower
-//! greatest `x/c`.
+//! Water-filling: instances of capacity `c` that hold pinned work `b` (sessions that cannot move) are filled to a
+//! common level θ, `x = max(b, θ·c)`, such that the work adds up. No distribution that respects the pinned work has a
+//! lower greatest `x/c`.
 //!
 //! - **L7** Targets add up to the work; none is below its pinned part; all others are at the same `x/c`.
 //! - **L8** Moves are at most n − 1, from the greatest surplus to the greatest deficit, and carry loads to the targets.

@@ -3,7 +3,7 @@
 //! | strategy | applies to | loads after |
 //! | --- | --- | --- |
 //! | rebalance | loads differ | the optimum of [`crate::load::optimal`] |
-//! | reweight | capacities differ | work in proportion to capacity, pinned work included: no sessions are moved, new ones come so |
+//! | reweight | capacities differ | work in proportion to capacity, as new sessions come; none is moved |
 //! | split hot key | a key's certain weight is known | that weight spread over all instances |
 //! | drain sick instance | a hot instance is slow | its work on the others, by capacity |
 //! | resize | a hot instance is smaller than its peers | its work ÷ their median capacity |

@@ -6,9 +6,11 @@
 //! | uniform | CV at most 0.1, or at most 1.5 × that of chance |
 //! | single hotspot | one instance above 1.2 × the median, and without it the rest is uniform |
 //! | idle tail | instances below 5 % of the rest's median; without them the rest is uniform |
-//! | gradient | rank correlation with age or size at least 0.7 and significant, or zones explain 60 % of the variance, adjusted for their number |
-//! | bimodal | the best split in two explains 85 % of the variance (a uniform spread: 75 %, a normal one: 64 %), each side having at least two and a fifth |
+//! | gradient | rank correlation with age or size of 0.7 and significant, or zones explain 60 % of the variance (ε²) |
+//! | bimodal | the best split in two explains 85 % of the variance, each side at least two and a fifth |
 //! | skewed | none of these; the skewness is given |
+//!
+//! The best split of a uniform spread explains 75 %, that of a normal one 64 %.
 
 use crate::load::balance::NoiseFloor;
 use crate::load::fleet::{Fleet, InstanceLoad};

@@ -61,7 +61,7 @@ impl Default for LoadConfig {
 }
 
 /// What is remembered of an agent from window to window.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadMemory {
     tracker: Tracker,
     before: Option<BTreeMap<InstanceId, f64>>,
@@ -123,26 +123,32 @@ pub fn analyze(fleet: &Fleet, config: &LoadConfig, memory: &mut LoadMemory) -> L
         |_| config.hold,
     );
     memory.before = Some(fleet.instances.iter().filter_map(|each| Some((each.id.clone(), each.load?))).collect());
+    let best = optimum(&vessels(fleet));
+    let acts = indicates_action(&balanced, &hot, &best, config);
     LoadReport {
         pattern: pattern(fleet, noise_floor),
-        options: if indicates_action(&balanced, &hot) {
-            options(fleet, &hot, config.utilization_objective)
-        } else {
-            Vec::new()
-        },
+        options: if acts { options(fleet, &hot, config.utilization_objective) } else { Vec::new() },
         hotspots: hot.into_iter().map(|hotspot| view.lasting(hotspot, &memory.tracker)).collect(),
         underutilized: idle,
-        optimum: optimum(&vessels(fleet)),
+        optimum: best,
         unmeasured: fleet.unmeasured.clone(),
         findings,
         balance: balanced,
     }
 }
 
-/// There is something to improve: a hot instance, or more imbalance than chance makes.
-fn indicates_action(balanced: &Measured<Balance>, hot: &[Hotspot]) -> bool {
+/// There is something to improve: a hot instance, more imbalance than chance makes, or too much for all of them
+/// together.
+fn indicates_action(
+    balanced: &Measured<Balance>,
+    hot: &[Hotspot],
+    best: &Measured<Optimum>,
+    config: &LoadConfig,
+) -> bool {
     let floor = |balance: &Balance| balance.noise.map_or(0.05, |noise| noise.imbalance);
-    !hot.is_empty() || balanced.is_ok_and(|balance| balance.imbalance > floor(&balance))
+    let is_uneven = balanced.is_ok_and(|balance| balance.imbalance > floor(&balance));
+    let is_full = best.as_ref().is_ok_and(|best| best.greatest > config.utilization_objective);
+    !hot.is_empty() || is_uneven || is_full
 }
 
 fn noise(fleet: &Fleet, config: &LoadConfig) -> Option<Noise> {

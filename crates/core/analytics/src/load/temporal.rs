@@ -88,8 +88,8 @@ pub struct Temporal {
 /// Most windows behind a trend, evenly taken: its cost is their number squared.
 const TREND_POINTS: usize = 500;
 
-/// Describes `loads`, (window end, load) in order of time; `counts` are requests per window of equal length, if counted.
-/// Windows that are not there are gaps, not zeros.
+/// Describes `loads`, (window end, load) in order of time; `counts` are requests per window of equal length, if
+/// counted. Windows that are not there are gaps, not zeros.
 #[must_use]
 pub fn temporal(loads: &[(EventTime, f64)], counts: &[f64]) -> Temporal {
     let loads: Vec<_> = loads.iter().copied().filter(|(_, load)| load.is_finite()).collect();

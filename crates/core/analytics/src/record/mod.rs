@@ -1,5 +1,5 @@
-//! The scalability metrics record of an agent and a window, or of one of its instances: every field measured, or absent with
-//! its reason.
+//! The scalability metrics record of an agent and a window, or of one of its instances: every field measured, or absent
+//! with its reason.
 //!
 //! Units: rates per second of event time, times in milliseconds, errors as counts, resources per request in
 //! resource-seconds (core-seconds, byte-seconds), money in the currency of the cost metrics.
@@ -218,8 +218,8 @@ fn efficiency(
     }
 }
 
-/// Σ min(d, s) ÷ Σ s over the steps of one grid: the share of supply that demand used. 1 where all is used, whether or not
-/// it was enough.
+/// Σ min(d, s) ÷ Σ s over the steps of one grid: the share of supply that demand used. 1 where all is used, whether or
+/// not it was enough.
 ///
 /// # Errors
 ///

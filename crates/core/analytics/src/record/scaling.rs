@@ -52,7 +52,8 @@ pub struct ScalingBehavior {
     pub scale_up_events: u32,
     /// Ended actuations that wanted fewer.
     pub scale_down_events: u32,
-    /// Ended without what was wanted: failed, partial or expired. Superseded and rejected ones were not tried to the end.
+    /// Ended without what was wanted: failed, partial or expired. Superseded and rejected ones were not tried to the
+    /// end.
     pub failed_scaling_attempts: u32,
     /// How long they took.
     pub times: ScaleTimes,
@@ -127,9 +128,9 @@ fn times(ended: &[&ScalingEvent], censored: usize) -> ScaleTimes {
     }
 }
 
-/// How well one actuation fitted the need, 0 to 1: with needed = greatest demand in `[end, end + down_window]` − instances
-/// before, and made = after − before, it is min(|needed|, |made|) ÷ max(|needed|, |made|); 0 if made is 0 or the signs
-/// differ. Nothing needed and something made is 0 too.
+/// How well one actuation fitted the need, 0 to 1: with needed = greatest demand in `[end, end + down_window]` −
+/// instances before, and made = after − before, it is min(|needed|, |made|) ÷ max(|needed|, |made|); 0 if made is 0 or
+/// the signs differ. Nothing needed and something made is 0 too.
 ///
 /// # Errors
 ///

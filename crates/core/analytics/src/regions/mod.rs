@@ -4,12 +4,12 @@
 //! ```text
 //!  regions (demand, capacity, zones, latency, cost) ─┬─► shares, demand ÷ capacity, geographic distance
 //!                                                    ├─► N − 1: load after losing each region
-//!                                                    ├─► transport: least w·cost + (1 − w)·latency within capacity, residency
+//!                                                    ├─► transport: least cost and latency, within capacity
 //!                                                    └─► routing advice, replication against the consistency model
 //! ```
 //!
-//! - **G1** The loss of a region is survived where the others' capacity holds all demand. That does not depend on how load is
-//!   distributed before: what has to fit is all of it.
+//! - **G1** The loss of a region is survived where the others' capacity holds all demand. That does not depend on how
+//!   load is distributed before: what has to fit is all of it.
 
 mod replication;
 pub mod transport;
@@ -132,8 +132,8 @@ fn region_load(region: &RegionState) -> RegionLoad {
 /// What a distribution is to minimize, and within what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution<'a> {
-    /// Weight of cost against latency, 0 to 1. Each is taken relative to the greatest among the routes, since currencies do
-    /// not compare with milliseconds.
+    /// Weight of cost against latency, 0 to 1. Each is taken relative to the greatest among the routes, since
+    /// currencies do not compare with milliseconds.
     pub cost_weight: f64,
     /// Routes that are allowed: residency is a route that is not there.
     pub routes: &'a [Route],

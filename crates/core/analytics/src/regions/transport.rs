@@ -1,9 +1,11 @@
 //! The transport problem: demand of origins to capacities of regions over allowed routes, at the least weighted price.
 //!
-//! A minimum-cost flow by successive shortest paths (Bellman-Ford, since the way back over a route has a negative price):
-//! exact, and with the few regions there are, fast. Demand of a region that serves itself is a route like any other.
+//! A minimum-cost flow by successive shortest paths (Bellman-Ford, since the way back over a route has a negative
+//! price): exact, and with the few regions there are, fast. Demand of a region that serves itself is a route like any
+//! other.
 //!
-//! - **G2** What is sent of an origin is its demand; no region gets more than its capacity; only allowed routes are used.
+//! - **G2** What is sent of an origin is its demand; no region gets more than its capacity; only allowed routes are
+//!   used.
 //! - **G3** No other plan has a lower weighted price.
 //!
 //! Source: R. Ahuja, T. Magnanti, J. Orlin, *Network Flows*, 1993, chapter 9.

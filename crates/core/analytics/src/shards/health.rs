@@ -1,5 +1,5 @@
-//! Health of a coordinator by its probes: down after `fall` failures in a row, up after `rise` successes in a row. A probe
-//! that answers after `timeout` has failed.
+//! Health of a coordinator by its probes: down after `fall` failures in a row, up after `rise` successes in a row. A
+//! probe that answers after `timeout` has failed.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Shards and the coordinators that hold them: how evenly they lie, what to move, whether a shard key can be spread at all,
-//! who is healthy, and what sampled counts stand for.
+//! Shards and the coordinators that hold them: how evenly they lie, what to move, whether a shard key can be spread at
+//! all, who is healthy, and what sampled counts stand for.
 //!
 //! - **H1** A rebalance never raises the greatest load of a coordinator.
 //! - **H2** It moves no shard of a coordinator that is not above the bound.
@@ -60,7 +60,8 @@ pub fn shard_balance(shards: &[ShardLoad], coordinators: &[String]) -> ShardBala
     }
 }
 
-/// The imbalance of coordinators as an indication: above `threshold` (the guide's 0.2) and above what whole shards allow.
+/// The imbalance of coordinators as an indication: above `threshold` (the guide's 0.2) and above what whole shards
+/// allow.
 #[must_use]
 pub fn imbalance_indication(
     target: &Target,

@@ -1,9 +1,9 @@
 //! Which shards to move, few and large ones, so that no coordinator is far above the mean.
 //!
-//! The bound is (1 + ε) · mean, as in consistent hashing with bounded loads: a coordinator at or below it keeps what it has.
-//! One above it gives its largest shards first, so that it gives as few as can be, each to the least loaded coordinator, as
-//! long as that stays within the bound, or at least below the giver. A shard above the bound by itself is left: moving it
-//! moves the problem.
+//! The bound is (1 + ε) · mean, as in consistent hashing with bounded loads: a coordinator at or below it keeps what it
+//! has. One above it gives its largest shards first, so that it gives as few as can be, each to the least loaded
+//! coordinator, as long as that stays within the bound, or at least below the giver. A shard above the bound by itself
+//! is left: moving it moves the problem.
 //!
 //! Source: V. Mirrokni, M. Thorup, M. Zadimoghaddam, "Consistent Hashing with Bounded Loads", SODA 2018.
 
@@ -79,7 +79,8 @@ pub fn rebalance(shards: &[ShardLoad], coordinators: &[String], slack: f64) -> M
     Ok(Rebalance { bound, moves, greatest_before, greatest_after, within_bound })
 }
 
-/// Gives a shard to the least loaded coordinator, if the giver is above the bound and the receiver ends up better than it.
+/// Gives a shard to the least loaded coordinator, if the giver is above the bound and the receiver ends up better than
+/// it.
 fn give(shard: &ShardLoad, giver: &str, loads: &mut BTreeMap<&str, f64>, bound: f64) -> Option<ShardMove> {
     let from = *loads.get(giver)?;
     if from <= bound || shard.load == 0.0 {
