@@ -10,7 +10,7 @@ use super::raw::{
     RawDirection, RawMatches, RawMode, RawObjective, RawPolicy, RawRateLimit, RawSignal, RawStep, RawThresholds,
     RawTolerance, RawWindow,
 };
-use super::{Demand, Direction, Glob, Matches, Policy, Schedule};
+use super::{Direction, Glob, Matches, Policy};
 use crate::duration::HumanDuration;
 use crate::error::Problem;
 use crate::hpa::Band;
@@ -54,20 +54,8 @@ impl RawPolicy {
             objectives.push(objective);
         }
         let mut names: Vec<String> = objectives.iter().map(|objective| objective.name.clone()).collect();
-        let mut demands: Vec<Demand> = Vec::new();
-        for (index, raw) in spec.demands.iter().enumerate() {
-            let path = format!("spec.demands[{index}]");
-            let demand = demand::check_demand(raw, &path)?;
-            new_name(&mut names, &demand.name, &path)?;
-            demands.push(demand);
-        }
-        let mut schedules: Vec<Schedule> = Vec::new();
-        for (index, raw) in spec.schedules.iter().enumerate() {
-            let path = format!("spec.schedules[{index}]");
-            let schedule = schedule::check_schedule(raw, &path)?;
-            new_name(&mut names, &schedule.name, &path)?;
-            schedules.push(schedule);
-        }
+        let demands = demand::check_demands(&spec.demands, &mut names)?;
+        let schedules = schedule::check_schedules(&spec.schedules, &mut names)?;
         require(!objectives.is_empty() || !demands.is_empty(), "spec.objectives", || {
             "expected at least one objective or demand, or a `preset`, found none".to_owned()
         })?;
