@@ -10,6 +10,7 @@
 
 pub mod check;
 pub mod demand;
+pub mod formula;
 pub mod glob;
 pub mod objective;
 pub mod preset;

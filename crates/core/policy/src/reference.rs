@@ -5,6 +5,7 @@
 //! one of them is wrong. `O(windows²)`.
 
 mod demand;
+mod formula;
 pub mod schedule;
 
 use crate::hpa::rate::{Select, Step};
@@ -214,7 +215,11 @@ impl<'a> Signal<'a> {
     fn read(objective: &'a Objective, seen: &Seen<'_>, counts: &Counts) -> Self {
         let mut signal =
             Self { objective, is_weighed: false, loads: vec![], alike: 0, unready: 0, missing: 0, typical: 1 };
-        if let Source::Signal { name } = &objective.source {
+        if let Source::Formula { formula } = &objective.source {
+            let shared_by = if objective.kind == ObjectiveKind::Value { 1 } else { counts.ready };
+            let value = formula::value(formula, seen.agent, seen.instances, counts.ready);
+            signal.take_whole(value, shared_by, counts);
+        } else if let Source::Signal { name } = &objective.source {
             match (seen.signals.get(name), objective.kind == ObjectiveKind::Value) {
                 (SignalValue::Agent(value), true) => signal.take_whole(*value, 1, counts),
                 (SignalValue::Agent(value), false) => signal.take_whole(*value, counts.ready, counts),
@@ -311,7 +316,7 @@ impl<'a> Signal<'a> {
     fn metric(&self, agent: &WindowSummary) -> (String, Statistic) {
         match &self.objective.source {
             Source::Metric { metric, statistic } => (metric.clone(), *statistic),
-            Source::Signal { .. } => unreachable!("a signal of SQL has its value from elsewhere"),
+            Source::Signal { .. } | Source::Formula { .. } => unreachable!("it has its value from elsewhere"),
             Source::Resource { resource, statistic, .. } => {
                 let resource = if *resource == Resource::Cpu { "cpu" } else { "memory" };
                 let of = if self.of_request(agent) { "request" } else { "limit" };

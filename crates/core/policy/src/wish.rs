@@ -92,6 +92,8 @@ enum Read<'a> {
     },
     /// From a signal of SQL.
     Signal(&'a SignalValue),
+    /// From a formula, which is one value of the whole agent.
+    Formula(Option<f64>),
 }
 
 impl<'a> View<'a> {
@@ -114,6 +116,10 @@ impl<'a> View<'a> {
                 let unit = if objective.kind == ObjectiveKind::Utilization { 1e9 } else { whole_thousandths };
                 plain(unit, Read::Statistic { metric: metric.clone(), statistic: *statistic, weighted: None })
             }
+            Source::Formula { formula } => {
+                let Observation { agent, instances, current_instances, .. } = *observation;
+                plain(whole_thousandths, Read::Formula(formula.value(agent, instances, current_instances)))
+            }
             Source::Signal { name } => plain(whole_thousandths, Read::Signal(observation.signals.get(name))),
         }
     }
@@ -129,7 +135,7 @@ impl<'a> View<'a> {
 
     /// Whether the value is that of the whole agent, although the wanted one is that of an instance.
     fn is_total(&self) -> bool {
-        matches!(self.read, Read::Signal(SignalValue::Agent(_)))
+        matches!(self.read, Read::Signal(SignalValue::Agent(_)) | Read::Formula(_))
     }
 
     /// `value` as an integer. Beyond ±10¹⁵ it is that, so that no sum of instances overflows.
@@ -152,6 +158,9 @@ impl<'a> View<'a> {
     fn load(&self, window: &WindowSummary) -> Option<(Load, u64)> {
         let (metric, statistic, weighted) = match &self.read {
             Read::Signal(value) => return self.load_of_signal(value, window),
+            Read::Formula(value) => {
+                return Some((Load { used: self.integer((*value)?), capacity: self.one() }, window.samples));
+            }
             Read::Statistic { metric, statistic, weighted } => (metric, statistic, weighted),
         };
         let (value, samples) = statistic.of(metric, window)?;

@@ -35,6 +35,11 @@ fn objective() -> impl Strategy<Value = String> {
         (kind.clone(), 1_u32..200, tolerance, absent.clone()).prop_map(|(kind, target, tolerance, absent)| format!(
             "{{ name: f, signal: of_agent, type: {kind}, target: {target}, when_absent: {absent}{tolerance} }}"
         )),
+        (prop::sample::select(vec!["depth", "busy", "late"]), kind.clone(), 1_u32..200, absent.clone()).prop_map(
+            |(formula, kind, target, absent)| format!(
+                "{{ name: h, formula: {formula}, type: {kind}, target: {target}, when_absent: {absent} }}"
+            )
+        ),
         (kind, 1_u32..50, 1_u32..50, absent).prop_map(|(kind, down, more, absent)| format!(
             "{{ name: g, signal: of_instances, type: {kind}, thresholds: {{ up: {}, down: {down} }}, when_absent: {absent} }}",
             down + more
@@ -114,7 +119,8 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         // One of each name: an objective is drawn for at most one signal.
         let named: BTreeMap<_, _> = objectives.into_iter().map(|objective| (objective[..10].to_owned(), objective)).collect();
         policy(&format!(
-            "{preset}objectives: [{}]\ndemands: [{}]\nschedules: [{}]\nmin_instances: {min}\nmax_instances: {}\nbehavior: {{ scale_up: {up}, scale_down: {down} }}\n\
+            "{preset}formulas: {{ depth: 'total(queue_depth.last) / max(1, instances - 2)', busy: depth + 10 * run_queue.mean - 3, \
+             late: response_time_ms.p95 / (busy - 40) }}\nobjectives: [{}]\ndemands: [{}]\nschedules: [{}]\nmin_instances: {min}\nmax_instances: {}\nbehavior: {{ scale_up: {up}, scale_down: {down} }}\n\
              min_completeness: {}\nexpires_after: 60s",
             named.into_values().collect::<Vec<_>>().join(", "),
             demand.unwrap_or_default(),

@@ -1,19 +1,22 @@
 //! From a policy as written to a policy as checked: defaults filled in, contradictions refused with their key path.
 
 mod demand;
+mod formula;
 mod schedule;
 
+use super::formula::Formula;
 use super::objective::{Objective, ObjectiveKind, Of, Resource, Source, Statistic};
 use super::raw::{
     RawDirection, RawMatches, RawMode, RawObjective, RawPolicy, RawRateLimit, RawSignal, RawStep, RawThresholds,
     RawTolerance, RawWindow,
 };
-use super::{Demand, Direction, Glob, Matches, Policy, Schedule};
+use super::{Direction, Glob, Matches, Policy};
 use crate::duration::HumanDuration;
 use crate::error::Problem;
 use crate::hpa::Band;
 use crate::hpa::rate::{RateLimit, Rules, Select, Step};
 use crate::signal;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{MetricKind, Mode, WindowSpec, metric};
 
@@ -37,12 +40,13 @@ impl RawPolicy {
             spec.min_instances.or(preset.map(|preset| preset.min_instances)).unwrap_or(1),
             spec.max_instances.or(preset.map(|preset| preset.max_instances)),
         )?;
+        let formulas = formula::check_formulas(&spec.formulas)?;
         let of_preset = preset.map(|values| preset_objective(values.up, values.down));
         let mut objectives: Vec<Objective> = of_preset.into_iter().collect();
         let of_preset = objectives.len();
         for (index, raw) in spec.objectives.iter().enumerate() {
             let path = format!("spec.objectives[{index}]");
-            let objective = check_objective(raw, &path, spec.tolerance)?;
+            let objective = check_objective(raw, &path, spec.tolerance, &formulas)?;
             let is_new = objectives.iter().all(|other| other.name != objective.name);
             require(is_new, format!("{path}.name"), || {
                 format!("expected a name of its own, found `{}` a second time", objective.name)
@@ -50,20 +54,8 @@ impl RawPolicy {
             objectives.push(objective);
         }
         let mut names: Vec<String> = objectives.iter().map(|objective| objective.name.clone()).collect();
-        let mut demands: Vec<Demand> = Vec::new();
-        for (index, raw) in spec.demands.iter().enumerate() {
-            let path = format!("spec.demands[{index}]");
-            let demand = demand::check_demand(raw, &path)?;
-            new_name(&mut names, &demand.name, &path)?;
-            demands.push(demand);
-        }
-        let mut schedules: Vec<Schedule> = Vec::new();
-        for (index, raw) in spec.schedules.iter().enumerate() {
-            let path = format!("spec.schedules[{index}]");
-            let schedule = schedule::check_schedule(raw, &path)?;
-            new_name(&mut names, &schedule.name, &path)?;
-            schedules.push(schedule);
-        }
+        let demands = demand::check_demands(&spec.demands, &mut names)?;
+        let schedules = schedule::check_schedules(&spec.schedules, &mut names)?;
         require(!objectives.is_empty() || !demands.is_empty(), "spec.objectives", || {
             "expected at least one objective or demand, or a `preset`, found none".to_owned()
         })?;
@@ -171,8 +163,16 @@ fn between(thresholds: RawThresholds) -> (f64, Band) {
     (target, Band { low: thresholds.down / target, high: thresholds.up / target })
 }
 
-fn check_objective(raw: &RawObjective, path: &str, of_policy: RawTolerance) -> Result<Objective, Problem> {
-    let (source, kind, default_name) = check_source(raw, path)?;
+fn check_objective(
+    raw: &RawObjective,
+    path: &str,
+    of_policy: RawTolerance,
+    formulas: &BTreeMap<String, Formula>,
+) -> Result<Objective, Problem> {
+    let (source, kind, default_name) = match &raw.formula {
+        Some(name) => formula::check_source(raw, name, path, formulas)?,
+        None => check_source(raw, path)?,
+    };
     let (target, band, exact) = match (raw.target, raw.thresholds) {
         (Some(target), None) => {
             let tolerance = raw.tolerance.unwrap_or(of_policy);
@@ -222,7 +222,7 @@ fn check_source(raw: &RawObjective, path: &str) -> Result<(Source, ObjectiveKind
             return Err(Problem::at(format!("{path}.metric"), "expected either `signal` or `metric`, found both"));
         }
         (None, None) => {
-            return Err(Problem::at(format!("{path}.signal"), "expected `signal` or `metric`, found neither"));
+            return Err(Problem::at(format!("{path}.signal"), "expected `signal`, `metric` or `formula`, found none"));
         }
     };
     let kind = raw.r#type.unwrap_or(default_kind);

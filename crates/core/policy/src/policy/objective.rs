@@ -1,5 +1,6 @@
 //! Objectives: a signal and what is wanted of it.
 
+use super::formula::Formula;
 use crate::hpa::{Band, ratio};
 use serde::{Deserialize, Serialize};
 use tidegauge_model::{DistributionSummary, GaugeSummary, WindowSummary};
@@ -65,15 +66,20 @@ pub enum Source {
         /// Its name.
         name: String,
     },
+    /// One value of the agent, computed from metrics.
+    Formula {
+        /// What is computed.
+        formula: Formula,
+    },
 }
 
 impl Source {
-    /// The statistic over the window; a signal of SQL has none.
+    /// The statistic over the window; a signal of SQL and a formula have none.
     #[must_use]
     pub fn statistic(&self) -> Option<Statistic> {
         match self {
             Self::Resource { statistic, .. } | Self::Metric { statistic, .. } => Some(*statistic),
-            Self::Signal { .. } => None,
+            Self::Signal { .. } | Self::Formula { .. } => None,
         }
     }
 }
@@ -217,6 +223,22 @@ pub enum Statistic {
 }
 
 impl Statistic {
+    /// All of them, in the order of the type.
+    pub const ALL: [Self; 12] = [
+        Self::Mean,
+        Self::Min,
+        Self::Max,
+        Self::Last,
+        Self::Sum,
+        Self::RatePerS,
+        Self::P50,
+        Self::P75,
+        Self::P90,
+        Self::P95,
+        Self::P99,
+        Self::P999,
+    ];
+
     /// Whether it is a percentile.
     #[must_use]
     pub fn is_percentile(self) -> bool {

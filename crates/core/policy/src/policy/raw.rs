@@ -13,6 +13,7 @@ use super::preset::Preset;
 use crate::duration::HumanDuration;
 use crate::hpa::rate::Select;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// The document.
 #[derive(Clone, Debug, Deserialize)]
@@ -57,6 +58,10 @@ pub struct RawSpec {
     /// What it watches; the largest wish counts. At least one, unless there is a preset or a demand.
     #[serde(default)]
     pub objectives: Vec<RawObjective>,
+    /// Numbers computed from metrics and from one another, by name: small letters, digits and `_`, a letter first. Objectives
+    /// name them as `formula`. What can be written: [`super::formula`].
+    #[serde(default)]
+    pub formulas: BTreeMap<String, String>,
     /// Work from which the count itself is computed; the largest wish of objectives and demands counts.
     #[serde(default)]
     pub demands: Vec<RawDemand>,
@@ -110,7 +115,7 @@ pub struct RawWindow {
     pub slide: Option<HumanDuration>,
 }
 
-/// A signal and what is wanted of it. Exactly one of `signal` and `metric`, exactly one of `target` and `thresholds`.
+/// A signal and what is wanted of it. Exactly one of `signal`, `metric` and `formula`, exactly one of `target` and `thresholds`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawObjective {
@@ -120,13 +125,15 @@ pub struct RawObjective {
     pub signal: Option<RawSignal>,
     /// Any metric by its name in telemetry.
     pub metric: Option<String>,
+    /// One of the policy's formulas, which is one value of the whole agent.
+    pub formula: Option<String>,
     /// For cpu and memory: share of the `request`, of the `limit`, or (default) of the request where reported, else of
     /// the limit.
     pub of: Option<Of>,
     /// Which number of the window. Default: p95 for response_time_ms, else mean.
     pub statistic: Option<Statistic>,
-    /// What the wanted value is a value of. Needed with `metric` and with a signal of SQL. Of a signal of SQL that has one
-    /// value of the whole agent, `value` compares it, and `average_value` divides it by the ready instances first.
+    /// What the wanted value is a value of. Needed with `metric`, `formula` and a signal of SQL. Of a formula, and of a signal of
+    /// SQL that has one value of the whole agent, `value` compares it, and `average_value` divides it by the ready instances first.
     pub r#type: Option<ObjectiveKind>,
     /// The wanted value, above 0: for utilization a ratio in whole percents (0.70), else in the metric's unit.
     pub target: Option<f64>,

@@ -1,6 +1,6 @@
 //! Demands, from written to checked.
 
-use super::{check_statistic, require};
+use super::{check_statistic, new_name, require};
 use crate::duration::HumanDuration;
 use crate::error::Problem;
 use crate::policy::demand::{Demand, DemandKind, Lag, Quantity, Queueing, ServiceTime};
@@ -12,7 +12,17 @@ use tidegauge_model::{MetricKind, metric::Metric};
 
 const DAY: Duration = Duration::from_hours(24);
 
-pub(super) fn check_demand(raw: &RawDemand, path: &str) -> Result<Demand, Problem> {
+/// Each with a name that nothing else in `names` has, to which it is added.
+pub(super) fn check_demands(raw: &[RawDemand], names: &mut Vec<String>) -> Result<Vec<Demand>, Problem> {
+    let one = |(index, raw): (usize, &RawDemand)| {
+        let path = format!("spec.demands[{index}]");
+        let demand = check_demand(raw, &path)?;
+        new_name(names, &demand.name, &path).map(|()| demand)
+    };
+    raw.iter().enumerate().map(one).collect()
+}
+
+fn check_demand(raw: &RawDemand, path: &str) -> Result<Demand, Problem> {
     let (kind, default_name) = match (&raw.lag, &raw.queueing) {
         (Some(lag), None) => (DemandKind::Lag(check_lag(lag, &format!("{path}.lag"))?), "lag"),
         (None, Some(queueing)) => {

@@ -1,6 +1,6 @@
 //! Schedules, from written to checked.
 
-use super::{MAX_INSTANCES, require};
+use super::{MAX_INSTANCES, new_name, require};
 use crate::duration::HumanDuration;
 use crate::error::{Problem, nearest};
 use crate::policy::raw::RawSchedule;
@@ -11,7 +11,17 @@ use std::time::Duration;
 
 const MAX_LASTS: Duration = Duration::from_hours(31 * 24);
 
-pub(super) fn check_schedule(raw: &RawSchedule, path: &str) -> Result<Schedule, Problem> {
+/// Each with a name that nothing else in `names` has, to which it is added.
+pub(super) fn check_schedules(raw: &[RawSchedule], names: &mut Vec<String>) -> Result<Vec<Schedule>, Problem> {
+    let one = |(index, raw): (usize, &RawSchedule)| {
+        let path = format!("spec.schedules[{index}]");
+        let schedule = check_schedule(raw, &path)?;
+        new_name(names, &schedule.name, &path).map(|()| schedule)
+    };
+    raw.iter().enumerate().map(one).collect()
+}
+
+fn check_schedule(raw: &RawSchedule, path: &str) -> Result<Schedule, Problem> {
     require(!raw.name.trim().is_empty(), format!("{path}.name"), || "expected a name, found none".to_owned())?;
     let cron = Cron::parse(&raw.cron)
         .map_err(|error| Problem { nearest: error.nearest, ..Problem::at(format!("{path}.cron"), error.message) })?;
