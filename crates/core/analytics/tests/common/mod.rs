@@ -45,6 +45,7 @@ impl Window {
             last_at: minute(number).end,
             state: None,
             ready_at: None,
+            attributes: [].into(),
             instances_ready: None,
             instances_present: None,
             completeness: Completeness {

@@ -69,6 +69,7 @@ impl Windows {
             last_at: start,
             state: (!is_agent).then_some(InstanceState::Ready),
             ready_at: None,
+            attributes: if is_agent { [].into() } else { [(tidegauge_model::Attribute::Region, "eu".into())].into() },
             instances_ready: is_agent.then_some(2),
             instances_present: is_agent.then_some(2),
             completeness: Completeness {
