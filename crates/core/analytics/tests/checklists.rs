@@ -57,7 +57,9 @@ proptest! {
         let (a, b) = seen.split_at(cut.min(seen.len()));
         let mut merged = records(a);
         merged.merge(&records(b));
-        prop_assert_eq!(merged, records(&seen));
+        prop_assert_eq!(&merged, &records(&seen));
+        let turned: Vec<_> = seen.iter().rev().copied().collect();
+        prop_assert_eq!(merged, records(&turned), "in any order");
     }
 }
 

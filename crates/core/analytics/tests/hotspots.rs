@@ -111,6 +111,13 @@ fn causes_are_told_apart() {
             0.5,
             Some(Remedy::Resize),
         ),
+        (
+            "half the size, little work",
+            seven(|hot| (hot.capacity, hot.signal) = (0.5, Some(0.1))),
+            CauseCode::Unexplained,
+            0.0,
+            None,
+        ),
         ("a high neighbour", neighbour, CauseCode::NoisyNeighbour, 1.0, None),
         (
             "twice the time",
@@ -358,7 +365,7 @@ fn facts_come_with_the_windows() {
     facts
         .insert("a".into(), InstanceFacts { capacity: Some(4.0), zone: Some("z1".into()), ..InstanceFacts::default() });
     let windows = [
-        common::Window::instance(0, "b").gauge("cpu_utilization_of_limit", 0.4).0,
+        common::Window::instance(0, "b").gauge("cpu_utilization_of_limit", 0.4).gauge("requests_per_s", 2.0).0,
         common::Window::instance(0, "a")
             .gauge("cpu_utilization_of_limit", 0.5)
             .gauge("gpu_utilization_of_limit", 0.1)
@@ -376,6 +383,7 @@ fn facts_come_with_the_windows() {
     let seen: Vec<_> =
         fleet.instances.iter().map(|each| (each.id.as_str(), each.load, each.signal, each.capacity)).collect();
     assert_eq!(seen, [("a", Some(0.5), Some(2.0), 4.0), ("b", Some(0.4), Some(0.4), 1.0)]);
+    assert_eq!(fleet.instances.iter().map(|each| each.requests).collect::<Vec<_>>(), [None, Some(120.0)]);
     assert_eq!(fleet.unmeasured, ["q".into()], "a starting instance does not count, a silent one is not zero");
     let silent = common::Window::agent(0).0;
     assert_eq!(Fleet::of(&silent, &[], &facts, None).err(), Some(Absent::NotReported));

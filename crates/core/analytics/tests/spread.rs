@@ -133,6 +133,10 @@ fn idle_is_what_reported_that_it_had_no_requests() {
     let found = underutilized(&fleet(0, loads), &IdleRule::default()).expect("instances");
     let found: Vec<_> = found.iter().map(|each| (each.instance.as_str(), each.idle)).collect();
     assert_eq!(found, [("d", false), ("f", true)]);
+    // Half of the median is 0.095; all are below the floor of utilization.
+    let low =
+        underutilized(&fleet(0, utilized(&[0.19, 0.19, 0.19, 0.1, 0.09])), &IdleRule::default()).expect("instances");
+    assert_eq!(low.iter().map(|each| each.instance.as_str()).collect::<Vec<_>>(), ["e"]);
     assert_eq!(underutilized(&fleet(0, Vec::new()), &IdleRule::default()), Err(Absent::NoInstances));
     assert_eq!(underutilized(&fleet(0, utilized(&[0.01])), &IdleRule::default()), Ok(Vec::new()), "no peers");
     let rates = Fleet::from_loads(target(), common::minute(0), 1.0, Signal::Requests, utilized(&[0.0, 5.0]));

@@ -2,6 +2,7 @@
 
 use crate::absent::{Absent, Measured, ratio};
 use crate::load::heavy::HeavyKey;
+use crate::window::requests;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidegauge_model::{
@@ -103,7 +104,7 @@ pub struct InstanceLoad {
     pub load: Option<f64>,
     /// Busy share of its capacity, where the signal, or a resource, says so.
     pub utilization: Option<f64>,
-    /// Requests counted in the window.
+    /// Requests in the window: counted, else the rate × its length.
     pub requests: Option<f64>,
     /// Response times.
     pub response: Option<DistributionSummary>,
@@ -158,7 +159,7 @@ impl InstanceLoad {
             capacity,
             load: if is_utilization { raw } else { raw.and_then(|raw| ratio(raw, capacity).ok()) },
             utilization: if is_utilization { raw } else { greatest.reduce(f64::max) },
-            requests: gauge("requests").map(|counter| counter.sum),
+            requests: requests(window, &[window]).ok(),
             response: window.latencies.get("response_time_ms").copied(),
             service_time_ms: window.latencies.get("service_time_ms").map(|time| time.mean),
             sessions: gauge("active_sessions").map(|sessions| sessions.mean),
