@@ -53,7 +53,11 @@ fn objective() -> impl Strategy<Value = String> {
 
 fn demand() -> impl Strategy<Value = String> {
     let quantity = |metric: &'static str, most: u32| {
-        prop_oneof![(0..most).prop_map(|number| number.to_string()), Just(format!("{{ metric: {metric} }}"))]
+        prop_oneof![
+            (0..most).prop_map(|number| number.to_string()),
+            Just(format!("{{ metric: {metric} }}")),
+            Just("{ formula: depth }".to_owned()),
+        ]
     };
     let served =
         prop_oneof![(1_u32..60).prop_map(|number| number.to_string()), Just("{ metric: run_queue }".to_owned())];

@@ -111,6 +111,20 @@ fn the_explanation_says_what_asked() {
     assert_eq!(unknown.signals[1].problem.as_deref(), Some("no instance reports queue_depth"));
 }
 
+/// Half of the 100 that wait in 10 s, and 4 per second that arrive: (4 + 50/10)/(2·0.5) = 9.
+#[test]
+fn numbers_may_come_from_formulas() {
+    let spec = format!(
+        "{AT_ONCE}formulas: {{ half: total(queue_depth.mean) / 2, speed: run_queue.mean }}\n\
+         demands: [{{ lag: {{ waiting: {{ formula: half }}, arrivals_per_s: 4, served_per_s: 2, catch_up: 10s, utilization: 0.5 }} }}]"
+    );
+    let decision = decide(&spec, &of(vec![worker(25.0, 0.0); 4]));
+    assert_eq!(decision.signals[0].wish_instances, Some(9), "{}", decision.explanation);
+    let unknown =
+        decide(&spec.replace("served_per_s: 2", "served_per_s: { formula: speed }"), &of(vec![worker(25.0, 0.0); 4]));
+    assert_eq!(unknown.signals[0].problem.as_deref(), Some("speed has no value"));
+}
+
 fn example(name: &str) -> Policy {
     let path = format!("{}/../../../examples/policies/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).expect("an example");

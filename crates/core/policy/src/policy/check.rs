@@ -54,7 +54,7 @@ impl RawPolicy {
             objectives.push(objective);
         }
         let mut names: Vec<String> = objectives.iter().map(|objective| objective.name.clone()).collect();
-        let demands = demand::check_demands(&spec.demands, &mut names)?;
+        let demands = demand::check_demands(&spec.demands, &mut names, &formulas)?;
         let schedules = schedule::check_schedules(&spec.schedules, &mut names)?;
         require(!objectives.is_empty() || !demands.is_empty(), "spec.objectives", || {
             "expected at least one objective or demand, or a `preset`, found none".to_owned()

@@ -1,6 +1,7 @@
 //! Demands: work that arrives, and how many instances it keeps busy. Beside objectives, which compare and scale in
 //! proportion, a demand computes the count itself.
 
+use super::formula::Formula;
 use super::objective::Statistic;
 use serde::Serialize;
 use std::time::Duration;
@@ -83,7 +84,7 @@ impl TimeOf {
     }
 }
 
-/// A number that is stated, or measured.
+/// A number that is stated, measured, or computed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
@@ -95,6 +96,14 @@ pub enum Quantity {
         metric: String,
         /// Over the window of each.
         statistic: Statistic,
+    },
+    /// From metrics.
+    Computed {
+        /// What the formula is called.
+        #[serde(skip)]
+        name: String,
+        /// What is computed; below 0 it is taken for 0.
+        formula: Formula,
     },
 }
 

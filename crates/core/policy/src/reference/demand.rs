@@ -6,15 +6,15 @@ use tidegauge_model::WindowSummary;
 /// What it asks for, with so many ready instances.
 pub(super) fn asks_for(demand: &Demand, agent: &WindowSummary, instances: &[WindowSummary], ready: i64) -> Option<i64> {
     match &demand.kind {
-        DemandKind::Lag(lag) => of_lag(lag, instances, ready),
+        DemandKind::Lag(lag) => of_lag(lag, agent, instances, ready),
         DemandKind::Queueing(queueing) => of_queueing(queueing, agent, instances, ready),
     }
 }
 
-fn of_lag(lag: &Lag, instances: &[WindowSummary], ready: i64) -> Option<i64> {
-    let waiting = total(&lag.waiting, instances, ready)?;
-    let arriving = total(&lag.arrivals_per_s, instances, ready)?;
-    let served = match values(&lag.served_per_s, instances) {
+fn of_lag(lag: &Lag, agent: &WindowSummary, instances: &[WindowSummary], ready: i64) -> Option<i64> {
+    let waiting = total(&lag.waiting, agent, instances, ready)?;
+    let arriving = total(&lag.arrivals_per_s, agent, instances, ready)?;
+    let served = match values(&lag.served_per_s, agent, instances, ready) {
         Ok(stated) => stated,
         Err(values) if values.is_empty() => return None,
         Err(values) => values.iter().map(|(value, _)| value).sum::<f64>() / values.len() as f64,
@@ -24,7 +24,7 @@ fn of_lag(lag: &Lag, instances: &[WindowSummary], ready: i64) -> Option<i64> {
 }
 
 fn of_queueing(queueing: &Queueing, agent: &WindowSummary, instances: &[WindowSummary], ready: i64) -> Option<i64> {
-    let arriving = total(&queueing.arrivals_per_s, instances, ready)?;
+    let arriving = total(&queueing.arrivals_per_s, agent, instances, ready)?;
     let (mean_s, deviation_s) = match &queueing.service_time {
         ServiceTime::Stated(time) => (time.as_secs_f64(), time.as_secs_f64()),
         ServiceTime::Measured { metric, per_s } => {
@@ -87,8 +87,8 @@ fn served_later(mean_s: f64, cv: f64, t: f64, waits: f64, rate: f64) -> f64 {
 }
 
 /// Of all instances: those that do not say are like those that do.
-fn total(quantity: &Quantity, instances: &[WindowSummary], ready: i64) -> Option<f64> {
-    match values(quantity, instances) {
+fn total(quantity: &Quantity, agent: &WindowSummary, instances: &[WindowSummary], ready: i64) -> Option<f64> {
+    match values(quantity, agent, instances, ready) {
         Ok(stated) => Some(stated),
         Err(values) if values.is_empty() => None,
         Err(values) => {
@@ -101,10 +101,18 @@ fn total(quantity: &Quantity, instances: &[WindowSummary], ready: i64) -> Option
     }
 }
 
-/// What is stated, or else each value and whether its instance is ready.
-fn values(quantity: &Quantity, instances: &[WindowSummary]) -> Result<f64, Vec<(f64, bool)>> {
+/// What is stated or computed, or else each value and whether its instance is ready.
+fn values(
+    quantity: &Quantity,
+    agent: &WindowSummary,
+    instances: &[WindowSummary],
+    ready: i64,
+) -> Result<f64, Vec<(f64, bool)>> {
     match quantity {
         Quantity::Stated(number) => Ok(*number),
+        Quantity::Computed { formula, .. } => {
+            super::formula::value(formula, agent, instances, ready).map(|value| value.max(0.0)).ok_or(vec![])
+        }
         Quantity::Measured { metric, statistic } => Err(instances
             .iter()
             .filter_map(|window| {

@@ -7,6 +7,7 @@ use super::Wish;
 use crate::observe::{Observation, count, is_ready};
 use crate::policy::Statistic;
 use crate::policy::demand::{Demand, DemandKind, Lag, Quantity, Queueing, ServiceTime};
+use crate::policy::formula::Formula;
 use std::time::Duration;
 use tidegauge_model::SignalReading;
 use tidegauge_queueing::staffing::{Slo, least_servers};
@@ -20,6 +21,8 @@ const MAX_INSTANCES: u32 = 1_000_000;
 enum NoDemand {
     #[error("no instance reports {0}")]
     Absent(String),
+    #[error("{0} has no value")]
+    NoValue(String),
     #[error("{0} is not above 0")]
     NotPositive(String),
     #[error(transparent)]
@@ -128,11 +131,21 @@ impl Basis<'_> {
         if sum.reporting == 0 { Err(NoDemand::Absent(metric.to_owned())) } else { Ok(sum) }
     }
 
+    /// By a formula, 0 or more.
+    fn computed(&mut self, name: &str, formula: &Formula) -> Result<f64, NoDemand> {
+        let Observation { agent, instances, current_instances, .. } = *self.observation;
+        let value = formula.value(agent, instances, current_instances);
+        self.samples += agent.samples;
+        self.instances = self.instances.max(count(instances.len()));
+        value.map(|value| value.max(0.0)).ok_or_else(|| NoDemand::NoValue(name.to_owned()))
+    }
+
     /// Over all instances, 0 or more.
     fn total(&mut self, quantity: &Quantity) -> Result<f64, NoDemand> {
         let sum = match quantity {
             Quantity::Stated(number) => return Ok(*number),
             Quantity::Measured { metric, statistic } => self.sum(metric, *statistic)?,
+            Quantity::Computed { name, formula } => return self.computed(name, formula),
         };
         let silent = self.observation.current_instances.saturating_sub(sum.ready);
         let all = f64::from(sum.reporting) + f64::from(silent);
@@ -144,6 +157,10 @@ impl Basis<'_> {
         let sum = match quantity {
             Quantity::Stated(number) => return Ok(*number),
             Quantity::Measured { metric, statistic } => self.sum(metric, *statistic)?,
+            Quantity::Computed { name, formula } => {
+                let value = self.computed(name, formula)?;
+                return if value > 0.0 { Ok(value) } else { Err(NoDemand::NotPositive(name.clone())) };
+            }
         };
         let mean = sum.billionths as f64 / 1e9 / f64::from(sum.reporting);
         if mean > 0.0 { Ok(mean) } else { Err(NoDemand::NotPositive(sum.metric.to_owned())) }

@@ -61,16 +61,25 @@ pub(super) fn check_source(
     for (key, is_given) in beside {
         require(!is_given, format!("{path}.{key}"), || "expected none beside `formula`".to_owned())?;
     }
-    let Some(formula) = formulas.get(name) else {
+    let formula = named(name, &format!("{path}.formula"), formulas)?;
+    let expected = || Problem::at(format!("{path}.type"), "expected average_value or value beside `formula`");
+    let kind = raw.r#type.filter(|kind| *kind != ObjectiveKind::Utilization).ok_or_else(expected)?;
+    Ok((Source::Formula { formula: formula.clone() }, kind, name.to_owned()))
+}
+
+/// The formula of that name.
+pub(super) fn named<'a>(
+    name: &str,
+    path: &str,
+    formulas: &'a BTreeMap<String, Formula>,
+) -> Result<&'a Formula, Problem> {
+    formulas.get(name).ok_or_else(|| {
         let known = || formulas.keys().map(String::as_str);
         let list = known().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let message = match list.is_empty() {
             true => format!("expected a formula of `spec.formulas`, which has none, found `{name}`"),
             false => format!("expected one of {list}, found `{name}`"),
         };
-        return Err(Problem { nearest: nearest(name, known()), ..Problem::at(format!("{path}.formula"), message) });
-    };
-    let expected = || Problem::at(format!("{path}.type"), "expected average_value or value beside `formula`");
-    let kind = raw.r#type.filter(|kind| *kind != ObjectiveKind::Utilization).ok_or_else(expected)?;
-    Ok((Source::Formula { formula: formula.clone() }, kind, name.to_owned()))
+        Problem { nearest: nearest(name, known()), ..Problem::at(path, message) }
+    })
 }

@@ -59,7 +59,7 @@ pub struct RawQueueing {
     pub late: Option<f64>,
 }
 
-/// A number, or `{ metric: …, statistic: … }`.
+/// A number, `{ metric: …, statistic: … }`, or `{ formula: … }`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RawQuantity {
     /// Stated.
@@ -68,13 +68,15 @@ pub enum RawQuantity {
     Metric(RawMeasured),
 }
 
-/// A metric of instances.
+/// A metric of instances, or a formula.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawMeasured {
     /// Its name in telemetry.
-    pub metric: String,
-    /// Which number of each instance's window.
+    pub metric: Option<String>,
+    /// Instead of a metric: one of the policy's formulas, which is one value of the whole agent.
+    pub formula: Option<String>,
+    /// Which number of each instance's window; of a metric only.
     pub statistic: Option<Statistic>,
 }
 
