@@ -338,7 +338,7 @@ fn check_gauge(want: &ExpectedWindow, got: &WindowSummary, name: &str, value: fn
 /// An instance that says in the window where it runs has said so, and never has a version that is still to come. Which of
 /// several versions it has where rows come late is up to the order in which they came.
 fn check_attributes(want: &ExpectedWindow, got: &WindowSummary) {
-    let text = |attribute| got.attributes.get(&attribute).map(|text| text.to_string());
+    let text = |attribute| got.attributes.get(&attribute).map(ToString::to_string);
     if want.instance.is_none() {
         assert!(got.attributes.is_empty(), "{}", describe(got));
         return;

@@ -41,7 +41,8 @@ impl Row {
     /// Three rows of four say where their instance runs.
     #[must_use]
     pub fn region(&self) -> Option<String> {
-        (self.offset % 4 > 0).then(|| format!("region-{}", self.instance.len() + self.instance.ends_with('1') as usize))
+        (self.offset % 4 > 0)
+            .then(|| format!("region-{}", if self.instance.ends_with('1') { "north" } else { "south" }))
     }
 
     /// And every other one of which version it is: there is a new one every minute.
