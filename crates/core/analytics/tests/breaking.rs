@@ -161,6 +161,20 @@ fn the_seeds_rule_depends_on_the_steps() {
 }
 
 #[test]
+fn one_noisy_level_is_no_crossing_and_a_small_rise_no_knee() {
+    let of = |ms: &[f64]| -> Levels {
+        let reading = |&ms: &f64| Reading { latency_ms: Some(ms), ..Reading::default() };
+        (1..).map(f64::from).zip(ms.iter().map(reading)).collect()
+    };
+    let crossing = |ms: &[f64]| ask(Criterion::SloCrossing, &of(ms), latency(500.0));
+    assert_eq!(crossing(&[100.0, 100.0, 600.0, 100.0, 100.0, 100.0]), Err(NotFound::NotReached));
+    assert!(crossing(&[100.0, 100.0, 600.0, 700.0, 800.0, 900.0]).is_ok());
+    let knee = |ms: &[f64]| ask(Criterion::LatencyKnee, &of(ms), Slo::default());
+    assert_eq!(knee(&[20.0, 20.0, 20.0, 20.0, 24.0, 29.0]), Err(NotFound::NotReached));
+    assert_eq!(knee(&[20.0, 20.0, 20.0, 20.0, 60.0, 180.0]).map(|point| point.load), Ok(4.0));
+}
+
+#[test]
 fn a_curve_without_a_breaking_point_says_so_five_times() {
     let steady: Vec<Step> = loads(10.0, 100.0)
         .map(|n| Step {

@@ -126,6 +126,16 @@ fn books_read_as_their_records_say() {
 }
 
 #[test]
+fn ev1_records_that_differ_in_one_field_are_two_facts() {
+    let said = ["a up 1->2 applied@20", "a up 1->2 applied@20 success=false"].map(record);
+    let none = BTreeMap::new();
+    let (here, there) = (book(&said, &none), book(said.iter().rev(), &none));
+    assert_eq!(here, there);
+    let rules = ReadRules { as_of: at(30), hung_after: Duration::from_secs(9) };
+    assert_eq!(here.troubles(rules).len(), 1, "success against state, whichever came first");
+}
+
+#[test]
 fn ev5_changes_of_supply_are_inferred_only_where_nobody_reported_them() {
     let curve = Curve::new([(0, 2), (100, 3), (130, 5), (400, 4), (700, 6)].map(|(s, n)| (at(s), n))).unwrap();
     let range = TimeRange { start: at(0), end: at(1_000) };

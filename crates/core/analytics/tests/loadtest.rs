@@ -160,7 +160,9 @@ fn two_runs_differ_only_if_test_effect_and_interval_agree() {
     assert_eq!(verdict(115.0, 0.05), Verdict::Higher);
     assert_eq!(verdict(85.0, 0.05), Verdict::Lower);
     // Significant, but too small to matter.
-    assert_eq!(verdict(102.5, 0.001), Verdict::Same);
+    let (calm, moved) = (values(30, 100.0, 0.002, &mut random), values(30, 102.5, 0.002, &mut random));
+    let small = compare(&calm, &moved, &rules, &mut SplitMix64::seeded(2));
+    assert!(small.verdict == Verdict::Same && small.p.is_some_and(|p| p < 1e-6), "{small:?}");
     let few = compare(&base, &[200.0; 4], &rules, &mut SplitMix64::seeded(2));
     assert_eq!(few.verdict, Verdict::NotComparable);
     assert_eq!(compare(&[], &[], &rules, &mut SplitMix64::seeded(2)).verdict, Verdict::NotComparable);

@@ -5,6 +5,9 @@ use crate::inference::isotonic;
 
 /// Least distance of the knee from the straight line, on axes from 0 to 1: a straight line has noise, no knee.
 const LEAST_DEPTH: f64 = 0.1;
+/// What rounding may add to a distance: levels in round numbers lie exactly on the edges of these rules, and must not
+/// fall to another side in another unit.
+const ROUNDING: f64 = 1e-9;
 /// Least rise of latency over the whole test, as a factor: below it there is nothing that could turn.
 const LEAST_RISE: f64 = 1.5;
 
@@ -37,9 +40,9 @@ pub fn latency_knee(levels: &[(f64, Reading)]) -> Result<BreakingPoint, NotFound
     let drop = 1.0 / (points.len() - 1) as f64;
     let mut best = 0;
     for (i, &here) in depth.iter().enumerate() {
-        if here > depth[best] {
+        if here > depth[best] + ROUNDING {
             best = i;
-        } else if depth[best] >= LEAST_DEPTH && here < depth[best] - drop {
+        } else if depth[best] >= LEAST_DEPTH - ROUNDING && here < depth[best] - drop - ROUNDING {
             return Ok(BreakingPoint { load: points[best].0, outside_measured: false });
         }
     }
