@@ -6,7 +6,7 @@ use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
     DeciderOutput, WindowRule,
 };
-use tidegauge_model::{Attribute, EventTime, SampleBatch, WindowSpec, WindowSummary};
+use tidegauge_model::{Attribute, EventTime, InstanceId, SampleBatch, WindowSpec, WindowSummary};
 use tidegauge_window::{SourceId, SourceRules};
 use tidegauge_wire::{DecodeConfig, Decoder, RawRecord};
 
@@ -61,7 +61,7 @@ fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
 }
 
 fn of<'w>(windows: &'w [WindowSummary], instance: Option<&str>) -> &'w WindowSummary {
-    let is = |window: &&WindowSummary| window.instance.as_ref().map(|id| id.as_str()) == instance;
+    let is = |window: &&WindowSummary| window.instance.as_ref().map(InstanceId::as_str) == instance;
     windows.iter().find(is).expect("a window of it")
 }
 
