@@ -16,8 +16,8 @@ const OWN_MEMORY: u64 = 64 << 20;
 /// Windows come without a pause of this length, or nobody sends any more.
 pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
-/// When the process ends itself.
-#[derive(Clone, Debug, Default)]
+/// When the process ends itself, as long as this is there.
+#[derive(Debug, Default)]
 pub(super) struct Watch {
     deadline: Arc<Mutex<Option<Instant>>>,
 }
@@ -26,11 +26,13 @@ impl Watch {
     /// Watches from now on.
     pub(super) fn start(memory: u64) -> io::Result<Self> {
         let watch = Self::default();
-        let (seen, parent) = (watch.clone(), parent_id());
+        let (seen, parent) = (Arc::downgrade(&watch.deadline), parent_id());
         thread::Builder::new().name("watch".into()).spawn(move || {
             loop {
                 thread::sleep(LOOK);
-                if seen.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
+                let Some(deadline) = seen.upgrade() else { return }; // the answer is given
+                let deadline = *deadline.lock().unwrap_or_else(PoisonError::into_inner);
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     std::process::exit(i32::from(OUT_OF_TIME));
                 }
                 if parent_id() != parent {
@@ -47,10 +49,6 @@ impl Watch {
     /// From now on it may take that long.
     pub(super) fn allow(&self, time: Duration) {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(time);
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

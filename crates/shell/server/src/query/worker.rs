@@ -134,7 +134,9 @@ mod tests {
     /// What the process would write.
     fn ask(sql: &str, format: Format, windows: &[&[u8]]) -> String {
         let mut pipe = Vec::new();
-        write_line(&mut pipe, &Request::new(sql, format, &Limits::default())).unwrap();
+        // The other tests of this process hold memory, too.
+        let limits = Limits { memory: 8 << 30, ..Limits::default() };
+        write_line(&mut pipe, &Request::new(sql, format, &limits)).unwrap();
         for window in windows.iter().chain(&[&b""[..]]) {
             write_window(&mut pipe, window).unwrap();
         }
