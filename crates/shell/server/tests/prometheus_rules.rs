@@ -95,6 +95,11 @@ fn promtool_accepts_what_metrics_says() {
     metrics::QUERIES.count(&["answered"], 1);
     metrics::QUERY_FORGOTTEN_WINDOWS.count(&[], 1);
     metrics::SIGNAL_FAILURES.count(&["hot_share"], 1);
+    metrics::HISTORY_WINDOWS.count(&[], 1);
+    metrics::HISTORY_LOST.count(&[], 1);
+    metrics::HISTORY_FILES.count(&["written"], 1);
+    metrics::HISTORY_BYTES.count(&[], 1);
+    metrics::HISTORY_FLUSH_DURATION.took(&[], Duration::from_millis(2));
 
     // Those of agents and of a commit's calls need a run, and rates need time: `dashboards.rs`.
     let needs_time = [metrics::PARTITION_RATE, metrics::RATE_RATIO];
