@@ -31,6 +31,6 @@ mod status;
 pub use daily::{DayPeak, Series, daily_peaks, joint};
 pub use instances::{InstanceNeed, ResourceNeed, instances_needed};
 pub use projection::{LEAST_DAYS, Projection, Trend, fit_trend};
-pub use requirements::{PerUnit, Requirement, coordinators_needed, requirement};
+pub use requirements::{PerUnit, Requirement, requirement};
 pub use schedule::{Band, Required, Schedule, ScheduleError, required_instances};
 pub use status::{Ceiling, CeilingReport, Status, judge};

@@ -15,7 +15,8 @@
 //! - **D2** Below the least number of windows nothing is said.
 
 use crate::absent::{Absent, Measured, ratio};
-use crate::stats::{median, median_absolute_deviation, theil_sen};
+use crate::inference::theil_sen_slope;
+use crate::stats::{median, median_absolute_deviation};
 use crate::tracker::{Indication, Strength, evidence};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -207,7 +208,7 @@ impl View<'_> {
                 .collect();
             let (first, last) = (points.first()?.0, points.last()?.0);
             let middle = median(&points.iter().map(|point| point.1).collect::<Vec<_>>())?;
-            let relative = ratio(theil_sen(&points)? * (last - first), middle).ok()?;
+            let relative = ratio(theil_sen_slope(&points)? * (last - first), middle).ok()?;
             (points.len() > self.rule.windows).then(|| (relative, is_rising(&points)))
         };
         let (memory, rises) = grows(&|each| each.memory_per_instance)?;

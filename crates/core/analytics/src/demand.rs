@@ -25,6 +25,7 @@
 //! P. Denning, J. Buzen, "The Operational Analysis of Queueing Network Models", 1978 (utilization law).
 
 use crate::absent::{Absent, Measured, ratio};
+use crate::inference::isotonic_points;
 use crate::saturation::{ResourceUse, resource_use, saturation_point};
 use crate::stats::Line;
 use crate::window::{gauge, offered_per_s, total};
@@ -178,31 +179,10 @@ fn crossing(points: &[(f64, f64)], objective: f64) -> Measured {
     if points.len() < 3 {
         return Err(Absent::TooFew);
     }
-    let steps = isotonic(points);
+    let steps = isotonic_points(points);
     let above = steps.iter().position(|(_, measure)| *measure > objective).ok_or(Absent::NotReached)?;
     let (low, high) = (steps[above.checked_sub(1).ok_or(Absent::NotReached)?], steps[above]);
     Ok(low.0 + (high.0 - low.0) * ((objective - low.1) / (high.1 - low.1)).clamp(0.0, 1.0))
-}
-
-/// Isotonic regression by pooling adjacent violators: `points` by ascending x, each with the fitted value; equal x
-/// pooled.
-#[must_use]
-pub fn isotonic(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let mut ordered = points.to_vec();
-    ordered.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    // Blocks of (points, sum).
-    let mut blocks: Vec<(f64, f64)> = Vec::new();
-    for tied in ordered.chunk_by(|a, b| a.0 == b.0) {
-        blocks.push((tied.len() as f64, tied.iter().map(|point| point.1).sum()));
-        while let [.., (before_count, before_sum), (count, sum)] = blocks[..]
-            && before_sum / before_count > sum / count
-        {
-            blocks.truncate(blocks.len() - 2);
-            blocks.push((before_count + count, before_sum + sum));
-        }
-    }
-    let values = blocks.iter().flat_map(|&(count, sum)| std::iter::repeat_n(sum / count, count as usize));
-    ordered.iter().map(|point| point.0).zip(values).collect()
 }
 
 /// Least and greatest number of instances, both included.

@@ -48,7 +48,7 @@ pub struct DecisionTimes {
 pub struct ReadRules {
     /// Event time up to which facts are known.
     pub as_of: EventTime,
-    /// An actuation that has no end after this long is hung.
+    /// An actuation that has no end at this age is hung.
     pub hung_after: Duration,
 }
 

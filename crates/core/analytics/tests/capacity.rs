@@ -9,8 +9,8 @@ use tidegauge_analytics::capacity::quota::{Amounts, Surge, check};
 use tidegauge_analytics::capacity::readiness::{CHECKLIST, Check, Evidence, Verdict, evaluate};
 use tidegauge_analytics::capacity::seed::{SeedDay, SeedStatus, seed_capacity};
 use tidegauge_analytics::capacity::{
-    Ceiling, DayPeak, PerUnit, ResourceNeed, Schedule, Series, coordinators_needed, daily_peaks, fit_trend,
-    instances_needed, joint, judge, required_instances, requirement,
+    Ceiling, DayPeak, PerUnit, ResourceNeed, Schedule, Series, daily_peaks, fit_trend, instances_needed, joint, judge,
+    required_instances, requirement,
 };
 use tidegauge_analytics::inference::SplitMix64;
 use tidegauge_model::EventTime;
@@ -210,8 +210,11 @@ fn the_guides_formula_and_table() {
 
 #[test]
 fn agents_and_coordinators_are_rounded_up() {
-    assert_eq!([0, 1, 10, 11, 19].map(|agents| coordinators_needed(agents, 10)), [0, 1, 1, 2, 2].map(Some));
-    assert_eq!(coordinators_needed(5, 0), None);
+    let coordinators = |agents, each| {
+        requirement(agents, each, PerUnit::AGENT, PerUnit::COORDINATOR).map(|needed| needed.coordinators)
+    };
+    assert_eq!([0, 1, 10, 11, 19].map(|agents| coordinators(agents, 10)), [0, 1, 1, 2, 2].map(Some));
+    assert_eq!(coordinators(5, 0), None);
     let got = requirement(100, 10, PerUnit::AGENT, PerUnit::COORDINATOR).unwrap();
     assert_eq!((got.total.memory_mb, got.total.cpu_cores, got.total.io_mb_per_s), (7_500.0, 20.0, 200.0));
 }

@@ -5,7 +5,8 @@ mod common;
 use common::{Window, minute};
 use proptest::prelude::*;
 use tidegauge_analytics::Absent;
-use tidegauge_analytics::demand::{Bounds, CapacityFit, CapacityModel, Objectives, Operation, demand, isotonic, learn};
+use tidegauge_analytics::demand::{Bounds, CapacityFit, CapacityModel, Objectives, Operation, demand, learn};
+use tidegauge_analytics::inference::isotonic_points;
 
 const BOUNDS: Bounds = Bounds { min: 1, max: 20 };
 
@@ -127,7 +128,7 @@ proptest! {
     #[test]
     fn isotonic_is_what_its_definition_says(y in prop::collection::vec(0.0..10.0_f64, 0..14)) {
         let points: Vec<_> = y.iter().enumerate().map(|(x, y)| (x as f64, *y)).collect();
-        let got: Vec<f64> = isotonic(&points).into_iter().map(|point| point.1).collect();
+        let got: Vec<f64> = isotonic_points(&points).into_iter().map(|point| point.1).collect();
         for (got, want) in got.iter().zip(by_definition(&y)) {
             prop_assert!((got - want).abs() < 1e-9);
         }

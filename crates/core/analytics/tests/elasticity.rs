@@ -108,19 +108,20 @@ fn the_seed_counts_a_sample_once_for_each_overlapping_event() {
 #[test]
 fn what_was_needed_is_the_most_within_the_down_window() {
     let curve = Curve::new([(0, 3), (100, 6), (360, 9), (361, 2)].map(|(s, n)| (EventTime::from_secs(s), n))).unwrap();
+    let needed = |from, until| curve.greatest(from, until).map(f64::from);
     let done = actuation(ScalingAction::ScaleUp, Outcome::Applied, Some(60));
     // Two before; until 360, the last instant of the window, 9 are needed.
-    for (window_s, want) in [(30, 1), (40, 4), (299, 4), (300, 7)] {
-        assert_eq!(demand_after(&done, &curve, Duration::from_secs(window_s)), Some(want), "{window_s} s");
+    for (window_s, want) in [(30, 1.0), (40, 4.0), (299, 4.0), (300, 7.0)] {
+        assert_eq!(demand_after(&done, needed, Duration::from_secs(window_s)), Some(want), "{window_s} s");
     }
     // From 2 to 4: made 2. Within 30 s 1 is needed: 1/2; the failed one made nothing: 0; the rejected one does not count.
     let failed = Actuation { outcome: Outcome::Failed, ..done.clone() };
     let rejected = Actuation { outcome: Outcome::Rejected, ..done.clone() };
-    let mean = |all: &[Actuation]| scaling_efficiency_mean(all, &curve, Duration::from_secs(30));
+    let mean = |all: &[Actuation]| scaling_efficiency_mean(all, needed, Duration::from_secs(30));
     assert_eq!(mean(&[done.clone(), failed, rejected.clone()]), Some((0.25, 2)));
     assert_eq!(mean(&[rejected]), None);
     let hung = actuation(ScalingAction::ScaleUp, Outcome::Hung, None);
-    assert_eq!(demand_after(&hung, &curve, Duration::from_secs(300)), None);
+    assert_eq!(demand_after(&hung, needed, Duration::from_secs(300)), None);
 }
 
 #[test]

@@ -5,11 +5,8 @@ mod common;
 use common::{Window, data, minute, target};
 use proptest::prelude::*;
 use serde::Deserialize;
-use std::time::Duration;
-use tidegauge_analytics::Absent;
-use tidegauge_analytics::record::{
-    RecordContext, ScalingContext, event_efficiency, record, scaling_behavior, utilization_efficiency,
-};
+use tidegauge_analytics::record::{RecordContext, ScalingContext, record, scaling_behavior, utilization_efficiency};
+use tidegauge_analytics::{Absent, Measured};
 use tidegauge_model::{EventTime, ScalingAction, ScalingEvent, ScalingState, TimeRange};
 
 /// Two instances, a minute. 1,200 requests; 20/s offered, 11 + 7 completed; 0.6 + 0.9 cores; 3 per hour.
@@ -139,12 +136,19 @@ fn event(id: &str, state: ScalingState, times: [Option<i64>; 2], counts: (u32, u
     }
 }
 
+/// The efficiency of a window with one event.
+fn efficiency(event: ScalingEvent, demand: &[(EventTime, f64)]) -> Measured {
+    let window = TimeRange { start: EventTime::from_secs(0), end: EventTime::from_secs(3_600) };
+    scaling_behavior(window, &ScalingContext { events: &[event], demand, ..ScalingContext::default() })
+        .scaling_efficiency
+}
+
 #[test]
 fn efficiency_is_that_of_the_table() {
     for case in serde_saphyr::from_str::<Vec<Case>>(&data("scaling_efficiency.yaml")).expect("cases") {
         let event = event("e", ScalingState::Applied, [Some(0), Some(60)], (case.before, case.after));
         let demand: Vec<_> = case.demand.iter().map(|(at, d)| (EventTime::from_secs(*at), *d)).collect();
-        let got = event_efficiency(&event, &demand, Duration::from_mins(5));
+        let got = efficiency(event, &demand);
         match case.want {
             Some(want) => assert!((got.expect(&case.name) - want).abs() < 1e-12, "{}: {got:?}", case.name),
             None => assert_eq!(got, Err(Absent::NotReported), "{}", case.name),
@@ -202,7 +206,7 @@ proptest! {
             prop_assert!((0.0..=1.0).contains(&got));
         }
         let event = event("e", ScalingState::Applied, [Some(0), Some(60)], (before, after));
-        let got = event_efficiency(&event, &[(EventTime::from_secs(100), d)], Duration::from_mins(5)).expect("demand");
+        let got = efficiency(event, &[(EventTime::from_secs(100), d)]).expect("demand");
         prop_assert!((0.0..=1.0).contains(&got));
     }
 }

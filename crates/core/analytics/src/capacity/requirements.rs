@@ -1,5 +1,6 @@
 //! What agents and their coordinators need [003].
 
+use crate::shards::coordinators_needed;
 use serde::Serialize;
 
 /// What one of something needs.
@@ -31,17 +32,11 @@ pub struct Requirement {
     pub total: PerUnit,
 }
 
-/// `ceil(agents ÷ per coordinator)`; absent for 0 per coordinator. The guide's shell arithmetic rounds down: 19 agents
-/// would have one coordinator of ten.
-#[must_use]
-pub fn coordinators_needed(agents: u32, per_coordinator: u32) -> Option<u32> {
-    (per_coordinator > 0).then(|| agents.div_ceil(per_coordinator))
-}
-
 /// What `agents` and their coordinators need together; absent for 0 agents per coordinator.
 #[must_use]
 pub fn requirement(agents: u32, per_coordinator: u32, agent: PerUnit, coordinator: PerUnit) -> Option<Requirement> {
-    let coordinators = coordinators_needed(agents, per_coordinator)?;
+    let coordinators = coordinators_needed(agents.into(), per_coordinator.into()).ok()?;
+    let coordinators = u32::try_from(coordinators).ok()?; // not more than agents
     let sum =
         |pick: fn(&PerUnit) -> f64| f64::from(agents) * pick(&agent) + f64::from(coordinators) * pick(&coordinator);
     let total = PerUnit {

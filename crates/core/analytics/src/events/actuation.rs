@@ -35,6 +35,12 @@ impl Outcome {
         matches!(self, Self::Applied | Self::Partial | Self::Failed | Self::Expired | Self::Hung)
     }
 
+    /// Whether it was an attempt that did not reach what was wanted: `failed_scaling_attempts`. One that hangs has not.
+    #[must_use]
+    pub fn has_failed(self) -> bool {
+        self.is_attempt() && self != Self::Applied
+    }
+
     fn of_final(state: ScalingState) -> Option<Self> {
         Some(match state {
             ScalingState::Applied => Self::Applied,
@@ -142,7 +148,7 @@ impl Actuation {
 }
 
 fn open_outcome(since: EventTime, rules: ReadRules) -> Outcome {
-    if rules.as_of.since(since) > rules.hung_after { Outcome::Hung } else { Outcome::Running }
+    if rules.as_of.since(since) >= rules.hung_after { Outcome::Hung } else { Outcome::Running }
 }
 
 /// What the counts say beats what the record calls it.

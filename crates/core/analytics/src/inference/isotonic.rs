@@ -5,9 +5,24 @@
 /// Source: M. Ayer et al., Annals of Mathematical Statistics 26(4), 1955 (pool adjacent violators).
 #[must_use]
 pub fn isotonic(values: &[f64]) -> Vec<f64> {
-    let mut pools: Vec<(f64, usize)> = Vec::with_capacity(values.len());
-    for &value in values {
-        let (mut sum, mut count) = (value, 1);
+    spread(&pool(values.iter().map(|value| (*value, 1))))
+}
+
+/// The same of `points`, (x, value), in the order of x: each point with its fitted value. Points of equal x have one
+/// value.
+#[must_use]
+pub fn isotonic_points(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut ordered = points.to_vec();
+    ordered.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let tied = ordered.chunk_by(|a, b| a.0 == b.0);
+    let pools = pool(tied.map(|tied| (tied.iter().map(|point| point.1).sum(), tied.len())));
+    ordered.iter().map(|point| point.0).zip(spread(&pools)).collect()
+}
+
+/// Pools (sum, count) that violate the order with those before them.
+fn pool(blocks: impl Iterator<Item = (f64, usize)>) -> Vec<(f64, usize)> {
+    let mut pools: Vec<(f64, usize)> = Vec::new();
+    for (mut sum, mut count) in blocks {
         while let Some(&(before, of)) = pools.last() {
             if before / of as f64 <= sum / count as f64 {
                 break;
@@ -18,7 +33,12 @@ pub fn isotonic(values: &[f64]) -> Vec<f64> {
         }
         pools.push((sum, count));
     }
-    pools.into_iter().flat_map(|(sum, count)| std::iter::repeat_n(sum / count as f64, count)).collect()
+    pools
+}
+
+/// The mean of each pool, as often as it has members.
+fn spread(pools: &[(f64, usize)]) -> Vec<f64> {
+    pools.iter().flat_map(|&(sum, count)| std::iter::repeat_n(sum / count as f64, count)).collect()
 }
 
 #[cfg(test)]

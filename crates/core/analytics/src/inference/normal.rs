@@ -1,5 +1,7 @@
 //! The normal distribution, and the interval for a share that rests on it.
 
+use crate::stats::normal_quantile;
+
 /// Probability that a standard normal is at most `z`, within 1.2e-7.
 ///
 /// Source: complementary error function by a Chebyshev fit, W. Press et al., *Numerical Recipes*, 2nd ed. 1992, §6.2.
@@ -22,25 +24,6 @@ pub fn normal_cdf(z: f64) -> f64 {
     let fit = FIT.iter().rev().fold(0.0, |sum, coefficient| sum * t + coefficient);
     let tail = 0.5 * t * (fit - x * x).exp();
     if z < 0.0 { tail } else { 1.0 - tail }
-}
-
-/// The value that a standard normal stays below with `probability`, by bisection of [`normal_cdf`]; absent unless
-/// `probability` lies inside (0, 1).
-#[must_use]
-pub fn normal_quantile(probability: f64) -> Option<f64> {
-    if !(probability > 0.0 && probability < 1.0) {
-        return None;
-    }
-    let (mut low, mut high) = (-40.0, 40.0);
-    for _ in 0..100 {
-        let middle = f64::midpoint(low, high);
-        if normal_cdf(middle) < probability {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    Some(f64::midpoint(low, high))
 }
 
 /// Wilson's lower bound of a share: with `confidence` (two-sided, 0.95 by custom) the true share is not below it.

@@ -3,7 +3,8 @@
 //! - **L10** A profile of two halves merged is the profile of the whole.
 
 use crate::absent::{Absent, Measured, ratio};
-use crate::stats::{mean, theil_sen, variance};
+use crate::inference::theil_sen_slope;
+use crate::stats::{mean, variance};
 use serde::{Deserialize, Serialize};
 use tidegauge_model::EventTime;
 
@@ -121,5 +122,5 @@ fn trend(loads: &[(EventTime, f64)]) -> Measured {
     let step = loads.len().div_ceil(TREND_POINTS).max(1);
     let days = |at: EventTime| (at.as_micros() - first.as_micros()) as f64 / 86_400e6;
     let points: Vec<_> = loads.iter().step_by(step).map(|&(at, load)| (days(at), load)).collect();
-    theil_sen(&points).ok_or(Absent::TooFew)
+    theil_sen_slope(&points).ok_or(Absent::TooFew)
 }

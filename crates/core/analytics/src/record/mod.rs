@@ -9,7 +9,7 @@
 
 mod scaling;
 
-pub use scaling::{ScaleTimes, ScalingBehavior, ScalingContext, event_efficiency, scaling_behavior};
+pub use scaling::{ScaleTimeFigures, ScalingBehavior, ScalingContext, scaling_behavior};
 
 use crate::absent::{Absent, Measured, finite, ratio};
 use crate::saturation::{SaturationPoint, resource_use};

@@ -156,7 +156,8 @@ pub fn conflicts_per_sync(conflicts: f64, window: Duration, sync_interval: Durat
     ratio(conflicts, ratio(window.as_secs_f64(), sync_interval.as_secs_f64())?)
 }
 
-/// Coordinators that so many agents need.
+/// Coordinators that so many agents need: `ceil(agents ÷ agents per coordinator)`. The guide's shell arithmetic rounds
+/// down: 19 agents would have one coordinator of ten.
 ///
 /// # Errors
 ///

@@ -93,6 +93,13 @@ impl Curve {
         after.checked_sub(1).map(|index| self.points[index].1)
     }
 
+    /// The greatest count from `from` to `until`, both included; absent before the first point.
+    #[must_use]
+    pub fn greatest(&self, from: EventTime, until: EventTime) -> Option<u32> {
+        let inside = self.points.iter().filter(|&&(at, _)| from < at && at <= until).map(|&(_, count)| count);
+        self.at(from).map(|first| inside.fold(first, u32::max))
+    }
+
     /// The first instant at which the curve says something.
     #[must_use]
     pub fn start(&self) -> EventTime {
