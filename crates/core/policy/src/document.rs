@@ -171,9 +171,33 @@ fn parse_one(text: &str) -> Result<Document, Found> {
     }
 }
 
+/// Every document of a file, each with its text at the places that it has in the file.
+///
+/// # Errors
+///
+/// The first [`PolicyError`] met.
+pub(crate) fn parse_each(file_name: &str, text: &str) -> Result<Vec<(Document, String)>, PolicyError> {
+    let documents = parse(file_name, text)?;
+    Ok(documents.into_iter().zip(split(text)).collect())
+}
+
+/// The document of a text that is of no kind that holds in a deployment, as written.
+///
+/// # Errors
+///
+/// [`PolicyError`] with key path and place.
+pub(crate) fn read_as<T: DeserializeOwned>(file_name: &str, text: &str) -> Result<T, PolicyError> {
+    read(text).map_err(|found| found.in_file(file_name))
+}
+
+/// A problem with the place of its key in a text of one document.
+pub(crate) fn locate(file_name: &str, text: &str, problem: Problem) -> PolicyError {
+    Found { place: place_of(text, &problem.path), problem }.in_file(file_name)
+}
+
 /// The documents of a text, each behind as many empty lines as it had before it, so that its places are the file's.
 /// Documents of nothing but comments are left out.
-fn split(text: &str) -> Vec<String> {
+pub(crate) fn split(text: &str) -> Vec<String> {
     let mut documents = vec![String::new()];
     for (line_number, line) in text.lines().enumerate() {
         let starts_next = line == "---" || line.starts_with("--- ");

@@ -20,11 +20,15 @@ pub mod duration;
 pub mod error;
 pub mod hpa;
 pub mod identity;
+pub mod import;
+pub mod lint;
 pub mod observe;
+pub mod plan;
 pub mod policy;
 pub mod reference;
 pub mod signal;
 pub mod state;
+pub mod testing;
 pub mod wish;
 
 pub use alert::rules::AlertRules;

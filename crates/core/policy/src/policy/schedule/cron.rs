@@ -98,6 +98,17 @@ impl Cron {
         of(hours, 23).flat_map(move |hour| of(minutes, 59).map(move |minute| (hour, minute)))
     }
 
+    /// Its starts within so many days from midnight of `first` on, as minutes of civil time, ascending.
+    pub fn civil_minutes(&self, first: Date, days: i64) -> impl Iterator<Item = i64> {
+        let day = move |number: i64| Some((number, first.checked_add(jiff::Span::new().days(number)).ok()?));
+        let days = (0..days).filter_map(day).filter(|(_, day)| self.matches_day(*day));
+        days.flat_map(|(number, _)| {
+            let mut times: Vec<_> = self.times_descending().collect();
+            times.reverse();
+            times.into_iter().map(move |(hour, minute)| (number * 24 + i64::from(hour)) * 60 + i64::from(minute))
+        })
+    }
+
     /// As it was written.
     #[must_use]
     pub fn text(&self) -> &str {

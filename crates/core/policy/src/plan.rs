@@ -1,0 +1,125 @@
+//! What a policy would decide at the last of some closed windows, from what was decided before: read-only.
+//!
+//! ```text
+//!  recorded decisions ─► what stood at each window, and when it changed ─┐
+//!  windows ─► what signals asked for at each ────────────────────────────┴─► TargetState ─► decide, at the last window
+//! ```
+//!
+//! What signals ask for follows from a window and from what stood then, so the state of a policy that has decided is made
+//! from windows and decisions as they were recorded. A policy that has not decided yet goes through the windows by itself.
+//!
+//! - **V1** Where windows and decisions reach back as far as stabilization and rate limits look, the answer is the one that
+//!   the policy itself gives.
+
+use crate::decide::{Verdict, decide};
+use crate::hpa::rate::EventLog;
+use crate::observe::Observation;
+use crate::policy::Policy;
+use crate::state::{Standing, TargetState};
+use std::time::Duration;
+use tidegauge_model::{Decision, EventTime, ReasonCode, WindowSummary};
+
+/// The windows that close at one time: the agent's, and its instances' ascending.
+pub type Closed = (WindowSummary, Vec<WindowSummary>);
+
+/// How far back a policy looks.
+#[must_use]
+pub fn looks_back(policy: &Policy) -> Duration {
+    let of_direction =
+        |direction: &crate::policy::Direction| direction.stabilization_window.max(direction.rules.longest_period());
+    of_direction(&policy.scale_up).max(of_direction(&policy.scale_down))
+}
+
+/// What `policy` decides at the last of `windows`, ascending by end; `None` without any.
+///
+/// - `recorded`: its published decisions about the target, ascending; those at or after the last window are left out.
+#[must_use]
+pub fn plan(policy: &Policy, recorded: &[Decision], windows: &[Closed]) -> Option<Verdict> {
+    let (last, before) = windows.split_last()?;
+    let end = last.0.range.end;
+    let recorded: Vec<&Decision> = recorded.iter().filter(|decision| decision.decided_at < end).collect();
+    let mut state = if recorded.is_empty() { TargetState::default() } else { remembered(policy, &recorded, before) };
+    if recorded.is_empty() {
+        for closed in before {
+            observed(closed, |observation| decide(policy, &mut state, observation));
+        }
+    }
+    Some(observed(last, |observation| decide(policy, &mut state, observation)))
+}
+
+/// What the policy remembers before the last window.
+fn remembered(policy: &Policy, recorded: &[&Decision], before: &[Closed]) -> TargetState {
+    let keep = looks_back(policy);
+    let mut changes = EventLog::default();
+    for pair in recorded.windows(2) {
+        let (from, to) = (replicas(pair[0].desired_instances), replicas(pair[1].desired_instances));
+        if from != to {
+            changes.record(pair[1].decided_at, from, to, keep);
+        }
+    }
+    let mut recommendations = Vec::new();
+    for closed in before {
+        let at = closed.0.range.end;
+        // As it stood then: what changes nothing, and what is not the signals' own, goes by it.
+        let stood = recorded.iter().rfind(|decision| decision.decided_at < at);
+        let mut then = match stood {
+            Some(stood) => standing(stood),
+            None if recorded[0].decided_at == at => TargetState::default(),
+            None => continue,
+        };
+        observed(closed, |observation| decide(policy, &mut then, observation));
+        recommendations.append(&mut then.recommendations);
+        if stood.is_none() {
+            // Its very first decision changed what it had found.
+            changes.up.splice(0..0, then.changes.up);
+            changes.down.splice(0..0, then.changes.down);
+        }
+    }
+    let latest = recorded.last().map(|decision| standing(decision)).unwrap_or_default();
+    TargetState { recommendations, changes, ..latest }
+}
+
+/// A state that knows nothing but what stands.
+fn standing(decision: &Decision) -> TargetState {
+    TargetState {
+        generation: decision.generation,
+        standing: Some(Standing {
+            id: decision.id.clone(),
+            desired_instances: decision.desired_instances,
+            action: decision.action,
+            // That it was said again is no reason of the decision.
+            reasons: decision.reasons.iter().copied().filter(|reason| *reason != ReasonCode::Renewed).collect(),
+            policy_hash: decision.policy_hash.clone(),
+            first_decided_at: decision.first_decided_at,
+            published_at: decision.decided_at,
+        }),
+        ..TargetState::default()
+    }
+}
+
+fn observed<T>((agent, instances): &Closed, look: impl FnOnce(&Observation<'_>) -> T) -> T {
+    let instances: Vec<&WindowSummary> = instances.iter().collect();
+    look(&Observation::of(agent, &instances))
+}
+
+fn replicas(instances: u32) -> i32 {
+    i32::try_from(instances).unwrap_or(i32::MAX)
+}
+
+/// The windows of each end together, ascending: those of the agent with those of its instances.
+#[must_use]
+pub fn together(windows: impl IntoIterator<Item = WindowSummary>) -> Vec<Closed> {
+    let mut by_end: std::collections::BTreeMap<EventTime, (Option<WindowSummary>, Vec<WindowSummary>)> = [].into();
+    for window in windows {
+        let (agent, instances) = by_end.entry(window.range.end).or_default();
+        match window.instance {
+            None => *agent = Some(window),
+            Some(_) => instances.push(window),
+        }
+    }
+    let whole = by_end.into_values().filter_map(|(agent, mut instances)| {
+        instances.sort_by(|a, b| a.instance.cmp(&b.instance));
+        Some((agent?, instances))
+    });
+    whole.collect()
+}

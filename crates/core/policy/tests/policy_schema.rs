@@ -1,0 +1,222 @@
+//! `schemas/policy.schema.json` says what the parser takes: the same keys and words everywhere, and every example fits.
+
+mod examples;
+
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use tidegauge_policy::Policy;
+
+fn schema() -> Value {
+    let text = include_str!("../../../../schemas/policy.schema.json");
+    serde_json::from_str(text).expect("JSON")
+}
+
+const SPEC: &str = "max_instances: 9, objectives: [{ signal: cpu, target: 0.7 }]";
+const LAG: &str = "waiting: 1, arrivals_per_s: 1, served_per_s: 1, catch_up: 1m";
+const QUEUEING: &str = "arrivals_per_s: 1, service_time: 1s, within: 2s";
+
+/// A policy in one line, with that `spec`.
+fn policy(spec: &str) -> String {
+    format!("{{ apiVersion: tidegauge.io/v1, kind: Policy, metadata: {{ name: p, version: 1 }}, spec: {{ {spec} }} }}")
+}
+
+fn refusal(text: &str) -> String {
+    Policy::parse("p", text).err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+/// The words in backquotes behind `expected one of`.
+fn expected(message: &str) -> BTreeSet<String> {
+    let list = message.split("expected one of ").nth(1).unwrap_or_default();
+    let list = list.split("; did you mean").next().unwrap_or_default();
+    list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The parser names every key that it knows where it meets one that it does not: these are the schema's.
+#[test]
+fn every_object_has_the_parsers_keys() {
+    let unknown = "zzzzzzzz: 1";
+    let objective = |inside: &str| policy(&format!("max_instances: 9, objectives: [{{ signal: cpu, {inside} }}]"));
+    let demand = |inside: &str| policy(&format!("max_instances: 9, demands: [{{ {inside} }}]"));
+    let with = |more: &str| policy(&format!("{SPEC}, {more}"));
+    let cases = [
+        // definition, a policy with a key there that nobody knows
+        ("metadata", policy(SPEC).replace("name: p,", &format!("name: p, {unknown},"))),
+        ("spec", with(unknown)),
+        ("match", with(&format!("match: {{ {unknown} }}"))),
+        ("window", with(&format!("window: {{ {unknown} }}"))),
+        ("objective", objective(unknown)),
+        ("thresholds", objective(&format!("thresholds: {{ {unknown} }}"))),
+        ("tolerance", with(&format!("tolerance: {{ {unknown} }}"))),
+        ("behavior", with(&format!("behavior: {{ {unknown} }}"))),
+        ("direction", with(&format!("behavior: {{ scale_up: {{ {unknown} }} }}"))),
+        ("rate_limit", with(&format!("behavior: {{ scale_up: {{ policies: [{{ {unknown} }}] }} }}"))),
+        ("demand", demand(unknown)),
+        ("lag", demand(&format!("lag: {{ {LAG}, {unknown} }}"))),
+        ("queueing", demand(&format!("queueing: {{ {QUEUEING}, {unknown} }}"))),
+        ("measured", demand(&format!("lag: {{ waiting: {{ {unknown} }} }}"))),
+        ("timed", demand(&format!("queueing: {{ service_time: {{ {unknown} }} }}"))),
+        ("schedule", with(&format!("schedules: [{{ {unknown} }}]"))),
+    ];
+    let schema = schema();
+    let mut seen = BTreeSet::new();
+    for (definition, text) in cases {
+        let message = refusal(&text);
+        let properties =
+            schema["$defs"][definition]["properties"].as_object().unwrap_or_else(|| panic!("{definition}"));
+        assert_eq!(expected(&message), properties.keys().cloned().collect(), "{definition}: {message}");
+        assert_eq!(schema["$defs"][definition]["additionalProperties"], false, "{definition}");
+        seen.insert(definition.to_owned());
+    }
+    let objects = schema["$defs"].as_object().expect("definitions").iter();
+    let objects = objects.filter(|(_, of)| of.get("properties").is_some());
+    assert_eq!(objects.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>(), seen, "each object has a case");
+}
+
+/// The same of words: modes, presets, statistics and so on.
+#[test]
+fn every_choice_has_the_parsers_words() {
+    let with = |more: &str| policy(&format!("{SPEC}, {more}"));
+    let objective =
+        |inside: &str| policy(&format!("max_instances: 9, objectives: [{{ signal: cpu, target: 1, {inside} }}]"));
+    let behavior = |inside: &str| with(&format!("behavior: {{ scale_up: {{ {inside} }} }}"));
+    let cases = [
+        // where the schema has it, a policy with a word there that nobody knows
+        ("/$defs/spec/properties/mode", with("mode: zzzzzzzz")),
+        ("/$defs/spec/properties/preset", policy("preset: zzzzzzzz")),
+        ("/$defs/objective/properties/of", objective("of: zzzzzzzz")),
+        ("/$defs/objective/properties/type", objective("type: zzzzzzzz")),
+        ("/$defs/objective/properties/when_absent", objective("when_absent: zzzzzzzz")),
+        ("/$defs/statistic", objective("statistic: zzzzzzzz")),
+        ("/$defs/direction/properties/select", behavior("select: zzzzzzzz")),
+        ("/$defs/rate_limit/properties/type", behavior("policies: [{ type: zzzzzzzz, value: 1, period: 1s }]")),
+        (
+            "/$defs/queueing/properties/of",
+            policy(&format!("max_instances: 9, demands: [{{ queueing: {{ {QUEUEING}, of: zzzzzzzz }} }}]")),
+        ),
+    ];
+    let schema = schema();
+    for (pointer, text) in &cases {
+        let words = schema.pointer(pointer).and_then(|of| of["enum"].as_array()).unwrap_or_else(|| panic!("{pointer}"));
+        let words = words.iter().map(|word| word.as_str().expect("a word").to_owned()).collect::<BTreeSet<_>>();
+        let message = refusal(text);
+        assert_eq!(expected(&message), words, "{pointer}: {message}");
+    }
+    let enums = schema.to_string().matches("\"enum\"").count();
+    assert_eq!(enums, cases.len(), "each choice has a case");
+}
+
+/// What the schema takes and what it refuses, as far as it can say it: the parser agrees.
+#[test]
+fn the_schema_and_the_parser_agree() {
+    let root = schema();
+    for path in examples::files(&["", "guides"]) {
+        let value: Value = serde_saphyr::from_str(&examples::read(&path)).expect("YAML");
+        if value["kind"] == "Policy" {
+            check(&root, &root, &value, "").unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        }
+    }
+    let fine = [
+        SPEC,
+        "preset: balanced",
+        "max_instances: 9, demands: [{ lag: { waiting: { metric: queue_depth }, arrivals_per_s: 1, served_per_s: 1, catch_up: 1m } }]",
+    ];
+    for spec in fine {
+        assert_eq!(refusal(&policy(spec)), "", "{spec}");
+        check(&root, &root, &yaml(&policy(spec)), "").unwrap_or_else(|why| panic!("{spec}: {why}"));
+    }
+    let refused = [
+        "objectives: [{ signal: cpu, target: 0.7 }]",
+        "max_instances: 9",
+        "max_instances: 0, objectives: [{ signal: cpu, target: 0.7 }]",
+        "max_instances: 9, objectives: [{ signal: cpu }]",
+        "max_instances: 9, objectives: [{ target: 0.7 }]",
+        "max_instances: 9, objectives: [{ signal: cpu, metric: queue_depth, target: 1 }]",
+        "max_instances: 9, objectives: [{ signal: cpu, target: -1 }]",
+        "preset: balanced, min_completeness: 2",
+        "preset: balanced, tolerance: { down: 1 }",
+        "preset: balanced, behavior: { scale_up: { policies: [] } }",
+        "preset: balanced, behavior: { scale_up: { policies: [{ type: percent, value: 0, period: 1m }] } }",
+        "preset: balanced, schedules: [{ name: s, cron: 0 8 * * *, lasts: 1h }]",
+        "preset: balanced, schedules: [{ name: s, cron: 0 8 * * *, lasts: 1h, floor: 1, exact: 2 }]",
+        "max_instances: 9, demands: [{ name: d }]",
+        "max_instances: 9, demands: [{ lag: { waiting: { statistic: mean }, arrivals_per_s: 1, served_per_s: 1, catch_up: 1m } }]",
+        "preset: balanced, match: { agents: [] }",
+        "preset: balanced, min_instances: many",
+    ];
+    for spec in refused {
+        assert_ne!(refusal(&policy(spec)), "", "{spec}");
+        assert!(check(&root, &root, &yaml(&policy(spec)), "").is_err(), "{spec}");
+    }
+}
+
+fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// As much of JSON Schema as the file uses, but for patterns of texts.
+fn check(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), String> {
+    let empty = Map::new();
+    for (keyword, rule) in schema.as_object().unwrap_or(&empty) {
+        let fits = |schema: &Value| check(root, schema, value, path).is_ok();
+        let all = || rule.as_array().into_iter().flatten();
+        let number = || (value.as_f64(), rule.as_f64());
+        let holds = match keyword.as_str() {
+            "$ref" => {
+                let pointer = rule.as_str().and_then(|pointer| pointer.strip_prefix('#')).expect("a pointer");
+                check(root, root.pointer(pointer).unwrap_or_else(|| panic!("{pointer}")), value, path)?;
+                true
+            }
+            "type" => has_type(value, rule.as_str().expect("a type")),
+            "const" => value == rule,
+            "enum" => all().any(|word| word == value),
+            "minimum" => matches!(number(), (Some(value), Some(bound)) if value >= bound) || !value.is_number(),
+            "maximum" => matches!(number(), (Some(value), Some(bound)) if value <= bound) || !value.is_number(),
+            "exclusiveMinimum" => matches!(number(), (Some(value), Some(bound)) if value > bound) || !value.is_number(),
+            "exclusiveMaximum" => matches!(number(), (Some(value), Some(bound)) if value < bound) || !value.is_number(),
+            "minItems" => value.as_array().is_none_or(|items| items.len() as u64 >= rule.as_u64().expect("a count")),
+            "maxProperties" => {
+                value.as_object().is_none_or(|keys| keys.len() as u64 <= rule.as_u64().expect("a count"))
+            }
+            "required" => {
+                value.as_object().is_none_or(|keys| all().all(|key| keys.contains_key(key.as_str().expect("a key"))))
+            }
+            "oneOf" => all().filter(|schema| fits(schema)).count() == 1,
+            "anyOf" => all().any(fits),
+            "allOf" => all().all(fits),
+            "not" => !fits(rule),
+            "items" => {
+                value.as_array().is_none_or(|items| items.iter().all(|item| check(root, rule, item, path).is_ok()))
+            }
+            "properties" => {
+                for (key, schema) in rule.as_object().expect("properties") {
+                    if let Some(value) = value.get(key) {
+                        check(root, schema, value, &format!("{path}.{key}"))?;
+                    }
+                }
+                true
+            }
+            "additionalProperties" => {
+                let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+                let more = value.as_object().into_iter().flatten().filter(|(key, _)| !known.contains_key(*key));
+                more.into_iter().all(|(_, value)| *rule != Value::Bool(false) && check(root, rule, value, path).is_ok())
+            }
+            "$schema" | "$defs" | "title" | "description" | "examples" | "pattern" | "propertyNames" => true,
+            other => panic!("the keyword {other} is not known here"),
+        };
+        if !holds {
+            return Err(format!("{path}: {keyword} {rule} does not hold of {value}"));
+        }
+    }
+    Ok(())
+}
+
+fn has_type(value: &Value, kind: &str) -> bool {
+    match kind {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => value.is_u64() || value.is_i64(),
+        other => panic!("the type {other} is not known here"),
+    }
+}
