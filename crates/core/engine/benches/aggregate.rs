@@ -48,6 +48,7 @@ fn second(second: i64) -> SampleBatch {
         instance: StringArray::from_iter_values((0..INSTANCES).map(|slot| format!("instance-{:05}", instance(slot)))),
         attributes: Vec::new(),
         response_times: Vec::new(),
+        counters: Vec::new(),
         state: None,
         ready_at: None,
         metrics,

@@ -156,6 +156,8 @@ pub struct Aggregator {
     drained: bool,
     ended: bool,
     said: Option<(EventTime, Mark)>,
+    /// Of the last pane that left.
+    instances_of_pane: usize,
     /// By rows of the last pane that left.
     heaviest: Option<Heaviest>,
 }
@@ -192,6 +194,7 @@ impl Aggregator {
             drained: false,
             ended: false,
             said: None,
+            instances_of_pane: 0,
             heaviest: None,
             config,
         }
@@ -213,15 +216,17 @@ impl Aggregator {
         self.ended = false;
         let (watermark, destinations) = self.assign(batch, out);
         let kept = self.kept_metrics(batch);
+        let counters = self.kept_counters(batch);
         let entities = self.entities.intern(batch, &destinations, &mut self.counts.overflow);
         for (destination, rows) in rows_by_destination(&destinations) {
-            let (panes, start) = match destination {
-                Destination::Open(start) => (&mut self.open, start),
-                Destination::Correction(start) => (&mut self.corrections, start),
+            let (panes, start, expected) = match destination {
+                Destination::Open(start) => (&mut self.open, start, self.instances_of_pane),
+                Destination::Correction(start) => (&mut self.corrections, start, 0),
                 Destination::Nowhere => continue,
             };
-            let pane = panes.entry(start).or_insert_with(|| Pane::new(start));
+            let pane = panes.entry(start).or_insert_with(|| Pane::new(start, expected));
             pane.accumulate(batch, &rows, &entities, &kept);
+            pane.take_counters(batch, &rows, &entities, &counters);
         }
         self.watermark = watermark;
         self.close_panes(out);
@@ -229,19 +234,26 @@ impl Aggregator {
 
     /// Which metric columns of a batch count: all that are built in, and of the others the first names seen.
     fn kept_metrics(&mut self, batch: &SampleBatch) -> Vec<bool> {
-        let keep = |(metric, column): &(Metric, arrow::array::Float64Array)| {
-            if matches!(metric, Metric::BuiltIn(_)) || self.unknown_metrics.contains(metric) {
-                return true;
-            }
-            let fits = self.unknown_metrics.len() < UNKNOWN_METRICS;
-            if fits {
-                self.unknown_metrics.insert(metric.clone());
-            } else {
-                self.counts.metrics_beyond_cap += (column.len() - column.null_count()) as u64;
-            }
-            fits
-        };
-        batch.metrics.iter().map(keep).collect()
+        let values = |column: &arrow::array::Float64Array| (column.len() - column.null_count()) as u64;
+        batch.metrics.iter().map(|(metric, column)| self.keeps(metric, values(column))).collect()
+    }
+
+    /// The same of the readings of cumulative counters.
+    fn kept_counters(&mut self, batch: &SampleBatch) -> Vec<bool> {
+        batch.counters.iter().map(|(_, metric, _)| self.keeps(metric, 1)).collect()
+    }
+
+    fn keeps(&mut self, metric: &Metric, values: u64) -> bool {
+        if matches!(metric, Metric::BuiltIn(_)) || self.unknown_metrics.contains(metric) {
+            return true;
+        }
+        let fits = self.unknown_metrics.len() < UNKNOWN_METRICS;
+        if fits {
+            self.unknown_metrics.insert(metric.clone());
+        } else {
+            self.counts.metrics_beyond_cap += values;
+        }
+        fits
     }
 
     /// Judges row after row; returns the watermark after all of them, and where each goes (A1).
@@ -301,6 +313,7 @@ impl Aggregator {
                 break;
             }
             let pane = entry.remove();
+            self.instances_of_pane = pane.entities().len();
             // A4: while further panes close after this one, its chunks speak for this one only.
             let next_closes = self.open.keys().next().is_some_and(|s| closes(s, self.config.pane, self.watermark));
             let mark = if next_closes {
@@ -372,7 +385,7 @@ impl Aggregator {
                     ready_at: meta.ready_at,
                     attributes: sealed.attributes_of(meta),
                 };
-                rows.push(&row, sealed.stats_of(group), sealed.sketches_of(group));
+                rows.push(&row, sealed.stats_of(group), sealed.sketches_of(group), sealed.points_of(group));
             }
             send(rows, true);
         }

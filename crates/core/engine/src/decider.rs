@@ -14,15 +14,19 @@
 //! - **D4** Rows in partials = rows in closed panes + rows pending + rows in reported late partials.
 //! - **D5** A window is built from its own cells, in an order that its place in time fixes ([`slide`], D7): nothing depends
 //!   on what was before it. One that reaches back beyond the oldest cells that are kept is not emitted. Cells of instances
-//!   are most of the memory, and kept as long as the longest window of instances needs them: what comes later for their
-//!   pane adds to the agent's cell, and whoever begins to look at instances is asked once they reach back far enough.
+//!   are most of the memory, and kept as long as the longest window of instances needs them, one by one only as long as
+//!   one begins between them ([`granule`]): what comes later for their pane adds to the agent's cell, and whoever begins to
+//!   look at instances is asked once they reach back far enough.
 //! - **D6** Restored from a checkpoint and given the journal from [`Checkpoint::replay_from`] on, a Decider is, from
 //!   [`Checkpoint::next_offset`] on, as the one that the checkpoint was taken of ([`restore`]).
 
 mod agent;
 mod cell;
 mod closing;
+mod compact;
 mod control;
+mod counter;
+mod granule;
 mod instance;
 mod position;
 mod repartition;
@@ -40,6 +44,7 @@ pub use signals::SignalTrouble;
 pub use watch::Seen;
 
 pub(crate) use control::TargetControl;
+pub(crate) use counter::KeptReading;
 pub(crate) use instance::InstanceState as KeptInstance;
 pub(crate) use restore::Base;
 
@@ -48,6 +53,8 @@ use crate::journal::{ControlChange, JournalRecord, Partial, PartialRows, SourceR
 use crate::state::Checkpoint;
 use agent::Agent;
 use cell::{Merger, MetricNumbers, Rows};
+use compact::Place;
+use granule::Granules;
 use instance::Instance;
 use restore::{Bases, Phase};
 use std::collections::BTreeMap;
@@ -160,6 +167,8 @@ pub struct Decider {
     cells_from: Option<EventTime>,
     /// Of instances they are gone before this.
     instances_from: Option<EventTime>,
+    /// Before it, those that are one cell together.
+    granules: Granules,
     phase: Phase,
     /// An earlier life has read to this offset, and closed panes to this time: no further, until that is read again.
     said: Option<(i64, Option<EventTime>)>,
@@ -208,6 +217,7 @@ impl Decider {
             closed_through: None,
             cells_from: None,
             instances_from: None,
+            granules: Granules::default(),
             phase,
             said: None,
             bases: Bases::default(),
@@ -280,7 +290,7 @@ impl Decider {
             self.last_pane = self.last_pane.max(Some(pane));
             self.counts.merged += partial.samples;
             let touched = self.merge_rows(pane, &partial.rows);
-            if Some(pane) >= self.instances_from {
+            if self.place_of(pane) == Place::Own {
                 self.settle(pane, Some(&touched));
             }
         } else {
@@ -338,6 +348,7 @@ impl Decider {
                 self.counts.merged += rows.samples();
                 self.merge_rows(pane, &rows);
             }
+            self.count_up(pane);
             self.settle(pane, None);
             self.close_windows(end, out);
             self.closed_through = Some(end);
@@ -387,7 +398,8 @@ impl Decider {
     /// Adds rows to the cells of their instances, or of their agents where those are gone; returns the agents touched.
     fn merge_rows(&mut self, pane: EventTime, rows: &PartialRows) -> Vec<Target> {
         let rows = Arc::new(Rows::of(rows, &mut self.metrics));
-        let (reader, has_instances) = (rows.reader(), Some(pane) >= self.instances_from);
+        let (reader, instances) = (rows.reader(), self.place_of(pane));
+        let is_closed = self.closed_through.is_some_and(|closed| pane < closed);
         let mut touched: Vec<Target> = Vec::new();
         let mut start = 0;
         while start < reader.len() {
@@ -399,19 +411,26 @@ impl Decider {
             for (at, place) in (start..end).zip(places) {
                 let (instance, row) = (agent.instances.at(place), reader.row(at));
                 instance.hear(pane, &row);
-                if has_instances {
-                    instance.add(pane, &rows, at, &mut self.merger);
-                } else {
-                    instance.was_heard_at(row.at.1);
+                for (metric, point) in reader.points(at).filter(|_| !is_closed) {
+                    rows.number(metric).into_iter().for_each(|metric| agent.counters.wait(row.instance, metric, point));
+                }
+                match instances {
+                    Place::Own => instance.add(pane, &rows, at, &mut self.merger),
+                    Place::Granule(start) => instance.add_late(start, &rows, at, &mut self.merger),
+                    Place::Gone => instance.was_heard_at(row.at.1),
                 }
             }
-            if !has_instances {
+            if instances != Place::Own {
                 agent.add_late(pane, &rows, start..end, &mut self.merger);
             }
             touched.push(target);
             start = end;
         }
         touched
+    }
+
+    fn count_up(&mut self, pane: EventTime) {
+        self.agents.values_mut().for_each(|agent| agent.count_up(pane, &mut self.merger));
     }
 
     /// Ends a pane for these agents, or for all: their cells are made anew from their instances' cells.
@@ -443,10 +462,14 @@ impl Decider {
     fn forget(&mut self, end: EventTime, out: &mut Vec<DeciderOutput>) {
         let next_end = end.plus(self.config.pane);
         self.cells_from = self.cells_from.max(Some(next_end.minus(self.longest_window())));
-        self.instances_from = self.instances_from.max(Some(next_end.minus(self.longest_window_of_instances())));
+        let instances_from = next_end.minus(self.longest_window_of_instances());
+        let instances_from = granule::ceiling(instances_from, self.granule_width());
+        self.instances_from = self.instances_from.max(Some(instances_from));
         self.trim_cells();
+        self.end_granule(end);
         for agent in self.agents.values_mut() {
             agent.instances.retain(|instance| instance.was_heard_since(self.cells_from) || !instance.is_gone(end));
+            agent.counters.forget_before(end.minus(counter::LONGEST_GAP));
         }
         if self.phase.is_restoring() {
             return; // who is known is in the checkpoint
@@ -464,6 +487,7 @@ impl Decider {
 
     fn trim_cells(&mut self) {
         let (Some(from), Some(instances_from)) = (self.cells_from, self.instances_from) else { return };
+        self.granules.forget_before(instances_from);
         for agent in self.agents.values_mut() {
             agent.cells.forget_before(from);
             agent.instances.values_mut().for_each(|instance| instance.cells.forget_before(instances_from));

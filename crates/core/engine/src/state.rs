@@ -25,7 +25,7 @@ pub use bytes::{StateRecord, encode};
 pub use reader::{StateError, StateReader};
 pub use sample::layout_fingerprint;
 
-use crate::decider::{Base, KeptInstance, TargetControl};
+use crate::decider::{Base, KeptInstance, KeptReading, TargetControl};
 use crate::journal::ControlChange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,6 +58,9 @@ pub(crate) struct KeptAgent {
     pub(crate) control: TargetControl,
     pub(crate) last_at: Option<EventTime>,
     pub(crate) instances: BTreeMap<InstanceId, KeptInstance>,
+    /// The last readings of cumulative counters, and what they were at the base.
+    pub(crate) readings: Vec<KeptReading>,
+    pub(crate) base_readings: Vec<KeptReading>,
 }
 
 impl Checkpoint {
@@ -116,7 +119,7 @@ struct Head {
     generations: Vec<(Target, String, u64)>,
 }
 
-/// The other records: a target, or more of its instances.
+/// The other records: a target, or more of its instances or readings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TargetPart {
@@ -124,4 +127,6 @@ struct TargetPart {
     control: TargetControl,
     last_at: Option<EventTime>,
     instances: BTreeMap<InstanceId, KeptInstance>,
+    readings: Vec<KeptReading>,
+    base_readings: Vec<KeptReading>,
 }

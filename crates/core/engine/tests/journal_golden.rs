@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tidegauge_engine::journal::{Mark, RowsBuilder, decode, encode};
 use tidegauge_engine::{JournalRecord, Partial, PartialRow, SourceRecord};
+use tidegauge_model::counter::{CounterPoint, Reading};
 use tidegauge_model::{Attribute, Attributes, EventTime, InstanceState, Metric, Position};
 use tidegauge_window::{Sketch, SourceId, Stats};
 
@@ -20,8 +21,8 @@ fn mark() -> SourceRecord {
     }
 }
 
-/// As it was when attributes were not in the journal yet, or with them.
-fn partial(attributes: Option<&Arc<Attributes>>) -> SourceRecord {
+/// As it was when neither attributes nor cumulative counters were in the journal yet, or with them.
+fn partial(attributes: Option<&Arc<Attributes>>, counts: bool) -> SourceRecord {
     let mut latencies = (Stats::default(), Sketch::default());
     let mut depth = Stats::default();
     for (offset, value) in [12.5, 250.0, 0.0].into_iter().enumerate() {
@@ -43,13 +44,24 @@ fn partial(attributes: Option<&Arc<Attributes>>) -> SourceRecord {
         ready_at: None,
         attributes,
     };
+    let reading = |secs, value, start: Option<i64>| CounterPoint {
+        at: EventTime::from_secs(secs),
+        position: Position::new(3, 2),
+        reading: Reading { value, start: start.map(EventTime::from_secs) },
+    };
+    let readings = [
+        (0, reading(1_767_225_610, 7.0, None)),
+        (2, reading(1_767_225_610, 90.0, Some(1_767_225_000))),
+        (2, reading(1_767_225_612, 130.5, Some(1_767_225_000))),
+    ];
     let all = [(0, depth), (1, latencies.0), (2, depth)];
     rows.push(
         &row("planner-1", Some(InstanceState::Ready), attributes),
         all.into_iter(),
         [(1, &latencies.1)].into_iter(),
+        readings.into_iter().filter(|_| counts),
     );
-    rows.push(&row("planner-2", None, None), [(0, depth)].into_iter(), std::iter::empty());
+    rows.push(&row("planner-2", None, None), [(0, depth)].into_iter(), std::iter::empty(), std::iter::empty());
     let partial = Partial {
         pane: EventTime::from_secs(1_767_225_610),
         sequence: 0,
@@ -67,14 +79,15 @@ fn released_bytes_are_still_read() {
     let attributes = Arc::new(Attributes::from([(Attribute::Region, "eu".into()), (Attribute::Version, "1.4".into())]));
     let records = [
         ("mark.v1.bin", mark()),
-        ("partial.v1.bin", partial(None)),
+        ("partial.v1.bin", partial(None, false)),
         ("mark.v2.bin", mark()),
-        ("partial.v2.bin", partial(Some(&attributes))),
+        ("partial.v2.bin", partial(Some(&attributes), false)),
+        ("partial.v3.bin", partial(Some(&attributes), true)),
     ];
     for (name, record) in records {
         let record = JournalRecord::Source(record);
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-        if std::env::var_os("TIDEGAUGE_BLESS").is_some() && name.contains(".v2.") {
+        if std::env::var_os("TIDEGAUGE_BLESS").is_some() && name.contains(".v3.") {
             std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
             std::fs::write(&file, encode(&record)).expect("a golden file");
         }
@@ -85,7 +98,7 @@ fn released_bytes_are_still_read() {
 
 #[test]
 fn damaged_bytes_are_an_error_and_never_a_panic() {
-    let bytes = encode(&JournalRecord::Source(partial(None)));
+    let bytes = encode(&JournalRecord::Source(partial(None, true)));
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
     }

@@ -13,6 +13,7 @@
 
 pub mod alert;
 pub mod attribute;
+pub mod counter;
 pub mod decision;
 pub mod finding;
 pub mod id;

@@ -1,6 +1,7 @@
 //! Samples in columns: what the decoder hands to the engine, its shape checked once.
 
 use crate::attribute::Attribute;
+use crate::counter::Reading;
 use crate::metric::Metric;
 use crate::supplied::Supplied;
 use crate::time::EventTime;
@@ -120,6 +121,8 @@ pub struct SampleBatch {
     pub metrics: Vec<(Metric, Float64Array)>,
     /// Response times that rows hand over in one piece, by row, ascending; a row may have several.
     pub response_times: Vec<(u32, Supplied)>,
+    /// Readings of cumulative counters, by row, ascending; a row has at most one of each counter.
+    pub counters: Vec<(u32, Metric, Reading)>,
 }
 
 impl SampleBatch {
@@ -141,6 +144,8 @@ impl SampleBatch {
         assert!(self.metrics.iter().all(|(_, column)| column.len() == rows), "metric columns");
         assert!(self.response_times.iter().all(|(row, _)| (*row as usize) < rows), "rows of response times");
         assert!(self.response_times.is_sorted_by_key(|(row, _)| *row), "response times ascend");
+        assert!(self.counters.iter().all(|(row, ..)| (*row as usize) < rows), "rows of counters");
+        assert!(self.counters.is_sorted_by_key(|(row, ..)| *row), "counters ascend");
         assert!(self.metrics.windows(2).all(|pair| pair[0].0 < pair[1].0), "metrics ascend");
         self
     }

@@ -1,7 +1,7 @@
 //! The engine's rules by brute force: every row is kept, every window computed from scratch, every standing judged
 //! anew from the whole history of marks. Slow, and short enough to be checked by reading.
 
-use crate::scenario::{Row, Scenario};
+use crate::scenario::{Row, Scenario, TOTAL};
 use std::collections::BTreeMap;
 use tidegauge_engine::partition::shuffle_partition;
 use tidegauge_engine::{LatePartial, Refusal, SourceRecord};
@@ -16,6 +16,8 @@ pub struct ExpectedWindow {
     range: TimeRange,
     slide_us: i64,
     rows: Vec<Row>,
+    /// What the totals of those rows have grown by, with event times.
+    increases: Vec<(i64, f64)>,
 }
 
 /// A mark as it stood in the journal: log time, watermark, drained, ended.
@@ -42,9 +44,18 @@ struct Shuffle {
     skewed_at: BTreeMap<usize, Option<i64>>,
     watermark: Option<i64>,
     closed: Option<i64>,
-    /// Rows that count, with their pane.
-    rows: Vec<(i64, Row)>,
+    /// Rows that count.
+    rows: Vec<Kept>,
     late: Vec<(usize, i64, u64)>,
+}
+
+/// A row that counts.
+struct Kept {
+    pane: i64,
+    partition: usize,
+    /// It was there when its pane was closed.
+    is_on_time: bool,
+    row: Row,
 }
 
 impl Reference {
@@ -157,8 +168,9 @@ impl Reference {
             assert_eq!(rows.len() as u64, partial.samples, "rows of pane {pane} sequence {}", partial.sequence);
             let usable = self.is_usable(shuffle, pane);
             let shuffle = &mut self.shuffles[shuffle];
+            let is_on_time = shuffle.closed.is_none_or(|closed| pane >= closed);
             if usable {
-                shuffle.rows.extend(rows.into_iter().map(|row| (pane, row)));
+                shuffle.rows.extend(rows.into_iter().map(|row| Kept { pane, partition, is_on_time, row }));
             } else {
                 shuffle.late.push((partition, pane, rows.len() as u64));
             }
@@ -228,23 +240,24 @@ impl Reference {
         };
         let longest = self.scenario.windows.iter().map(|rule| rule.spec.size.as_micros() as i64).max().unwrap_or(0);
         let this = &mut self.shuffles[shuffle];
-        let last_row = this.rows.iter().map(|(pane, _)| pane + width + longest).max();
+        let last_row = this.rows.iter().map(|kept| kept.pane + width + longest).max();
         let limit = if all_ended { last_row.max(this.watermark) } else { this.watermark };
         let Some(limit) = limit else { return Vec::new() };
         let limit = limit - limit.rem_euclid(width);
         let before = this.closed.unwrap_or(i64::MIN);
         this.closed = Some(limit.max(before));
+        let increases = increases(this.rows.iter().filter(|kept| kept.is_on_time && kept.pane < limit));
         let mut windows: Vec<ExpectedWindow> = Vec::new();
         for rule in &self.scenario.windows {
             let (size, slide) = (rule.spec.size.as_micros() as i64, rule.spec.slide.as_micros() as i64);
-            let mut held: BTreeMap<(i64, String, Option<String>), Vec<Row>> = BTreeMap::new();
-            for (pane, row) in &this.rows {
+            let mut held: BTreeMap<(i64, String, Option<String>), Vec<&Kept>> = BTreeMap::new();
+            for kept in &this.rows {
+                let Kept { pane, row, .. } = kept;
                 // Every aligned end in (pane, pane + size] of a window that holds the pane.
                 let mut end = pane + slide - pane.rem_euclid(slide);
                 while end <= pane + size {
                     if end > before && end <= limit {
-                        let mut add =
-                            |instance| held.entry((end, row.agent.clone(), instance)).or_default().push(row.clone());
+                        let mut add = |instance| held.entry((end, row.agent.clone(), instance)).or_default().push(kept);
                         if rule.agent {
                             add(None);
                         }
@@ -255,12 +268,18 @@ impl Reference {
                     end += slide;
                 }
             }
-            windows.extend(held.into_iter().map(|((end, agent, instance), rows)| ExpectedWindow {
-                target: format!("default/{agent}"),
-                instance,
-                range: TimeRange { start: EventTime::from_micros(end - size), end: EventTime::from_micros(end) },
-                slide_us: slide,
-                rows,
+            windows.extend(held.into_iter().map(|((end, agent, instance), rows)| {
+                ExpectedWindow {
+                    target: format!("default/{agent}"),
+                    instance,
+                    range: TimeRange { start: EventTime::from_micros(end - size), end: EventTime::from_micros(end) },
+                    slide_us: slide,
+                    increases: rows
+                        .iter()
+                        .filter_map(|kept| Some((kept.row.at_us, *increases.get(&(kept.partition, kept.row.offset))?)))
+                        .collect(),
+                    rows: rows.into_iter().map(|kept| kept.row.clone()).collect(),
+                }
             }));
         }
         windows.sort_by_key(|w| {
@@ -278,6 +297,34 @@ impl Reference {
         assert!(self.refusals.iter().all(Vec::is_empty), "rows not refused: {:?}", self.refusals);
         assert!(self.shuffles.iter().all(|shuffle| shuffle.late.is_empty()), "late partials not reported");
     }
+}
+
+/// By partition and offset, what the total of a row has grown by since the one before of its instance, or since its start.
+fn increases<'r>(rows: impl Iterator<Item = &'r Kept>) -> BTreeMap<(usize, i64), f64> {
+    let mut counters: BTreeMap<(&str, &str), Vec<&Kept>> = BTreeMap::new();
+    for kept in rows.filter(|kept| kept.row.total().is_some()) {
+        counters.entry((&kept.row.agent, &kept.row.instance)).or_default().push(kept);
+    }
+    let mut increases = BTreeMap::new();
+    for readings in counters.values_mut() {
+        readings.sort_by_key(|kept| (kept.row.at_us, kept.partition, kept.row.offset));
+        let mut before: Option<(i64, f64, Option<i64>)> = None;
+        for kept in readings {
+            let (at, total) = (kept.row.at_us, kept.row.total().expect("rows with totals"));
+            let (value, start) = (total.value, total.start.map(EventTime::as_micros));
+            let since_start = start.filter(|start| at - start <= 300_000_000).map(|_| value);
+            let moved = before.and_then(|(.., known)| Some(start? - known?)).unwrap_or(0);
+            let increase = match before {
+                Some(_) if moved < -1_000_000 => continue,
+                Some((before_at, ..)) if moved <= 1_000_000 && at - before_at > 300_000_000 => None,
+                Some((_, known, _)) if moved <= 1_000_000 => Some(if value < known { value } else { value - known }),
+                _ => since_start,
+            };
+            before = Some((at, value, start));
+            increases.extend(increase.map(|increase| ((kept.partition, kept.row.offset), increase)));
+        }
+    }
+    increases
 }
 
 fn target(agent: &str) -> Target {
@@ -304,8 +351,12 @@ pub fn assert_equal(expected: &[ExpectedWindow], got: &[WindowSummary]) {
             )
         );
         assert_eq!(want.rows.len() as u64, got.samples, "{}", describe(got));
-        check_gauge(want, got, "queue_depth", |row| row.queue_depth);
-        check_gauge(want, got, "requests", |row| row.requests);
+        let of_rows = |value: fn(&Row) -> Option<f64>| -> Vec<(i64, f64)> {
+            want.rows.iter().filter_map(|row| Some((row.at_us, value(row)?))).collect()
+        };
+        check_gauge(got, "queue_depth", &of_rows(|row| row.queue_depth));
+        check_gauge(got, "requests", &of_rows(|row| row.requests));
+        check_gauge(got, TOTAL, &want.increases);
         check_latency(want, got);
         check_attributes(want, got);
     }
@@ -319,8 +370,9 @@ fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1e-9)
 }
 
-fn check_gauge(want: &ExpectedWindow, got: &WindowSummary, name: &str, value: fn(&Row) -> Option<f64>) {
-    let values: Vec<f64> = want.rows.iter().filter_map(value).collect();
+/// Values with their event times.
+fn check_gauge(got: &WindowSummary, name: &str, timed: &[(i64, f64)]) {
+    let values: Vec<f64> = timed.iter().map(|(_, value)| *value).collect();
     let Some(gauge) = got.gauges.get(name) else { return assert!(values.is_empty(), "{name} of {}", describe(got)) };
     let count = values.len() as f64;
     let (sum, mean) = (values.iter().sum::<f64>(), values.iter().sum::<f64>() / count);
@@ -330,8 +382,8 @@ fn check_gauge(want: &ExpectedWindow, got: &WindowSummary, name: &str, value: fn
     assert_eq!(gauge.max, values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
     assert!(close(gauge.sum, sum, 1e-9) && close(gauge.mean, mean, 1e-9), "{name} {gauge:?} sum {sum}");
     assert!((gauge.variance - variance).abs() <= 1e-6 * variance.max(1e-6), "{name} {gauge:?} variance {variance}");
-    let latest = want.rows.iter().filter(|row| value(row).is_some()).map(|row| row.at_us).max();
-    let last: Vec<f64> = want.rows.iter().filter(|row| Some(row.at_us) == latest).filter_map(value).collect();
+    let latest = timed.iter().map(|(at, _)| *at).max();
+    let last: Vec<f64> = timed.iter().filter(|(at, _)| Some(*at) == latest).map(|(_, value)| *value).collect();
     assert!(last.contains(&gauge.last), "{name} last {} of {last:?}", gauge.last);
 }
 

@@ -4,8 +4,9 @@ use crate::rng::Rng;
 use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array};
 use std::time::Duration;
 use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, WindowRule};
+use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
-use tidegauge_model::{Attribute, InstanceState, Metric, Position, SampleBatch, WindowSpec};
+use tidegauge_model::{Attribute, EventTime, InstanceState, Metric, Position, SampleBatch, WindowSpec};
 use tidegauge_policy::Written;
 use tidegauge_window::{SourceId, SourceRules};
 
@@ -45,6 +46,19 @@ impl Row {
             .then(|| format!("region-{}", if self.instance.ends_with('1') { "north" } else { "south" }))
     }
 
+    /// One row of three says what a counter reads that grows by ten a second, and begins anew now and then. Every other
+    /// instance says since when. One of five falls silent about it for minutes.
+    #[must_use]
+    pub fn total(&self) -> Option<Reading> {
+        let instance = self.instance.bytes().map(i64::from).sum::<i64>();
+        let life_us = (40 + instance % 100) * 1_000_000;
+        let start_us = self.at_us - self.at_us.rem_euclid(life_us);
+        let is_silent = instance % 5 == 0 && self.at_us / 320_000_000 % 2 == 0;
+        let start = (instance % 2 == 0).then(|| EventTime::from_micros(start_us));
+        (self.offset % 3 == 0 && !is_silent)
+            .then(|| Reading { value: ((self.at_us - start_us) / 100_000) as f64 + (instance % 7) as f64, start })
+    }
+
     /// And every other one of which version it is: there is a new one every minute.
     #[must_use]
     pub fn version(&self) -> Option<String> {
@@ -81,6 +95,8 @@ pub struct Scenario {
 
 /// The telemetry topic of simulations.
 pub const TOPIC: &str = "telemetry";
+/// The counter that rows report as a total.
+pub const TOTAL: &str = "tasks_completed";
 /// When simulations begin, in seconds of the epoch.
 pub const START_S: i64 = 1_767_225_600;
 
@@ -126,7 +142,7 @@ impl Scenario {
             instance,
         };
         let windows = match rng.range(0, 4) {
-            0 => vec![rule(6, 6, true, true)],
+            0 => vec![rule(6, 6, true, true), rule(30, 6, false, true)],
             1 => vec![rule(6, 6, false, true), rule(30, 1, true, true)],
             2 => vec![rule(6, 6, false, true), rule(30, 1, true, false)],
             _ => vec![rule(1, 1, true, true), rule(6, 2, true, false)],
@@ -364,6 +380,7 @@ pub fn batch(partition: usize, rows: &[Row]) -> SampleBatch {
         ready_at: None,
         metrics,
         response_times,
+        counters: rows.iter().zip(0..).filter_map(|(row, at)| Some((at, Metric::named(TOTAL), row.total()?))).collect(),
     };
     batch.checked()
 }

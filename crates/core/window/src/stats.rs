@@ -115,6 +115,12 @@ pub struct StatsGroups {
 }
 
 impl StatsGroups {
+    /// Without values, with room for so many groups: those beyond are as welcome.
+    #[must_use]
+    pub fn for_groups(expected: usize) -> Self {
+        Self { groups: Vec::with_capacity(expected) }
+    }
+
     /// Makes room for groups `0..total`.
     pub fn grow(&mut self, total: usize) {
         if self.groups.len() < total {

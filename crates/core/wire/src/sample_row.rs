@@ -3,11 +3,13 @@
 //! - **N1** What is encoded here, a decoder without a mapping reads back equal.
 
 use crate::decode::columns::Columns;
+use crate::decode::counters;
 use crate::encode::{Framing, put_double, put_long, put_text};
 use crate::schema;
 use apache_avro::Schema;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use tidegauge_model::counter::Reading;
 use tidegauge_model::{Attribute, EventTime, InstanceState, Metric};
 
 /// One sample of one instance.
@@ -31,6 +33,8 @@ pub struct SampleRow {
     pub attributes: BTreeMap<String, String>,
     /// Metrics, ascending.
     pub metrics: Vec<(Metric, f64)>,
+    /// Cumulative counters, ascending.
+    pub counters: Vec<(Metric, Reading)>,
 }
 
 impl SampleRow {
@@ -50,6 +54,7 @@ impl SampleRow {
             ready_at: row.ready_at,
             attributes,
             metrics: row.metrics,
+            counters: row.counters,
         }
     }
 
@@ -58,6 +63,9 @@ impl SampleRow {
     pub fn shifted(mut self, by_micros: i64) -> Self {
         for at in [Some(&mut self.event_time), self.ready_at.as_mut()].into_iter().flatten() {
             *at = EventTime::from_micros(at.as_micros().saturating_add(by_micros));
+        }
+        for start in self.counters.iter_mut().filter_map(|(_, reading)| reading.start.as_mut()) {
+            *start = EventTime::from_micros(start.as_micros().saturating_add(by_micros));
         }
         self
     }
@@ -89,6 +97,13 @@ impl SampleRow {
         if !unknown.is_empty() {
             object.insert("metrics".to_owned(), Value::Object(named(unknown)));
         }
+        if !self.counters.is_empty() {
+            let counters = self.counters.iter().map(|(metric, reading)| {
+                let start = reading.start.map(|start| start.to_string());
+                (metric.name().to_owned(), json!({"value": reading.value, "start": start}))
+            });
+            object.insert(counters::FIELD.to_owned(), Value::Object(counters.collect()));
+        }
         serde_json::to_writer(out, &object).expect("a vector takes whatever is written");
     }
 }
@@ -113,6 +128,7 @@ enum Field {
     Attribute(String),
     Metric(Metric),
     UnknownMetrics,
+    Counters,
     /// Null, or an empty array or map: all are one zero byte.
     Nothing,
 }
@@ -143,6 +159,7 @@ impl SampleEncoder {
             "state" => Field::State(symbols(&field.schema)),
             "ready_at" => Field::ReadyAt,
             "metrics" => Field::UnknownMetrics,
+            counters::FIELD => Field::Counters,
             name => match (&field.schema, Metric::named(name)) {
                 (_, metric @ Metric::BuiltIn(_)) => Field::Metric(metric),
                 (Schema::Union(union), _) if matches!(union.variants().last(), Some(Schema::String)) => {
@@ -189,6 +206,7 @@ impl SampleEncoder {
                     Err(_) => put_long(0, out),
                 },
                 Field::UnknownMetrics => put_unknown(&row.metrics, out),
+                Field::Counters => put_counters(&row.counters, out),
             }
         }
     }
@@ -221,6 +239,26 @@ fn put_unknown(metrics: &[(Metric, f64)], out: &mut Vec<u8>) {
         for (metric, value) in unknown() {
             put_text(metric.name(), out);
             put_double(*value, out);
+        }
+    }
+    put_long(0, out);
+}
+
+fn put_counters(counters: &[(Metric, Reading)], out: &mut Vec<u8>) {
+    if counters.is_empty() {
+        return put_long(0, out); // null
+    }
+    put_long(1, out);
+    put_long(i64::try_from(counters.len()).expect("a row has fewer counters than 2^63"), out);
+    for (metric, Reading { value, start }) in counters {
+        put_text(metric.name(), out);
+        put_double(*value, out);
+        match start {
+            Some(start) => {
+                put_long(1, out);
+                put_long(start.as_micros(), out);
+            }
+            None => put_long(0, out),
         }
     }
     put_long(0, out);

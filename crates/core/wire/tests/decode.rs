@@ -9,9 +9,10 @@ use common::{
     BENCH_SCHEMA, NEW_YEAR_MS, accept, avro, batch, bench_record, example_mapping, fields, mapped, metric, metrics,
     native, record, refuse,
 };
+use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::{ExplicitHistogram, ExponentialHistogram, Supplied, Totals};
-use tidegauge_model::{Attribute, InstanceState, Position};
-use tidegauge_wire::{DecodeConfig, Decoder, Format, RejectCode, SampleEncoder, Undecoded};
+use tidegauge_model::{Attribute, EventTime, InstanceState, Metric, Position, SampleBatch};
+use tidegauge_wire::{DecodeConfig, Decoder, Format, Framing, Mapping, RejectCode, SampleEncoder, Undecoded};
 
 const ROW: &str = r#""agent_id": "planner", "instance_id": "planner-1", "event_time": "2026-01-01T00:00:00Z""#;
 
@@ -154,10 +155,41 @@ fn d1_refusals_say_what_and_where_and_leave_nothing() {
         ("a text in a list", json(r#", "response_times_ms": ["fast"]"#), WrongType, Some("response_times_ms")),
         ("a number for a list", json(r#", "response_times_ms": 7"#), WrongType, Some("response_times_ms")),
         (
-            "cumulative counters",
-            json(r#", "cumulative_counters": {"requests": {"value": 1}}"#),
-            UnsupportedYet,
-            Some("cumulative_counters"),
+            "a cumulative gauge",
+            json(r#", "cumulative_counters": {"queue_depth": {"value": 1}}"#),
+            WrongType,
+            Some("cumulative_counters.queue_depth"),
+        ),
+        (
+            "a total below zero",
+            json(r#", "cumulative_counters": {"oom_kills": {"value": 1}, "requests": {"value": -1}}"#),
+            NegativeCount,
+            Some("cumulative_counters.requests"),
+        ),
+        (
+            "a start without a total",
+            json(r#", "cumulative_counters": {"requests": {"start": "2026-01-01T00:00:00Z"}}"#),
+            Malformed,
+            Some("cumulative_counters.requests"),
+        ),
+        (
+            "a difference and a total",
+            json(r#", "requests": 2, "cumulative_counters": {"requests": {"value": 9}}"#),
+            Malformed,
+            Some("requests"),
+        ),
+        (
+            "a counter twice",
+            json(r#", "cumulative_counters": {"requests": {"value": 1}, "requests": {"value": 1}}"#),
+            Malformed,
+            Some("cumulative_counters.requests"),
+        ),
+        ("a list of counters", json(r#", "cumulative_counters": [1]"#), WrongType, Some("cumulative_counters")),
+        (
+            "a total in a text",
+            json(r#", "cumulative_counters": {"requests": {"value": "many"}}"#),
+            WrongType,
+            Some("cumulative_counters.value"),
         ),
     ];
     let mut decoder = native();
@@ -502,7 +534,7 @@ fn a_stated_format_takes_no_other() {
     let confluent = avro(1, &schema, bench_record(1));
     let row = native().row(&json("")).expect("a row");
     let mut single = Vec::new();
-    SampleEncoder::new().encode(&row, tidegauge_wire::Framing::SingleObject, &mut single);
+    SampleEncoder::new().encode(&row, Framing::SingleObject, &mut single);
     for (format, taken) in [(Format::AvroConfluent, 0), (Format::AvroSingleObject, 1), (Format::Json, 2)] {
         let mut decoder = Decoder::new(DecodeConfig { format, ..DecodeConfig::default() });
         for (index, payload) in [&confluent, &single, &json("")].into_iter().enumerate() {
@@ -548,4 +580,44 @@ fn d2_batches_cut_elsewhere_have_the_same_rows() {
     for cut in [1, 2, 3, 7, 39] {
         assert_eq!(rows_with(cut), want, "batches of {cut}");
     }
+}
+
+/// H2: totals stay totals, in JSON, in Avro and by a mapping; only the Decider takes differences.
+#[test]
+fn h2_cumulative_counters_are_kept_as_they_are_read() {
+    let total = |value, start: Option<i64>| Reading { value, start: start.map(EventTime::from_secs) };
+    let counters = r#", "cumulative_counters": {"requests": {"value": 1e3, "start": "2026-01-01T00:00:00Z"},
+        "cache_fills": {"value": 7, "start": null}, "oom_kills": null}"#;
+    let started = total(1_000.0, Some(1_767_225_600));
+    let want = vec![(Metric::named("requests"), started), (Metric::named("cache_fills"), total(7.0, None))];
+    let of_row = |batch: &SampleBatch, at: u32| -> Vec<_> {
+        let counters = batch.counters.iter().filter(|(row, ..)| *row == at);
+        counters.map(|(_, metric, reading)| (metric.clone(), *reading)).collect()
+    };
+    let read = batch(&mut native(), &[&json(""), &json(counters)]);
+    assert_eq!((of_row(&read, 0), of_row(&read, 1)), (Vec::new(), want.clone()));
+
+    let row = native().row(&json(counters)).expect("a row");
+    let mut avro = Vec::new();
+    SampleEncoder::new().encode(&row, Framing::SingleObject, &mut avro);
+    assert_eq!(of_row(&batch(&mut native(), &[&avro]), 0), want);
+
+    let mapping = Mapping::parse(
+        "test.yaml",
+        "fields:\n  agent_id: a\n  instance_id: i\n  event_time: {from: t, unit: s}\n  requests: {from: points.total, \
+         cumulative: true, start: since, start_unit: s}\nmetrics:\n  fills: {from: points.fills, cumulative: true}\n",
+    );
+    let mapping = mapping.unwrap_or_else(|error| panic!("{error}"));
+    let payload =
+        br#"{"a": "a", "i": "i", "t": 1767225700, "since": 1767225600, "points": {"total": 1000, "fills": 7}}"#;
+    let read = batch(&mut mapped(mapping.clone()), &[payload.as_slice()]);
+    let want = vec![(Metric::named("requests"), started), (Metric::named("fills"), total(7.0, None))];
+    let mut got = of_row(&read, 0);
+    got.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(got, want);
+    assert!(read.metrics.is_empty(), "a total is no difference");
+
+    let mut csv = mapping.apply_csv(&["a", "i", "t", "since", "points.total", "points.fills"]).expect("all columns");
+    let row = csv.row(&["a", "i", "1767225700", "1767225600", "1000", "7"]).expect("a row");
+    assert_eq!(row.counters, want);
 }

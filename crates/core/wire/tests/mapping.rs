@@ -54,6 +54,15 @@ fn p1_each_mistake_is_named_with_its_path_and_the_nearest_known_name() {
             "fields.queue_depth.from: 5 is not a field or a path (quote a name that YAML takes for something else)",
         ),
         ("  queue_depth: pod.depth", "fields: pod is a value in one line, and pod.depth is within it in another"),
+        ("  queue_depth: {from: x, cumulative: true}", "fields.queue_depth.cumulative: only counters are cumulative"),
+        (
+            "  requests: {from: x, start: since}",
+            "fields.requests.start: only cumulative counters have one: add `cumulative: true`",
+        ),
+        (
+            "  requests: {from: x, cumulative: true, start: since, start_unit: hours}",
+            "fields.requests.start_unit: \"hours\" is no known unit of time; there are ns, us, ms, s, minutes",
+        ),
         ("  labels: x", "fields.labels: labels cannot be mapped to yet"),
         ("metrics: {queue_depth: x}", "metrics.queue_depth: queue_depth is built in: put it under `fields`"),
         ("metrics: {region: x}", "metrics.region: region is a field of a sample: put it under `fields`"),

@@ -9,6 +9,7 @@ use common::{BENCH_SCHEMA, NEW_YEAR_MS, avro, bench_record, example_mapping, map
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::BTreeMap;
+use tidegauge_model::counter::Reading;
 use tidegauge_model::metric::BUILT_IN;
 use tidegauge_model::{EventTime, InstanceState, Metric};
 use tidegauge_wire::{Decoder, Framing, SampleEncoder, SampleRow, Undecoded};
@@ -204,10 +205,13 @@ proptest! {
         state in proptest::option::of(any::<Index>()),
         micros in 946_684_800_000_000_i64..7_258_118_400_000_000,
         ready_at in proptest::option::of(0_i64..7_258_118_400_000_000),
+        totals in proptest::collection::btree_map("total_[a-z]{1,9}", (0.0..1e15_f64, proptest::option::of(0_i64..7_258_118_400_000_000)), 0..4),
     ) {
         let readable: Vec<_> = BUILT_IN.iter().filter(|def| !def.derived).collect();
         let mut all: BTreeMap<Metric, f64> = values.into_iter().map(|(at, value)| (Metric::BuiltIn(at.get(&readable).id), value)).collect();
         all.extend(unknown.into_iter().map(|(name, value)| (Metric::named(&name), value)));
+        let reading = |(value, start): (f64, Option<i64>)| Reading { value, start: start.map(EventTime::from_micros) };
+        let counters = totals.into_iter().map(|(name, total)| (Metric::named(&name), reading(total))).collect();
         let row = SampleRow {
             event_time: EventTime::from_micros(micros),
             workspace: ids.0,
@@ -217,6 +221,7 @@ proptest! {
             state: state.map(|state| *state.get(&InstanceState::ALL)),
             ready_at: ready_at.map(EventTime::from_micros),
             attributes: BTreeMap::new(),
+            counters,
             metrics: all.into_iter().collect(),
         };
         let (mut avro, mut json) = (Vec::new(), Vec::new());

@@ -62,6 +62,7 @@ fn row(instance: usize, at: EventTime, queue_depth: f64) -> SampleRow {
         state: None,
         ready_at: None,
         attributes: BTreeMap::new(),
+        counters: Vec::new(),
         metrics: ascending([("queue_depth", queue_depth)]),
     }
 }
@@ -157,10 +158,10 @@ fn native_cases() -> Vec<Case> {
         ),
         case("a latency below zero", json(r#", "response_times_ms": [-1.5]"#), "negative_count", "response_times_ms"),
         case(
-            "cumulative counters",
-            json(r#", "cumulative_counters": {"requests": {"value": 1}}"#),
-            "unsupported_yet",
-            "cumulative_counters",
+            "a cumulative gauge",
+            json(r#", "cumulative_counters": {"queue_depth": {"value": 1}}"#),
+            "wrong_type",
+            "cumulative_counters.queue_depth",
         ),
     ]
 }

@@ -36,6 +36,7 @@ fn row(agent: &str, instance: u32, at: EventTime) -> SampleRow {
         state: None,
         ready_at: None,
         attributes: [].into(),
+        counters: Vec::new(),
         metrics: vec![(Metric::named("queue_depth"), f64::from(instance % 64))],
     }
 }

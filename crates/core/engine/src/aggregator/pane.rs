@@ -4,6 +4,7 @@ use super::entities::NO_ENTITY;
 use arrow::array::{Array, Float64Array};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tidegauge_model::counter::CounterPoint;
 use tidegauge_model::metric;
 use tidegauge_model::{Attribute, Attributes, EventTime, InstanceState, Metric, MetricKind, Position, SampleBatch};
 use tidegauge_window::supplied::digest;
@@ -18,6 +19,7 @@ const NEVER: (EventTime, Position) = (EventTime::MIN, Position(0));
 #[derive(Debug)]
 pub(super) struct Pane {
     start: EventTime,
+    expected: usize,
     /// Group + 1 of each entity; 0 = none yet.
     group_of: Vec<u32>,
     /// Entity of each group.
@@ -25,6 +27,8 @@ pub(super) struct Pane {
     meta: Vec<Meta>,
     metrics: BTreeMap<Metric, Columns>,
     attributes: AttributeSets,
+    /// Readings of cumulative counters, by group.
+    points: Vec<(u32, Metric, CounterPoint)>,
     offsets: (i64, i64),
     samples: u64,
 }
@@ -66,19 +70,24 @@ pub(super) struct SealedPane {
     pub(super) meta: Vec<Meta>,
     pub(super) metrics: Vec<Metric>,
     attributes: Vec<Arc<Attributes>>,
+    /// By group, then by the metric's place.
+    points: Vec<(u32, u16, CounterPoint)>,
     stats: Vec<Vec<Stats>>,
     sketches: Vec<Option<Vec<Sketch>>>,
 }
 
 impl Pane {
-    pub(super) fn new(start: EventTime) -> Self {
+    /// For so many instances, or a few more: as many as the pane before had, so that no room is made in vain.
+    pub(super) fn new(start: EventTime, expected: usize) -> Self {
         Self {
             start,
+            expected,
             group_of: Vec::new(),
-            entities: Vec::new(),
-            meta: Vec::new(),
+            entities: Vec::with_capacity(expected),
+            meta: Vec::with_capacity(expected),
             metrics: BTreeMap::new(),
             attributes: AttributeSets::default(),
+            points: Vec::new(),
             offsets: (i64::MAX, i64::MIN),
             samples: 0,
         }
@@ -121,7 +130,7 @@ impl Pane {
             if column.null_count() > 0 && !rows_groups.iter().any(is_valid) {
                 continue;
             }
-            let columns = self.metrics.entry(metric.clone()).or_insert_with(|| Columns::of(metric));
+            let columns = self.metrics.entry(metric.clone()).or_insert_with(|| Columns::of(metric, self.expected));
             if *metric == RESPONSE_TIME && !batch.response_times.is_empty() {
                 continue;
             }
@@ -133,11 +142,29 @@ impl Pane {
         }
     }
 
+    /// Takes the readings of the rows that were accumulated, of those counters that are kept.
+    pub(super) fn take_counters(&mut self, batch: &SampleBatch, rows: &[u32], entities: &[u32], kept: &[bool]) {
+        let mut rows = rows.iter().copied().peekable();
+        for ((row, metric, reading), _) in batch.counters.iter().zip(kept).filter(|(_, kept)| **kept) {
+            while rows.next_if(|other| other < row).is_some() {}
+            if rows.peek() != Some(row) {
+                continue;
+            }
+            let at = *row as usize;
+            let group = self.group_of[entities[at] as usize] - 1;
+            let (event_time, position) = (batch.event_time_at(at), Position(batch.position.value(at)));
+            let point = CounterPoint { at: event_time, position, reading: *reading };
+            self.points.push((group, metric.clone(), point));
+            self.metrics.entry(metric.clone()).or_insert_with(|| Columns::of(metric, 0));
+        }
+    }
+
     /// What rows hand over in one piece counts at its row: sums do not depend on how batches were cut.
     fn add_response_times(&mut self, batch: &SampleBatch, rows_groups: &[(u32, u32)]) {
         let column = batch.column(&RESPONSE_TIME);
         let mut supplied = batch.response_times.iter().peekable();
-        let mut columns = self.metrics.remove(&RESPONSE_TIME).unwrap_or_else(|| Columns::of(&RESPONSE_TIME));
+        let mut columns =
+            self.metrics.remove(&RESPONSE_TIME).unwrap_or_else(|| Columns::of(&RESPONSE_TIME, self.expected));
         columns.grow(self.entities.len());
         for (row, group) in rows_groups {
             column.into_iter().for_each(|column| columns.add_rows(batch, column, &[(*row, *group)]));
@@ -197,9 +224,15 @@ impl Pane {
             meta: self.meta,
             metrics: Vec::with_capacity(self.metrics.len()),
             attributes: self.attributes.sets,
+            points: Vec::new(),
             stats: Vec::with_capacity(self.metrics.len()),
             sketches: Vec::with_capacity(self.metrics.len()),
         };
+        let place =
+            |metric: &Metric| self.metrics.keys().position(|other| other == metric).expect("it was added") as u16;
+        let points = self.points.iter().map(|(group, metric, point)| (*group, place(metric), *point));
+        sealed.points = points.collect();
+        sealed.points.sort_by_key(|(group, metric, point)| (*group, *metric, point.at, point.position));
         for (metric, mut columns) in self.metrics {
             columns.stats.grow(total);
             sealed.metrics.push(metric);
@@ -224,9 +257,9 @@ impl Columns {
         self.sketches.iter_mut().for_each(|sketches| sketches.add_rows(column, rows_groups));
     }
 
-    fn of(metric: &Metric) -> Self {
-        let sketches = (metric.kind() == MetricKind::Latency).then(SketchGroups::default);
-        Self { stats: StatsGroups::default(), sketches }
+    fn of(metric: &Metric, expected: usize) -> Self {
+        let sketches = (metric.kind() == MetricKind::Latency).then(|| SketchGroups::for_groups(expected));
+        Self { stats: StatsGroups::for_groups(expected), sketches }
     }
 }
 
@@ -298,6 +331,13 @@ impl SealedPane {
     pub(super) fn stats_of(&self, group: usize) -> impl Iterator<Item = (u16, Stats)> {
         let each = self.stats.iter().enumerate().map(move |(at, stats)| (at as u16, stats[group]));
         each.filter(|(_, stats)| stats.count > 0)
+    }
+
+    /// Readings of cumulative counters of a group, by the metric's place and in order of time.
+    pub(super) fn points_of(&self, group: usize) -> impl Iterator<Item = (u16, CounterPoint)> {
+        let start = self.points.partition_point(|(other, ..)| (*other as usize) < group);
+        let own = self.points[start..].iter().take_while(move |(other, ..)| *other as usize == group);
+        own.map(|(_, metric, point)| (*metric, *point))
     }
 
     /// Sketches of a group, by the metric's place.

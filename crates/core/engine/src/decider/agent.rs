@@ -1,6 +1,7 @@
 //! One agent as a Decider knows it: its cells, its instances, and the sums of its windows.
 
 use super::cell::{Cell, Cells, Merger, Rows};
+use super::counter::Counters;
 use super::roster::Roster;
 use super::slide::Slide;
 use std::ops::Range;
@@ -13,9 +14,19 @@ pub(super) struct Agent {
     pub(super) last_at: Option<EventTime>,
     /// Sums of its cells, per kind of window.
     pub(super) slides: Vec<Slide>,
+    pub(super) counters: Counters,
 }
 
 impl Agent {
+    /// Adds to the pane that closes what its readings of cumulative counters come to.
+    pub(super) fn count_up(&mut self, pane: EventTime, merger: &mut Merger) {
+        let differences = self.counters.differences();
+        let places = self.instances.places(differences.iter().map(|(id, _)| id.as_str()));
+        for ((_, stats), place) in differences.iter().zip(places) {
+            self.instances.at(place).cells.add_stats(pane, stats, merger);
+        }
+    }
+
     /// The window of that kind that ends at `end`.
     pub(super) fn window(&mut self, spec: WindowSpec, end: EventTime, merger: &mut Merger) -> Option<Cell> {
         let at = self.slides.iter().position(|slide| slide.spec() == spec).unwrap_or_else(|| {

@@ -25,6 +25,11 @@ impl MetricNumbers {
         Some(number)
     }
 
+    /// By number.
+    pub(super) fn all(&self) -> &[Metric] {
+        &self.metrics
+    }
+
     pub(super) fn metric(&self, number: u16) -> &Metric {
         &self.metrics[usize::from(number)]
     }
@@ -48,6 +53,11 @@ impl Cell {
         Self { samples: 1, first_at: at, last_at: at, stats, sketches: Vec::new() }
     }
 
+    /// By metric number, ascending.
+    pub(super) fn sketches(&self) -> impl Iterator<Item = (u16, &Sketch)> {
+        self.sketches.iter().map(|(metric, sketch)| (*metric, sketch))
+    }
+
     /// Takes the sketch of a metric, if there is one.
     pub(super) fn take_sketch(&mut self, metric: u16) -> Option<Sketch> {
         let (_, sketch) = self.sketches.iter_mut().find(|(number, _)| *number == metric)?;
@@ -68,11 +78,17 @@ impl Rows {
         Self { reader: rows.reader(), numbers: rows.metrics().iter().map(|metric| metrics.number(metric)).collect() }
     }
 
+    /// Rows that were made here: all of their metrics have numbers.
+    pub(super) fn numbered(rows: &PartialRows, metrics: &MetricNumbers) -> Self {
+        let number = |metric: &Metric| metrics.numbers.get(metric).copied();
+        Self { reader: rows.reader(), numbers: rows.metrics().iter().map(number).collect() }
+    }
+
     pub(super) fn reader(&self) -> &RowsReader {
         &self.reader
     }
 
-    fn number(&self, place: u16) -> Option<u16> {
+    pub(super) fn number(&self, place: u16) -> Option<u16> {
         self.numbers[usize::from(place)]
     }
 }
@@ -86,6 +102,10 @@ pub(super) enum InstanceCell {
 }
 
 impl InstanceCell {
+    pub(super) fn is_sum(&self) -> bool {
+        matches!(self, Self::Sum(_))
+    }
+
     /// Samples, first and last event time.
     pub(super) fn extent(&self) -> (u64, EventTime, EventTime) {
         match self {
@@ -159,7 +179,7 @@ impl Merger {
         });
     }
 
-    fn add_stats(&mut self, metric: u16, values: &Stats) {
+    pub(super) fn add_stats(&mut self, metric: u16, values: &Stats) {
         let own = slot(&mut self.stats, metric);
         if own.count == 0 {
             self.with_stats.push(metric);
@@ -242,6 +262,14 @@ impl<C> Cells<C> {
         }
     }
 
+    /// Puts one cell, at the beginning of a stretch of time, in the place of all that are there.
+    pub(super) fn replace(&mut self, range: TimeRange, cell: C) {
+        let start = self.0.partition_point(|(pane, _)| *pane < range.start);
+        let end = self.0.partition_point(|(pane, _)| *pane < range.end);
+        drop(self.0.drain(start..end));
+        self.0.insert(start, (range.start, cell));
+    }
+
     /// The cells of a stretch of time, oldest first.
     pub(super) fn within(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = &(EventTime, C)> {
         let start = self.0.partition_point(|(pane, _)| *pane < range.start);
@@ -257,6 +285,14 @@ impl<C> Cells<C> {
 }
 
 impl Cells<InstanceCell> {
+    /// Adds statistics to the cell of a pane that has rows.
+    pub(super) fn add_stats(&mut self, pane: EventTime, stats: &[(u16, Stats)], merger: &mut Merger) {
+        self.at(pane).into_iter().for_each(|cell| merger.add_instance(cell));
+        stats.iter().for_each(|(metric, values)| merger.add_stats(*metric, values));
+        let sum = merger.take().expect("the rows that they came in");
+        self.put(pane, InstanceCell::Sum(Box::new(sum)));
+    }
+
     /// Adds to the pane's cell a row that comes after it.
     pub(super) fn add(&mut self, pane: EventTime, rows: &Arc<Rows>, row: usize, merger: &mut Merger) {
         let cell = match self.at(pane) {

@@ -22,7 +22,8 @@ impl Decider {
         let is_whole = |spec: WindowSpec, from| Some(end.minus(spec.size)) >= from;
         let ends = |rule: &&WindowRule| end.floor_to(rule.spec.slide) == end && is_whole(rule.spec, self.cells_from);
         let ending = self.windows.iter().filter(ends).map(|&rule| {
-            let has_instances = is_whole(rule.spec, self.instances_from);
+            let is_cut = self.granules.cut(end.minus(rule.spec.size));
+            let has_instances = !is_cut && is_whole(rule.spec, self.instances_from);
             let is_known = has_instances || !self.control.watches_instances(rule.spec);
             Ending { rule, with_instances: has_instances && self.is_by_instance(&rule), is_known }
         });

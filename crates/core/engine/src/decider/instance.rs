@@ -117,6 +117,12 @@ impl Instance {
         self.last_at = self.last_at.max(Some(at));
     }
 
+    /// Adds what comes for a pane whose cells are one with others', from `start` on.
+    pub(super) fn add_late(&mut self, start: EventTime, rows: &Arc<Rows>, row: usize, merger: &mut Merger) {
+        self.cells.add(start, rows, row, merger);
+        self.was_heard_at(rows.reader().span(row).1);
+    }
+
     /// Adds what one source knows of one pane.
     pub(super) fn add(&mut self, pane: EventTime, rows: &Arc<Rows>, row: usize, merger: &mut Merger) {
         self.cells.add(pane, rows, row, merger);

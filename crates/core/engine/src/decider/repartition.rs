@@ -20,13 +20,14 @@
 //!   had said, or leave it out.
 
 use super::control::Control;
-use super::{Base, Decider, EventTime};
+use super::{Base, Decider, EventTime, KeptReading};
 use crate::journal::{self, ControlChange, JournalRecord, Partial, PartialRows, SourceRecord};
 use crate::partition::shuffle_partition;
 use crate::state::{Checkpoint, KeptAgent};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegauge_model::Target;
+use tidegauge_model::counter::CounterPoint;
+use tidegauge_model::{InstanceId, Metric, Target};
 use tidegauge_window::{SourceId, SourcesState};
 
 /// A Decider that is given up, at the end of its journal.
@@ -64,6 +65,8 @@ pub struct Repartition {
     documents: Vec<ControlChange>,
     /// By new partition.
     homes: Vec<Home>,
+    /// The latest readings of cumulative counters in panes that are not carried over.
+    readings: BTreeMap<(Target, InstanceId, Metric), CounterPoint>,
 }
 
 /// A new partition.
@@ -126,6 +129,7 @@ impl Repartition {
             sources: first.sources,
             documents: held.documents().cloned().collect(),
             homes: (0..partitions).map(|_| Home::default()).collect(),
+            readings: BTreeMap::new(),
         };
         old.into_iter().for_each(|leaving| repartition.take(leaving.checkpoint));
         Ok(repartition)
@@ -153,6 +157,7 @@ impl Repartition {
             return Vec::new(); // marks and changes of control are in the checkpoints
         };
         if Some(partial.pane) < self.cells_from {
+            self.note_readings(partial);
             return Vec::new();
         }
         let homes = rows_by_home(&partial.rows, self.homes.len() as u32);
@@ -171,6 +176,35 @@ impl Repartition {
         homes.into_iter().map(moved).collect()
     }
 
+    /// The base of a new partition is where its cells begin: differences go on from the readings before.
+    fn note_readings(&mut self, partial: &Partial) {
+        let reader = partial.rows.reader();
+        for at in (0..reader.len()).filter(|_| partial.sequence == 0) {
+            for (metric, point) in reader.points(at) {
+                let row = reader.row(at);
+                let target = Target { workspace: row.workspace.into(), agent: row.agent.into(), region: None };
+                let key = (target, row.instance.into(), partial.rows.metrics()[usize::from(metric)].clone());
+                let known = self.readings.entry(key).or_insert(point);
+                if (known.at, known.position) < (point.at, point.position) {
+                    *known = point;
+                }
+            }
+        }
+    }
+
+    fn bring_readings_forward(&self, agents: &mut BTreeMap<Target, KeptAgent>) {
+        for ((target, instance, metric), point) in &self.readings {
+            let Some(agent) = agents.get_mut(target) else { continue };
+            let kept = KeptReading::of(instance, metric, point);
+            let key = |kept: &KeptReading| (kept.instance.clone(), kept.metric.clone());
+            match agent.base_readings.binary_search_by_key(&key(&kept), key) {
+                Ok(at) if agent.base_readings[at].at <= point.at => agent.base_readings[at] = kept,
+                Ok(_) => {}
+                Err(at) => agent.base_readings.insert(at, kept),
+            }
+        }
+    }
+
     /// The state of a new partition, whose journal holds what was split from `begin` to before `next_offset`.
     #[must_use]
     pub fn checkpoint(&self, partition: u32, begin: i64, next_offset: i64) -> Checkpoint {
@@ -182,7 +216,10 @@ impl Repartition {
             last_pane: self.last_pane,
             sources: self.sources.clone(),
             documents: self.documents.clone(),
+            readings: BTreeMap::new(),
         };
+        let mut agents = home.agents.clone();
+        self.bring_readings_forward(&mut agents);
         Checkpoint {
             next_offset,
             base,
@@ -192,7 +229,7 @@ impl Repartition {
             last_pane: self.last_pane,
             documents: self.documents.clone(),
             generations: home.generations.clone(),
-            agents: home.agents.clone(),
+            agents,
         }
     }
 

@@ -16,11 +16,13 @@
 //! ```
 
 use super::control::Control;
+use super::counter::{Counters, KeptReading};
 use super::{Agent, Decider, DeciderConfig, DeciderCounts, EventTime, Instance, Sources};
 use crate::journal::{ControlChange, JournalRecord};
 use crate::state::{Checkpoint, KeptAgent};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
+use tidegauge_model::Target;
 use tidegauge_window::SourcesState;
 
 /// A place of the journal from which cells can be built anew.
@@ -38,6 +40,9 @@ pub(crate) struct Base {
     pub(crate) sources: SourcesState,
     /// What held: it says how long windows are.
     pub(crate) documents: Vec<ControlChange>,
+    /// The last readings of cumulative counters. In a checkpoint they are with their agents.
+    #[serde(skip)]
+    pub(crate) readings: BTreeMap<Target, Vec<KeptReading>>,
 }
 
 /// How far a restore has come.
@@ -77,7 +82,9 @@ impl Phase {
 pub(super) struct Bases(VecDeque<Base>);
 
 pub(super) fn begin(config: DeciderConfig, checkpoint: Checkpoint, control: Option<Control>) -> Decider {
-    let base = checkpoint.base.clone();
+    let mut base = checkpoint.base.clone();
+    let readings = checkpoint.agents.iter().map(|(target, agent)| (target.clone(), agent.base_readings.clone()));
+    base.readings = readings.filter(|(_, readings)| !readings.is_empty()).collect();
     let sources = Sources::restored(&base.sources, config.topics.iter().cloned(), config.rules);
     let held = Control::restored(base.documents.clone(), BTreeMap::new(), []);
     let phase = Phase::Preroll(Box::new(Restore { checkpoint, control }));
@@ -85,6 +92,10 @@ pub(super) fn begin(config: DeciderConfig, checkpoint: Checkpoint, control: Opti
     decider.closed_through = base.closed_through;
     decider.last_pane = base.last_pane;
     (decider.cells_from, decider.instances_from) = (base.closed_through, base.closed_through);
+    for (target, readings) in &base.readings {
+        let counters = Counters::restored(readings, &mut decider.metrics);
+        decider.agents.insert(target.clone(), Agent { counters, ..Agent::default() });
+    }
     decider.bases.0.push_back(base);
     decider
 }
@@ -124,7 +135,7 @@ impl Decider {
         self.close_through(closed_through);
         let mut rebuilt = std::mem::take(&mut self.agents);
         let mut controls = Vec::new();
-        for (target, KeptAgent { control, last_at, instances }) in agents {
+        for (target, KeptAgent { control, last_at, instances, readings, base_readings: _ }) in agents {
             let rebuilt = rebuilt.remove(&target).unwrap_or_default();
             let mut cells: BTreeMap<_, Instance> = rebuilt.instances.into_iter().collect();
             let known = instances.into_iter().map(|(id, state)| {
@@ -133,7 +144,8 @@ impl Decider {
                 (id, instance)
             });
             let instances = known.collect();
-            let agent = Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new() };
+            let counters = Counters::restored(&readings, &mut self.metrics);
+            let agent = Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new(), counters };
             controls.push((target.clone(), control));
             self.agents.insert(target, agent);
         }
@@ -152,7 +164,15 @@ impl Decider {
         while let Some(pane) = self.pending.first_entry().filter(|pane| Some(*pane.key()) < end) {
             let (start, waiting) = pane.remove_entry();
             waiting.partials.values().for_each(|rows| drop(self.merge_rows(start, rows)));
+            self.count_up(start);
             self.settle(start, None);
+            // Granules end where they ended then, whether or not the pane at their end has rows.
+            let next = self.pending.keys().next().copied().min(end).or(end).unwrap_or(start);
+            let mut closed = start;
+            while closed < next {
+                closed = closed.plus(self.config.pane);
+                self.end_granule(closed);
+            }
         }
         self.closed_through = end;
     }
@@ -220,7 +240,14 @@ impl Decider {
             last_pane: self.last_pane,
             sources: self.sources.state(),
             documents: self.control.documents().cloned().collect(),
+            readings: self.readings(),
         }
+    }
+
+    /// The last readings of cumulative counters, of agents that have any.
+    fn readings(&self) -> BTreeMap<Target, Vec<KeptReading>> {
+        let counting = self.agents.iter().filter(|(_, agent)| !agent.counters.is_empty());
+        counting.map(|(target, agent)| (target.clone(), agent.counters.kept(&self.metrics))).collect()
     }
 
     /// The state as of now, given that all before `next_offset` was given to it; `None` while it is being restored.
@@ -229,11 +256,14 @@ impl Decider {
             return None;
         }
         self.keep_base(next_offset);
-        let base = self.bases.0.front().expect("one was just kept").clone();
+        let mut base = self.bases.0.front().expect("one was just kept").clone();
+        let mut at_base = std::mem::take(&mut base.readings);
         let kept = |(target, agent): (&_, &Agent)| {
             let instances = agent.instances.iter().map(|(id, instance)| (id.clone(), instance.state())).collect();
             let control = self.control.of_target(target);
-            (target.clone(), KeptAgent { control, last_at: agent.last_at, instances })
+            let (readings, base_readings) =
+                (agent.counters.kept(&self.metrics), at_base.remove(target).unwrap_or_default());
+            (target.clone(), KeptAgent { control, last_at: agent.last_at, instances, readings, base_readings })
         };
         Some(Checkpoint {
             next_offset,

@@ -21,6 +21,10 @@ impl Roster {
         self.0.iter().map(|(id, instance)| (id, instance))
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&InstanceId, &mut Instance)> {
+        self.0.iter_mut().map(|(id, instance)| (&*id, instance))
+    }
+
     pub(super) fn values(&self) -> impl ExactSizeIterator<Item = &Instance> {
         self.0.iter().map(|(_, instance)| instance)
     }

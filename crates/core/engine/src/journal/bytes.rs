@@ -117,6 +117,9 @@ pub(crate) fn single_object_prefix(schema: &Schema) -> [u8; 10] {
 /// Fingerprint of the rows' layout: columns and types, in words of our own, since Arrow's may change with its version.
 static ROWS_FINGERPRINT: LazyLock<u64> = LazyLock::new(|| fnv1a(rows::layout().as_bytes()));
 
+/// That of rows without cumulative counters.
+static ROWS_FINGERPRINT_V2: LazyLock<u64> = LazyLock::new(|| fnv1a(rows::layout_v2().as_bytes()));
+
 static ROWS_FINGERPRINT_V1: LazyLock<u64> = LazyLock::new(|| fnv1a(rows::layout_v1().as_bytes()));
 
 /// 64-bit FNV-1a.
@@ -198,20 +201,25 @@ pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
 
 fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalError> {
     let fingerprint = pane.body_fingerprint.cast_unsigned();
-    let is_v1 = fingerprint == *ROWS_FINGERPRINT_V1;
-    if !is_v1 && fingerprint != *ROWS_FINGERPRINT {
-        return Err(JournalError::UnknownRows { fingerprint });
-    }
+    let schema = match fingerprint {
+        own if own == *ROWS_FINGERPRINT => rows::schema(),
+        v2 if v2 == *ROWS_FINGERPRINT_V2 => rows::schema_v2(),
+        v1 if v1 == *ROWS_FINGERPRINT_V1 => rows::schema_v1(),
+        _ => return Err(JournalError::UnknownRows { fingerprint }),
+    };
     if usize::try_from(pane.body_bytes) != Ok(body.len()) {
         return Err(JournalError::Rows(format!("{} bytes where {} were announced", body.len(), pane.body_bytes)));
     }
     if i64::from(crc32fast::hash(body)) != pane.body_crc32 {
         return Err(JournalError::Rows("their checksum is another".to_owned()));
     }
-    let schema = if is_v1 { rows::schema_v1() } else { rows::schema() };
     let batch = decode_rows(body, schema).map_err(|error| JournalError::Rows(error.to_string()))?;
     let lists = lists_of(pane);
-    let rows = if is_v1 { rows::upgraded(lists, &batch) } else { PartialRows::from_batch(lists, batch) };
+    let rows = match fingerprint {
+        v2 if v2 == *ROWS_FINGERPRINT_V2 => rows::upgraded_v2(lists, &batch),
+        v1 if v1 == *ROWS_FINGERPRINT_V1 => rows::upgraded(lists, &batch),
+        _ => PartialRows::from_batch(lists, batch),
+    };
     let rows = rows.map_err(JournalError::Rows)?;
     Ok(Partial {
         pane: EventTime::from_micros(pane.start_us),
@@ -261,6 +269,18 @@ fn encode_rows(batch: &RecordBatch) -> Vec<u8> {
     out.extend_from_slice(&encoded.ipc_message);
     out.extend_from_slice(&encoded.arrow_data);
     out
+}
+
+impl PartialRows {
+    /// The same rows, their columns in one piece of memory that is no greater than they are.
+    ///
+    /// # Panics
+    ///
+    /// Never: they are read as they were just written.
+    pub(crate) fn in_one_piece(&self) -> Self {
+        let batch = decode_rows(&encode_rows(self.batch()), rows::schema()).expect("rows just written");
+        self.with_batch(batch)
+    }
 }
 
 fn decode_rows(body: &[u8], schema: SchemaRef) -> Result<RecordBatch, ArrowError> {

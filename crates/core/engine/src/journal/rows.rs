@@ -4,16 +4,21 @@
 //! value of a metric is nearly always that of the row's last sample, so that its time and place stand once a row, and
 //! only for the others on their own (`apart`). A mean is not stored: it is the sum over the count.
 //!
+//! Cumulative counters are carried reading by reading: the one before may have come from another source, so that only
+//! the Decider, which sees all, can take differences.
+//!
 //! Memory follows from these columns, since a Decider keeps them as they came: about 70 bytes and the instance's name a
 //! row, 46 for each metric, and the bytes of its sketches.
 
 mod builder;
 mod layout;
 mod v1;
+mod v2;
 
 pub use builder::RowsBuilder;
-pub(super) use layout::{layout, schema};
+pub(super) use layout::{layout, layout_v2, schema, schema_v2};
 pub(super) use v1::{layout as layout_v1, schema as schema_v1, upgraded};
+pub(super) use v2::upgraded as upgraded_v2;
 
 use arrow::array::{
     Array, AsArray, BinaryArray, Float64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -24,6 +29,7 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{TimestampMicrosecondType, UInt16Type, UInt32Type};
 use layout::column;
 use std::sync::Arc;
+use tidegauge_model::counter::{CounterPoint, Reading};
 use tidegauge_model::{Attributes, EventTime, InstanceState, Metric, Position};
 use tidegauge_window::{PackedSketch, Stats};
 
@@ -75,7 +81,7 @@ impl PartialRows {
         let rows = Self { lists: Arc::new(lists), batch };
         let (reader, lists) = (rows.reader(), &rows.lists);
         let within = |places: &UInt16Array, length: usize| places.iter().flatten().all(|at| usize::from(at) < length);
-        let metrics = [&reader.stats_metric, &reader.apart_metric, &reader.sketch_metric];
+        let metrics = [&reader.stats_metric, &reader.apart_metric, &reader.sketch_metric, &reader.points_metric];
         if !metrics.into_iter().all(|places| within(places, lists.metrics.len())) {
             return Err("a row names a metric that is not in the list".to_owned());
         }
@@ -92,6 +98,11 @@ impl PartialRows {
 
     pub(super) fn batch(&self) -> &RecordBatch {
         &self.batch
+    }
+
+    /// The same lists with the same rows in other memory.
+    pub(super) fn with_batch(&self, batch: RecordBatch) -> Self {
+        Self { lists: Arc::clone(&self.lists), batch }
     }
 
     pub(super) fn lists(&self) -> &Lists {
@@ -142,6 +153,8 @@ impl PartialRows {
         let (stats, apart, sketches) = (list(column::STATS), list(column::APART), list(column::SKETCHES));
         let (stat, other, sketch) =
             (stats.values().as_struct(), apart.values().as_struct(), sketches.values().as_struct());
+        let points = list(column::POINTS);
+        let point = points.values().as_struct();
         RowsReader {
             lists: Arc::clone(&self.lists),
             agent: column(column::AGENT).as_primitive().clone(),
@@ -165,6 +178,12 @@ impl PartialRows {
             sketches: sketches.offsets().clone(),
             sketch_metric: sketch.column(0).as_primitive().clone(),
             sketch_bytes: sketch.column(1).as_binary().clone(),
+            points: points.offsets().clone(),
+            points_metric: point.column(0).as_primitive().clone(),
+            points_at: point.column(1).as_primitive().clone(),
+            points_position: point.column(2).as_primitive().clone(),
+            points_value: point.column(3).as_primitive().clone(),
+            points_start: point.column(4).as_primitive().clone(),
         }
     }
 }
@@ -195,6 +214,12 @@ pub struct RowsReader {
     sketches: OffsetBuffer<i32>,
     sketch_metric: UInt16Array,
     sketch_bytes: BinaryArray,
+    points: OffsetBuffer<i32>,
+    points_metric: UInt16Array,
+    points_at: TimestampMicrosecondArray,
+    points_position: UInt64Array,
+    points_value: Float64Array,
+    points_start: TimestampMicrosecondArray,
 }
 
 impl RowsReader {
@@ -272,6 +297,20 @@ impl RowsReader {
     pub fn sketches(&self, row: usize) -> impl Iterator<Item = (u16, PackedSketch<'_>)> {
         let sketch = |at| PackedSketch::checked_before(self.sketch_bytes.value(at));
         places(&self.sketches, row).map(move |at| (self.sketch_metric.value(at), sketch(at)))
+    }
+
+    /// The row's readings of cumulative counters, by the metric's place, ascending, and in order of time.
+    pub fn points(&self, row: usize) -> impl Iterator<Item = (u16, CounterPoint)> {
+        let time = |column: &TimestampMicrosecondArray, at| EventTime::from_micros(column.value(at));
+        places(&self.points, row).map(move |at| {
+            let start = self.points_start.is_valid(at).then(|| time(&self.points_start, at));
+            let point = CounterPoint {
+                at: time(&self.points_at, at),
+                position: Position(self.points_position.value(at)),
+                reading: Reading { value: self.points_value.value(at), start },
+            };
+            (self.points_metric.value(at), point)
+        })
     }
 
     /// The row's instance.

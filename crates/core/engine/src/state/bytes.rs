@@ -8,7 +8,7 @@ use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::Gene
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
-/// Instances of one record: it stays far below what a broker takes.
+/// Instances or readings of one record: it stays far below what a broker takes.
 const INSTANCES: usize = 1_000;
 
 /// One record of the state topic.
@@ -83,7 +83,7 @@ fn head_of(checkpoint: &Checkpoint) -> Head {
     }
 }
 
-/// At least one part; the first has all but further instances.
+/// At least one part; the first has all but further instances and the readings.
 fn parts_of(target: &tidegauge_model::Target, agent: &KeptAgent) -> Vec<TargetPart> {
     let all: Vec<_> = agent.instances.iter().collect();
     let mut chunks: Vec<&[_]> = all.chunks(INSTANCES).collect();
@@ -95,8 +95,23 @@ fn parts_of(target: &tidegauge_model::Target, agent: &KeptAgent) -> Vec<TargetPa
         control: if place == 0 { agent.control.clone() } else { Default::default() },
         last_at: agent.last_at,
         instances: chunk.iter().map(|&(id, state): &(&_, &_)| (Clone::clone(id), Clone::clone(state))).collect(),
+        readings: Vec::new(),
+        base_readings: Vec::new(),
     };
-    chunks.into_iter().enumerate().map(part).collect()
+    let mut parts: Vec<TargetPart> = chunks.into_iter().enumerate().map(part).collect();
+    let more = || TargetPart {
+        target: target.clone(),
+        control: Default::default(),
+        last_at: agent.last_at,
+        instances: Default::default(),
+        readings: Vec::new(),
+        base_readings: Vec::new(),
+    };
+    let readings = agent.readings.chunks(INSTANCES).map(|chunk| TargetPart { readings: chunk.to_vec(), ..more() });
+    parts.extend(readings);
+    let at_base = agent.base_readings.chunks(INSTANCES);
+    parts.extend(at_base.map(|chunk| TargetPart { base_readings: chunk.to_vec(), ..more() }));
+    parts
 }
 
 impl Envelope {

@@ -150,10 +150,11 @@ impl Round {
             read(offset, &head)?;
         let mut agents: BTreeMap<_, KeptAgent> = BTreeMap::new();
         for (offset, body) in parts {
-            let TargetPart { target, control, last_at, instances } = read(offset, &body)?;
-            let agent =
-                agents.entry(target).or_insert_with(|| KeptAgent { control, last_at, instances: BTreeMap::new() });
+            let TargetPart { target, control, last_at, instances, readings, base_readings } = read(offset, &body)?;
+            let agent = agents.entry(target).or_insert_with(|| KeptAgent { control, last_at, ..KeptAgent::default() });
             agent.instances.extend(instances);
+            agent.readings.extend(readings);
+            agent.base_readings.extend(base_readings);
         }
         let generations = generations.into_iter().map(|(target, policy, number)| ((target, policy), number)).collect();
         let pane = Duration::from_micros(pane_us);

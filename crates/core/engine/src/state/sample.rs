@@ -1,7 +1,7 @@
 //! A state that has something of everything: its skeleton is the layout.
 
 use super::{Head, TargetPart};
-use crate::decider::{Base, KeptInstance, TargetControl};
+use crate::decider::{Base, KeptInstance, KeptReading, TargetControl};
 use crate::journal::{ControlChange, ControlKind, fnv1a};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -71,7 +71,12 @@ fn samples() -> (Head, TargetPart) {
         "state": 1, "ready_at": 1, "state_at": 1, "attributes": {"region": "r"}, "attributes_at": 1, "last_at": 1,
         "gaps_ns": [1],
     }));
-    let part = json!({"target": target, "control": control, "last_at": 1, "instances": {"i": instance}});
+    let reading: KeptReading =
+        read(json!({"instance": "i", "metric": "m", "at": 1, "position": 1, "value": 1.5, "start": 1}));
+    let part = json!({
+        "target": target, "control": control, "last_at": 1, "instances": {"i": instance}, "readings": [reading],
+        "base_readings": [reading],
+    });
     (read(head), read(part))
 }
 

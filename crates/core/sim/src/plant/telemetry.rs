@@ -44,6 +44,7 @@ pub(super) fn row(
         state: Some(state),
         ready_at,
         attributes: BTreeMap::new(),
+        counters: Vec::new(),
         metrics: values.into_iter().map(|(id, value)| (Metric::BuiltIn(id), rounded(value))).collect(),
     })
 }

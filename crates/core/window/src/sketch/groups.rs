@@ -12,8 +12,10 @@ use std::sync::Arc;
 
 /// Stands for the zero bucket in the log: below every index.
 const ZERO: i32 = i32::MIN;
-/// The log is sorted into sketches at this length, or at eight entries a group if that is more.
+/// The log is sorted into sketches at this length, or at so many entries a group if that is more: an entry takes half the
+/// room of a bucket, and a pane of 10 s that is sampled once a second is sorted once, when it is full.
 const LOG_BEFORE_SORT: usize = 65_536;
+const ENTRIES_A_GROUP: usize = 16;
 
 /// One sketch per group, groups numbered from 0.
 #[derive(Debug, Default)]
@@ -23,6 +25,12 @@ pub struct SketchGroups {
 }
 
 impl SketchGroups {
+    /// Without values, with room for so many groups: those beyond are as welcome.
+    #[must_use]
+    pub fn for_groups(expected: usize) -> Self {
+        Self { sealed: Vec::with_capacity(expected), log: Vec::new() }
+    }
+
     /// Makes room for groups `0..total`.
     pub fn grow(&mut self, total: usize) {
         if self.sealed.len() < total {
@@ -35,7 +43,7 @@ impl SketchGroups {
     pub fn insert(&mut self, group: usize, value: f64) {
         debug_assert!(value >= 0.0 && value.is_finite());
         self.log.push((group as u32, index_at_finest_scale(value).unwrap_or(ZERO)));
-        if self.log.len() >= LOG_BEFORE_SORT.max(8 * self.sealed.len()) {
+        if self.log.len() >= LOG_BEFORE_SORT.max(ENTRIES_A_GROUP * self.sealed.len()) {
             self.seal();
         }
     }

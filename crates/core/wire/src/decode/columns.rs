@@ -3,6 +3,7 @@
 //! - **C1** Between records every key column is exactly `rows` long and no column is longer.
 //! - **C2** A field that a record sets twice is refused: no value silently wins.
 
+use super::counters::{CounterNumber, Counters};
 use super::metric_columns::MetricColumns;
 use super::pieces::{Piece, Pieces};
 use super::text::TextColumn;
@@ -12,6 +13,7 @@ use crate::mapping::Mapping;
 use crate::reject::{Fault, RejectCode, fault};
 use arrow::array::{Float64Array, TimestampMicrosecondArray, UInt8Array, UInt64Array};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
+use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
 use tidegauge_model::{Attribute, EventTime, InstanceState, Metric, Position, SampleBatch};
 
@@ -36,6 +38,8 @@ pub(crate) enum TextSlot {
 pub(crate) enum TimeSlot {
     Event,
     Ready,
+    /// When a cumulative counter began.
+    CounterStart(CounterNumber),
     /// One that the engine does not use yet: kept only where such times are asked for.
     Other(&'static str),
 }
@@ -62,6 +66,8 @@ pub(crate) struct LastRow<'c> {
     pub(crate) other_times: Vec<(&'static str, EventTime)>,
     /// Ascending by metric.
     pub(crate) metrics: Vec<(Metric, f64)>,
+    /// Ascending by metric.
+    pub(crate) counters: Vec<(Metric, Reading)>,
 }
 
 pub(crate) struct Columns {
@@ -80,6 +86,7 @@ pub(crate) struct Columns {
     pieces: Pieces,
     /// Row and what it handed over in one piece; rows ascend.
     response_times: Vec<(u32, Supplied)>,
+    counters: Counters,
     defaults: Defaults,
     /// Of the record being read: times that no column holds, where asked for.
     other_times: Option<Vec<(&'static str, EventTime)>>,
@@ -101,6 +108,7 @@ impl Columns {
             metrics: MetricColumns::new(max_unknown_metrics),
             pieces: Pieces::default(),
             response_times: Vec::new(),
+            counters: Counters::new(max_unknown_metrics),
             defaults: Defaults { workspace: workspace.to_owned(), ..Defaults::default() },
             other_times: None,
         }
@@ -183,6 +191,7 @@ impl Columns {
                 self.ready_at.resize(self.rows, NO_TIME);
                 self.ready_at.push(micros.unwrap_or(i64::MAX));
             }
+            TimeSlot::CounterStart(counter) => self.counters.start(counter, micros, field)?,
             TimeSlot::Other(name) => {
                 if let Some(times) = &mut self.other_times {
                     times.push((name, EventTime::from_micros(micros.unwrap_or(i64::MAX))));
@@ -206,6 +215,26 @@ impl Columns {
     #[inline(always)]
     pub(crate) fn metric(&mut self, column: u32, value: f64, field: &str) -> Result<(), Fault> {
         self.metrics.put(column, self.rows, value, field)
+    }
+
+    /// The number of a cumulative counter that a mapping names.
+    pub(crate) fn counter_number(&mut self, metric: &Metric) -> u32 {
+        self.counters.number(metric)
+    }
+
+    /// Begins a cumulative counter of the record by its name.
+    pub(crate) fn open_counter(&mut self, name: &str) -> Result<(), Fault> {
+        self.counters.open(name)
+    }
+
+    /// Ends it.
+    pub(crate) fn close_counter(&mut self) -> Result<(), Fault> {
+        self.counters.close()
+    }
+
+    /// Takes the value of a cumulative counter.
+    pub(crate) fn counter(&mut self, counter: CounterNumber, value: f64, field: &str) -> Result<(), Fault> {
+        self.counters.value(counter, value, field)
     }
 
     /// Takes a number of a list or a histogram.
@@ -238,6 +267,7 @@ impl Columns {
             return Err(fault(RejectCode::MissingId, field, format!("the record has no {field}")));
         }
         let supplied = self.pieces.take()?;
+        self.counters.end_row(rows, &mut self.metrics)?;
         self.response_times.extend(supplied.into_iter().map(|supplied| (rows as u32, supplied)));
         if self.workspace.len() == rows {
             self.workspace.push(&self.defaults.workspace);
@@ -287,6 +317,7 @@ impl Columns {
         self.ready_at.truncate(rows);
         self.metrics.roll_back(rows);
         self.pieces.clear();
+        self.counters.roll_back(rows);
         while self.response_times.last().is_some_and(|(row, _)| *row as usize >= rows) {
             self.response_times.pop();
         }
@@ -324,6 +355,7 @@ impl Columns {
                 .map(|(values, nulls)| TimestampMicrosecondArray::new(values, Some(nulls))),
             metrics: metrics.into_iter().map(|(metric, values)| (metric, nullable(values))).collect(),
             response_times: std::mem::take(&mut self.response_times),
+            counters: self.counters.take(),
         };
         batch.checked()
     }
@@ -344,6 +376,7 @@ impl Columns {
             },
             other_times: self.other_times.as_mut().map(std::mem::take).unwrap_or_default(),
             metrics: self.metrics.row(row),
+            counters: self.counters.of_row(row),
         }
     }
 

@@ -106,7 +106,7 @@ impl<'s> Compiler<'s, '_> {
             Route::Leaf(leaf) => self.leaf(schema, leaf),
             Route::Object(object) => self.object(path, schema, object),
             Route::Items(leaf) => self.items(path, schema, leaf),
-            Route::NotYet(path) => Ok(self.skip(path, schema)?.refused_unless_empty(path)),
+            Route::Counters(path, fields) => self.counters(path, schema, fields),
             Route::Skip => self.skip(path, schema),
         }
     }
@@ -181,7 +181,7 @@ impl<'s> Compiler<'s, '_> {
         let text = matches!(schema, Schema::String | Schema::Uuid(UuidSchema::String));
         for sink in &leaf.sinks {
             let fits = match sink {
-                Sink::Metric { .. } | Sink::Piece(_) => number,
+                Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_) => number,
                 Sink::Text { numbers, .. } => text || matches!(schema, Schema::Enum(_)) || (*numbers && whole),
                 Sink::State | Sink::Entity => text || matches!(schema, Schema::Enum(_)),
                 Sink::Time { unit, .. } => {
@@ -212,7 +212,7 @@ impl<'s> Compiler<'s, '_> {
             Schema::Array(array) => {
                 let item = self.leaf(&array.items, leaf)?;
                 let item_has_bytes = self.has_bytes(&array.items, 0);
-                Ok(Node::Array(Box::new(Sequence { path: path.into(), item, item_has_bytes, not_yet: false })))
+                Ok(Node::Array(Box::new(Sequence { path: path.into(), item, item_has_bytes })))
             }
             other => Err(mismatch(Some(path), format!("a value of type {} is not a list", type_name(other)))),
         }
@@ -257,10 +257,27 @@ impl<'s> Compiler<'s, '_> {
                     by_key,
                     other,
                     metrics: metrics && numbers,
-                    not_yet: false,
+                    counters: false,
                 })))
             }
             other => Err(mismatch(Some(path), format!("a value of type {} has no fields", type_name(other)))),
+        }
+    }
+
+    /// A map of cumulative counters.
+    fn counters(&mut self, path: &str, schema: &'s Schema, fields: &Object) -> Result<Node, SchemaError> {
+        match self.resolve(schema) {
+            Schema::Null => Ok(Node::Null),
+            Schema::Union(union) => {
+                let branches = union.variants().iter().map(|schema| self.counters(path, schema, fields));
+                Ok(Node::union(path, branches.collect::<Result<_, _>>()?))
+            }
+            Schema::Map(map) => {
+                let other = self.object(path, &map.types, fields)?;
+                let by_key = HashMap::new();
+                Ok(Node::Map(Box::new(Entries { path: path.into(), by_key, other, metrics: false, counters: true })))
+            }
+            other => Err(mismatch(Some(path), format!("a value of type {} is not a map", type_name(other)))),
         }
     }
 
@@ -303,12 +320,12 @@ impl<'s> Compiler<'s, '_> {
             Schema::Array(array) => {
                 let item = self.skip(path, &array.items)?;
                 let item_has_bytes = self.has_bytes(&array.items, 0);
-                Node::Array(Box::new(Sequence { path: path.into(), item, item_has_bytes, not_yet: false }))
+                Node::Array(Box::new(Sequence { path: path.into(), item, item_has_bytes }))
             }
             Schema::Map(map) => {
                 let other = self.skip(path, &map.types)?;
                 let entries =
-                    Entries { path: path.into(), by_key: HashMap::new(), other, metrics: false, not_yet: false };
+                    Entries { path: path.into(), by_key: HashMap::new(), other, metrics: false, counters: false };
                 Node::Map(Box::new(entries))
             }
             Schema::Record(record) => self.named_record(path, &record.name, schema)?,
@@ -373,7 +390,7 @@ fn mismatch(field: Option<&str>, message: String) -> SchemaError {
 /// What a leaf is for, in words.
 fn wish(leaf: &Leaf) -> &'static str {
     match leaf.sinks.first() {
-        Some(Sink::Metric { .. } | Sink::Piece(_)) => "a number",
+        Some(Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_)) => "a number",
         Some(Sink::Time { .. }) => "a time (a timestamp type, RFC 3339 text, or a number with a unit in the mapping)",
         Some(Sink::State | Sink::Entity) => "an enum or a text",
         _ => "a text",

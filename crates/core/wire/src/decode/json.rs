@@ -4,7 +4,7 @@
 //! - **J2** `null` is absent. `"NaN"`, `NaN`, `Infinity` and numbers beyond 64-bit floats are `not_finite`.
 
 use super::columns::Columns;
-use super::route::{Leaf, Object, Others, Route, is_non_finite, not_yet, wrong_leaf};
+use super::route::{Leaf, Object, Others, Route, is_non_finite, wrong_leaf};
 use crate::reject::{Fault, RejectCode, Rejected, fault};
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -111,9 +111,9 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_, '_> {
                     context.field = Some(&leaf.path);
                     map.next_value_seed(ItemsSeed { leaf, context })?;
                 }
-                Some(Route::NotYet(path)) => {
+                Some(Route::Counters(path, fields)) => {
                     context.field = Some(path);
-                    map.next_value_seed(NotYetSeed { path, context })?;
+                    map.next_value_seed(CountersSeed { path, fields, context })?;
                 }
                 Some(Route::Skip) => {
                     map.next_value::<IgnoredAny>()?;
@@ -339,13 +339,14 @@ impl<'de> Visitor<'de> for ItemsSeed<'_, '_, '_> {
     }
 }
 
-/// A value that is taken only if there is nothing in it.
-struct NotYetSeed<'a, 'c, 'r> {
+/// A map of cumulative counters.
+struct CountersSeed<'a, 'c, 'r> {
     path: &'r str,
+    fields: &'r Object,
     context: &'a mut Context<'c, 'r>,
 }
 
-impl<'de> DeserializeSeed<'de> for NotYetSeed<'_, '_, '_> {
+impl<'de> DeserializeSeed<'de> for CountersSeed<'_, '_, '_> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -353,36 +354,41 @@ impl<'de> DeserializeSeed<'de> for NotYetSeed<'_, '_, '_> {
     }
 }
 
-impl NotYetSeed<'_, '_, '_> {
+impl CountersSeed<'_, '_, '_> {
     fn refusal(&self, found: &str) -> Fault {
-        fault(RejectCode::WrongType, self.path, format!("{found} is not expected"))
-    }
-
-    fn refuse_unless<E: serde::de::Error>(self, empty: bool) -> Result<(), E> {
-        let outcome = if empty { Ok(()) } else { Err(not_yet(self.path)) };
-        self.context.check(outcome)
+        fault(RejectCode::WrongType, self.path, format!("{found} where an object of counters is expected"))
     }
 }
 
-impl<'de> Visitor<'de> for NotYetSeed<'_, '_, '_> {
+impl<'de> Visitor<'de> for CountersSeed<'_, '_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing")
+        f.write_str("an object of counters")
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let empty = items.next_element::<IgnoredAny>()?.is_none();
-        self.refuse_unless(empty)
+    fn visit_map<A: MapAccess<'de>>(self, mut counters: A) -> Result<(), A::Error> {
+        let Self { path, fields, context } = self;
+        while let Some(name) = counters.next_key::<String>()? {
+            let opened = context.columns.open_counter(&name);
+            context.check(opened)?;
+            context.key.clear();
+            context.key.push_str(&name);
+            counters.next_value_seed(ObjectSeed { object: fields, context: &mut *context })?;
+            let closed = context.columns.close_counter();
+            context.check(closed)?;
+            context.field = Some(path);
+        }
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let empty = entries.next_key::<IgnoredAny>()?.is_none();
-        self.refuse_unless(empty)
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        let fault = self.refusal("an array");
+        self.context.check(Err(fault))
     }
 
     refuse! {

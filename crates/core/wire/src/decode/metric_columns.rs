@@ -115,6 +115,11 @@ impl MetricColumns {
         self.columns[column as usize].values.len() > row
     }
 
+    /// The same of the metric of that name.
+    pub(super) fn is_set_named(&self, name: &str, row: usize) -> bool {
+        matches!(self.names.get(name), Some(Named::Column(column)) if self.is_set(*column, row))
+    }
+
     /// Sets a metric of row `row` by its column.
     #[inline(always)]
     pub(super) fn put(&mut self, column: u32, row: usize, value: f64, field: &str) -> Result<(), Fault> {

@@ -15,6 +15,7 @@
 
 pub(crate) mod columns;
 mod compile;
+pub(crate) mod counters;
 mod cursor;
 mod json;
 mod metric_columns;

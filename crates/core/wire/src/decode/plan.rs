@@ -9,7 +9,7 @@
 //!   ends.
 //! - **A2** Numbers promote as Avro's resolution has it: int, long, float, double all become a double.
 
-use super::route::{Leaf, Sink, not_yet};
+use super::route::{Leaf, Sink};
 use crate::mapping::Scale;
 use crate::reject::Fault;
 use apache_avro::Schema;
@@ -75,8 +75,6 @@ pub(super) struct Sequence {
     pub(super) path: Box<str>,
     pub(super) item: Node,
     pub(super) item_has_bytes: bool,
-    /// Refused unless empty.
-    pub(super) not_yet: bool,
 }
 
 #[derive(Debug)]
@@ -86,7 +84,8 @@ pub(super) struct Entries {
     pub(super) other: Node,
     /// Numbers become metrics named by their keys.
     pub(super) metrics: bool,
-    pub(super) not_yet: bool,
+    /// Each is a cumulative counter named by its key.
+    pub(super) counters: bool,
 }
 
 /// A plain number for `leaf`.
@@ -133,28 +132,5 @@ impl Node {
             };
         }
         Self::Record(fields.into())
-    }
-
-    pub(super) fn refused_unless_empty(self, path: &str) -> Self {
-        match self {
-            Self::Null => Self::Null,
-            Self::Union(path, branches) => {
-                let branches = branches.into_iter().map(|branch| branch.refused_unless_empty(&path)).collect();
-                Self::Union(path, branches)
-            }
-            Self::Optional { null, run, path, other } => {
-                let other = Box::new(other.refused_unless_empty(&path));
-                Self::Optional { null, run, path, other }
-            }
-            Self::Array(mut sequence) => {
-                sequence.not_yet = true;
-                Self::Array(sequence)
-            }
-            Self::Map(mut entries) => {
-                entries.not_yet = true;
-                Self::Map(entries)
-            }
-            other => Self::Refused(not_yet(path), Box::new(other)),
-        }
     }
 }

@@ -9,6 +9,7 @@
 //! Built once, from the table of native fields or from a mapping; per record nothing but the tree is consulted.
 
 use super::columns::{Columns, TextSlot, TimeSlot};
+use super::counters::{self, CounterNumber};
 use super::pieces::{Part, Piece};
 use crate::mapping::{MappedField, Mapping, Scale, Take, Target, TimeUnit};
 use crate::reject::{Fault, RejectCode, fault};
@@ -42,7 +43,7 @@ pub(crate) const NATIVE_FIELDS: &[(&str, NativeField)] = &[
     ("response_times_ms", NativeField::Values),
     ("response_time_exponential_histogram", NativeField::Histogram(EXPONENTIAL)),
     ("response_time_explicit_histogram", NativeField::Histogram(EXPLICIT)),
-    ("cumulative_counters", NativeField::NotYet),
+    (counters::FIELD, NativeField::Counters),
     ("requests_by_kind", NativeField::Unused),
     ("top_keys", NativeField::Unused),
     ("metrics", NativeField::Metrics),
@@ -83,8 +84,8 @@ pub(crate) enum NativeField {
     /// Single latencies.
     Values,
     Histogram(HistogramFields),
-    /// Refused unless empty.
-    NotYet,
+    /// Cumulative counters by name.
+    Counters,
     /// Read over.
     Unused,
 }
@@ -106,6 +107,11 @@ pub(crate) enum Sink {
     Entity,
     Metric {
         column: u32,
+        scale: Scale,
+    },
+    /// The value of a cumulative counter.
+    Counter {
+        counter: CounterNumber,
         scale: Scale,
     },
     /// A number within a list or a histogram.
@@ -144,8 +150,8 @@ pub(crate) enum Route {
     Object(Object),
     /// A list, each of whose items is a value.
     Items(Leaf),
-    /// Refused unless null or empty.
-    NotYet(Box<str>),
+    /// A map, each of whose entries is a cumulative counter with these fields.
+    Counters(Box<str>, Object),
     Skip,
 }
 
@@ -156,6 +162,14 @@ impl Route {
 
     fn items(path: &str, piece: Piece) -> Self {
         Self::Items(Leaf { path: path.into(), sinks: Box::new([Sink::Piece(piece)]) })
+    }
+
+    fn counters(name: &str) -> Self {
+        let value = Sink::Counter { counter: None, scale: Scale::ONE };
+        let start = Sink::Time { slot: TimeSlot::CounterStart(None), unit: Some(TimeUnit::Microseconds) };
+        let route = |(field, sink): (&str, Sink)| (Box::from(field), Self::leaf(&format!("{name}.{field}"), sink));
+        let keys = [("value", value), ("start", start)].into_iter().map(route).collect();
+        Self::Counters(name.into(), Object { keys, others: Others::Skip })
     }
 
     fn histogram(name: &str, fields: HistogramFields) -> Self {
@@ -180,7 +194,7 @@ pub(crate) fn native() -> Object {
             NativeField::Metrics => Route::Object(Object { others: Others::OnlyNumbers, ..Object::default() }),
             NativeField::Values => Route::items(name, Piece::Value),
             NativeField::Histogram(fields) => Route::histogram(name, fields),
-            NativeField::NotYet => Route::NotYet((*name).into()),
+            NativeField::Counters => Route::counters(name),
             NativeField::Unused => Route::Skip,
         };
         keys.insert((*name).into(), route);
@@ -212,6 +226,11 @@ fn sink_of(field: &MappedField, columns: &mut Columns) -> Option<Sink> {
         Target::State => Sink::State,
         Target::Entity => Sink::Entity,
         Target::Metric(metric) => Sink::Metric { column: columns.pin(metric)?, scale: field.scale },
+        Target::Counter(metric) => Sink::Counter { counter: Some(columns.counter_number(metric)), scale: field.scale },
+        Target::CounterStart(metric) => {
+            let slot = TimeSlot::CounterStart(Some(columns.counter_number(metric)));
+            Sink::Time { slot, unit: field.time_unit }
+        }
     })
 }
 
@@ -229,7 +248,7 @@ fn insert(object: &mut Object, path: &[String], depth: usize, sink: Sink) {
     match route {
         Route::Leaf(leaf) => leaf.sinks = leaf.sinks.iter().cloned().chain([sink]).collect(),
         Route::Object(child) => insert(child, path, depth + 1, sink),
-        Route::Items(_) | Route::NotYet(_) | Route::Skip => unreachable!("mappings make none of these"),
+        Route::Items(_) | Route::Counters(..) | Route::Skip => unreachable!("mappings make none of these"),
     }
 }
 
@@ -242,6 +261,8 @@ impl Columns {
                 #[allow(clippy::cast_precision_loss, reason = "metrics are doubles: whole to 2^53, rounded beyond")]
                 Sink::Metric { column, scale } => self.metric(*column, scale.apply(value as f64), &leaf.path)?,
                 Sink::Time { slot, unit: Some(unit) } => self.time(*slot, unit.micros_of_int(value), &leaf.path)?,
+                #[allow(clippy::cast_precision_loss, reason = "counters are doubles: whole to 2^53, rounded beyond")]
+                Sink::Counter { counter, scale } => self.counter(*counter, scale.apply(value as f64), &leaf.path)?,
                 #[allow(clippy::cast_precision_loss, reason = "counts beyond 2^32 are refused")]
                 Sink::Piece(piece) => self.piece(*piece, value as f64, &leaf.path)?,
                 Sink::Text { slot, take, numbers: true } => {
@@ -259,6 +280,7 @@ impl Columns {
         for sink in &leaf.sinks {
             match sink {
                 Sink::Metric { column, scale } => self.metric(*column, scale.apply(value), &leaf.path)?,
+                Sink::Counter { counter, scale } => self.counter(*counter, scale.apply(value), &leaf.path)?,
                 Sink::Time { .. } if !value.is_finite() => {
                     return Err(fault(RejectCode::NotFinite, &leaf.path, format!("{value} is not a time")));
                 }
@@ -289,14 +311,16 @@ impl Columns {
                 },
                 Sink::State => self.put_state(leaf, sink, value)?,
                 Sink::Entity => check_entity(leaf, sink, value)?,
-                Sink::Metric { .. } | Sink::Piece(_) if is_non_finite(value) => {
+                Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_) if is_non_finite(value) => {
                     return Err(fault(
                         RejectCode::NotFinite,
                         &leaf.path,
                         format!("{value} is not a number to count with"),
                     ));
                 }
-                Sink::Metric { .. } | Sink::Piece(_) => return Err(wrong_type(leaf, sink, "a text")),
+                Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_) => {
+                    return Err(wrong_type(leaf, sink, "a text"));
+                }
             }
         }
         Ok(())
@@ -309,6 +333,10 @@ impl Columns {
             match sink {
                 Sink::Metric { column, scale } => match value.parse::<f64>() {
                     Ok(number) => self.metric(*column, scale.apply(number), &leaf.path)?,
+                    Err(_) => return Err(wrong_type(leaf, sink, "a text")),
+                },
+                Sink::Counter { counter, scale } => match value.parse::<f64>() {
+                    Ok(number) => self.counter(*counter, scale.apply(number), &leaf.path)?,
                     Err(_) => return Err(wrong_type(leaf, sink, "a text")),
                 },
                 Sink::Time { unit: Some(_), .. } => match (value.parse::<i64>(), value.parse::<f64>()) {
@@ -357,7 +385,7 @@ pub(crate) fn wrong_type(leaf: &Leaf, sink: &Sink, found: &str) -> Fault {
         Sink::Time { unit: None, .. } => "a time as RFC 3339 text (numbers need a unit in the mapping)",
         Sink::State => "one of starting, ready, draining, stopped, failed",
         Sink::Entity => "an entity kind, such as instance",
-        Sink::Metric { .. } | Sink::Piece(_) => "a number",
+        Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_) => "a number",
     };
     fault(RejectCode::WrongType, &leaf.path, format!("{found} where {expected} is expected"))
 }

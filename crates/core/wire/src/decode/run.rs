@@ -6,7 +6,7 @@
 use super::columns::Columns;
 use super::cursor::{Cursor, Flaw};
 use super::plan::{Entries, Node, Number, Plan, Sequence};
-use super::route::{Leaf, not_yet, wrong_leaf};
+use super::route::{Leaf, wrong_leaf};
 use crate::reject::{Fault, RejectCode, Rejected, fault};
 
 /// How deep a record may nest, given a schema that contains itself.
@@ -150,23 +150,20 @@ impl<'p> Run<'p, '_, '_> {
 
     fn array(&mut self, sequence: &'p Sequence, depth: usize) -> Result<(), Fault> {
         let path = &sequence.path;
-        self.blocks(path, sequence.item_has_bytes, |run| {
-            if sequence.not_yet {
-                return Err(not_yet(path));
-            }
-            run.other_value(&sequence.item, depth + 1)
-        })
+        self.blocks(path, sequence.item_has_bytes, |run| run.other_value(&sequence.item, depth + 1))
     }
 
     fn map(&mut self, entries: &'p Entries, depth: usize) -> Result<(), Fault> {
         let path = &entries.path;
         self.blocks(path, true, |run| {
-            if entries.not_yet {
-                return Err(not_yet(path));
-            }
             let key = run.cursor.text().map_err(|flaw| malformed(path, flaw))?;
             match entries.by_key.get(key) {
                 Some(wanted) => run.other_value(wanted, depth + 1),
+                None if entries.counters => {
+                    run.columns.open_counter(key)?;
+                    run.other_value(&entries.other, depth + 1)?;
+                    run.columns.close_counter()
+                }
                 None if entries.metrics => run.named_metric(path, key, &entries.other),
                 None => run.other_value(&entries.other, depth + 1),
             }

@@ -4,6 +4,7 @@ use super::take::{FORMS, Take};
 use super::unit::{Scale, TIME_UNITS, TimeUnit, dimension_of, unit_named, unit_names, units_of};
 use super::{MappedField, Mapping, Problem, Target};
 use crate::decode::columns::{MAX_ID_BYTES, TextSlot, TimeSlot};
+use crate::decode::counters::is_counter;
 use crate::decode::route::{NATIVE_FIELDS, NativeField};
 use serde_json::{Map, Value};
 use tidegauge_model::metric::{self, BUILT_IN};
@@ -81,20 +82,65 @@ impl Checker {
         let short = Map::from_iter([("from".to_owned(), value.clone())]);
         let spec = match value {
             Value::Object(spec) => {
-                self.known_keys(key, spec, &["from", "unit", "take"]);
+                self.known_keys(key, spec, &["from", "unit", "take", "cumulative", "start", "start_unit"]);
                 spec
             }
             _ => &short,
         };
-        let from = self.path(key, spec.get("from"));
+        let target = self.cumulative(key, target, spec);
+        let from = self.path(&format!("{key}.from"), key, spec.get("from"));
         let take = self.take(key, &target, spec.get("take"));
         let (scale, time_unit) = self.unit(key, &target, spec.get("unit"));
+        if let (Target::Counter(metric), Some(start)) = (&target, spec.get("start")) {
+            self.start(key, metric, start, spec.get("start_unit"));
+        }
         if let Some(from) = from {
             self.fields.push(MappedField { target, from, take, scale, time_unit });
         }
     }
 
-    fn path(&mut self, key: &str, from: Option<&Value>) -> Option<Vec<String>> {
+    /// A counter that is reported as a total since its start, if the mapping says so.
+    fn cumulative(&mut self, key: &str, target: Target, spec: &Map<String, Value>) -> Target {
+        let is_cumulative = match spec.get("cumulative") {
+            None => false,
+            Some(Value::Bool(is_cumulative)) => *is_cumulative,
+            Some(other) => {
+                self.complain(&format!("{key}.cumulative"), format!("{} is neither true nor false", shown(other)));
+                return target;
+            }
+        };
+        if !is_cumulative {
+            for name in ["start", "start_unit"].iter().filter(|name| spec.contains_key(**name)) {
+                self.complain(&format!("{key}.{name}"), "only cumulative counters have one: add `cumulative: true`");
+            }
+            return target;
+        }
+        match target {
+            Target::Metric(metric) if is_counter(&metric) => Target::Counter(metric),
+            other => {
+                self.complain(&format!("{key}.cumulative"), "only counters are cumulative");
+                other
+            }
+        }
+    }
+
+    fn start(&mut self, key: &str, metric: &Metric, start: &Value, unit: Option<&Value>) {
+        let target = Target::CounterStart(metric.clone());
+        let time_unit = match unit.map(|unit| unit.as_str().unwrap_or_default()) {
+            None => None,
+            Some(name) => TimeUnit::named(name).or_else(|| {
+                self.complain(&format!("{key}.start_unit"), unknown("unit of time", name, TIME_UNITS));
+                None
+            }),
+        };
+        let place = format!("{key}.start");
+        if let Some(from) = self.path(&place, &place, Some(start)) {
+            self.fields.push(MappedField { target, from, take: Take::All, scale: Scale::ONE, time_unit });
+        }
+    }
+
+    /// Names from the record down to a value; `place` is where they stand, `key` what lacks them.
+    fn path(&mut self, place: &str, key: &str, from: Option<&Value>) -> Option<Vec<String>> {
         let names = match from {
             Some(Value::String(path)) => path.split('.').map(str::to_owned).collect(),
             Some(Value::Array(names)) => {
@@ -102,7 +148,7 @@ impl Checker {
             }
             Some(other) => {
                 self.complain(
-                    &format!("{key}.from"),
+                    place,
                     format!(
                         "{} is not a field or a path (quote a name that YAML takes for something else)",
                         shown(other)
@@ -117,7 +163,7 @@ impl Checker {
         };
         let names: Vec<String> = names;
         if names.is_empty() || names.iter().any(String::is_empty) {
-            self.complain(&format!("{key}.from"), "a path has a name in every place");
+            self.complain(place, "a path has a name in every place");
             return None;
         }
         Some(names)
@@ -150,7 +196,7 @@ impl Checker {
                 }
                 (Scale::ONE, unit)
             }
-            Target::Metric(metric) => (self.metric_unit(&key, metric, name), None),
+            Target::Metric(metric) | Target::Counter(metric) => (self.metric_unit(&key, metric, name), None),
             _ => {
                 self.complain(&key, "only numbers and times have a unit");
                 (Scale::ONE, None)
@@ -272,7 +318,7 @@ fn native_target(name: &str) -> Result<Target, String> {
             NativeField::State => Ok(Target::State),
             NativeField::Entity => Ok(Target::Entity),
             NativeField::Metrics => Err("metrics of other names have a section of their own, `metrics`".to_owned()),
-            NativeField::Values | NativeField::Histogram(_) | NativeField::NotYet | NativeField::Unused => {
+            NativeField::Values | NativeField::Histogram(_) | NativeField::Counters | NativeField::Unused => {
                 Err(format!("{name} cannot be mapped to yet"))
             }
         };

@@ -7,6 +7,7 @@
 //!   event_time: {from: ts_s, unit: s}
 //!   cpu_used_cores: {from: usage.cpu, unit: millicores}      # a path: field `cpu` within field `usage`
 //!   memory_used_bytes: {from: [usage, mem.rss], unit: MiB}   # a path whose names may hold dots
+//!   requests: {from: http.total, cumulative: true, start: http.since, start_unit: s}    # since when, if it says so
 //! metrics:                                 # metrics that tidegauge does not know, under the name they shall have
 //!   fan_rpm: {from: gpu.fan}
 //! constants: {workspace_id: demo, cpu_limit_cores: 4}        # for records that do not say it themselves
@@ -61,6 +62,10 @@ pub(crate) enum Target {
     State,
     Entity,
     Metric(Metric),
+    /// The value of a cumulative counter.
+    Counter(Metric),
+    /// When it began to count.
+    CounterStart(Metric),
 }
 
 impl Mapping {

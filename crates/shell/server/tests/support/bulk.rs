@@ -49,6 +49,7 @@ impl Bulk {
             state: Some(InstanceState::Ready),
             ready_at: None,
             attributes: [].into(),
+            counters: Vec::new(),
             metrics: ascending([
                 ("cpu_utilization_of_limit", load as f64 / 64.0),
                 ("gpu_utilization_of_limit", ((63 - load) * halves) as f64 / 512.0),

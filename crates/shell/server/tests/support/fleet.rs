@@ -162,6 +162,7 @@ pub(crate) fn probes(begin: EventTime, seed: u64) -> Vec<SampleRow> {
             state: Some(InstanceState::Ready),
             ready_at: None,
             attributes: [].into(),
+            counters: Vec::new(),
             metrics: ascending(metrics),
         }
     })

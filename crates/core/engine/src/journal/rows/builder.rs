@@ -1,6 +1,6 @@
 //! Fills [`PartialRows`], one row after the other.
 
-use super::layout::{apart_fields, item, schema, sketch_fields, stats_fields};
+use super::layout::{apart_fields, item, point_fields, schema, sketch_fields, stats_fields};
 use super::{Lists, PartialRow, PartialRows};
 use arrow::array::{
     ArrayRef, BinaryBuilder, Float64Array, ListArray, RecordBatch, StringBuilder, StructArray,
@@ -11,6 +11,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::Fields;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tidegauge_model::counter::CounterPoint;
 use tidegauge_model::{Attributes, EventTime, Metric};
 use tidegauge_window::{Sketch, Stats};
 
@@ -30,6 +31,7 @@ pub struct RowsBuilder {
     apart: ApartColumns,
     sketches: (Vec<u16>, BinaryBuilder, Vec<i32>),
     sketch_scratch: Vec<u8>,
+    points: PointColumns,
     bytes: usize,
 }
 
@@ -38,6 +40,16 @@ struct StatsColumns {
     metric: Vec<u16>,
     count: Vec<u32>,
     values: [Vec<f64>; 5],
+    ends: Vec<i32>,
+}
+
+#[derive(Default)]
+struct PointColumns {
+    metric: Vec<u16>,
+    at: Vec<i64>,
+    position: Vec<u64>,
+    value: Vec<f64>,
+    start: TimestampMicrosecondBuilder,
     ends: Vec<i32>,
 }
 
@@ -69,16 +81,18 @@ impl RowsBuilder {
             apart: ApartColumns { ends: vec![0], ..ApartColumns::default() },
             sketches: (Vec::new(), BinaryBuilder::new(), vec![0]),
             sketch_scratch: Vec::new(),
+            points: PointColumns { ends: vec![0], ..PointColumns::default() },
             bytes: 0,
         }
     }
 
-    /// Appends a row; metrics by their place in the builder's list, ascending.
+    /// Appends a row; metrics by their place in the builder's list, ascending; readings of one also in order of time.
     pub fn push<'s>(
         &mut self,
         row: &PartialRow<'_>,
         stats: impl Iterator<Item = (u16, Stats)>,
         sketches: impl Iterator<Item = (u16, &'s Sketch)>,
+        points: impl Iterator<Item = (u16, CounterPoint)>,
     ) {
         self.push_names(row);
         self.samples.push(row.samples);
@@ -101,6 +115,11 @@ impl RowsBuilder {
             self.bytes += self.sketch_scratch.len() + 6;
         }
         self.sketches.2.push(self.sketches.0.len() as i32);
+        for (metric, point) in points {
+            self.points.push(metric, &point);
+            self.bytes += 34;
+        }
+        self.points.ends.push(self.points.metric.len() as i32);
     }
 
     fn push_names(&mut self, row: &PartialRow<'_>) {
@@ -181,6 +200,7 @@ impl RowsBuilder {
             self.stats.finish(),
             self.apart.finish(),
             lists(sketch_fields(), sketches, std::mem::take(ends)),
+            self.points.finish(),
         ];
         let batch = RecordBatch::try_new(schema(), columns).expect("columns of the schema, of one length");
         PartialRows { lists: Arc::new(self.lists), batch }
@@ -192,6 +212,27 @@ impl StatsColumns {
         let metric: [ArrayRef; 2] = [Arc::new(UInt16Array::from(self.metric)), Arc::new(UInt32Array::from(self.count))];
         let values = self.values.map(|values| Arc::new(Float64Array::from(values)) as ArrayRef);
         lists(stats_fields(), metric.into_iter().chain(values).collect(), self.ends)
+    }
+}
+
+impl PointColumns {
+    fn push(&mut self, metric: u16, point: &CounterPoint) {
+        self.metric.push(metric);
+        self.at.push(point.at.as_micros());
+        self.position.push(point.position.0);
+        self.value.push(point.reading.value);
+        self.start.append_option(point.reading.start.map(EventTime::as_micros));
+    }
+
+    fn finish(mut self) -> ArrayRef {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt16Array::from(self.metric)),
+            Arc::new(TimestampMicrosecondArray::from(self.at)),
+            Arc::new(UInt64Array::from(self.position)),
+            Arc::new(Float64Array::from(self.value)),
+            Arc::new(self.start.finish()),
+        ];
+        lists(point_fields(), columns, self.ends)
     }
 }
 

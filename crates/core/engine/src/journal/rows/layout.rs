@@ -17,10 +17,20 @@ pub(super) mod column {
     pub(in super::super) const STATS: usize = 9;
     pub(in super::super) const APART: usize = 10;
     pub(in super::super) const SKETCHES: usize = 11;
+    pub(in super::super) const POINTS: usize = 12;
 }
 
 /// Arrow schema of the rows. Changing it changes the fingerprint: old records must stay readable (J1).
 pub(in super::super) fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let points = Arc::new(Field::new("points", DataType::List(item(point_fields())), false));
+        Arc::new(Schema::new(schema_v2().fields().iter().cloned().chain([points]).collect::<Vec<_>>()))
+    });
+    SCHEMA.clone()
+}
+
+/// The rows before they held readings of cumulative counters.
+pub(in super::super) fn schema_v2() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let plain = |name, kind| Field::new(name, kind, false);
         Arc::new(Schema::new(vec![
@@ -71,9 +81,27 @@ pub(super) fn sketch_fields() -> Fields {
     vec![Field::new("metric", DataType::UInt16, false), Field::new("sketch", DataType::Binary, false)].into()
 }
 
+/// Readings of cumulative counters, by metric and time.
+pub(super) fn point_fields() -> Fields {
+    let plain = |name, kind| Field::new(name, kind, false);
+    vec![
+        plain("metric", DataType::UInt16),
+        plain("at", TIME),
+        plain("position", DataType::UInt64),
+        plain("value", DataType::Float64),
+        Field::new("start", TIME, true),
+    ]
+    .into()
+}
+
 /// The layout in words that no library changes: names and types of all columns, nested ones in brackets.
 pub(in super::super) fn layout() -> String {
     words(schema().fields())
+}
+
+/// The same of the rows before.
+pub(in super::super) fn layout_v2() -> String {
+    words(schema_v2().fields())
 }
 
 pub(super) fn words(fields: &Fields) -> String {

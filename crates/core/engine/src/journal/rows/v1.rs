@@ -80,7 +80,7 @@ pub(in super::super) fn upgraded(lists: Lists, batch: &RecordBatch) -> Result<Pa
             attributes: None,
         };
         let sketches = of_latencies.iter().map(|(metric, sketch)| (*metric, sketch));
-        rows.push(&partial, of_metrics.iter().copied(), sketches);
+        rows.push(&partial, of_metrics.iter().copied(), sketches, std::iter::empty());
     }
     Ok(rows.finish())
 }
