@@ -30,6 +30,7 @@ use crate::journal::ControlChange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegauge_analytics::live::AgentMemory;
 use tidegauge_model::{EventTime, InstanceId, Target};
 use tidegauge_policy::AlertBook;
 
@@ -57,6 +58,7 @@ pub struct Checkpoint {
 pub(crate) struct KeptAgent {
     pub(crate) control: TargetControl,
     pub(crate) last_at: Option<EventTime>,
+    pub(crate) findings: AgentMemory,
     pub(crate) instances: BTreeMap<InstanceId, KeptInstance>,
 }
 
@@ -101,6 +103,18 @@ impl Checkpoint {
     pub fn open_alerts(&self) -> usize {
         self.agents.values().flat_map(|agent| agent.control.alerts.values()).map(AlertBook::len).sum()
     }
+
+    /// Whether something is about to become a finding.
+    #[must_use]
+    pub fn has_onsets(&self) -> bool {
+        self.agents.values().any(|agent| agent.findings.has_onsets())
+    }
+
+    /// How many findings are open.
+    #[must_use]
+    pub fn open_findings(&self) -> usize {
+        self.agents.values().map(|agent| agent.findings.open_findings()).sum()
+    }
 }
 
 /// The first record of a round.
@@ -123,5 +137,6 @@ struct TargetPart {
     target: Target,
     control: TargetControl,
     last_at: Option<EventTime>,
+    findings: AgentMemory,
     instances: BTreeMap<InstanceId, KeptInstance>,
 }

@@ -4,6 +4,7 @@ use super::cell::{Cell, Cells, Merger, Rows};
 use super::roster::Roster;
 use super::slide::Slide;
 use std::ops::Range;
+use tidegauge_analytics::live::AgentMemory;
 use tidegauge_model::{EventTime, WindowSpec};
 
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub(super) struct Agent {
     pub(super) last_at: Option<EventTime>,
     /// Sums of its cells, per kind of window.
     pub(super) slides: Vec<Slide>,
+    /// What its findings rest on.
+    pub(super) findings: AgentMemory,
 }
 
 impl Agent {

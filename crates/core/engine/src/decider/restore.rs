@@ -124,7 +124,7 @@ impl Decider {
         self.close_through(closed_through);
         let mut rebuilt = std::mem::take(&mut self.agents);
         let mut controls = Vec::new();
-        for (target, KeptAgent { control, last_at, instances }) in agents {
+        for (target, KeptAgent { control, last_at, findings, instances }) in agents {
             let rebuilt = rebuilt.remove(&target).unwrap_or_default();
             let mut cells: BTreeMap<_, Instance> = rebuilt.instances.into_iter().collect();
             let known = instances.into_iter().map(|(id, state)| {
@@ -133,7 +133,7 @@ impl Decider {
                 (id, instance)
             });
             let instances = known.collect();
-            let agent = Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new() };
+            let agent = Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new(), findings };
             controls.push((target.clone(), control));
             self.agents.insert(target, agent);
         }
@@ -233,7 +233,8 @@ impl Decider {
         let kept = |(target, agent): (&_, &Agent)| {
             let instances = agent.instances.iter().map(|(id, instance)| (id.clone(), instance.state())).collect();
             let control = self.control.of_target(target);
-            (target.clone(), KeptAgent { control, last_at: agent.last_at, instances })
+            let findings = agent.findings.clone();
+            (target.clone(), KeptAgent { control, last_at: agent.last_at, findings, instances })
         };
         Some(Checkpoint {
             next_offset,

@@ -94,6 +94,7 @@ fn parts_of(target: &tidegauge_model::Target, agent: &KeptAgent) -> Vec<TargetPa
         target: target.clone(),
         control: if place == 0 { agent.control.clone() } else { Default::default() },
         last_at: agent.last_at,
+        findings: if place == 0 { agent.findings.clone() } else { Default::default() },
         instances: chunk.iter().map(|&(id, state): &(&_, &_)| (Clone::clone(id), Clone::clone(state))).collect(),
     };
     chunks.into_iter().enumerate().map(part).collect()

@@ -150,9 +150,9 @@ impl Round {
             read(offset, &head)?;
         let mut agents: BTreeMap<_, KeptAgent> = BTreeMap::new();
         for (offset, body) in parts {
-            let TargetPart { target, control, last_at, instances } = read(offset, &body)?;
-            let agent =
-                agents.entry(target).or_insert_with(|| KeptAgent { control, last_at, instances: BTreeMap::new() });
+            let TargetPart { target, control, last_at, findings, instances } = read(offset, &body)?;
+            let first = || KeptAgent { control, last_at, findings, instances: BTreeMap::new() };
+            let agent = agents.entry(target).or_insert_with(first);
             agent.instances.extend(instances);
         }
         let generations = generations.into_iter().map(|(target, policy, number)| ((target, policy), number)).collect();
