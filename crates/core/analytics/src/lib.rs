@@ -23,6 +23,7 @@ pub mod diagnosis;
 pub mod elasticity;
 pub mod events;
 pub mod inference;
+pub mod live;
 pub mod load;
 pub mod loadtest;
 pub mod record;

@@ -175,6 +175,16 @@ impl<K: Ord + Clone, V: Clone> Episodes<K, V> {
         Some(Change { key, onset: episode.onset, state, shown: value })
     }
 
+    /// Ends all that is open, as of `at`, and forgets what was about to open.
+    pub fn end_all(&mut self, at: EventTime) -> Vec<Change<K, V>> {
+        self.last = self.last.max(at);
+        let all = std::mem::take(&mut self.of).into_iter();
+        let ended = |(key, Episode { onset, open, shown, .. })| {
+            open.then_some(Change { key, onset, state: FindingState::Ended, shown })
+        };
+        all.filter_map(ended).collect()
+    }
+
     /// When the episode of `key` began, if it is open or about to open.
     #[must_use]
     pub fn onset(&self, key: &K) -> Option<EventTime> {
@@ -267,6 +277,12 @@ impl Tracker {
             indications.into_iter().map(|each| ((each.kind, each.entity.clone()), (each.strength, each))).collect();
         let changes = self.episodes.step(window, |(kind, _)| hold(*kind), by_key, &unjudged);
         changes.into_iter().map(|change| finding(change, window, completeness)).collect()
+    }
+
+    /// Ends all findings with `window`, since nobody will look any more: the agent is gone, or is not analysed.
+    pub fn end_all(&mut self, window: TimeRange) -> Vec<Finding> {
+        let changes = self.episodes.end_all(window.end);
+        changes.into_iter().map(|change| finding(change, window, 0.0)).collect()
     }
 
     /// Whether a finding of that kind and entity is open.

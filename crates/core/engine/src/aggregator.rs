@@ -475,6 +475,7 @@ impl Aggregator {
             samples: self.open_samples(),
             cells: panes().map(|pane| pane.entities().len() as u64).sum(),
             instances: self.entities.len() as u64,
+            findings: 0,
         }
     }
 

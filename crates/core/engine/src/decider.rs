@@ -4,7 +4,7 @@
 //!  partials ─► pending, by (pane, source, sequence) ─► pane closes on the least watermark
 //!                                                        │ merge: instance cells, agent cell
 //!                                                        ▼
-//!                        windows that end there ─► summaries ─► policies, alert rules
+//!                        windows that end there ─► summaries ─► policies, alert rules, findings
 //! ```
 //!
 //! - **D1** A pane closes when every counted source has passed it, and partials merge in (source, sequence, chunk)
@@ -27,6 +27,7 @@ mod compact;
 mod control;
 mod counter;
 mod granule;
+mod findings;
 mod instance;
 mod position;
 mod repartition;
@@ -38,6 +39,7 @@ mod summary;
 mod watch;
 
 pub use control::{Control, ControlDifference};
+pub use findings::Measured;
 pub use position::{DeciderPosition, PositionError};
 pub use repartition::{Leaving, Repartition, Unlike};
 pub use signals::SignalTrouble;
@@ -60,7 +62,8 @@ use restore::{Bases, Phase};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegauge_model::{AlertTransition, Decision, EventTime, Target, WindowSpec, WindowSummary};
+use tidegauge_analytics::live::LiveConfig;
+use tidegauge_model::{AlertTransition, Decision, EventTime, Finding, Target, WindowSpec, WindowSummary};
 use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
 
 /// An agent without a row for this long (event time) is no longer evaluated.
@@ -88,6 +91,8 @@ pub struct DeciderConfig {
     pub pane: Duration,
     /// Windows to publish. Those that policies and alert rules look at are built besides.
     pub windows: Vec<WindowRule>,
+    /// What counts as a finding; `None`: nobody looks for any.
+    pub analytics: Option<LiveConfig>,
 }
 
 /// What happens to a Decider: the next record of its journal partition.
@@ -110,6 +115,8 @@ pub enum DeciderOutput {
     Decision(Box<Decision>),
     /// An alert changed its state.
     Alert(Box<AlertTransition>),
+    /// A finding began, changed or ended.
+    Finding(Box<Finding>),
     /// Rows that came too late for every window: for the late topic.
     Late(LatePartial),
 }
@@ -144,6 +151,10 @@ pub struct DeciderCounts {
     pub decisions: u64,
     /// Alert transitions emitted.
     pub alerts: u64,
+    /// Findings emitted.
+    pub findings: u64,
+    /// Indications that were not followed, since their agents have as many findings as they may.
+    pub findings_left_out: u64,
 }
 
 /// State machine of the second stage, one per shuffle partition.
@@ -176,6 +187,7 @@ pub struct Decider {
     counts: DeciderCounts,
     /// For whoever watches.
     seen: Option<Vec<Seen>>,
+    measured: Vec<Measured>,
 }
 
 /// Source, sequence, chunk: the order in which partials of a pane merge.
@@ -223,6 +235,7 @@ impl Decider {
             bases: Bases::default(),
             counts: DeciderCounts::default(),
             seen: None,
+            measured: Vec::new(),
             config,
         };
         decider.find_windows();
@@ -264,10 +277,10 @@ impl Decider {
         self.find_windows();
     }
 
-    /// Policies and rules see the windows that they name, published or not.
+    /// Policies, rules and analytics see the windows that they name, published or not.
     fn find_windows(&mut self) {
         let mut windows = self.config.windows.clone();
-        for spec in self.control.windows() {
+        for spec in self.control.windows().chain(self.analysed()) {
             if !windows.iter().any(|rule| rule.spec == spec) {
                 windows.push(WindowRule { spec, agent: false, instance: false });
             }
@@ -383,7 +396,7 @@ impl Decider {
     }
 
     fn is_by_instance(&self, rule: &WindowRule) -> bool {
-        rule.instance || self.control.watches_instances(rule.spec)
+        rule.instance || self.control.watches_instances(rule.spec) || self.analysed() == Some(rule.spec)
     }
 
     /// With nothing held and nobody to watch, time can jump to the next pane that has rows.
@@ -478,10 +491,11 @@ impl Decider {
         let is_silent = |agent: &Agent| agent.instances.is_empty() && agent.last_at <= Some(horizon);
         let silent = self.agents.iter().filter(|(_, agent)| is_silent(agent)).map(|(target, _)| target.clone());
         for target in silent.collect::<Vec<_>>() {
-            self.agents.remove(&target);
+            let agent = self.agents.remove(&target);
             let before = out.len();
             self.control.forget(&target, end, out);
             self.counts.alerts += (out.len() - before) as u64;
+            self.counts.findings += agent.map_or(0, |mut agent| agent.end_findings(end, self.config.pane, out));
         }
     }
 
@@ -559,6 +573,7 @@ impl Decider {
             panes: self.pending.len() as u64,
             samples: self.pending_samples(),
             cells: self.agents.values().map(|agent| cells(agent) as u64).sum(),
+            findings: self.agents.values().map(|agent| agent.findings.open_findings() as u64).sum(),
             instances: self.agents.values().map(|agent| agent.instances.len() as u64).sum(),
         }
     }

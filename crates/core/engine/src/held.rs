@@ -14,6 +14,8 @@ pub struct Held {
     pub cells: u64,
     /// Instances that it knows.
     pub instances: u64,
+    /// Of a Decider: findings that are open.
+    pub findings: u64,
 }
 
 /// The agent that weighs most, and how much.

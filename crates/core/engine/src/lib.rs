@@ -1,7 +1,7 @@
 //! Aggregator and Decider: the two state machines, and the journal between them.
 //!
 //! ```text
-//!  SampleBatch ─► Aggregator ─► journal ─► Decider ─► windows, decisions, alerts
+//!  SampleBatch ─► Aggregator ─► journal ─► Decider ─► windows, decisions, alerts, findings
 //!   (one per       panes,       partials,  merge,
 //!    partition)    watermark    marks      close, decide
 //! ```
@@ -27,7 +27,7 @@ pub mod state;
 pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint};
 pub use decider::{
     Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, LatePartial,
-    Leaving, PositionError, Repartition, Seen, SignalTrouble, Unlike, WindowRule,
+    Leaving, Measured, PositionError, Repartition, Seen, SignalTrouble, Unlike, WindowRule,
 };
 pub use held::{Heaviest, Held};
 pub use journal::{ControlChange, ControlKind, JournalRecord, Mark, Partial, PartialRow, SourceRecord};

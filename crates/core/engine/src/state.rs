@@ -30,6 +30,7 @@ use crate::journal::ControlChange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegauge_analytics::live::AgentMemory;
 use tidegauge_model::{EventTime, InstanceId, Target};
 use tidegauge_policy::AlertBook;
 
@@ -57,6 +58,7 @@ pub struct Checkpoint {
 pub(crate) struct KeptAgent {
     pub(crate) control: TargetControl,
     pub(crate) last_at: Option<EventTime>,
+    pub(crate) findings: AgentMemory,
     pub(crate) instances: BTreeMap<InstanceId, KeptInstance>,
     /// The last readings of cumulative counters, and what they were at the base.
     pub(crate) readings: Vec<KeptReading>,
@@ -104,6 +106,18 @@ impl Checkpoint {
     pub fn open_alerts(&self) -> usize {
         self.agents.values().flat_map(|agent| agent.control.alerts.values()).map(AlertBook::len).sum()
     }
+
+    /// Whether something is about to become a finding.
+    #[must_use]
+    pub fn has_onsets(&self) -> bool {
+        self.agents.values().any(|agent| agent.findings.has_onsets())
+    }
+
+    /// How many findings are open.
+    #[must_use]
+    pub fn open_findings(&self) -> usize {
+        self.agents.values().map(|agent| agent.findings.open_findings()).sum()
+    }
 }
 
 /// The first record of a round.
@@ -126,6 +140,7 @@ struct TargetPart {
     target: Target,
     control: TargetControl,
     last_at: Option<EventTime>,
+    findings: AgentMemory,
     instances: BTreeMap<InstanceId, KeptInstance>,
     readings: Vec<KeptReading>,
     base_readings: Vec<KeptReading>,

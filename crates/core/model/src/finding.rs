@@ -75,6 +75,23 @@ pub enum Entity {
     },
 }
 
+impl Entity {
+    /// Whose it is; nothing, if it is about a whole workspace.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Workspace { .. } => None,
+            Self::Agent { target }
+            | Self::Instance { target, .. }
+            | Self::Region { target, .. }
+            | Self::Resource { target, .. }
+            | Self::Shard { target, .. }
+            | Self::Coordinator { target, .. }
+            | Self::Dependency { target, .. } => Some(target),
+        }
+    }
+}
+
 impl fmt::Display for Entity {
     /// `workspace/agent/instance=i-1`, each part percent-encoded.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

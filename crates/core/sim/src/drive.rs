@@ -134,7 +134,7 @@ impl Drive {
                         reference.late(&late);
                     }
                 }
-                DeciderOutput::Decision(_) | DeciderOutput::Alert(_) => {}
+                DeciderOutput::Decision(_) | DeciderOutput::Alert(_) | DeciderOutput::Finding(_) => {}
             }
         }
         if let Some(expected) = expected {

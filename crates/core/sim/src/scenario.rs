@@ -3,6 +3,12 @@
 use crate::rng::Rng;
 use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array};
 use std::time::Duration;
+use tidegauge_analytics::degradation::DegradationRule;
+use tidegauge_analytics::live::LiveConfig;
+use tidegauge_analytics::load::LoadConfig;
+use tidegauge_analytics::load::hotspot::HotspotRule;
+use tidegauge_analytics::load::idle::IdleRule;
+use tidegauge_analytics::tracker::Hold;
 use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, WindowRule};
 use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
@@ -229,7 +235,33 @@ impl Scenario {
     #[must_use]
     pub fn decider(&self) -> DeciderConfig {
         let topics = vec![TOPIC.into()];
-        DeciderConfig { topics, rules: self.rules, pane: self.pane, windows: self.windows.clone() }
+        let analytics = Some(touchy(self.pane * 2));
+        DeciderConfig { topics, rules: self.rules, pane: self.pane, windows: self.windows.clone(), analytics }
+    }
+}
+
+/// Analytics that find something in nearly everything, and soon.
+fn touchy(window: Duration) -> LiveConfig {
+    let load = LoadConfig {
+        imbalance: 0.1,
+        imbalance_stay: 0.05,
+        false_alarms: 0.5,
+        work_cv: 0.0,
+        slo_ms: Some(100.0),
+        hotspot: HotspotRule { ratio: 1.1, ratio_stay: 1.05, ..HotspotRule::default() },
+        idle: IdleRule { ratio: 0.9, ..IdleRule::default() },
+        ..LoadConfig::default()
+    };
+    LiveConfig {
+        window,
+        hold: Hold { open_after: 2, close_after: 1 },
+        repeat_after: window * 5,
+        min_completeness: 0.3,
+        max_findings: 3,
+        load,
+        degradation: DegradationRule { z: 0.5, ratio: 1.05, windows: 3, ..DegradationRule::default() },
+        baseline: window * 12,
+        ..LiveConfig::default()
     }
 }
 

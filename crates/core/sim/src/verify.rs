@@ -1,6 +1,6 @@
 //! Does the committed record equal what an undisturbed run would have written?
 //!
-//! - **R1** Windows, decisions and alerts are those that one undisturbed Decider makes of the committed journal, byte for
+//! - **R1** Windows, decisions, alerts and findings are those that one undisturbed Decider makes of the committed journal, byte for
 //!   byte, in their order, each once.
 //! - **R2** With no row corrected and no source excluded, they are those of an undisturbed run of the same telemetry.
 //! - **R0** Each row of telemetry is in exactly one place: in the partials of its pane, or refused; and what is
@@ -94,10 +94,11 @@ pub fn every_row_is_somewhere(kafka: &Kafka, scenario: &Scenario, guarantee: Gua
 pub type Outputs = BTreeMap<usize, Vec<Vec<u8>>>;
 
 /// Topics of outputs, and what is in them.
-pub const OUTPUTS: [(usize, &str); 4] = [
+pub const OUTPUTS: [(usize, &str); 5] = [
     (topics::WINDOWS, "windows"),
     (topics::DECISIONS, "decisions"),
     (topics::ALERTS, "alerts"),
+    (topics::FINDINGS, "findings"),
     (topics::LATE_PARTIALS, "late partials"),
 ];
 

@@ -41,6 +41,8 @@ pub mod topics {
     pub const LATE_PARTIALS: usize = 6;
     /// State of Deciders.
     pub const STATE: usize = 7;
+    /// Findings.
+    pub const FINDINGS: usize = 8;
 }
 
 /// What all workers live in.

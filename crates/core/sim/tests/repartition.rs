@@ -95,6 +95,9 @@ impl Run {
                     DeciderOutput::Window(window) => (window.target.clone(), format!("{window:?}")),
                     DeciderOutput::Decision(decision) => (decision.target.clone(), format!("{decision:?}")),
                     DeciderOutput::Alert(alert) => (alert.target.clone(), format!("{alert:?}")),
+                    DeciderOutput::Finding(finding) => {
+                        (finding.entity.target().expect("of an agent").clone(), format!("{finding:?}"))
+                    }
                     DeciderOutput::Late(late) => panic!("nothing is late here: {late:?}"),
                 };
                 self.said.entry(target).or_default().push(what);

@@ -138,7 +138,7 @@ fn through_bytes(checkpoint: &Checkpoint) -> Checkpoint {
 
 #[test]
 fn a_restored_decider_goes_on_as_the_one_before() {
-    let (mut restores, mut outputs, mut decisions, mut alerts) = (0, 0, 0, 0);
+    let (mut restores, mut outputs, mut decisions, mut alerts, mut findings) = (0, 0, 0, 0, 0);
     let one = std::env::var("TIDEGAUGE_SIM_SEED").ok().map(|seed| seed.parse().expect("a number"));
     for seed in one.map_or_else(|| (0..SEEDS).collect::<Vec<_>>(), |seed| vec![seed]) {
         let scenario = Scenario::new(seed);
@@ -154,6 +154,7 @@ fn a_restored_decider_goes_on_as_the_one_before() {
             let of = |is: fn(&DeciderOutput) -> bool| want.iter().flatten().filter(|output| is(output)).count();
             decisions += of(|output| matches!(output, DeciderOutput::Decision(_)));
             alerts += of(|output| matches!(output, DeciderOutput::Alert(_)));
+            findings += of(|output| matches!(output, DeciderOutput::Finding(_)));
 
             let mut decider = Decider::new(scenario.decider(), Control::journaled([].into()));
             let mut taken: Option<Checkpoint> = decider.checkpoint(0);
@@ -183,8 +184,11 @@ fn a_restored_decider_goes_on_as_the_one_before() {
             );
         }
     }
-    eprintln!("{restores} restores; {outputs} outputs equal, {decisions} decisions and {alerts} alerts among them");
-    assert!(one.is_some() || (restores > 300 && decisions > 300 && alerts > 300));
+    eprintln!(
+        "{restores} restores; {outputs} outputs equal, {decisions} decisions, {alerts} alerts and {findings} findings \
+         among them"
+    );
+    assert!(one.is_some() || (restores > 300 && decisions > 300 && alerts > 300 && findings > 300));
 }
 
 /// C2: a target's generation never falls, whichever live policy decides.

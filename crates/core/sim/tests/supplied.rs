@@ -42,7 +42,7 @@ fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
     });
     let rule = WindowRule { spec: WindowSpec { size: MINUTE, slide: MINUTE }, agent: true, instance: true };
     let rules = SourceRules::default();
-    let config = DeciderConfig { topics: vec![TOPIC.into()], rules, pane, windows: vec![rule] };
+    let config = DeciderConfig { topics: vec![TOPIC.into()], rules, pane, windows: vec![rule], analytics: None };
     let mut decider = Decider::new(config, Control::default());
     let batch = decoded(records);
     let outputs = aggregator.step(AggregatorInput::Samples(&batch)).into_iter();

@@ -3,7 +3,7 @@
 //! Source: CloudEvents specification 1.0.2, Kafka protocol binding 1.0.2.
 
 use crate::encode::{Encoding, Output};
-use tidegauge_model::{AlertTransition, Decision, EventTime, Target, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, EventTime, Finding, WindowSummary};
 
 /// The attributes of an output as headers. `cluster` names this installation; `traceparent` is passed on where the
 /// record that closed the window had one.
@@ -22,7 +22,7 @@ pub fn headers<T: Event>(
         ("ce_specversion", "1.0".to_owned()),
         ("ce_type", T::TYPE.to_owned()),
         ("ce_source", format!("/tidegauge/{cluster}")),
-        ("ce_subject", event.target().to_string()),
+        ("ce_subject", event.subject()),
         ("ce_id", event.id()),
         ("ce_time", event.at().to_string()),
         ("content-type", content_type.to_owned()),
@@ -40,7 +40,7 @@ pub trait Event: Output {
     fn id(&self) -> String;
 
     /// What the event is about.
-    fn target(&self) -> &Target;
+    fn subject(&self) -> String;
 
     /// Event time at which it happened: the end of its window.
     fn at(&self) -> EventTime;
@@ -53,8 +53,8 @@ impl Event for Decision {
         self.id.clone()
     }
 
-    fn target(&self) -> &Target {
-        &self.target
+    fn subject(&self) -> String {
+        self.target.to_string()
     }
 
     fn at(&self) -> EventTime {
@@ -69,12 +69,28 @@ impl Event for AlertTransition {
         format!("{}:{}", self.fingerprint, self.at.as_micros())
     }
 
-    fn target(&self) -> &Target {
-        &self.target
+    fn subject(&self) -> String {
+        self.target.to_string()
     }
 
     fn at(&self) -> EventTime {
         self.at
+    }
+}
+
+impl Event for Finding {
+    const TYPE: &'static str = "io.tidegauge.finding.v1";
+
+    fn id(&self) -> String {
+        format!("{}:{}", self.id, self.window.end.as_micros())
+    }
+
+    fn subject(&self) -> String {
+        self.entity.to_string()
+    }
+
+    fn at(&self) -> EventTime {
+        self.window.end
     }
 }
 
@@ -87,8 +103,8 @@ impl Event for WindowSummary {
         format!("{}{instance}:{start}-{end}/{}", self.target, self.slide.as_millis())
     }
 
-    fn target(&self) -> &Target {
-        &self.target
+    fn subject(&self) -> String {
+        self.target.to_string()
     }
 
     fn at(&self) -> EventTime {
@@ -101,7 +117,7 @@ mod tests {
     use super::*;
     use crate::encode::Framing;
     use std::collections::BTreeMap;
-    use tidegauge_model::{AlertState, Severity};
+    use tidegauge_model::{AlertState, Severity, Target};
 
     #[test]
     fn attributes_travel_as_headers() {

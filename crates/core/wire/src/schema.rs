@@ -17,22 +17,27 @@ pub const DECISION: &str = include_str!("../../../../schemas/decision.avsc");
 /// Alerts out.
 pub const ALERT: &str = include_str!("../../../../schemas/alert.avsc");
 
+/// Findings out.
+pub const FINDING: &str = include_str!("../../../../schemas/finding.avsc");
+
 /// Name (as of the file) and text of every schema.
-pub const ALL: [(&str, &str); 5] = [
+pub const ALL: [(&str, &str); 6] = [
     ("telemetry-sample", TELEMETRY_SAMPLE),
     ("scaling-event", SCALING_EVENT),
     ("window-summary", WINDOW_SUMMARY),
     ("decision", DECISION),
     ("alert", ALERT),
+    ("finding", FINDING),
 ];
 
 /// Name and text of every version that was ever released, oldest first. Their bytes are read for ever (**I4**).
-pub const RELEASED: [(&str, &str); 5] = [
+pub const RELEASED: [(&str, &str); 6] = [
     ("telemetry-sample", include_str!("../../../../schemas/released/telemetry-sample.v1.avsc")),
     ("scaling-event", include_str!("../../../../schemas/released/scaling-event.v1.avsc")),
     ("window-summary", include_str!("../../../../schemas/released/window-summary.v1.avsc")),
     ("decision", include_str!("../../../../schemas/released/decision.v1.avsc")),
     ("alert", include_str!("../../../../schemas/released/alert.v1.avsc")),
+    ("finding", include_str!("../../../../schemas/released/finding.v1.avsc")),
 ];
 
 /// Why a writer's schema cannot be used.

@@ -5,12 +5,12 @@ mod common;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use common::outputs::{alert, decision, scaling_event, window};
+use common::outputs::{alert, decision, finding, scaling_event, window};
 use proptest::prelude::*;
 use std::fmt::Debug;
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Decision, EventTime, Mode, ReasonCode, ScalingAction, ScalingEvent,
-    ScalingState, Severity, WindowSummary,
+    Action, AlertState, AlertTransition, Cause, CauseCode, Decision, Entity, EventTime, Finding, FindingKind,
+    FindingState, Mode, ReasonCode, ScalingAction, ScalingEvent, ScalingState, Severity, Target, WindowSummary,
 };
 use tidegauge_wire::{Encoding, Framing, Output, schema};
 
@@ -69,11 +69,38 @@ fn e2_e4_outputs_are_what_their_schemas_say_and_come_back() {
     round_trip(&window());
     round_trip(&decision());
     round_trip(&alert());
+    round_trip(&finding());
     round_trip(&scaling_event());
     oracle(&window(), schema::WINDOW_SUMMARY);
     oracle(&decision(), schema::DECISION);
     oracle(&alert(), schema::ALERT);
+    oracle(&finding(), schema::FINDING);
     oracle(&scaling_event(), schema::SCALING_EVENT);
+}
+
+/// Every kind of entity keeps its names.
+#[test]
+fn findings_are_about_whatever_they_are_about() {
+    let target = || finding_target(Some("eu"));
+    let entities = [
+        Entity::Workspace { workspace: "default".into() },
+        Entity::Agent { target: finding_target(None) },
+        Entity::Instance { target: target(), instance: "i".into() },
+        Entity::Region { target: target(), region: "us".into() },
+        Entity::Resource { target: target(), resource: "cpu".into() },
+        Entity::Shard { target: target(), shard: "s".into() },
+        Entity::Coordinator { target: target(), coordinator: "c".into() },
+        Entity::Dependency { target: target(), dependency: "cache".into() },
+    ];
+    for entity in entities {
+        let said = Finding { entity, evidence: vec![], causes: vec![], remedies: vec![], ..finding() };
+        round_trip(&said);
+        oracle(&said, schema::FINDING);
+    }
+}
+
+fn finding_target(region: Option<&str>) -> Target {
+    Target { workspace: "default".into(), agent: "planner".into(), region: region.map(Into::into) }
 }
 
 #[test]
@@ -154,6 +181,30 @@ fn every_symbol_has_its_place() {
     let reasons: Vec<ReasonCode> = serde_json::from_value(symbols.into()).expect("each is a reason");
     oracle(&Decision { reasons: reasons.clone(), ..decision() }, schema::DECISION);
     assert_eq!(reasons.last(), Some(&ReasonCode::Renewed), "a reason added to the model belongs into the schema");
+    // So are kinds of findings and causes.
+    let schema: serde_json::Value = serde_json::from_str(schema::FINDING).expect("JSON");
+    let field = |name: &str| {
+        schema["fields"].as_array().expect("fields").iter().find(|field| field["name"] == name).expect("it")
+    };
+    let known = |symbols: &serde_json::Value| symbols.as_array().expect("symbols")[1..].to_vec();
+    let kinds: Vec<FindingKind> =
+        serde_json::from_value(known(&field("kind")["type"]["symbols"]).into()).expect("each is a kind");
+    for &kind in &kinds {
+        oracle(&Finding { kind, ..finding() }, schema::FINDING);
+    }
+    assert_eq!(
+        kinds.last(),
+        Some(&FindingKind::CoordinatorsShort),
+        "a kind added to the model belongs into the schema"
+    );
+    let code = &field("causes")["type"]["items"]["fields"][0]["type"]["symbols"];
+    let codes: Vec<CauseCode> = serde_json::from_value(known(code).into()).expect("each is a cause");
+    let causes = codes.iter().map(|&code| Cause { code, strength: 0.5, detail: "why".into() }).collect();
+    oracle(&Finding { causes, ..finding() }, schema::FINDING);
+    assert_eq!(codes.last(), Some(&CauseCode::Unexplained), "a cause added to the model belongs into the schema");
+    for state in [FindingState::Open, FindingState::Ongoing, FindingState::Ended] {
+        oracle(&Finding { state, ..finding() }, schema::FINDING);
+    }
 }
 
 /// **E3**: an older writer lacks a field with a default, a newer one has more; both resolve.

@@ -6,13 +6,15 @@ mod common;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
-use common::outputs::{alert, decision, window};
+use common::outputs::{alert, decision, finding, window};
 use common::{accept, metrics, native};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use tidegauge_model::metric::BUILT_IN;
-use tidegauge_model::{AlertTransition, Decision, InstanceState, Metric, ScalingEvent, ScalingState, WindowSummary};
+use tidegauge_model::{
+    AlertTransition, Decision, Finding, InstanceState, Metric, ScalingEvent, ScalingState, WindowSummary,
+};
 use tidegauge_wire::evolve::{Compatibility, check, lost_fields};
 use tidegauge_wire::{Encoding, Framing, Output, SampleEncoder, SampleRow, schema};
 
@@ -208,6 +210,7 @@ fn i4_golden_bytes_of_every_release_are_still_read() {
     golden("window-summary.v1", || encoded(&window()), read::<WindowSummary>);
     golden("decision.v1", || encoded(&decision()), read::<Decision>);
     golden("alert.v1", || encoded(&alert()), read::<AlertTransition>);
+    golden("finding.v1", || encoded(&finding()), read::<Finding>);
     golden("telemetry-sample.v1", telemetry, |bytes| {
         let row = native().row(bytes).expect("a sample");
         let mut json = Vec::new();

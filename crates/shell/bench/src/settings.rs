@@ -67,6 +67,9 @@ fn configuration(job: &Job<'_>, out_topic: &str) -> anyhow::Result<Config> {
         ("topics.decisions", own("decisions")),
         ("topics.decisions_current", own("decisions-current")),
         ("topics.alerts", own("alerts")),
+        ("topics.findings", own("findings")),
+        // The job is windows; its peers look for nothing in them.
+        ("analytics.enabled", "false".to_owned()),
         ("topics.late", own("late")),
         ("topics.dead_letters", own("dead-letters")),
         ("topics.state", own("state")),

@@ -16,9 +16,11 @@ use tidegauge_wire::SampleRow;
 const PERIOD_S: u32 = 3_600;
 const GIB: f64 = 1_073_741_824.0;
 const CORES: f64 = 2.0;
+/// Of an instance, in some currency.
+const COST_PER_HOUR: f64 = 0.07;
 
 /// Metrics of each sample, in the order of the columns.
-const METRICS: [metric::MetricId; 12] = [
+const METRICS: [metric::MetricId; 13] = [
     metric::REQUESTS_PER_S,
     metric::QUEUE_DEPTH,
     metric::RESPONSE_TIME_MS,
@@ -31,6 +33,7 @@ const METRICS: [metric::MetricId; 12] = [
     metric::MEMORY_REQUESTED_BYTES,
     metric::MEMORY_LIMIT_BYTES,
     metric::CPU_THROTTLED_RATIO,
+    metric::COMPUTE_COST_PER_HOUR,
 ];
 
 /// Writes the fleet's samples in the order of event time.
@@ -101,6 +104,7 @@ fn row(start: u32, at: u32, agent: u32, instance: u32, load: f64, interval_s: f6
         4.0 * GIB,
         4.0 * GIB,
         0.5 * (load - 0.9).clamp(0.0, 1.0),
+        COST_PER_HOUR,
     ];
     SampleRow {
         event_time: EventTime::from_secs(i64::from(start) + i64::from(at)),

@@ -97,6 +97,8 @@ table! {
         "What is kept apart: each instance in each open pane; of the second stage each instance and agent in each pane of its windows.";
     KNOWN_INSTANCES = Gauge, "tidegauge_known_instances", ["stage", "topic", "partition"],
         "Instances that a partition knows.";
+    OPEN_FINDINGS = Gauge, "tidegauge_open_findings", ["stage", "topic", "partition"],
+        "Findings that are open in a partition.";
     STATE_BYTES = Gauge, "tidegauge_state_bytes", ["partition"],
         "Size of the last round of state of the shuffle partition.";
     JOURNAL_UNREAD = Gauge, "tidegauge_journal_unread_bytes", [],
@@ -144,6 +146,20 @@ table! {
         "Wall clock less the end of the last window that has samples.";
     AGENT_ALERTS = Gauge, "tidegauge_agent_firing_alerts", ["workspace", "agent", "rule", "severity"],
         "Alerts that fire, of an agent or of its instances; absent where none does.";
+    AGENT_FINDINGS = Gauge, "tidegauge_agent_open_findings", ["workspace", "agent", "kind", "severity"],
+        "Findings that are open, of an agent, its instances and its resources; absent where none is.";
+    AGENT_BALANCE = Gauge, "tidegauge_agent_balance_ratio", ["workspace", "agent"],
+        "How evenly load lies on the ready instances, the balance score over 100: 1 is even, 0 all on one.";
+    AGENT_HOT = Gauge, "tidegauge_agent_hot_instances", ["workspace", "agent"],
+        "Instances loaded above their peers, for however long.";
+    AGENT_SATURATION = Gauge, "tidegauge_agent_saturation_ratio", ["workspace", "agent", "resource"],
+        "Share of instance-time in which the resource was at its limit and, where that is reported, work waited.";
+    AGENT_CAPACITY = Gauge, "tidegauge_agent_instance_capacity_requests_per_second", ["workspace", "agent"],
+        "Requests that one instance serves at the objectives of analytics, as learnt from earlier windows.";
+    AGENT_EFFICIENCY = Gauge, "tidegauge_agent_utilization_efficiency_ratio", ["workspace", "agent"],
+        "Share of the ready instances that demand needed, by that capacity.";
+    AGENT_COST = Gauge, "tidegauge_agent_cost_per_request", ["workspace", "agent"],
+        "Cost of a request, in the currency of the cost metrics.";
     METRICS_TARGETS = Gauge, "tidegauge_metrics_targets", [], "Targets of which this process has results.";
     METRICS_DROPPED = Gauge, "tidegauge_metrics_dropped_targets", [],
         "Targets beyond metrics.max_targets, which have no series of their own.";
@@ -200,6 +216,9 @@ table! {
     WINDOWS = Counter, "tidegauge_windows_total", [], "Windows published.";
     DECISIONS = Counter, "tidegauge_decisions_total", [], "Decisions published.";
     ALERTS = Counter, "tidegauge_alerts_total", [], "Transitions of alerts published.";
+    FINDINGS = Counter, "tidegauge_findings_total", [], "Findings published: begun, changed, ended.";
+    FINDINGS_LEFT_OUT = Counter, "tidegauge_findings_left_out_total", [],
+        "Indications beyond analytics.max_findings of their agent, which were not followed.";
 }
 
 impl Metric {
@@ -243,6 +262,10 @@ pub struct Rows {
     pub decisions: u64,
     /// Transitions of alerts published.
     pub alerts: u64,
+    /// Findings published.
+    pub findings: u64,
+    /// Indications that were not followed.
+    pub findings_left_out: u64,
 }
 
 impl Rows {
@@ -257,6 +280,8 @@ impl Rows {
         WINDOWS.count(&[], self.windows);
         DECISIONS.count(&[], self.decisions);
         ALERTS.count(&[], self.alerts);
+        FINDINGS.count(&[], self.findings);
+        FINDINGS_LEFT_OUT.count(&[], self.findings_left_out);
     }
 }
 

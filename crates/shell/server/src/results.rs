@@ -1,7 +1,8 @@
-//! What came out for each agent, as `/metrics` shows it: the last window, the standing decision, the alerts that fire.
+//! What came out for each agent, as `/metrics` shows it: the last window, the standing decision, the alerts that fire,
+//! what analytics made of the last window that they looked at.
 //!
 //! ```text
-//!  Decider ─► outputs, decisions seen ─► Tap, one a partition ─ committed ─► Results ─► gauges of the first N targets
+//!  Decider ─► outputs, decisions, measures ─► Tap, one a partition ─ committed ─► Results ─► gauges of the first N targets
 //! ```
 //!
 //! - **G1** What is shown was committed.
@@ -20,7 +21,7 @@ use row::Row;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tidegauge_engine::{Decider, DeciderOutput, Seen};
+use tidegauge_engine::{Decider, DeciderOutput, Measured, Seen};
 use tidegauge_model::{EventTime, Mode, Severity, Target, WindowSpec};
 
 /// How often it is looked for targets that the Decider has forgotten.
@@ -100,7 +101,7 @@ impl Results {
 
 impl Tap {
     /// Takes note of what a step led to; it is not shown before it is committed (G1).
-    pub fn take(&mut self, outputs: &[DeciderOutput], seen: Vec<Seen>) {
+    pub fn take(&mut self, outputs: &[DeciderOutput], seen: Vec<Seen>, measured: Vec<Measured>) {
         for output in outputs {
             match output {
                 DeciderOutput::Window(window) if window.instance.is_none() => {
@@ -110,11 +111,17 @@ impl Tap {
                     }
                 }
                 DeciderOutput::Alert(_) => self.alerts_moved = true,
-                DeciderOutput::Window(_) | DeciderOutput::Decision(_) | DeciderOutput::Late(_) => {}
+                DeciderOutput::Window(_)
+                | DeciderOutput::Decision(_)
+                | DeciderOutput::Finding(_)
+                | DeciderOutput::Late(_) => {}
             }
         }
         for seen in seen.into_iter().filter(|seen| seen.decision.mode == Mode::Live) {
             self.news.entry(seen.decision.target.clone()).or_default().decided(seen);
+        }
+        for Measured { target, measures } in measured {
+            self.news.entry(target).or_default().measures = Some(measures);
         }
     }
 

@@ -20,6 +20,7 @@ pub fn wanted(config: &Config) -> Vec<TopicSpec> {
         own(topics, &topics.decisions, &[DELETE]),
         own(topics, &topics.decisions_current, &[COMPACT]),
         own(topics, &topics.alerts, &[COMPACT_DELETE]),
+        own(topics, &topics.findings, &[COMPACT_DELETE]),
         own(topics, &topics.late, &[DELETE, longest(LONGEST)]),
         own(topics, &topics.dead_letters, &[DELETE, longest(LONGEST)]),
         own(topics, &topics.state, &[DELETE, retention(horizon), longest(LONGEST)]),

@@ -84,6 +84,23 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
             "time: {max_skew: 5s}",
             &["tidegauge.yaml:1:", "time.max_skew:", "at least the pane of 10s", "found 5s"],
         ),
+        (
+            "findings in windows that are no whole panes",
+            "analytics: {window: 15s}",
+            &["tidegauge.yaml:1:", "analytics.window:", "multiple of time.pane", "found 15s"],
+        ),
+        (
+            "a baseline of too few windows",
+            "analytics: {window: 10m, baseline: 1h}",
+            &["analytics.baseline:", "10 windows of 10m", "found 1h"],
+        ),
+        ("a share above 1", "analytics: {saturation: 5}", &["analytics.saturation:", "above 0, at most 1, found 5"]),
+        ("a hotspot below the median", "analytics: {hotspot_ratio: 0.9}", &["analytics.hotspot_ratio:", "above 1"]),
+        (
+            "no window to hold for",
+            "analytics: {open_after: 0}",
+            &["analytics.open_after:", "expected 1 to 100, found 0"],
+        ),
         ("the same topic twice", "topics: {late: a, alerts: a}", &["topics.late:", "a is named twice"]),
         ("not a topic", "topics: {late: 'a b'}", &["topics.late:", "letters, digits"]),
         ("no port", "kafka: {bootstrap: [localhost]}", &["kafka.bootstrap:", "host:port", "`localhost`"]),

@@ -213,8 +213,8 @@ fn control_state_survives() {
     let telemetry = Arc::new(feeder.finish(&broker));
     patient.commit().terminate();
     let disturbed = Run::to_the_end(&broker, telemetry, deployment);
-    let [windows, decisions, alerts] = sequence::assert_same(&undisturbed, &disturbed, test);
+    let [windows, decisions, alerts, findings] = sequence::assert_same(&undisturbed, &disturbed, test);
     assert_generations_rise(&disturbed);
     assert_eq!(hit.len(), 3, "spans of every kind were hit: {hit:?}");
-    say(&format!("{test}: equal: {windows} windows, {decisions} decisions, {alerts} alerts"));
+    say(&format!("{test}: equal: {windows} windows, {decisions} decisions, {alerts} alerts, {findings} findings"));
 }

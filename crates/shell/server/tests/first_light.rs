@@ -123,16 +123,19 @@ fn same_sequence_whatever_the_workers() {
     let test = "same_sequence_whatever_the_workers";
     for run in [generated(test), genai(test)].into_iter().flatten() {
         let one = run.again(Workers { each_stage: 1, batch: 97 });
-        let [windows, decisions, alerts] = sequence::assert_same(run, &one, "two workers, and one with small batches");
+        let [windows, decisions, alerts, findings] =
+            sequence::assert_same(run, &one, "two workers, and one with small batches");
         assert!(
-            windows > 0 && decisions > 0 && alerts > 0,
-            "{windows} windows, {decisions} decisions, {alerts} alerts"
+            windows > 0 && decisions > 0 && alerts > 0 && findings > 0,
+            "{windows} windows, {decisions} decisions, {alerts} alerts, {findings} findings"
         );
         drop(one);
         let copy = Arc::new(run.telemetry.copied_partition_by_partition(&run.broker));
         let three = Run::of(&run.broker, copy, Workers { each_stage: 3, batch: 1_009 });
         sequence::assert_same(run, &three, "two workers, and three with partitions filled one after the other");
-        say(&format!("{test}: {windows} windows, {decisions} decisions, {alerts} alerts, equal in 3 runs"));
+        say(&format!(
+            "{test}: {windows} windows, {decisions} decisions, {alerts} alerts, {findings} findings, equal in 3 runs"
+        ));
     }
 }
 

@@ -23,8 +23,9 @@ fn a_bounded_run_is_equal_with_any_workers_and_from_the_middle() {
     let all = verified(deployment, &["--workers", "1"]);
     let mut windows = 0;
     run.windows(|_| windows += 1);
-    assert_eq!(all[..3], [windows, run.decisions().len() as u64, run.alerts().len() as u64]);
-    assert!(all[..3].iter().all(|&count| count > 0), "{all:?}");
+    let (decisions, alerts) = (run.decisions().len() as u64, run.alerts().len() as u64);
+    assert_eq!(all[..4], [windows, decisions, alerts, run.findings() as u64]);
+    assert!(all[..4].iter().all(|&count| count > 0), "{all:?}");
     assert_eq!(verified(deployment, &["--workers", "3"]), all);
     let (middle, _) = middle(&run.broker, deployment);
     let later = verified(deployment, &["--from", &middle, "--workers", "3"]);
@@ -200,7 +201,7 @@ fn files_are_the_same_whatever_the_workers_and_hold_what_was_published() {
     };
     write("one", "1");
     write("three", "3");
-    for kind in ["windows", "decisions", "alerts", "late"] {
+    for kind in ["windows", "decisions", "alerts", "findings", "late"] {
         let read = |name: &str| fs::read(PathBuf::from(out(name)).join(format!("{kind}.jsonl"))).expect("a file");
         assert!(read("one") == read("three"), "{kind}.jsonl");
     }
@@ -235,8 +236,8 @@ fn scratch_topics_hold_what_the_live_ones_do_and_no_live_topic_is_taken() {
             .map(|record| (record.partition, record.key, record.value, record.headers))
             .collect::<Vec<_>>()
     };
-    for (what, scratch) in [("decisions", "decisions"), ("alerts", "alerts"), ("late", "late")] {
-        let (live, replayed) = (records(&run.deployment.topic(what)), records(&format!("{prefix}.{scratch}")));
+    for what in ["decisions", "alerts", "findings", "late"] {
+        let (live, replayed) = (records(&run.deployment.topic(what)), records(&format!("{prefix}.{what}")));
         let live: Vec<_> = live.into_iter().filter(|(_, _, _, headers)| has_cause(headers)).collect();
         assert!(live == replayed, "{what}: {} recorded, {} replayed", live.len(), replayed.len());
     }

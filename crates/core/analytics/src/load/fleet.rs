@@ -234,6 +234,12 @@ impl Fleet {
         self.instances.iter().filter_map(|each| each.load).collect()
     }
 
+    /// The loads by instance, for the next window to look back at.
+    #[must_use]
+    pub fn loads_by_instance(&self) -> BTreeMap<InstanceId, f64> {
+        self.instances.iter().filter_map(|each| Some((each.id.clone(), each.load?))).collect()
+    }
+
     /// Requests per instance, where every instance counts them.
     #[must_use]
     pub fn requests(&self) -> Option<Vec<f64>> {

@@ -30,4 +30,4 @@ pub use balance::{Balance, Noise, NoiseFloor, balance};
 pub use fleet::{Fleet, InstanceFacts, InstanceLoad, Signal};
 pub use heavy::{HeavyKey, SpaceSaving};
 pub use hotspot::{Hotspot, HotspotRule, hotspots};
-pub use report::{LoadConfig, LoadMemory, LoadReport, analyze};
+pub use report::{LoadConfig, LoadMemory, LoadReport, LoadShown, analyze, shown};

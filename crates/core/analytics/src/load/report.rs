@@ -99,13 +99,35 @@ pub struct LoadReport {
     pub findings: Vec<Finding>,
 }
 
-/// Reports on `fleet`, and remembers what the next window needs.
-pub fn analyze(fleet: &Fleet, config: &LoadConfig, memory: &mut LoadMemory) -> LoadReport {
-    let loads = fleet.loads();
-    let balanced = balance(&loads, noise(fleet, config), config.false_alarms);
-    let noise_floor = balanced.ok().and_then(|balance| balance.noise);
+/// What one window shows of an agent's load, before any of it has been held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadShown {
+    /// How evenly loads lie.
+    pub balance: Measured<Balance>,
+    /// Hot instances with their causes, most user impact first.
+    pub hotspots: Vec<Hotspot>,
+    /// Instances that do little, ascending.
+    pub underutilized: Measured<Vec<Underutilized>>,
+    /// What a tracker takes.
+    pub indications: Vec<Indication>,
+    /// Entities about which the window says nothing.
+    pub unjudged: BTreeSet<Entity>,
+}
+
+/// Judges one window of `fleet`.
+///
+/// - `before`: loads of the window before, for persistent or wandering.
+/// - `tracker`: what was hot before; it is not changed.
+#[must_use]
+pub fn shown(
+    fleet: &Fleet,
+    config: &LoadConfig,
+    before: Option<&BTreeMap<InstanceId, f64>>,
+    tracker: &Tracker,
+) -> LoadShown {
+    let balanced = balance(&fleet.loads(), noise(fleet, config), config.false_alarms);
     let mut hot = balanced.map_or_else(|_| Vec::new(), |b| hotspots(fleet, &b, &config.hotspot, config.slo_ms));
-    explain(&mut hot, fleet, memory.before.as_ref(), &config.causes);
+    explain(&mut hot, fleet, before, &config.causes);
     let idle = underutilized(fleet, &config.idle);
 
     let view = View { fleet, config };
@@ -113,16 +135,19 @@ pub fn analyze(fleet: &Fleet, config: &LoadConfig, memory: &mut LoadMemory) -> L
     indications.extend(balanced.iter().filter_map(|balance| view.imbalance(balance, &hot)));
     indications.extend(idle.iter().flatten().map(|each| view.underutilized(each)));
     indications.extend(view.hot_keys());
-    let findings = memory.tracker.step(
-        Shown {
-            window: fleet.window,
-            completeness: fleet.completeness,
-            indications,
-            unjudged: view.unjudged(&balanced, &memory.tracker),
-        },
-        |_| config.hold,
-    );
-    memory.before = Some(fleet.instances.iter().filter_map(|each| Some((each.id.clone(), each.load?))).collect());
+    let unjudged = view.unjudged(&balanced, tracker);
+    LoadShown { balance: balanced, hotspots: hot, underutilized: idle, indications, unjudged }
+}
+
+/// Reports on `fleet`, and remembers what the next window needs.
+pub fn analyze(fleet: &Fleet, config: &LoadConfig, memory: &mut LoadMemory) -> LoadReport {
+    let LoadShown { balance: balanced, hotspots: hot, underutilized: idle, indications, unjudged } =
+        shown(fleet, config, memory.before.as_ref(), &memory.tracker);
+    let noise_floor = balanced.ok().and_then(|balance| balance.noise);
+    let (window, completeness) = (fleet.window, fleet.completeness);
+    let findings = memory.tracker.step(Shown { window, completeness, indications, unjudged }, |_| config.hold);
+    memory.before = Some(fleet.loads_by_instance());
+    let view = View { fleet, config };
     let best = optimum(&vessels(fleet));
     let acts = indicates_action(&balanced, &hot, &best, config);
     LoadReport {

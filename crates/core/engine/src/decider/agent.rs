@@ -5,6 +5,7 @@ use super::counter::Counters;
 use super::roster::Roster;
 use super::slide::Slide;
 use std::ops::Range;
+use tidegauge_analytics::live::AgentMemory;
 use tidegauge_model::{EventTime, WindowSpec};
 
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub(super) struct Agent {
     /// Sums of its cells, per kind of window.
     pub(super) slides: Vec<Slide>,
     pub(super) counters: Counters,
+    /// What its findings rest on.
+    pub(super) findings: AgentMemory,
 }
 
 impl Agent {

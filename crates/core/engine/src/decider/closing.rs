@@ -1,4 +1,4 @@
-//! What the close of a pane says: the windows that end there, and what is decided on them.
+//! What the close of a pane says: the windows that end there, what is decided on them, and what is found in them.
 
 use super::summary::View;
 use super::{Decider, DeciderOutput, WindowRule};
@@ -11,10 +11,12 @@ struct Ending {
     with_instances: bool,
     /// Nobody looks at instances, or their cells were kept for long enough.
     is_known: bool,
+    /// Its windows are looked through for findings.
+    is_analysed: bool,
 }
 
 impl Decider {
-    /// Summaries, decisions and alerts of every window that ends here, agent after agent (E5).
+    /// Summaries, decisions, alerts and findings of every window that ends here, agent after agent (E5).
     pub(super) fn close_windows(&mut self, end: EventTime, out: &mut Vec<DeciderOutput>) {
         if self.phase.is_restoring() {
             return; // all of these were closed before the checkpoint
@@ -25,7 +27,8 @@ impl Decider {
             let is_cut = self.granules.cut(end.minus(rule.spec.size));
             let has_instances = !is_cut && is_whole(rule.spec, self.instances_from);
             let is_known = has_instances || !self.control.watches_instances(rule.spec);
-            Ending { rule, with_instances: has_instances && self.is_by_instance(&rule), is_known }
+            let is_analysed = has_instances && self.analysed() == Some(rule.spec);
+            Ending { rule, with_instances: has_instances && self.is_by_instance(&rule), is_known, is_analysed }
         });
         let ending: Vec<Ending> = ending.collect();
         let sources_ratio = self.sources.ratio();
@@ -42,12 +45,20 @@ impl Decider {
             let known = ending.iter().zip(&closed).filter(|(ending, _)| ending.is_known);
             let together: Vec<_> = known.map(|(ending, windows)| (ending.rule.spec, windows)).collect();
             let signals = self.control.signal_values(target, &together);
-            for (Ending { rule, is_known, .. }, windows) in ending.iter().zip(closed) {
+            for (Ending { rule, is_known, is_analysed, .. }, windows) in ending.iter().zip(closed) {
                 if *is_known {
                     let seen = self.seen.as_mut();
                     let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
                     self.counts.decisions += decisions;
                     self.counts.alerts += alerts;
+                }
+                match self.config.analytics.as_ref() {
+                    Some(config) if *is_analysed => {
+                        let measured = self.seen.is_some().then_some(&mut self.measured);
+                        agent.find(&windows, config, &mut self.counts, measured, &mut follows);
+                    }
+                    Some(_) => {}
+                    None => self.counts.findings += agent.end_findings(end, rule.spec.size, &mut follows),
                 }
                 self.counts.windows += windows.emit(rule, out);
                 out.append(&mut follows);

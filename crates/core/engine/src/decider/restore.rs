@@ -135,7 +135,7 @@ impl Decider {
         self.close_through(closed_through);
         let mut rebuilt = std::mem::take(&mut self.agents);
         let mut controls = Vec::new();
-        for (target, KeptAgent { control, last_at, instances, readings, base_readings: _ }) in agents {
+        for (target, KeptAgent { control, last_at, findings, instances, readings, base_readings: _ }) in agents {
             let rebuilt = rebuilt.remove(&target).unwrap_or_default();
             let mut cells: BTreeMap<_, Instance> = rebuilt.instances.into_iter().collect();
             let known = instances.into_iter().map(|(id, state)| {
@@ -145,7 +145,7 @@ impl Decider {
             });
             let instances = known.collect();
             let counters = Counters::restored(&readings, &mut self.metrics);
-            let agent = Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new(), counters };
+            let agent = Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new(), counters, findings };
             controls.push((target.clone(), control));
             self.agents.insert(target, agent);
         }
@@ -263,7 +263,8 @@ impl Decider {
             let control = self.control.of_target(target);
             let (readings, base_readings) =
                 (agent.counters.kept(&self.metrics), at_base.remove(target).unwrap_or_default());
-            (target.clone(), KeptAgent { control, last_at: agent.last_at, instances, readings, base_readings })
+            let (last_at, findings) = (agent.last_at, agent.findings.clone());
+            (target.clone(), KeptAgent { control, last_at, findings, instances, readings, base_readings })
         };
         Some(Checkpoint {
             next_offset,

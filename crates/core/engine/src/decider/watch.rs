@@ -1,7 +1,7 @@
 //! What somebody who watches a Decider is shown besides its outputs: decisions as of every window, told or not, and the
-//! alerts that fire. Nothing follows from being watched.
+//! alerts that fire, measures of the windows that were analysed. Nothing follows from being watched.
 
-use super::Decider;
+use super::{Decider, Measured};
 use tidegauge_model::{Decision, Severity, Target};
 use tidegauge_policy::Policy;
 use tidegauge_policy::policy::ObjectiveKind;
@@ -32,6 +32,11 @@ impl Decider {
     /// Decisions as of the windows that closed since this was last called, in order; none if nobody watches.
     pub fn take_seen(&mut self) -> Vec<Seen> {
         self.seen.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Measures of the windows that were analysed since this was last called, in order; none if nobody watches.
+    pub fn take_measured(&mut self) -> Vec<Measured> {
+        std::mem::take(&mut self.measured)
     }
 
     /// Whether this agent is evaluated here.

@@ -150,8 +150,10 @@ impl Round {
             read(offset, &head)?;
         let mut agents: BTreeMap<_, KeptAgent> = BTreeMap::new();
         for (offset, body) in parts {
-            let TargetPart { target, control, last_at, instances, readings, base_readings } = read(offset, &body)?;
-            let agent = agents.entry(target).or_insert_with(|| KeptAgent { control, last_at, ..KeptAgent::default() });
+            let TargetPart { target, control, last_at, findings, instances, readings, base_readings } =
+                read(offset, &body)?;
+            let first = || KeptAgent { control, last_at, findings, ..KeptAgent::default() };
+            let agent = agents.entry(target).or_insert_with(first);
             agent.instances.extend(instances);
             agent.readings.extend(readings);
             agent.base_readings.extend(base_readings);

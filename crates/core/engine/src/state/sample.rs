@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
+use tidegauge_analytics::live::AgentMemory;
 use tidegauge_policy::{AlertBook, TargetState};
 
 /// Fingerprint of the layout, 62 bits of it: as an Avro long it fills nine bytes. The tenth of a longer one would have bits
@@ -38,7 +39,8 @@ fn describe(value: &Value, out: &mut String) {
         Value::String(_) => out.push_str("text"),
         Value::Array(items) => {
             out.push('[');
-            items.iter().take(1).for_each(|item| describe(item, out));
+            // Lists of the sample have one item, so that those with more are tuples.
+            items.iter().for_each(|item| describe(item, out));
             out.push(']');
         }
         Value::Object(fields) => {
@@ -73,9 +75,10 @@ fn samples() -> (Head, TargetPart) {
     }));
     let reading: KeptReading =
         read(json!({"instance": "i", "metric": "m", "at": 1, "position": 1, "value": 1.5, "start": 1}));
+    let findings: AgentMemory = read(agent_memory());
     let part = json!({
-        "target": target, "control": control, "last_at": 1, "instances": {"i": instance}, "readings": [reading],
-        "base_readings": [reading],
+        "target": target, "control": control, "last_at": 1, "findings": findings, "instances": {"i": instance},
+        "readings": [reading], "base_readings": [reading],
     });
     (read(head), read(part))
 }
@@ -111,6 +114,24 @@ fn target_state() -> Value {
         },
         "recommendations": [{"at": 1, "replicas": 1}],
         "changes": {"up": [{"at": 1, "change": 1}], "down": [{"at": 1, "change": 1}]},
+    })
+}
+
+fn agent_memory() -> Value {
+    let entity =
+        json!({"kind": "instance", "target": {"workspace": "w", "agent": "a", "region": "r"}, "instance": "i"});
+    let indication = json!({
+        "kind": "hotspot", "entity": entity, "strength": "enter", "severity": "warning", "value": 0.5, "unit": "u",
+        "evidence": [{"name": "n", "value": 0.5, "unit": "u"}], "confidence": {"value": 0.5, "meaning": "m"},
+        "causes": [{"code": "hot_key", "strength": 0.5, "detail": "d"}], "remedies": ["r"], "summary": "s",
+    });
+    let episode = json!({"onset": 1, "run": 1, "clear": 1, "open": true, "shown": indication});
+    json!({
+        "tracker": {"episodes": {"last": 1, "of": [[["hotspot", entity], episode]]}},
+        "said": {"id": {"kind": "hotspot", "severity": "warning", "lower": 1, "at": 1}},
+        "loads": {"i": 0.5},
+        "past": [[1, [0.5, 0.5, 0.5, 0.5, 0.5, 0.5], [[0.5, 0.5, 0.5], 1, true], true]],
+        "changes": {"known": {"version": {"v": 1}}, "recent": [{"at": 1, "what": "w"}]},
     })
 }
 

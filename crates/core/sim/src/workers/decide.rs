@@ -286,6 +286,7 @@ pub fn record_of(output: &DeciderOutput) -> (usize, String, Vec<u8>) {
             (topics::DECISIONS, key, [&decision.generation.to_le_bytes()[..], &text(decision)].concat())
         }
         DeciderOutput::Alert(alert) => (topics::ALERTS, alert.fingerprint.clone(), text(alert)),
+        DeciderOutput::Finding(finding) => (topics::FINDINGS, finding.id.clone(), text(finding)),
         DeciderOutput::Late(late) => (topics::LATE_PARTIALS, String::new(), text(late)),
     }
 }

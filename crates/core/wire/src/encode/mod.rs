@@ -1,4 +1,4 @@
-//! Windows, decisions and alerts to bytes, and back for those who look at them.
+//! Windows, decisions, alerts and findings to bytes, and back for those who look at them.
 //!
 //! ```text
 //!  WindowSummary ─► WindowRecord (flat, units in names) ─┬─► Avro datum behind its framing
@@ -10,6 +10,7 @@
 //! - **E4** Avro and JSON say the same: only times differ, microseconds there and RFC 3339 here.
 
 mod avro;
+mod finding;
 mod framing;
 mod read;
 mod records;
@@ -23,11 +24,12 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use avro::Error;
+use finding::FindingRecord;
 use records::{AlertRecord, DecisionRecord, WindowRecord};
 use scaling::ScalingRecord;
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
-use tidegauge_model::{AlertTransition, Decision, ScalingEvent, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, Finding, ScalingEvent, WindowSummary};
 
 /// How outputs are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +105,7 @@ output! {
     WindowSummary, WindowRecord, "window-summary", schema::WINDOW_SUMMARY, WINDOW_SUMMARY;
     Decision, DecisionRecord, "decision", schema::DECISION, DECISION;
     AlertTransition, AlertRecord, "alert", schema::ALERT, ALERT;
+    Finding, FindingRecord, "finding", schema::FINDING, FINDING;
     ScalingEvent, ScalingRecord, "scaling-event", schema::SCALING_EVENT, SCALING_EVENT;
 }
 

@@ -281,7 +281,7 @@ impl From<AlertRecord<'_>> for AlertTransition {
     }
 }
 
-fn names(target: &Target) -> (Cow<'_, str>, Cow<'_, str>, Option<Cow<'_, str>>) {
+pub(super) fn names(target: &Target) -> (Cow<'_, str>, Cow<'_, str>, Option<Cow<'_, str>>) {
     let region = target.region.as_ref().map(|region| Cow::from(region.as_str()));
     (Cow::from(target.workspace.as_str()), Cow::from(target.agent.as_str()), region)
 }
@@ -291,6 +291,6 @@ fn known(attributes: &BTreeMap<Cow<'_, str>, Cow<'_, str>>) -> Attributes {
     attributes.iter().filter_map(|(name, text)| Some((Attribute::named(name)?, Box::from(&**text)))).collect()
 }
 
-fn target(workspace: &str, agent: &str, region: Option<&str>) -> Target {
+pub(super) fn target(workspace: &str, agent: &str, region: Option<&str>) -> Target {
     Target { workspace: WorkspaceId::from(workspace), agent: AgentId::from(agent), region: region.map(Region::from) }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Completeness, Constraint, Decision, DistributionSummary, EventTime,
-    GaugeSummary, InstanceState, Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState,
-    Severity, SignalReading, Target, TimeRange, WindowSummary,
+    Action, AlertState, AlertTransition, Cause, CauseCode, Completeness, Confidence, Constraint, Decision,
+    DistributionSummary, Entity, EventTime, Evidence, Finding, FindingKind, FindingState, GaugeSummary, InstanceState,
+    Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState, Severity, SignalReading, Target,
+    TimeRange, WindowSummary,
 };
 
 fn target() -> Target {
@@ -135,6 +136,27 @@ pub(crate) fn alert() -> AlertTransition {
         completeness: 1.0,
         summary: "CPU above 90 % for 5 min".to_owned(),
         labels: BTreeMap::from([("team".to_owned(), "core".to_owned())]),
+    }
+}
+
+pub(crate) fn finding() -> Finding {
+    let entity = Entity::Instance { target: target(), instance: "planner-1".into() };
+    Finding {
+        id: tidegauge_model::finding_id(FindingKind::Hotspot, &entity, at(0)),
+        kind: FindingKind::Hotspot,
+        entity,
+        onset: at(0),
+        window: TimeRange { start: at(120), end: at(180) },
+        state: FindingState::Open,
+        severity: Severity::Critical,
+        value: 0.95,
+        unit: "load".into(),
+        evidence: vec![Evidence { name: "times_median".into(), value: 1.9, unit: "ratio".into() }],
+        confidence: Confidence { value: 0.98, meaning: "share of instances that were measured".into() },
+        causes: vec![Cause { code: CauseCode::SlowInstance, strength: 0.4, detail: "service takes 1.9 times".into() }],
+        remedies: vec!["drain it and replace it".into()],
+        completeness: 1.0,
+        summary: "planner-1 carries 0.950, 1.9 times the median".to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{commands, connect};
 use follow::{Follow, Received};
 use render::Renderer;
 use std::io::Write;
-use tidegauge_model::{AlertTransition, Decision, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, Finding, WindowSummary};
 
 /// Runs the command.
 ///
@@ -25,6 +25,7 @@ pub fn run(config: &Config, args: &TailArgs) -> anyhow::Result<()> {
         TailWhat::Windows => &config.topics.windows,
         TailWhat::Decisions => &config.topics.decisions,
         TailWhat::Alerts => &config.topics.alerts,
+        TailWhat::Findings => &config.topics.findings,
         TailWhat::DeadLetters => &config.topics.dead_letters,
     };
     let found = connect::admin(config)?.topics(&[topic])?;
@@ -36,6 +37,7 @@ pub fn run(config: &Config, args: &TailArgs) -> anyhow::Result<()> {
         TailWhat::Windows => show::<WindowSummary>(records, args, colours),
         TailWhat::Decisions => show::<Decision>(records, args, colours),
         TailWhat::Alerts => show::<AlertTransition>(records, args, colours),
+        TailWhat::Findings => show::<Finding>(records, args, colours),
         TailWhat::DeadLetters => show::<letter::Letter>(records, args, colours),
     }
 }

@@ -80,6 +80,7 @@ impl Checker {
         let registry = self.registry(&raw.ingest.schema_registry);
         let mapping = self.mapping(raw.ingest.mapping.as_deref());
         let history = self.history(&raw.history);
+        let analytics = self.analytics(&raw);
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
         // Signals first: what names one takes effect behind it.
         let (signals, mut control): (Vec<_>, Vec<_>) = self.signals(&raw.signals.paths, &windows).into_iter().unzip();
@@ -104,6 +105,7 @@ impl Checker {
                 decisions: raw.topics.decisions,
                 decisions_current: raw.topics.decisions_current,
                 alerts: raw.topics.alerts,
+                findings: raw.topics.findings,
                 late: raw.topics.late,
                 dead_letters: raw.topics.dead_letters,
                 state: raw.topics.state,
@@ -135,6 +137,7 @@ impl Checker {
             policies,
             alerts,
             control,
+            analytics,
             output: OutputConfig { format: raw.output.format, cloudevents: raw.output.cloudevents },
             workers: WorkersConfig {
                 aggregate: raw.workers.aggregate as usize,

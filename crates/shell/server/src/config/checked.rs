@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegauge_analytics::live::LiveConfig;
 use tidegauge_engine::{ControlChange, SignalPlan};
 use tidegauge_kafka::client::{Connection, Secret};
 use tidegauge_model::{WindowSpec, WorkspaceId};
@@ -38,6 +39,8 @@ pub struct Config {
     pub alerts: Vec<AlertRules>,
     /// Signals, policies and alert rules as the journal keeps them, in the order in which they take effect.
     pub control: Vec<ControlChange>,
+    /// What counts as a finding; `None`: nobody looks for any.
+    pub analytics: Option<LiveConfig>,
     /// How outputs are published.
     pub output: OutputConfig,
     /// Threads.
@@ -82,6 +85,8 @@ pub struct TopicsConfig {
     pub decisions_current: String,
     /// Transitions of alerts.
     pub alerts: String,
+    /// Findings.
+    pub findings: String,
     /// Samples that came too late.
     pub late: String,
     /// Records that could not be read.
@@ -99,13 +104,14 @@ pub struct TopicsConfig {
 impl TopicsConfig {
     /// Those that tidegauge writes; [`crate::topics`] says how each is made.
     #[must_use]
-    pub fn own(&self) -> [&str; 8] {
+    pub fn own(&self) -> [&str; 9] {
         [
             &self.shuffle,
             &self.windows,
             &self.decisions,
             &self.decisions_current,
             &self.alerts,
+            &self.findings,
             &self.late,
             &self.dead_letters,
             &self.state,

@@ -65,6 +65,7 @@ fn named(topics: &TopicsSection) -> impl Iterator<Item = (String, &str)> {
         ("decisions", &topics.decisions),
         ("decisions_current", &topics.decisions_current),
         ("alerts", &topics.alerts),
+        ("findings", &topics.findings),
         ("late", &topics.late),
         ("dead_letters", &topics.dead_letters),
         ("state", &topics.state),

@@ -18,6 +18,7 @@
 //! The reader walks the merged tree itself instead of deriving `Deserialize`, which stops at the first problem and
 //! forgets where a value came from.
 
+mod analytics;
 mod check;
 mod checked;
 mod files;

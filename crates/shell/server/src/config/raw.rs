@@ -127,7 +127,9 @@ sections! {
         policies: PoliciesSection = "{}",
         /// What is alerted on.
         alerts: AlertsSection = "{}",
-        /// How windows, decisions and alerts are published.
+        /// What is looked for in closed windows: instances that are hot, resources at their limit, what became worse.
+        analytics: AnalyticsSection = "{}",
+        /// How windows, decisions, alerts and findings are published.
         output: OutputSection = "{}",
         /// How many threads each stage has in this process.
         workers: WorkersSection = "{}",
@@ -202,6 +204,8 @@ sections! {
         decisions_current: String = "tidegauge.decisions.current.v1",
         /// Transitions of alerts.
         alerts: String = "tidegauge.alerts.v1",
+        /// Findings of analytics: begun, changed, ended.
+        findings: String = "tidegauge.findings.v1",
         /// Samples that came too late.
         late: String = "tidegauge.late.v1",
         /// Records that could not be read.
@@ -300,7 +304,50 @@ sections! {
         path: Option<PathBuf> = Absent,
     }
 
-    /// How windows, decisions and alerts are published.
+    /// What is looked for in closed windows: instances that are hot, resources at their limit, what became worse. It is a
+    /// function of the windows and of these settings: all processes of a group, and a replay, need the same.
+    AnalyticsSection {
+        /// Whether it is looked at all. Switched off, findings that are open end.
+        enabled: bool = "true",
+        /// Length of the windows that are looked at, one after the other: a whole number of panes. They need not be among
+        /// `windows`. Shorter: findings come earlier, and rest on less. Default: the least that is 1m or more.
+        window: Option<Duration> = Absent,
+        /// Windows in a row that have to show a finding before it opens, 1 to 100.
+        open_after: u32 = "3",
+        /// Windows in a row that must not show it before it ends, 1 to 100.
+        close_after: u32 = "2",
+        /// A finding that lasts is published again after this long, 1m or more.
+        repeat_after: Duration = "6h",
+        /// Completeness below which a window opens nothing and ends nothing: 0 to 1.
+        min_completeness: f64 = "0.5",
+        /// Most findings of one agent, open and about to open, 1 to 10000. The worst are followed, further ones counted.
+        max_findings: u32 = "100",
+        /// How far the most loaded instance may be above the mean, as a share of it, before the load is imbalanced. What
+        /// chance makes is allowed for besides.
+        imbalance: f64 = "0.2",
+        /// How many times the median load an instance has to carry to be hot; above 1.
+        hotspot_ratio: f64 = "1.2",
+        /// Utilization below which no instance is hot, 0 to 1.
+        hotspot_utilization: f64 = "0.3",
+        /// Share of the median load below which an instance is underutilized, 0 to 1.
+        underutilized_ratio: f64 = "0.5",
+        /// Utilization from which none is, 0 to 1.
+        underutilized_utilization: f64 = "0.2",
+        /// Share of instance-time at its limit from which a resource is saturated: above 0, at most 1.
+        saturation: f64 = "0.05",
+        /// How many times what is usual response time or error rate have to be to have become worse; above 1.
+        degradation_ratio: f64 = "1.2",
+        /// How far back "usual" reaches: 10 windows or more. What became worse is usual after this long. Default: 1h, or
+        /// 60 windows where that is longer.
+        baseline: Option<Duration> = Absent,
+        /// Response time that no request should exceed. With it, hot instances say how many requests they slowed down,
+        /// and capacity is where the 95th percentile meets it.
+        response_time_objective: Option<Duration> = Absent,
+        /// Utilization of limit that no instance should exceed, at which its capacity is: above 0, at most 1.
+        utilization_objective: f64 = "0.8",
+    }
+
+    /// How windows, decisions, alerts and findings are published.
     OutputSection {
         /// `avro`, in single-object encoding, or `json`.
         format: OutputFormat = "avro",

@@ -56,6 +56,7 @@ fn readings(status: &Status) -> Vec<(Metric, Vec<Reading>)> {
         (m::OPEN_SAMPLES, held(status, |held| held.open_samples)),
         (m::KEPT_CELLS, held(status, |held| held.cells)),
         (m::KNOWN_INSTANCES, held(status, |held| held.instances)),
+        (m::OPEN_FINDINGS, held(status, |held| held.open_findings)),
         (m::JOURNAL_UNREAD, unread(|unread| unread.bytes)),
         (m::JOURNAL_UNREAD_LIMIT, unread(|unread| unread.limit_bytes)),
         (m::PARTITION_RATE, whole(status, |at| at.appended_per_s)),

@@ -67,6 +67,8 @@ pub struct HeldStatus {
     pub cells: u64,
     /// Instances that it knows.
     pub instances: u64,
+    /// Findings that are open.
+    pub open_findings: u64,
 }
 
 /// The agent that weighs most in a partition.
@@ -225,6 +227,7 @@ fn partition(at: &TopicPartition, state: &PartitionState, now: Instant, wall_clo
             open_samples: held.samples,
             cells: held.cells,
             instances: held.instances,
+            open_findings: held.findings,
         }),
         top_agent: progress
             .and_then(|progress| progress.heaviest.as_ref())

@@ -1,4 +1,4 @@
-//! The second stage: shuffle partitions to windows, decisions and alerts.
+//! The second stage: shuffle partitions to windows, decisions, alerts and findings.
 
 use super::publish::{OutputRecord, Publish};
 use super::shared::Shared;
@@ -86,6 +86,7 @@ impl<'a> Decide<'a> {
             &topics.decisions,
             &topics.decisions_current,
             &topics.alerts,
+            &topics.findings,
             &topics.late,
         ];
         let mut topics: Vec<String> = own.into_iter().cloned().collect();
@@ -145,7 +146,8 @@ impl<'a> Decide<'a> {
         let log_time = EventTime::from_millis(message.timestamp_ms());
         let outputs = slot.machine.decider.step(DeciderInput { record, offset, log_time });
         if let Some(tap) = &mut slot.machine.tap {
-            tap.take(&outputs, slot.machine.decider.take_seen());
+            let decider = &mut slot.machine.decider;
+            tap.take(&outputs, decider.take_seen(), decider.take_measured());
         }
         if offset < slot.silent_below {
             self.shared.passed("restore.replay");
@@ -367,6 +369,8 @@ impl Stage for Decide<'_> {
             report.windows += counts.windows;
             report.decisions += counts.decisions;
             report.alerts += counts.alerts;
+            report.findings += counts.findings;
+            report.findings_left_out += counts.findings_left_out;
         });
         for trouble in slot.machine.decider.take_signal_trouble() {
             self.tell(&trouble);
@@ -453,5 +457,6 @@ pub fn decider_config(config: &Config) -> DeciderConfig {
         },
         pane: time.pane,
         windows,
+        analytics: config.analytics,
     }
 }

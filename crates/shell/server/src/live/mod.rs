@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!              ┌─ aggregate-0 ─┐                    ┌─ decide-0 ─┐
-//!  telemetry ─►├─ aggregate-1 ─┤─► shuffle topic ──►├─ decide-1 ─┤─► windows, decisions, alerts
+//!  telemetry ─►├─ aggregate-1 ─┤─► shuffle topic ──►├─ decide-1 ─┤─► windows, decisions, alerts, findings
 //!              └─ …            ┘                    └─ …         ┘     └─► state topic
 //!                 group -aggregate                     group -decide
 //! ```
@@ -90,6 +90,10 @@ pub struct RunReport {
     pub decisions: u64,
     /// Alert transitions published.
     pub alerts: u64,
+    /// Findings published.
+    pub findings: u64,
+    /// Indications that were not followed.
+    pub findings_left_out: u64,
     /// Records of the journal that are none.
     pub foreign: u64,
     /// Bursts of outputs that were committed.

@@ -82,6 +82,9 @@ impl Publish for Publisher {
             DeciderOutput::Alert(alert) => {
                 self.event(|topics| &topics.alerts, alert.fingerprint.clone(), alert.as_ref());
             }
+            DeciderOutput::Finding(finding) => {
+                self.event(|topics| &topics.findings, finding.id.clone(), finding.as_ref());
+            }
             DeciderOutput::Late(late) => {
                 self.topics.late.clone_into(&mut self.record.topic);
                 self.record.key = late.source.topic.to_string();

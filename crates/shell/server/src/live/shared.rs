@@ -416,6 +416,8 @@ impl Shared {
             windows: now.windows - before.windows,
             decisions: now.decisions - before.decisions,
             alerts: now.alerts - before.alerts,
+            findings: now.findings - before.findings,
+            findings_left_out: now.findings_left_out - before.findings_left_out,
         };
         rows.count();
     }

@@ -12,6 +12,8 @@ fn names_follow_the_conventions_of_prometheus() {
         "_instances",
         "_targets",
         "_alerts",
+        "_findings",
+        "_per_request",
         "_info",
         "tidegauge_ready",
     ];
@@ -41,7 +43,7 @@ fn names_follow_the_conventions_of_prometheus() {
 fn m2_labels_come_from_bounded_sets() {
     // Names of signals are those of an operator's files.
     let bounded = ["version", "stage", "worker", "topic", "partition", "outcome", "kind", "call", "activity", "signal"];
-    let of_agents = ["workspace", "agent", "signal", "action", "reason", "rule", "severity"];
+    let of_agents = ["workspace", "agent", "signal", "action", "reason", "rule", "severity", "kind", "resource"];
     for metric in TABLE {
         let labels = if metric.name.starts_with("tidegauge_agent_") { &of_agents[..] } else { &bounded[..] };
         assert!(metric.labels.iter().all(|label| labels.contains(label)), "{}: {:?}", metric.name, metric.labels);
@@ -124,9 +126,10 @@ const GROUPS: [Group; 3] = [
     (
         "Agents",
         "What came out for each agent: the last window of the shortest length that is published, the decision as of the\n\
-         last window, whether it was news or not, and the alerts that fire. Shown once it is committed. The first\n\
-         `metrics.max_targets` agents of a process, by workspace and name, have series; instances never have. The others\n\
-         are counted, and a line of the log says so once ([SeriesOverflow](runbooks/SeriesOverflow.md)).",
+         last window, whether it was news or not, the alerts that fire, and what analytics made of the last window of\n\
+         `analytics.window`. Shown once it is committed. The first `metrics.max_targets` agents of a process, by\n\
+         workspace and name, have series; instances never have. The others are counted, and a line of the log says so once\n\
+         ([SeriesOverflow](runbooks/SeriesOverflow.md)).",
         |metric| metric.name.starts_with("tidegauge_agent_") || metric.name.starts_with("tidegauge_metrics_"),
     ),
     (

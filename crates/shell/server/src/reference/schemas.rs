@@ -14,11 +14,12 @@ fields are only ever added, with a default.
 ";
 
 /// The files, those for others first.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     include_str!("../../../../../schemas/telemetry-sample.avsc"),
     include_str!("../../../../../schemas/window-summary.avsc"),
     include_str!("../../../../../schemas/decision.avsc"),
     include_str!("../../../../../schemas/alert.avsc"),
+    include_str!("../../../../../schemas/finding.avsc"),
     include_str!("../../../../../schemas/scaling-event.avsc"),
     include_str!("../../../../../schemas/journal.avsc"),
     include_str!("../../../../../schemas/control.avsc"),

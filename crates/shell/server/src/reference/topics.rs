@@ -19,13 +19,14 @@ What is published for a shuffle partition follows from that partition of the jou
 ";
 
 /// What the records of a topic are, by the last part of its setting: schema, and key.
-const RECORDS: [(&str, &str, &str); 9] = [
+const RECORDS: [(&str, &str, &str); 10] = [
     ("telemetry", "[TelemetrySample](schemas.md#telemetrysample), or whatever a mapping reads", "any"),
     ("shuffle", "[JournalHeader](schemas.md#journalheader), [ControlChange](schemas.md#controlchange)", "none"),
     ("windows", "[WindowSummary](schemas.md#windowsummary)", "the target"),
     ("decisions", "[Decision](schemas.md#decision)", "the target"),
     ("decisions_current", "[Decision](schemas.md#decision), of mode live", "the target"),
     ("alerts", "[AlertTransition](schemas.md#alerttransition)", "the alert's fingerprint"),
+    ("findings", "[Finding](schemas.md#finding)", "the finding's id"),
     ("late", "no value; headers `tidegauge.late.*` say what came too late", "the telemetry topic"),
     ("dead_letters", "the record as it came; headers `tidegauge.error.*` say what is wrong with it", "as it came"),
     ("state", "[StateRecord](schemas.md#staterecord)", "none"),

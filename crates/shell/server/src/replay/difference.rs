@@ -7,7 +7,7 @@ use crate::config::TopicsConfig;
 use crate::live::OutputRecord;
 use serde_json::Value;
 use std::fmt::Write as _;
-use tidegauge_model::{AlertTransition, Decision, TimeRange, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, Finding, TimeRange, WindowSummary};
 use tidegauge_wire::{Encoding, Output};
 
 /// Most fields that are named.
@@ -125,6 +125,7 @@ impl Shown {
             Kind::Alert => {
                 read(value, |alert: &AlertTransition| format!("{}, rule {}, at {}", alert.target, alert.rule, alert.at))
             }
+            Kind::Finding => read(value, |finding: &Finding| format!("{}, {}", finding.id, window(finding.window))),
             Kind::Late => Err("it is a summary in headers".to_owned()),
         }
     }

@@ -74,6 +74,7 @@ impl Sink for Files {
                 DeciderOutput::Window(window) => window.encode(Encoding::Json, &mut self.line),
                 DeciderOutput::Decision(decision) => decision.encode(Encoding::Json, &mut self.line),
                 DeciderOutput::Alert(alert) => alert.encode(Encoding::Json, &mut self.line),
+                DeciderOutput::Finding(finding) => finding.encode(Encoding::Json, &mut self.line),
                 DeciderOutput::Late(late) => serde_json::to_writer(&mut self.line, &of_late(late))?,
             }
             self.line.push(b'\n');

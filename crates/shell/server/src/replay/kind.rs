@@ -4,19 +4,23 @@ use crate::config::TopicsConfig;
 use crate::live::CAUSE_HEADERS;
 use tidegauge_engine::DeciderOutput;
 
+/// How many kinds there are.
+pub(super) const KINDS: usize = 5;
+
 /// A kind of output of a Decider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Kind {
     Window,
     Decision,
     Alert,
+    Finding,
     Late,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 4] = [Self::Window, Self::Decision, Self::Alert, Self::Late];
+    pub(super) const ALL: [Kind; KINDS] = [Self::Window, Self::Decision, Self::Alert, Self::Finding, Self::Late];
 
-    /// Its place in tables of four.
+    /// Its place in tables of all kinds.
     pub(super) const fn number(self) -> usize {
         self as usize
     }
@@ -27,6 +31,7 @@ impl Kind {
             Self::Window => "windows",
             Self::Decision => "decisions",
             Self::Alert => "alerts",
+            Self::Finding => "findings",
             Self::Late => "late",
         }
     }
@@ -37,6 +42,7 @@ impl Kind {
             Self::Window => &topics.windows,
             Self::Decision => &topics.decisions,
             Self::Alert => &topics.alerts,
+            Self::Finding => &topics.findings,
             Self::Late => &topics.late,
         }
     }
@@ -51,6 +57,7 @@ impl Kind {
             DeciderOutput::Window(_) => Self::Window,
             DeciderOutput::Decision(_) => Self::Decision,
             DeciderOutput::Alert(_) => Self::Alert,
+            DeciderOutput::Finding(_) => Self::Finding,
             DeciderOutput::Late(_) => Self::Late,
         }
     }

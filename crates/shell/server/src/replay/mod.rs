@@ -205,6 +205,7 @@ fn find_topics(config: &Config, admin: &Admin) -> anyhow::Result<BTreeMap<String
         &topics.decisions,
         &topics.decisions_current,
         &topics.alerts,
+        &topics.findings,
         &topics.late,
     ];
     let names: Vec<&str> = own.into_iter().chain(&topics.telemetry).map(String::as_str).collect();

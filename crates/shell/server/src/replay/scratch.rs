@@ -71,6 +71,7 @@ fn named(topics: &TopicsConfig, prefix: &str) -> TopicsConfig {
         decisions: format!("{prefix}.decisions"),
         decisions_current: format!("{prefix}.decisions-current"),
         alerts: format!("{prefix}.alerts"),
+        findings: format!("{prefix}.findings"),
         late: format!("{prefix}.late"),
         ..topics.clone()
     }
@@ -78,7 +79,8 @@ fn named(topics: &TopicsConfig, prefix: &str) -> TopicsConfig {
 
 /// The topics that a Decider writes.
 fn outputs(topics: &TopicsConfig) -> Vec<&str> {
-    vec![&topics.windows, &topics.decisions, &topics.decisions_current, &topics.alerts, &topics.late]
+    let TopicsConfig { windows, decisions, decisions_current, alerts, findings, late, .. } = topics;
+    vec![windows, decisions, decisions_current, alerts, findings, late]
 }
 
 fn every(topics: &TopicsConfig) -> Vec<&str> {

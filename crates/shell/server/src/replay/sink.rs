@@ -1,6 +1,6 @@
 //! What becomes of replayed outputs: counted, written to files or scratch topics, compared with what was recorded.
 
-use super::kind::Kind;
+use super::kind::{KINDS, Kind};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use tidegauge_engine::DeciderOutput;
@@ -25,7 +25,7 @@ pub(super) trait Sink {
 /// Outputs counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    by_kind: [u64; 4],
+    by_kind: [u64; KINDS],
     up: u64,
     down: u64,
     /// Records of the log that are no journal records, and were passed over.
@@ -59,7 +59,7 @@ impl Counts {
         figures.into()
     }
 
-    /// `3 windows, 2 decisions (1 up, 0 down), 0 alerts, 0 late`.
+    /// `3 windows, 2 decisions (1 up, 0 down), 0 alerts, 0 findings, 0 late`.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for kind in Kind::ALL {
@@ -78,7 +78,7 @@ pub(super) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// `N windows, N decisions, N alerts, N late`.
-pub(super) fn four(count: impl Fn(Kind) -> u64) -> String {
+/// `N windows, N decisions, N alerts, N findings, N late`.
+pub(super) fn of_all(count: impl Fn(Kind) -> u64) -> String {
     Kind::ALL.map(|kind| format!("{} {}", count(kind), kind.plural())).join(", ")
 }

@@ -1,7 +1,7 @@
 //! What a replay came to, in one form of [`Form`]: a line or a few for people, an object for programs.
 
 use super::compare::Tally;
-use super::kind::Kind;
+use super::kind::{KINDS, Kind};
 use crate::commands;
 use crate::output::Form;
 use serde_json::{Map, Value, json};
@@ -22,7 +22,7 @@ pub(super) fn print(form: Form, text: String, mut object: Value, extent: &Extent
 }
 
 /// Comparisons of the `kinds` by their names.
-pub(super) fn tallies(kinds: &[Kind], tallies: &[Tally; 4]) -> Value {
+pub(super) fn tallies(kinds: &[Kind], tallies: &[Tally; KINDS]) -> Value {
     let entry = |kind: &Kind| {
         let Tally { equal, different, repeated, removed } = tallies[kind.number()];
         let figures = json!({ "equal": equal, "different": different, "repeated": repeated, "removed": removed });

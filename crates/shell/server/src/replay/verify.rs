@@ -2,9 +2,9 @@
 
 use super::compare::{Comparison, Difference, Resaid, Sequence, Tally, Tolerance, hash_of, hash_of_key};
 use super::difference::Found;
-use super::kind::{Kind, Provenance};
+use super::kind::{KINDS, Kind, Provenance};
 use super::recorded::Recorded;
-use super::sink::{Cause, Sink, four};
+use super::sink::{Cause, Sink, of_all};
 use crate::config::{Config, Delivery};
 use crate::live::publish::Publisher;
 use crate::live::{OutputRecord, Publish as _};
@@ -16,14 +16,14 @@ use tidegauge_kafka::admin::FoundTopic;
 /// What is compared with, and what came of it.
 pub(super) struct Verification {
     recorded: Mutex<BTreeMap<(Kind, i32), Sequence>>,
-    tolerances: [Tolerance; 4],
+    tolerances: [Tolerance; KINDS],
     outcome: Mutex<Outcome>,
 }
 
 /// What came of the comparisons.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcome {
-    pub(super) tallies: [Tally; 4],
+    pub(super) tallies: [Tally; KINDS],
     /// Of each shuffle partition and kind, the first difference.
     pub(super) found: Vec<Found>,
     pub(super) unattributed: u64,
@@ -42,7 +42,7 @@ impl Outcome {
     /// `equal: N windows, …`, and what was passed over.
     pub(super) fn text(&self) -> String {
         let word = if self.differences() == 0 { "equal" } else { "not equal; those that are" };
-        let mut text = format!("{word}: {}", four(|kind| self.tallies[kind.number()].equal));
+        let mut text = format!("{word}: {}", of_all(|kind| self.tallies[kind.number()].equal));
         let sum = |of: fn(&Tally) -> u64| self.tallies.iter().map(of).sum::<u64>();
         let passed_over = [
             (sum(|tally| tally.repeated), "repeated exactly, as at least once may"),
@@ -80,7 +80,7 @@ impl Verification {
             config: config.clone(),
             partition,
             comparisons: Kind::ALL.map(&mut comparison),
-            found: [const { None }; 4],
+            found: [const { None }; KINDS],
         }
     }
 
@@ -95,9 +95,9 @@ pub(super) struct Verifier<'v> {
     publisher: Publisher,
     config: Config,
     partition: i32,
-    comparisons: [Comparison; 4],
+    comparisons: [Comparison; KINDS],
     /// The first difference of each kind.
-    found: [Option<Found>; 4],
+    found: [Option<Found>; KINDS],
 }
 
 impl Verifier<'_> {
@@ -116,7 +116,7 @@ impl Verifier<'_> {
 
 impl Sink for Verifier<'_> {
     fn take(&mut self, cause: Cause, outputs: &[DeciderOutput]) -> anyhow::Result<()> {
-        let mut records: [Vec<OutputRecord>; 4] = Default::default();
+        let mut records: [Vec<OutputRecord>; KINDS] = Default::default();
         for output in outputs {
             self.publisher.publish(output, &mut |record| {
                 if let Some(kind) = Kind::of_topic(&self.config.topics, &record.topic) {

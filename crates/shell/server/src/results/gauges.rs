@@ -2,6 +2,7 @@
 
 use super::row::{Decided, Row, Signal, Window, word};
 use crate::metrics::{self as m, Metric, Reading};
+use tidegauge_analytics::live::Measures;
 use tidegauge_model::{EventTime, Target};
 
 /// Every gauge of results: the series of `shown`, and how many targets there are of which `most` are shown.
@@ -14,6 +15,7 @@ pub(super) fn readings<'a>(
     let shown: Vec<_> = shown.collect();
     let of_window = |value: &dyn Fn(&Window) -> Option<f64>| each(&shown, |row| value(row.window.as_ref()?));
     let of_decision = |value: &dyn Fn(&Decided) -> u32| each(&shown, |row| Some(value(row.decision.as_ref()?).into()));
+    let of_measures = |value: &dyn Fn(&Measures) -> Option<f64>| each(&shown, |row| value(row.measures.as_ref()?));
     let age_s = |end: EventTime| now.as_micros().saturating_sub(end.as_micros()) as f64 / 1e6;
     vec![
         (m::METRICS_TARGETS, vec![Reading::plain(targets as f64)]),
@@ -23,7 +25,7 @@ pub(super) fn readings<'a>(
         (m::AGENT_LOAD, of_window(&|window| window.requests_per_s)),
         (m::AGENT_P95, of_window(&|window| window.response_time_p95_s)),
         (m::AGENT_WINDOW_AGE, of_window(&|window| Some(age_s(window.end)))),
-        (m::AGENT_COMPLETENESS, each(&shown, |row| row.completeness)),
+        (m::AGENT_COMPLETENESS, each(&shown, completeness)),
         (m::AGENT_DESIRED, of_decision(&|decision| decision.desired)),
         (m::AGENT_MIN, of_decision(&|decision| decision.min)),
         (m::AGENT_MAX, of_decision(&|decision| decision.max)),
@@ -32,6 +34,13 @@ pub(super) fn readings<'a>(
         (m::AGENT_OBJECTIVE, signals(&shown, |signal| signal.is_utilization.then_some(signal.objective))),
         (m::AGENT_SIGNAL, signals(&shown, |signal| Some(signal.value? / signal.objective))),
         (m::AGENT_ALERTS, alerts(&shown)),
+        (m::AGENT_FINDINGS, findings(&shown)),
+        (m::AGENT_BALANCE, of_measures(&|measures| Some(measures.balance.ok()?.score / 100.0))),
+        (m::AGENT_HOT, of_measures(&|measures| measures.hotspots.ok().map(f64::from))),
+        (m::AGENT_SATURATION, saturation(&shown)),
+        (m::AGENT_CAPACITY, of_measures(&|measures| measures.capacity_per_instance_per_s.ok())),
+        (m::AGENT_EFFICIENCY, of_measures(&|measures| measures.utilization_efficiency.ok())),
+        (m::AGENT_COST, of_measures(&|measures| measures.cost_per_request.ok())),
     ]
 }
 
@@ -62,6 +71,27 @@ fn alerts(shown: &[(&Target, &Row)]) -> Vec<Reading> {
         reading(target, [rule, &word(severity)], f64::from(*count))
     };
     all.map(one).collect()
+}
+
+/// Of the shortest window; where none is published, of the one that analytics looked at.
+fn completeness(row: &Row) -> Option<f64> {
+    row.completeness.or_else(|| Some(row.measures.as_ref()?.completeness))
+}
+
+fn findings(shown: &[(&Target, &Row)]) -> Vec<Reading> {
+    let all = shown.iter().flat_map(|(target, row)| {
+        let open = row.measures.iter().flat_map(|measures| &measures.open);
+        open.map(move |((kind, severity), count)| reading(target, [kind.name(), &word(severity)], f64::from(*count)))
+    });
+    all.collect()
+}
+
+fn saturation(shown: &[(&Target, &Row)]) -> Vec<Reading> {
+    let all = shown.iter().flat_map(|(target, row)| {
+        let shares = row.measures.iter().flat_map(|measures| &measures.saturation);
+        shares.map(move |(resource, share)| reading(target, [resource], *share))
+    });
+    all.collect()
 }
 
 fn reading<const N: usize>(target: &Target, more: [&str; N], value: f64) -> Reading {

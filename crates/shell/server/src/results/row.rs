@@ -1,6 +1,7 @@
 //! What is known of one target.
 
 use std::collections::BTreeMap;
+use tidegauge_analytics::live::Measures;
 use tidegauge_engine::Seen;
 use tidegauge_model::{Decision, EventTime, Severity, WindowSummary};
 
@@ -9,6 +10,8 @@ use tidegauge_model::{Decision, EventTime, Severity, WindowSummary};
 pub(super) struct Row {
     pub(super) window: Option<Window>,
     pub(super) decision: Option<Decided>,
+    /// Of the last window that analytics looked at.
+    pub(super) measures: Option<Measures>,
     /// Completeness of the last window, silent or not.
     pub(super) completeness: Option<f64>,
     /// Alerts that fire, by rule and severity.
@@ -84,6 +87,7 @@ impl Row {
     pub(super) fn update(&mut self, news: Self) {
         self.window = news.window.or(self.window.take());
         self.decision = news.decision.or(self.decision.take());
+        self.measures = news.measures.or(self.measures.take());
         self.completeness = news.completeness.or(self.completeness);
     }
 }

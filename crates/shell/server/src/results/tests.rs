@@ -1,6 +1,8 @@
 use super::row::Row;
 use super::*;
-use tidegauge_model::{Completeness, DistributionSummary, GaugeSummary, TimeRange, WindowSummary};
+use tidegauge_analytics::live::Measures;
+use tidegauge_analytics::{Absent, Measured as Measure};
+use tidegauge_model::{Completeness, DistributionSummary, FindingKind, GaugeSummary, TimeRange, WindowSummary};
 
 const SPEC: WindowSpec = WindowSpec { size: Duration::from_secs(60), slide: Duration::from_secs(10) };
 const NOBODY: Option<std::iter::Empty<(&Target, &str, Severity)>> = None;
@@ -64,7 +66,7 @@ fn window(agent: &str, gauges: &[(&str, GaugeSummary)]) -> WindowSummary {
 /// Shows a window of each agent, as a commit does.
 fn show(tap: &mut Tap, agents: &[&str]) {
     let outputs: Vec<_> = agents.iter().map(|agent| DeciderOutput::Window(Box::new(window(agent, &[])))).collect();
-    tap.take(&outputs, Vec::new());
+    tap.take(&outputs, Vec::new(), Vec::new());
     commit(tap);
 }
 
@@ -92,7 +94,7 @@ fn a_window_is_shown_in_base_units_once_it_is_committed() {
     let other = WindowSummary { slide: SPEC.size, instances_ready: Some(9), ..counted.clone() };
     let said = window("b", &[("requests_per_s", gauge(12, 2.5))]);
     let outputs = [counted, of_instance, other, said].map(|window| DeciderOutput::Window(Box::new(window)));
-    tap.take(&outputs, Vec::new());
+    tap.take(&outputs, Vec::new(), Vec::new());
     assert!(agents(&results).is_empty(), "not committed yet");
     commit(&mut tap);
     let cases = [
@@ -106,6 +108,46 @@ fn a_window_is_shown_in_base_units_once_it_is_committed() {
     for (metric, a, b) in cases {
         assert_eq!(values(&results, metric), [("w a".to_owned(), a), ("w b".to_owned(), b)], "{}", metric.name);
     }
+}
+
+/// What analytics made of a window, in base units: a measure that is absent has no series.
+#[test]
+fn measures_are_shown_as_far_as_they_are_known() {
+    let results = Results::new(10);
+    let mut tap = results.tap(None);
+    let measures = |balance: Measure<_>, open: &[((FindingKind, Severity), u32)]| Measures {
+        window: TimeRange::ending_at(EventTime::from_secs(1_000), SPEC.size),
+        completeness: 0.5,
+        balance,
+        hotspots: Ok(2),
+        saturation: [("cpu".to_owned(), 0.25), ("memory".to_owned(), 0.0)].into(),
+        capacity_per_instance_per_s: Ok(12.5),
+        utilization_efficiency: Ok(0.75),
+        cost_per_request: Err(Absent::NotReported),
+        open: open.iter().copied().collect(),
+    };
+    let even = tidegauge_analytics::load::balance(&[1.0, 1.0, 0.0, 0.0], None, 0.001);
+    let open = [((FindingKind::Hotspot, Severity::Critical), 2), ((FindingKind::Saturation, Severity::Warning), 1)];
+    let measured = [("a", measures(even, &open)), ("b", measures(Err(Absent::OneInstance), &[]))];
+    let measured = measured.map(|(agent, measures)| Measured { target: target(agent), measures });
+    tap.take(&[], Vec::new(), measured.into());
+    assert!(values(&results, metrics::AGENT_BALANCE).is_empty(), "not committed yet");
+    commit(&mut tap);
+    let both = |value: f64| vec![("w a".to_owned(), value), ("w b".to_owned(), value)];
+    // Jain's index of two of four is 1/2: a score of 100·(4·1/2 − 1)/3.
+    assert_eq!(values(&results, metrics::AGENT_BALANCE), [("w a".to_owned(), 1.0 / 3.0)]);
+    assert_eq!(values(&results, metrics::AGENT_HOT), both(2.0));
+    assert_eq!(values(&results, metrics::AGENT_CAPACITY), both(12.5));
+    assert_eq!(values(&results, metrics::AGENT_EFFICIENCY), both(0.75));
+    assert!(values(&results, metrics::AGENT_COST).is_empty());
+    assert_eq!(values(&results, metrics::AGENT_COMPLETENESS), both(0.5));
+    let saturation = values(&results, metrics::AGENT_SATURATION);
+    assert_eq!(saturation[..2], [("w a cpu".to_owned(), 0.25), ("w a memory".to_owned(), 0.0)]);
+    let want = [("w a hotspot critical".to_owned(), 2.0), ("w a saturation warning".to_owned(), 1.0)];
+    assert_eq!(values(&results, metrics::AGENT_FINDINGS), want);
+    tap.take(&[], Vec::new(), vec![Measured { target: target("a"), measures: measures(even, &[]) }]);
+    commit(&mut tap);
+    assert!(values(&results, metrics::AGENT_FINDINGS).is_empty(), "none is open any more");
 }
 
 #[test]

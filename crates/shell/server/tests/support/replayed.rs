@@ -32,14 +32,14 @@ pub(crate) fn replay(deployment: &Deployment, arguments: &[&str]) -> Outcome {
     Outcome { code: status.code(), stdout, stderr }
 }
 
-/// A replay that must find everything equal; returns windows, decisions, alerts, late.
-pub(crate) fn verified(deployment: &Deployment, arguments: &[&str]) -> [u64; 4] {
+/// A replay that must find everything equal; returns windows, decisions, alerts, findings, late.
+pub(crate) fn verified(deployment: &Deployment, arguments: &[&str]) -> [u64; 5] {
     let outcome = replay(deployment, &[&["--verify"], arguments].concat());
     assert_eq!(outcome.code, Some(0), "replay --verify {arguments:?}: {outcome:?}");
     say(&format!("replay --verify {}: {}", arguments.join(" "), outcome.stdout.trim()));
     assert!(outcome.stdout.starts_with("equal: "), "{outcome:?}");
     assert!(!outcome.stdout.contains("not checked"), "{outcome:?}");
-    ["windows", "decisions", "alerts", "late"].map(|what| {
+    ["windows", "decisions", "alerts", "findings", "late"].map(|what| {
         let before = outcome.stdout.split(&format!(" {what}")).next().unwrap_or_default();
         let number = before.rsplit([' ', ',']).next().unwrap_or_default();
         number.parse().unwrap_or(0)

@@ -136,6 +136,12 @@ impl Run {
     }
 
     /// Every transition, of each alert in the order of publication.
+    pub(crate) fn findings(&self) -> usize {
+        let mut findings = 0;
+        self.output("findings", |_| findings += 1);
+        findings
+    }
+
     pub(crate) fn alerts(&self) -> Vec<AlertTransition> {
         let mut alerts = Vec::new();
         self.output("alerts", |record| alerts.push(decoded(&record)));

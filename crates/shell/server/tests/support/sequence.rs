@@ -5,15 +5,15 @@
 use super::broker::{Record, say};
 use super::compare::{Comparison, Said, Sequences, compare};
 use super::run::{Run, decoded};
-use tidegauge_model::{AlertTransition, Decision, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, Finding, WindowSummary};
 
 /// Topics in which each key has its order.
-const ORDERED: [&str; 3] = ["windows", "decisions", "alerts"];
+const ORDERED: [&str; 4] = ["windows", "decisions", "alerts", "findings"];
 /// Topics of refused records. They go where the original's key leads, or anywhere without one.
 const UNORDERED: [&str; 2] = ["late", "dead_letters"];
 
 /// Compares the topics in which order counts; returns how many records each has.
-pub(crate) fn assert_same(one: &Run, other: &Run, what: &str) -> [usize; 3] {
+pub(crate) fn assert_same(one: &Run, other: &Run, what: &str) -> [usize; 4] {
     let records =
         ORDERED.map(|topic| find_differences(one, other, topic).unwrap_or_else(|text| panic!("{what}: {text}")));
     records.map(|comparison| comparison.records)
@@ -87,6 +87,7 @@ fn shown(run: &Run, topic: &str, said: Said) -> String {
             shown = match topic {
                 "windows" => format!("{:?}", decoded::<WindowSummary>(&record)),
                 "alerts" => format!("{:?}", decoded::<AlertTransition>(&record)),
+                "findings" => format!("{:?}", decoded::<Finding>(&record)),
                 "decisions" | "decisions_current" => format!("{:?}", decoded::<Decision>(&record)),
                 _ => String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into_owned(),
             };

@@ -38,6 +38,7 @@ pub enum TailWhat {
     Windows,
     Decisions,
     Alerts,
+    Findings,
     DeadLetters,
 }
 

@@ -1,10 +1,12 @@
-//! Columns for people: what a window, a decision, an alert and a dead letter look like in one line.
+//! Columns for people: what a window, a decision, an alert, a finding and a dead letter look like in one line.
 
 use super::Shown;
 use super::follow::Received;
 use super::letter::Letter;
 use crate::terminal::{Cell, Columns, Tone};
-use tidegauge_model::{Action, AlertState, AlertTransition, Decision, EventTime, Severity, WindowSummary};
+use tidegauge_model::{
+    Action, AlertState, AlertTransition, Decision, EventTime, Finding, FindingState, Severity, WindowSummary,
+};
 use tidegauge_policy::HumanDuration;
 use tidegauge_wire::{Encoding, Output};
 
@@ -145,11 +147,7 @@ impl Shown for AlertTransition {
 }
 
 fn alert_cells(alert: &AlertTransition) -> Vec<Cell> {
-    let severity = match alert.severity {
-        Severity::Info => ("info", Tone::Plain),
-        Severity::Warning => ("warning", Tone::Warning),
-        Severity::Critical => ("critical", Tone::Bad),
-    };
+    let severity = severity(alert.severity);
     let tone = match alert.to {
         AlertState::Firing => severity.1,
         AlertState::Pending => Tone::Plain,
@@ -158,7 +156,7 @@ fn alert_cells(alert: &AlertTransition) -> Vec<Cell> {
     let no_data = if alert.no_data { " (no data)" } else { "" };
     vec![
         plain(alert.at),
-        (severity.0.to_owned(), severity.1),
+        severity.clone(),
         (format!("{} -> {}{no_data}", state(alert.from), state(alert.to)), tone),
         plain(&alert.rule),
         plain(&alert.target),
@@ -168,6 +166,14 @@ fn alert_cells(alert: &AlertTransition) -> Vec<Cell> {
     ]
 }
 
+fn severity(severity: Severity) -> Cell {
+    match severity {
+        Severity::Info => ("info".to_owned(), Tone::Plain),
+        Severity::Warning => ("warning".to_owned(), Tone::Warning),
+        Severity::Critical => ("critical".to_owned(), Tone::Bad),
+    }
+}
+
 const fn state(state: AlertState) -> &'static str {
     match state {
         AlertState::Inactive => "inactive",
@@ -175,6 +181,49 @@ const fn state(state: AlertState) -> &'static str {
         AlertState::Firing => "firing",
         AlertState::Resolved => "resolved",
     }
+}
+
+impl Shown for Finding {
+    const RENDERER: Renderer<Self> = Renderer {
+        columns: &[
+            ("END", 20),
+            ("SEVERITY", 8),
+            ("STATE", 7),
+            ("KIND", 21),
+            ("ENTITY", 36),
+            ("SINCE", 20),
+            ("VALUE", 8),
+            ("SUMMARY", 40),
+        ],
+        cells: finding_cells,
+    };
+
+    fn decode(record: &Received) -> Result<Self, String> {
+        decode(record)
+    }
+
+    fn json(&self, out: &mut Vec<u8>) {
+        self.encode(Encoding::Json, out);
+    }
+}
+
+fn finding_cells(finding: &Finding) -> Vec<Cell> {
+    let severity = severity(finding.severity);
+    let state = match finding.state {
+        FindingState::Open => ("open".to_owned(), severity.1),
+        FindingState::Ongoing => ("ongoing".to_owned(), severity.1),
+        FindingState::Ended => ("ended".to_owned(), Tone::Good),
+    };
+    vec![
+        plain(finding.window.end),
+        severity,
+        state,
+        plain(finding.kind.name()),
+        plain(&finding.entity),
+        plain(finding.onset),
+        plain(number(finding.value)),
+        plain(&finding.summary),
+    ]
 }
 
 impl Shown for Letter {
@@ -238,7 +287,7 @@ fn number(value: f64) -> String {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use tidegauge_model::Target;
+    use tidegauge_model::{Confidence, Entity, FindingKind, Target, TimeRange};
 
     #[test]
     fn every_kind_fills_all_of_its_columns() {
@@ -263,6 +312,28 @@ mod tests {
         assert_eq!(alert_cells(&alert).len(), AlertTransition::RENDERER.columns.len());
         assert!(line(false).starts_with("2026-01-01T00:01:00Z  warning   pending -> firing"), "{}", line(false));
         assert!(line(false).ends_with("0.91      CPU is high"), "{}", line(false));
+        let entity = Entity::Agent { target: alert.target };
+        let finding = Finding {
+            id: "f".into(),
+            kind: FindingKind::Imbalance,
+            entity,
+            onset: EventTime::from_secs(1_767_225_600),
+            window: TimeRange { start: EventTime::from_secs(1_767_225_720), end: EventTime::from_secs(1_767_225_780) },
+            state: FindingState::Open,
+            severity: Severity::Warning,
+            value: 0.312,
+            unit: "ratio".into(),
+            evidence: Vec::new(),
+            confidence: Confidence { value: 1.0, meaning: "all of it".into() },
+            causes: Vec::new(),
+            remedies: Vec::new(),
+            completeness: 1.0,
+            summary: "uneven".into(),
+        };
+        assert_eq!(finding_cells(&finding).len(), Finding::RENDERER.columns.len());
+        let line = Finding::RENDERER.columns(false).line(&finding_cells(&finding));
+        assert!(line.starts_with("2026-01-01T00:03:00Z  warning   open     imbalance"), "{line}");
+        assert!(line.ends_with("2026-01-01T00:00:00Z  0.31      uneven"), "{line}");
         let letter = Letter::new(&Received::default());
         assert_eq!(letter_cells(&letter).len(), Letter::RENDERER.columns.len());
     }

@@ -196,4 +196,4 @@ fn decide<'s>(
 }
 
 /// The kinds whose values are compared: what comes too late depends on the interleaving of partitions.
-const COMPARED: [Kind; 3] = [Kind::Window, Kind::Decision, Kind::Alert];
+const COMPARED: [Kind; 4] = [Kind::Window, Kind::Decision, Kind::Alert, Kind::Finding];

@@ -5,7 +5,7 @@
 
 use super::super::compare::{Difference, Tally, hash_of, hash_of_key};
 use super::super::difference::Found;
-use super::super::kind::{Kind, Provenance};
+use super::super::kind::{KINDS, Kind, Provenance};
 use super::super::log::{Headers, LogReader};
 use super::super::pool;
 use super::super::sink::{self, Cause, Sink};
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use tidegauge_engine::DeciderOutput;
 use tidegauge_kafka::admin::FoundTopic;
-use tidegauge_model::{AlertTransition, Decision, EventTime, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, EventTime, Finding, WindowSummary};
 use tidegauge_wire::Output;
 use tidegauge_wire::cloudevents::Event;
 
@@ -54,7 +54,7 @@ pub(super) struct PerKey {
 
 #[derive(Default)]
 struct Outcome {
-    tallies: [Tally; 4],
+    tallies: [Tally; KINDS],
     beyond: u64,
     unattributed: u64,
     found: Vec<Found>,
@@ -188,6 +188,7 @@ fn time_of(kind: Kind, headers: &Headers, value: &[u8]) -> Option<EventTime> {
         Kind::Window => WindowSummary::decode(value).ok().map(|window| window.at()),
         Kind::Decision => Decision::decode(value).ok().map(|decision| decision.at()),
         Kind::Alert => AlertTransition::decode(value).ok().map(|alert| alert.at()),
+        Kind::Finding => Finding::decode(value).ok().map(|finding| finding.at()),
         Kind::Late => None,
     })
 }
@@ -264,6 +265,7 @@ impl Sink for Verifier<'_> {
                 DeciderOutput::Window(window) => window.at(),
                 DeciderOutput::Decision(decision) => decision.at(),
                 DeciderOutput::Alert(alert) => alert.at(),
+                DeciderOutput::Finding(finding) => finding.at(),
                 DeciderOutput::Late(_) => continue,
             };
             let mut records = Vec::new();
