@@ -3,7 +3,7 @@
 use crate::rng::Rng;
 use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array};
 use std::time::Duration;
-use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, WindowRule};
+use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, Sketches, WindowRule};
 use tidegauge_model::supplied::Supplied;
 use tidegauge_model::{Attribute, InstanceState, Metric, Position, SampleBatch, WindowSpec};
 use tidegauge_policy::Written;
@@ -124,6 +124,7 @@ impl Scenario {
             spec: WindowSpec { size: panes(size), slide: panes(slide) },
             agent,
             instance,
+            sketches: Sketches { agent, instance: false },
         };
         let windows = match rng.range(0, 4) {
             0 => vec![rule(6, 6, true, true)],
@@ -165,6 +166,7 @@ impl Scenario {
             spec: WindowSpec { size: pane * size, slide: pane * slide },
             agent: true,
             instance,
+            sketches: Sketches::default(),
         };
         let far = Duration::from_secs(1_000_000);
         let rules = if undisturbed {
