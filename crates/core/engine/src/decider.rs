@@ -78,6 +78,25 @@ pub struct WindowRule {
     pub agent: bool,
     /// Emit one per instance.
     pub instance: bool,
+    /// Which of them carry their sketches.
+    pub sketches: Sketches,
+}
+
+/// Windows of which levels carry the sketches behind their percentiles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sketches {
+    /// Those of agents.
+    pub agent: bool,
+    /// Those of instances.
+    pub instance: bool,
+}
+
+impl std::ops::BitOr for Sketches {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self { agent: self.agent | other.agent, instance: self.instance | other.instance }
+    }
 }
 
 /// What a Decider needs to know.
@@ -282,7 +301,7 @@ impl Decider {
         let mut windows = self.config.windows.clone();
         for spec in self.control.windows().chain(self.analysed()) {
             if !windows.iter().any(|rule| rule.spec == spec) {
-                windows.push(WindowRule { spec, agent: false, instance: false });
+                windows.push(WindowRule { spec, agent: false, instance: false, sketches: Sketches::default() });
             }
         }
         windows.sort();

@@ -27,7 +27,7 @@ pub mod state;
 pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint};
 pub use decider::{
     Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, LatePartial,
-    Leaving, Measured, PositionError, Repartition, Seen, SignalTrouble, Unlike, WindowRule,
+    Leaving, Measured, PositionError, Repartition, Seen, SignalTrouble, Sketches, Unlike, WindowRule,
 };
 pub use held::{Heaviest, Held};
 pub use journal::{ControlChange, ControlKind, JournalRecord, Mark, Partial, PartialRow, SourceRecord};

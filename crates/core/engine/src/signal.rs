@@ -18,6 +18,7 @@ mod trial;
 
 pub use trial::{TRIAL_INSTANCES, Trial};
 
+use crate::decider::Sketches;
 use std::time::Duration;
 use tidegauge_model::{Level, WindowSpec, WindowSummary};
 use tidegauge_policy::{SignalFailure, SignalValue, SqlSignal};
@@ -87,6 +88,15 @@ impl SignalPlan {
     #[must_use]
     pub fn reads_instances(&self) -> bool {
         self.plan.reads().keys().any(|&table| table != Table::Windows)
+    }
+
+    /// Whose sketches it looks at.
+    #[must_use]
+    pub fn sketches(&self) -> Sketches {
+        let reads = self.plan.reads();
+        let is_read = |table: Table| reads.get(&table).is_some_and(|scan| table.reads_sketches(scan));
+        let in_metrics = is_read(Table::Metrics);
+        Sketches { agent: is_read(Table::Windows) || in_metrics, instance: is_read(Table::Instances) || in_metrics }
     }
 
     /// Its value over the closed windows of one agent: those with rows, the agent's first, its instances' ascending.

@@ -20,6 +20,7 @@ pub mod id;
 pub mod metric;
 pub mod sample;
 pub mod scaling;
+pub mod sketch;
 pub mod supplied;
 pub mod time;
 pub mod window;
@@ -34,6 +35,7 @@ pub use id::{AgentId, Domain, InstanceId, Region, Target, WorkspaceId};
 pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind, MetricName};
 pub use sample::{InstanceState, Position, SampleBatch};
 pub use scaling::{ScalingAction, ScalingEvent, ScalingState};
+pub use sketch::SketchBytes;
 pub use time::{EventTime, TimeRange};
 pub use window::{
     Completeness, DistributionSummary, GaugeSummary, Level, ResourceSaturation, WindowKind, WindowSpec, WindowSummary,

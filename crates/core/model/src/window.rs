@@ -4,6 +4,7 @@ use crate::attribute::Attributes;
 use crate::id::{InstanceId, Target};
 use crate::metric::MetricName;
 use crate::sample::InstanceState;
+use crate::sketch::SketchBytes;
 use crate::time::{EventTime, TimeRange};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -156,6 +157,8 @@ pub struct WindowSummary {
     pub availability: Option<f64>,
     /// By resource (`cpu`, `memory`, `io`, `network`, `gpu`), where its utilization of limit was reported.
     pub saturation: BTreeMap<MetricName, ResourceSaturation>,
+    /// By latency metric: the sketch behind its percentiles, where the window's rule asks for it.
+    pub sketches: BTreeMap<MetricName, SketchBytes>,
 }
 
 impl WindowSummary {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use tidegauge_engine::partition::shuffle_partition;
 use tidegauge_engine::{LatePartial, Refusal, SourceRecord};
 use tidegauge_model::{Attribute, EventTime, Position, Target, TimeRange, WindowSummary};
+use tidegauge_window::Sketch;
 use tidegauge_window::sketch::nearest_rank;
 
 /// What the reference expects of one window.
@@ -420,4 +421,14 @@ fn check_latency(want: &ExpectedWindow, got: &WindowSummary) {
         let exact = values[nearest_rank(q, values.len() as u64) as usize - 1];
         assert!(close(value, exact, latency.relative_error + 1e-12), "p{q} {value} exact {exact}");
     }
+    check_sketch(&values, got);
+}
+
+/// A sketch that a window carries is that of its values, however they were cut into panes.
+fn check_sketch(values: &[f64], got: &WindowSummary) {
+    let Some(carried) = got.sketches.get("response_time_ms") else { return };
+    let mut exact = Sketch::default();
+    values.iter().for_each(|&value| exact.insert(value));
+    let carried = Sketch::from_bytes(carried.as_slice()).expect("a sketch of ours");
+    assert_eq!(carried.buckets(), exact.buckets(), "{}", describe(got));
 }

@@ -9,7 +9,7 @@ use tidegauge_analytics::load::LoadConfig;
 use tidegauge_analytics::load::hotspot::HotspotRule;
 use tidegauge_analytics::load::idle::IdleRule;
 use tidegauge_analytics::tracker::Hold;
-use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, WindowRule};
+use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, Sketches, WindowRule};
 use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
 use tidegauge_model::{Attribute, EventTime, InstanceState, Metric, Position, SampleBatch, WindowSpec};
@@ -146,6 +146,7 @@ impl Scenario {
             spec: WindowSpec { size: panes(size), slide: panes(slide) },
             agent,
             instance,
+            sketches: Sketches { agent, instance: false },
         };
         let windows = match rng.range(0, 4) {
             0 => vec![rule(6, 6, true, true), rule(30, 6, false, true)],
@@ -187,6 +188,7 @@ impl Scenario {
             spec: WindowSpec { size: pane * size, slide: pane * slide },
             agent: true,
             instance,
+            sketches: Sketches::default(),
         };
         let far = Duration::from_secs(1_000_000);
         let rules = if undisturbed {

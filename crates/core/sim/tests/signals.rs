@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegauge_engine::{Control, Decider, DeciderInput, DeciderOutput, SignalTrouble, WindowRule, journal};
+use tidegauge_engine::{Control, Decider, DeciderInput, DeciderOutput, SignalTrouble, Sketches, WindowRule, journal};
 use tidegauge_model::{AlertTransition, Decision, EventTime, Target, WindowSpec, WindowSummary};
 use tidegauge_policy::SignalFailure;
 use tidegauge_sim::scenario::{Row, START_S, changes};
 use tidegauge_sim::{Drive, Scenario};
+use tidegauge_window::Sketch;
 
 const SEEDS: u64 = 40;
 
@@ -125,7 +126,7 @@ fn decided(scenario: &Scenario, documents: &[String]) -> Seen {
 
 /// A scenario with windows of [`SPEC`], published for agents and instances.
 fn scenario(seed: u64) -> Scenario {
-    let rule = WindowRule { spec: SPEC, agent: true, instance: true };
+    let rule = WindowRule { spec: SPEC, agent: true, instance: true, sketches: Sketches::default() };
     Scenario { windows: vec![rule], pane: Duration::from_secs(10), ..Scenario::new(seed) }
 }
 
@@ -284,4 +285,38 @@ fn a_signal_that_is_cut_off_harms_nobody_else() {
     );
     assert_eq!(trouble.evaluations, cut.len() as u64);
     assert!(trouble.detail.contains("joins yield more than 200000 rows"), "{}", trouble.detail);
+}
+
+/// A signal may ask how much of the load is slower than a level, which no percentile says. Windows carry sketches for it,
+/// also where those that are published carry none.
+#[test]
+fn a_signal_sees_sketches_that_nobody_publishes() {
+    let documents = [
+        signal("slow_share", "SELECT fraction_over(response_time_ms_sketch, 60.0) AS value FROM windows"),
+        policy("sql", "live", &["{signal: slow_share, type: value, target: 0.2}"]),
+    ];
+    let mut checked = 0;
+    for seed in 0..SEEDS {
+        let with = |sketches| {
+            let mut scenario = scenario(seed);
+            scenario.windows[0].sketches = sketches;
+            decided(&scenario, &documents)
+        };
+        let (unpublished, published) = (with(Sketches::default()), with(Sketches { agent: true, instance: true }));
+        assert!(unpublished.courses == published.courses, "seed {seed}");
+        assert!(unpublished.windows.values().flatten().all(|window| window.sketches.is_empty()), "seed {seed}");
+        for (target, course) in &published.courses {
+            for decision in &course.decisions {
+                let windows = published.windows.get(&(target.clone(), decision.window.end));
+                let of_agent = windows.and_then(|windows| windows.iter().find(|window| window.instance.is_none()));
+                let sketch = of_agent.and_then(|window| window.sketches.get("response_time_ms"));
+                let sketch = sketch.map(|bytes| Sketch::from_bytes(bytes.as_slice()).expect("a sketch of ours"));
+                let want = sketch.and_then(|sketch| sketch.fraction_over(60.0));
+                assert!(is_near(decision.signals[0].value, want), "seed {seed}: {decision:?}, want {want:?}");
+                checked += usize::from(want.is_some_and(|share| share > 0.0 && share < 1.0));
+            }
+        }
+    }
+    eprintln!("{checked} shares");
+    assert!(checked > 100, "{checked}");
 }

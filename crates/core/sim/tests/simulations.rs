@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegauge_engine::{Control, Decider, DeciderInput, DeciderOutput, JournalRecord, WindowRule, journal};
+use tidegauge_engine::{Control, Decider, DeciderInput, DeciderOutput, JournalRecord, Sketches, WindowRule, journal};
 use tidegauge_model::{Decision, EventTime, WindowSpec, WindowSummary};
 use tidegauge_sim::scenario::changes;
 use tidegauge_sim::{Drive, Reference, Scenario};
@@ -110,7 +110,7 @@ fn with_policy_from(scenario: &Scenario, journal: &[(EventTime, Vec<u8>)], from:
 #[test]
 fn a_policy_that_comes_later_waits_for_instances() {
     let spec = WindowSpec { size: Duration::from_secs(120), slide: Duration::from_secs(10) };
-    let windows = vec![WindowRule { spec, agent: true, instance: false }];
+    let windows = vec![WindowRule { spec, agent: true, instance: false, sketches: Sketches::default() }];
     let (mut waited, mut checked) = (0, 0);
     for seed in 0..30 {
         let pane = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tidegauge_engine::journal::decode;
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
-    DeciderOutput, WindowRule,
+    DeciderOutput, Sketches, WindowRule,
 };
 use tidegauge_model::{Attribute, EventTime, InstanceId, SampleBatch, WindowSpec, WindowSummary};
 use tidegauge_window::{SourceId, SourceRules};
@@ -40,7 +40,12 @@ fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
         max_future: MINUTE,
         instances_per_agent: 100,
     });
-    let rule = WindowRule { spec: WindowSpec { size: MINUTE, slide: MINUTE }, agent: true, instance: true };
+    let rule = WindowRule {
+        spec: WindowSpec { size: MINUTE, slide: MINUTE },
+        agent: true,
+        instance: true,
+        sketches: Sketches::default(),
+    };
     let rules = SourceRules::default();
     let config = DeciderConfig { topics: vec![TOPIC.into()], rules, pane, windows: vec![rule], analytics: None };
     let mut decider = Decider::new(config, Control::default());

@@ -2,14 +2,15 @@
 
 use crate::columns::{Column, Read, Statistic, Table};
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, MutableArrayData, RecordBatch, RecordBatchOptions, StringArray,
-    TimestampMicrosecondArray, make_array, new_null_array,
+    ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, MutableArrayData, RecordBatch, RecordBatchOptions,
+    StringArray, TimestampMicrosecondArray, make_array, new_null_array,
 };
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 use tidegauge_model::{
-    Attribute, DistributionSummary, EventTime, GaugeSummary, MetricKind, MetricName, Region, WindowSummary, metric,
+    Attribute, DistributionSummary, EventTime, GaugeSummary, MetricKind, MetricName, Region, SketchBytes,
+    WindowSummary, metric,
 };
 
 /// A row of a table: a window, and of `metrics` one metric in it.
@@ -24,6 +25,7 @@ pub(crate) struct Row<'a> {
 pub(crate) struct Own<'a> {
     pub(crate) name: &'a str,
     numbers: Numbers<'a>,
+    sketch: Option<&'a SketchBytes>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +74,10 @@ impl<'a> Row<'a> {
     }
 
     fn of_metrics(window: &'a WindowSummary) -> impl Iterator<Item = Self> {
-        let row = move |name: &'a MetricName, numbers| Self { window, metric: Some(Own { name, numbers }) };
+        let row = move |name: &'a MetricName, numbers| {
+            let sketch = window.sketches.get(name);
+            Self { window, metric: Some(Own { name, numbers, sketch }) }
+        };
         let gauges = window.gauges.iter().map(move |(name, gauge)| row(name, Numbers::Gauge(gauge)));
         let latencies = window.latencies.iter().map(move |(name, latency)| row(name, Numbers::Latency(latency)));
         gauges.chain(latencies)
@@ -184,6 +189,10 @@ fn array(column: &Column, rows: &[Row<'_>]) -> ArrayRef {
             let values = windows().map(|each| statistic.of_latency(each.latencies.get(name)?));
             Arc::new(values.collect::<Float64Array>())
         }
+        Read::Sketch(name) => {
+            let sketches = windows().map(|each| each.sketches.get(name).map(SketchBytes::as_slice));
+            Arc::new(sketches.collect::<BinaryArray>())
+        }
         Read::SaturationShare(name) => {
             Arc::new(windows().map(|each| Some(each.saturation.get(name)?.share)).collect::<Float64Array>())
         }
@@ -199,6 +208,10 @@ fn array(column: &Column, rows: &[Row<'_>]) -> ArrayRef {
         }
         Read::Own(statistic) => {
             Arc::new(rows.iter().map(|row| row.metric?.number(statistic)).collect::<Float64Array>())
+        }
+        Read::OwnSketch => {
+            let sketches = rows.iter().map(|row| row.metric?.sketch.map(SketchBytes::as_slice));
+            Arc::new(sketches.collect::<BinaryArray>())
         }
     }
 }

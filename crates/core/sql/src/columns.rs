@@ -10,6 +10,7 @@
 //! metric its statistics, `<metric>_<statistic>`. What was not reported is NULL. Times are UTC.
 
 use crate::batch::Row;
+use crate::prepared::Scan;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use std::sync::{Arc, LazyLock};
 use tidegauge_model::metric::BUILT_IN;
@@ -41,6 +42,8 @@ pub enum ColumnType {
     Number,
     /// True or false.
     Flag,
+    /// A sketch, for `quantile`, `fraction_over` and `sketch_merge`.
+    Sketch,
 }
 
 impl ColumnType {
@@ -53,6 +56,7 @@ impl ColumnType {
             Self::Whole => DataType::Int64,
             Self::Number => DataType::Float64,
             Self::Flag => DataType::Boolean,
+            Self::Sketch => DataType::Binary,
         }
     }
 }
@@ -92,12 +96,16 @@ pub(crate) enum Read {
     Gauge(&'static str, Statistic),
     /// A statistic of a latency.
     Latency(&'static str, Statistic),
+    /// The sketch of a latency.
+    Sketch(&'static str),
     /// Share of saturated samples of a resource.
     SaturationShare(&'static str),
     SaturationCount(&'static str),
     SaturationUtilizationOnly(&'static str),
     /// A statistic of the metric that the row is about.
     Own(Statistic),
+    /// The sketch of the metric that the row is about.
+    OwnSketch,
 }
 
 impl Read {
@@ -109,6 +117,7 @@ impl Read {
             Self::Gauge(_, statistic) | Self::Latency(_, statistic) | Self::Own(statistic) => statistic.kind(),
             Self::Number(_) | Self::SaturationShare(_) => ColumnType::Number,
             Self::SaturationUtilizationOnly(_) => ColumnType::Flag,
+            Self::Sketch(_) | Self::OwnSketch => ColumnType::Sketch,
         }
     }
 }
@@ -265,6 +274,13 @@ impl Table {
         }
     }
 
+    /// Whether sketches are among what is read of it.
+    #[must_use]
+    pub fn reads_sketches(self, scan: &Scan) -> bool {
+        let sketches = self.columns().iter().filter(|column| column.kind() == ColumnType::Sketch);
+        sketches.into_iter().any(|column| scan.columns.contains(column.name.as_str()))
+    }
+
     /// Its columns as Arrow has them: every one may be NULL.
     #[must_use]
     pub fn schema(self) -> SchemaRef {
@@ -272,6 +288,8 @@ impl Table {
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 }
+
+const SKETCH: &str = "its sketch, where windows of this kind carry theirs (`windows[].sketches`), and in signals";
 
 /// Who, when, and how complete: what every table begins with.
 fn common() -> Vec<Column> {
@@ -396,6 +414,9 @@ fn of_windows() -> Vec<Column> {
             let about = format!("{}, {}", metric.unit, statistic.about());
             Column::new(format!("{}_{}", metric.name, statistic.name()), about, read(metric.name, statistic))
         }));
+        if is_latency {
+            columns.push(Column::new(format!("{}_sketch", metric.name), SKETCH, Read::Sketch(metric.name)));
+        }
     }
     columns
 }
@@ -414,5 +435,6 @@ fn of_metrics() -> Vec<Column> {
     ));
     columns
         .extend(Statistic::ALL.map(|statistic| Column::new(statistic.name(), statistic.about(), Read::Own(statistic))));
+    columns.push(Column::new("sketch", SKETCH, Read::OwnSketch));
     columns
 }

@@ -7,8 +7,9 @@ use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use common::{window, windows};
 use std::collections::BTreeSet;
 use tidegauge_model::metric::BUILT_IN;
-use tidegauge_model::{MetricKind, WindowSummary};
+use tidegauge_model::{MetricKind, SketchBytes, WindowSummary};
 use tidegauge_sql::{ColumnType, Limits, Mode, Prepared, Table};
+use tidegauge_window::Sketch;
 
 fn ask(sql: &str, windows: &[WindowSummary]) -> RecordBatch {
     let mut prepared = Prepared::new(sql, Mode::Query, &Limits::default()).unwrap_or_else(|why| panic!("{sql}: {why}"));
@@ -144,4 +145,36 @@ fn differences_of_whole_numbers_may_be_negative() {
     assert!(Table::Windows.columns().iter().filter(|column| column.kind() == ColumnType::Whole).count() > 80);
     let rows = ask("SELECT instances_ready - instances_present AS missing FROM windows LIMIT 1", &windows());
     assert_eq!(rows.column(0).as_primitive::<Int64Type>().value(0), -1);
+}
+
+/// Sketches of windows merge into the sketch of all their values, which percentiles do not.
+#[test]
+fn sketches_of_windows_merge() {
+    let carrying = |nth: i64, values: std::ops::Range<u32>| {
+        let mut sketch = Sketch::default();
+        values.for_each(|value| sketch.insert(f64::from(value)));
+        let sketches = [("response_time_ms".into(), SketchBytes::from(sketch.to_bytes()))].into();
+        WindowSummary { sketches, ..window("planner", None, nth) }
+    };
+    let windows = [carrying(1, 1..901), carrying(2, 901..1001), window("planner", None, 3)];
+    let sql = "SELECT quantile(sketch_merge(response_time_ms_sketch), 0.95) AS p95,
+               fraction_over(sketch_merge(response_time_ms_sketch), 500.0) AS slow,
+               count(response_time_ms_sketch) AS carrying FROM windows";
+    let rows = ask(sql, &windows);
+    let number = |column: usize| rows.column(column).as_primitive::<Float64Type>().value(0);
+    assert!((number(0) - 950.0).abs() <= 950.0 * 0.0055, "{}", number(0));
+    assert!((number(1) - 0.5).abs() <= 0.01, "{}", number(1));
+    assert_eq!(rows.column(2).as_primitive::<Int64Type>().value(0), 2);
+    let sql = "SELECT quantile(sketch_merge(sketch), 0.95) AS p95 FROM metrics WHERE metric = 'response_time_ms'";
+    assert_eq!(ask(sql, &windows).column(0).as_primitive::<Float64Type>().value(0), number(0));
+}
+
+#[test]
+fn a_sketch_that_is_none_is_an_error() {
+    let sketches = [("response_time_ms".into(), SketchBytes::from(vec![6, 0, 9]))].into();
+    let windows = [WindowSummary { sketches, ..window("planner", None, 1) }];
+    let sql = "SELECT quantile(sketch_merge(response_time_ms_sketch), 0.5) FROM windows";
+    let mut plan = Prepared::new(sql, Mode::Query, &Limits::default()).expect("a query");
+    let failed = plan.evaluate(&windows.iter().collect::<Vec<_>>()).expect_err("not a sketch");
+    assert!(failed.to_string().contains("not a sketch"), "{failed}");
 }

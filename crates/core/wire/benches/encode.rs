@@ -51,6 +51,7 @@ fn window() -> WindowSummary {
         error_rate: Some(0.01),
         availability: Some(0.99),
         saturation: BTreeMap::new(),
+        sketches: [].into(),
     }
 }
 

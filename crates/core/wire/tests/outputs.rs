@@ -115,6 +115,7 @@ fn what_is_absent_is_null() {
         gauges: [].into(),
         latencies: [].into(),
         saturation: [].into(),
+        sketches: [].into(),
         error_rate: None,
         availability: None,
         ..window()

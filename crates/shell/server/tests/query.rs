@@ -105,6 +105,7 @@ fn instance(number: usize) -> WindowSummary {
         error_rate: None,
         availability: None,
         saturation: [].into(),
+        sketches: [].into(),
     }
 }
 

@@ -60,6 +60,7 @@ impl Window {
             error_rate: None,
             availability: None,
             saturation: BTreeMap::new(),
+            sketches: [].into(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! What the close of a pane says: the windows that end there, what is decided on them, and what is found in them.
 
 use super::summary::View;
-use super::{Decider, DeciderOutput, WindowRule};
+use super::{Decider, DeciderOutput, Sketches, WindowRule};
 use tidegauge_model::{EventTime, TimeRange, WindowSpec};
 
 /// A kind of windows of which one ends now.
@@ -9,6 +9,8 @@ use tidegauge_model::{EventTime, TimeRange, WindowSpec};
 struct Ending {
     rule: WindowRule,
     with_instances: bool,
+    /// What is published carries, and what signals look at.
+    sketches: Sketches,
     /// Nobody looks at instances, or their cells were kept for long enough.
     is_known: bool,
     /// Its windows are looked through for findings.
@@ -28,17 +30,19 @@ impl Decider {
             let has_instances = !is_cut && is_whole(rule.spec, self.instances_from);
             let is_known = has_instances || !self.control.watches_instances(rule.spec);
             let is_analysed = has_instances && self.analysed() == Some(rule.spec);
-            Ending { rule, with_instances: has_instances && self.is_by_instance(&rule), is_known, is_analysed }
+            let sketches = rule.sketches | self.control.sketches(rule.spec);
+            let with_instances = has_instances && self.is_by_instance(&rule);
+            Ending { rule, with_instances, sketches, is_known, is_analysed }
         });
         let ending: Vec<Ending> = ending.collect();
         let sources_ratio = self.sources.ratio();
         let mut follows = Vec::new();
         for (target, agent) in &mut self.agents {
             let mut closed = Vec::with_capacity(ending.len());
-            for &Ending { rule, with_instances, .. } in &ending {
+            for &Ending { rule, with_instances, sketches, .. } in &ending {
                 let range = TimeRange::ending_at(end, rule.spec.size);
                 let cell = agent.window(rule.spec, end, &mut self.merger);
-                let view = View { target, agent, range, slide: rule.spec.slide, metrics: &self.metrics };
+                let view = View { target, agent, range, slide: rule.spec.slide, sketches, metrics: &self.metrics };
                 closed.push(view.summaries(cell, sources_ratio, with_instances, &mut self.merger));
             }
             // Policies of one window may look at signals of another that ends here too.

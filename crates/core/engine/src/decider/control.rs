@@ -12,7 +12,7 @@
 
 use super::signals::Signals;
 use super::summary::ClosedWindows;
-use super::{DeciderOutput, Seen};
+use super::{DeciderOutput, Seen, Sketches};
 use crate::journal::{ControlChange, ControlKind};
 use crate::signal::SignalPlan;
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,6 +144,12 @@ impl Control {
         self.policies().any(|policy| policy.window == spec)
             || self.rules().any(|rules| rules.window() == spec && by_instance(rules))
             || self.signals.plans().any(|plan| plan.window() == spec && plan.reads_instances())
+    }
+
+    /// Whose sketches signals of these windows look at.
+    pub(super) fn sketches(&self, spec: WindowSpec) -> Sketches {
+        let plans = self.signals.plans().filter(|plan| plan.window() == spec);
+        plans.map(SignalPlan::sketches).fold(Sketches::default(), |all, each| all | each)
     }
 
     /// What the signals say of a target whose windows of these kinds close together, as far as a policy or a rule that

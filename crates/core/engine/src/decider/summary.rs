@@ -1,14 +1,14 @@
 //! From cells to what a closed window says.
 
 use super::cell::{Cell, Merger, MetricNumbers};
-use super::{Agent, DeciderOutput, WindowRule};
+use super::{Agent, DeciderOutput, Sketches, WindowRule};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::metric::{self, MetricId};
 use tidegauge_model::{
     Attributes, Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, Metric, MetricName,
-    ResourceSaturation, Target, TimeRange, WindowSummary,
+    ResourceSaturation, SketchBytes, Target, TimeRange, WindowSummary,
 };
 use tidegauge_window::{Sketch, Stats};
 
@@ -27,6 +27,7 @@ pub(super) struct View<'a> {
     pub(super) agent: &'a Agent,
     pub(super) range: TimeRange,
     pub(super) slide: Duration,
+    pub(super) sketches: Sketches,
     pub(super) metrics: &'a MetricNumbers,
 }
 
@@ -42,7 +43,14 @@ pub(super) struct ClosedWindows {
 
 impl ClosedWindows {
     /// Publishes what holds rows; returns how many.
-    pub(super) fn emit(self, rule: &WindowRule, out: &mut Vec<DeciderOutput>) -> u64 {
+    pub(super) fn emit(mut self, rule: &WindowRule, out: &mut Vec<DeciderOutput>) -> u64 {
+        // A signal may have asked for sketches that are not published.
+        if !rule.sketches.agent {
+            self.agent.sketches.clear();
+        }
+        if !rule.sketches.instance {
+            self.instances.iter_mut().for_each(|window| window.sketches.clear());
+        }
         let agent = std::iter::once(self.agent).filter(|window| rule.agent && window.samples > 0);
         let instances = self.instances.into_iter().filter(|_| rule.instance);
         let before = out.len();
@@ -111,8 +119,10 @@ impl View<'_> {
             error_rate: None,
             availability: None,
             saturation: BTreeMap::new(),
+            sketches: BTreeMap::new(),
         };
         let Some(mut cell) = cell else { return window };
+        let with_sketches = if instance.is_some() { self.sketches.instance } else { self.sketches.agent };
         (window.samples, window.last_at) = (cell.samples, cell.last_at);
         let mut derived: BTreeMap<MetricId, GaugeSummary> = BTreeMap::new();
         for (number, stats) in std::mem::take(&mut cell.stats) {
@@ -120,6 +130,9 @@ impl View<'_> {
             match (cell.take_sketch(number), metric) {
                 (Some(sketch), _) => {
                     window.latencies.insert(metric.to_name(), distribution(&stats, gauge, &sketch));
+                    if with_sketches {
+                        window.sketches.insert(metric.to_name(), SketchBytes::from(sketch.to_bytes()));
+                    }
                 }
                 (None, Metric::BuiltIn(id)) if metric::by_id(*id).is_some_and(|def| def.derived) => {
                     derived.insert(*id, gauge);

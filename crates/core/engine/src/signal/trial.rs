@@ -5,20 +5,25 @@
 //! measured repeats itself now and then. So a join on a key that many rows share yields here what it would yield there.
 
 use super::{SignalError, SignalPlan};
+use crate::decider::Sketches;
 use std::borrow::Cow;
 use std::time::Duration;
 use tidegauge_model::metric::BUILT_IN;
 use tidegauge_model::{
-    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, InstanceState, Level, MetricKind, Target,
-    TimeRange, WindowSummary,
+    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, InstanceState, Level, MetricKind,
+    SketchBytes, Target, TimeRange, WindowSummary,
 };
 use tidegauge_policy::SignalFailure;
+use tidegauge_window::Sketch;
 
 /// Instances of the agent that a signal is tried on.
 pub const TRIAL_INSTANCES: usize = 10_000;
 
 /// Every measured value comes so many times among the instances of a trial.
 const REPEATS: usize = 5;
+
+/// Buckets of a sketch in a trial's windows: those of load that varies by a few times.
+const SKETCH_BUCKETS: u32 = 100;
 
 /// The windows of a trial.
 #[derive(Debug)]
@@ -79,6 +84,9 @@ fn made_up(plan: &SignalPlan, instance: Option<usize>, instances: usize) -> Wind
         let value = 0.5 + number as f64 / 8.0;
         if def.kind == MetricKind::Latency {
             window.latencies.insert(Cow::Borrowed(def.name), latency(value));
+            if plan.sketches() != Sketches::default() {
+                window.sketches.insert(Cow::Borrowed(def.name), sketch(value));
+            }
         } else {
             window.gauges.insert(Cow::Borrowed(def.name), gauge(value));
         }
@@ -112,11 +120,19 @@ fn blank(range: TimeRange, slide: Duration, instances: usize) -> WindowSummary {
         error_rate: Some(0.01),
         availability: Some(0.99),
         saturation: std::collections::BTreeMap::new(),
+        sketches: [].into(),
     }
 }
 
 fn gauge(value: f64) -> GaugeSummary {
     GaugeSummary { count: 6, sum: value * 6.0, min: value, max: value, mean: value, variance: 0.0, last: value }
+}
+
+/// Of many buckets: merging costs what it costs where load varies.
+fn sketch(value: f64) -> SketchBytes {
+    let mut sketch = Sketch::default();
+    (0..SKETCH_BUCKETS).for_each(|step| sketch.insert(value * f64::from(step + 1)));
+    sketch.to_bytes().into()
 }
 
 fn latency(value: f64) -> DistributionSummary {

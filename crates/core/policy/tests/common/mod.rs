@@ -109,6 +109,7 @@ impl Fleet {
             error_rate: None,
             availability: None,
             saturation: BTreeMap::new(),
+            sketches: [].into(),
         };
         let instances: Vec<_> = self
             .instances

@@ -71,6 +71,7 @@ pub(crate) fn window(agent: &str, instance: Option<&str>, nth: i64) -> WindowSum
         error_rate: Some(0.25),
         availability: Some(0.75),
         saturation: [("cpu".into(), ResourceSaturation { share: 0.125, count: 8, utilization_only: true })].into(),
+        sketches: [].into(),
     }
 }
 

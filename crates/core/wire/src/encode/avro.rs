@@ -4,7 +4,7 @@
 //! reads what is written. Options are unions of null and the type; of an enum, symbol 0 is `unknown`, so that variant
 //! `n` is symbol `n + 1`.
 
-use super::framing::{put_double, put_long, put_text};
+use super::framing::{put_bytes, put_double, put_long, put_text};
 use serde::ser::{self, Impossible, Serialize};
 use std::fmt;
 
@@ -120,8 +120,9 @@ impl ser::Serializer for &mut Writer<'_> {
         Err(no("a character"))
     }
 
-    fn serialize_bytes(self, _: &[u8]) -> Result<(), Error> {
-        Err(no("a run of bytes"))
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Error> {
+        put_bytes(value, self.out);
+        Ok(())
     }
 
     fn serialize_unit(self) -> Result<(), Error> {

@@ -41,6 +41,11 @@ pub(crate) fn put_double(value: f64, out: &mut Vec<u8>) {
 
 #[inline]
 pub(crate) fn put_text(text: &str, out: &mut Vec<u8>) {
-    put_long(i64::try_from(text.len()).unwrap_or(i64::MAX), out);
-    out.extend_from_slice(text.as_bytes());
+    put_bytes(text.as_bytes(), out);
+}
+
+#[inline]
+pub(crate) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    put_long(i64::try_from(bytes.len()).unwrap_or(i64::MAX), out);
+    out.extend_from_slice(bytes);
 }

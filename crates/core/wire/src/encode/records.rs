@@ -10,7 +10,8 @@ use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, AlertState, AlertTransition, Attribute, Attributes, Completeness, Constraint, Decision,
     DistributionSummary, EventTime, GaugeSummary, InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region,
-    ResourceSaturation, Severity, SignalReading, Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
+    ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange, WindowKind, WindowSummary,
+    WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -64,6 +65,8 @@ pub(super) struct WindowRecord<'a> {
     error_rate: Option<f64>,
     availability: Option<f64>,
     saturation: Cow<'a, BTreeMap<MetricName, ResourceSaturation>>,
+    #[serde(default)]
+    sketches: Cow<'a, BTreeMap<MetricName, SketchBytes>>,
 }
 
 impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
@@ -91,6 +94,7 @@ impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
             error_rate: window.error_rate,
             availability: window.availability,
             saturation: Cow::Borrowed(&window.saturation),
+            sketches: Cow::Borrowed(&window.sketches),
         }
     }
 }
@@ -115,6 +119,7 @@ impl From<WindowRecord<'_>> for WindowSummary {
             error_rate: record.error_rate,
             availability: record.availability,
             saturation: record.saturation.into_owned(),
+            sketches: record.sketches.into_owned(),
         }
     }
 }

@@ -74,6 +74,7 @@ pub(crate) fn window() -> WindowSummary {
             "cpu".into(),
             ResourceSaturation { share: 0.5, count: 6, utilization_only: true },
         )]),
+        sketches: [("response_time_ms".into(), vec![1, 2, 0xff].into())].into(),
     }
 }
 

@@ -14,6 +14,7 @@ use super::reader::origin_of;
 use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use tidegauge_engine::Sketches;
 use tidegauge_model::{Level, WindowSpec, WorkspaceId};
 use tidegauge_sql::Limits;
 
@@ -170,6 +171,10 @@ fn window(raw: &WindowSection) -> WindowConfig {
         spec: WindowSpec { size: raw.size, slide: raw.slide.unwrap_or(raw.size) },
         agent: raw.levels.contains(&Level::Agent),
         instance: raw.levels.contains(&Level::Instance),
+        sketches: Sketches {
+            agent: raw.sketches.contains(&Level::Agent),
+            instance: raw.sketches.contains(&Level::Instance),
+        },
     }
 }
 

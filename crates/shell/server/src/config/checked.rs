@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegauge_analytics::live::LiveConfig;
-use tidegauge_engine::{ControlChange, SignalPlan};
+use tidegauge_engine::{ControlChange, SignalPlan, Sketches};
 use tidegauge_kafka::client::{Connection, Secret};
 use tidegauge_model::{WindowSpec, WorkspaceId};
 use tidegauge_policy::{AlertRules, Policy};
@@ -177,6 +177,8 @@ pub struct WindowConfig {
     pub agent: bool,
     /// Whether instances are summarized.
     pub instance: bool,
+    /// Whose windows carry their sketches.
+    pub sketches: Sketches,
 }
 
 /// How outputs are published.

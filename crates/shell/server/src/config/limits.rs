@@ -111,6 +111,10 @@ fn windows(raw: &RawConfig, checker: &mut Checker) {
         checker.require(!window.levels.is_empty(), &format!("{key}.levels"), || {
             "expected agent, instance, or both".into()
         });
+        let are_published = window.sketches.iter().all(|level| window.levels.contains(level));
+        checker.require(are_published, &format!("{key}.sketches"), || {
+            format!("expected levels that {key}.levels has too: sketches travel in windows that are published")
+        });
         let horizon = raw.topics.replay_horizon;
         if window.size + raw.time.allowed_lateness >= horizon {
             let message = format!(

@@ -282,6 +282,9 @@ sections! {
         slide: Option<Duration> = Absent,
         /// What is summarized: `agent`, `instance`, or both.
         levels: Vec<Level> = "[agent, instance]",
+        /// Of those, whose windows carry the sketches behind their percentiles: `agent`, `instance`, or both. About a
+        /// kilobyte for each latency metric; from them SQL takes percentiles over hours, agents and workspaces.
+        sketches: Vec<Level> = "[]",
     }
 
     /// What policies and alert rules may watch besides metrics.

@@ -444,7 +444,12 @@ pub fn decider_config(config: &Config) -> DeciderConfig {
     let time = &config.time;
     let windows = config.windows.iter();
     let mut windows: Vec<WindowRule> = windows
-        .map(|window| WindowRule { spec: window.spec, agent: window.agent, instance: window.instance })
+        .map(|window| WindowRule {
+            spec: window.spec,
+            agent: window.agent,
+            instance: window.instance,
+            sketches: window.sketches,
+        })
         .collect();
     windows.sort();
     DeciderConfig {

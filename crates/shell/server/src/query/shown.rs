@@ -34,6 +34,7 @@ fn kind(data_type: &DataType) -> String {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
         DataType::Timestamp(..) => "time".into(),
         DataType::Float16 | DataType::Float32 | DataType::Float64 => "number".into(),
+        DataType::Binary => "sketch".into(),
         other if other.is_integer() => "whole".into(),
         other => other.to_string(),
     }

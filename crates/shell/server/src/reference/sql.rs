@@ -93,6 +93,7 @@ fn table(out: &mut String, title: &str, columns: &[Column], wanted: impl Fn(&Col
             ColumnType::Whole => "whole number",
             ColumnType::Number => "number",
             ColumnType::Flag => "true or false",
+            ColumnType::Sketch => "sketch",
         };
         let _ = writeln!(out, "| `{}` | {kind} | {} |", column.name, cell(&column.about));
     }

@@ -60,6 +60,7 @@ fn window(agent: &str, gauges: &[(&str, GaugeSummary)]) -> WindowSummary {
         error_rate: None,
         availability: None,
         saturation: BTreeMap::new(),
+        sketches: [].into(),
     }
 }
 

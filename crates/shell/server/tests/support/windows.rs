@@ -84,6 +84,7 @@ impl Windows {
             error_rate: Some(mean / 10.0),
             availability: Some(1.0 - mean / 10.0),
             saturation: [].into(),
+            sketches: [].into(),
         }
     }
 }
