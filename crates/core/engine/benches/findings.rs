@@ -13,7 +13,7 @@ use tidegauge_analytics::tracker::Hold;
 use tidegauge_engine::journal::decode;
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
-    DeciderOutput, WindowRule,
+    DeciderOutput, Sketches, WindowRule,
 };
 use tidegauge_model::{Attribute, EventTime, Metric, Position, SampleBatch, WindowSpec};
 use tidegauge_window::{SourceId, SourceRules};
@@ -115,7 +115,7 @@ fn findings(criterion: &mut Criterion) {
     let journal = journal();
     let spec = WindowSpec { size: PANE, slide: PANE };
     let decider = |analytics: Option<LiveConfig>| {
-        let windows = vec![WindowRule { spec, agent: true, instance: true }];
+        let windows = vec![WindowRule { spec, agent: true, instance: true, sketches: Sketches::default() }];
         let topics = vec!["telemetry".into()];
         Decider::new(
             DeciderConfig { topics, rules: SourceRules::default(), pane: PANE, windows, analytics },

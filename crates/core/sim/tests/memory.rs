@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
-    DeciderOutput, WindowRule, journal,
+    DeciderOutput, Sketches, WindowRule, journal,
 };
 use tidegauge_model::{EventTime, Metric, Position, SampleBatch, WindowSpec};
 use tidegauge_sim::Rng;
@@ -72,7 +72,7 @@ fn measured(slide: Duration) -> f64 {
         topics: vec!["t".into()],
         rules: SourceRules::default(),
         pane: PANE,
-        windows: vec![WindowRule { spec, agent: false, instance: true }],
+        windows: vec![WindowRule { spec, agent: false, instance: true, sketches: Sketches::default() }],
     };
     let mut decider = Decider::new(config, Control::default());
     let names: Vec<(String, String)> = (0..INSTANCES)
