@@ -74,6 +74,7 @@ fn blank(case: &Case, spec: WindowSpec, range: TimeRange, completeness: Complete
         error_rate: None,
         availability: None,
         saturation: BTreeMap::new(),
+        sketches: BTreeMap::new(),
     }
 }
 
