@@ -17,7 +17,7 @@ use tidegauge_engine::journal::decode;
 use tidegauge_engine::state::{self, StateReader};
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Checkpoint, Control, Decider, DeciderConfig,
-    DeciderInput, DeciderOutput, WindowRule,
+    DeciderInput, DeciderOutput, Sketches, WindowRule,
 };
 use tidegauge_model::{
     Entity, EventTime, FindingKind, FindingState, InstanceId, Severity, Target, WindowSpec, WindowSummary, finding_id,
