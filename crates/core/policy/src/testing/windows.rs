@@ -61,6 +61,7 @@ fn blank(case: &Case, spec: WindowSpec, range: TimeRange, completeness: Complete
         instance: None,
         range,
         slide: spec.slide,
+        edition: Edition::ONLY,
         samples: 0,
         last_at: EventTime::MIN,
         state: None,
