@@ -116,7 +116,8 @@ fn findings(criterion: &mut Criterion) {
     let journal = journal();
     let spec = WindowSpec { size: PANE, slide: PANE };
     let decider = |analytics: Option<LiveConfig>| {
-        let windows = vec![WindowRule { spec, agent: true, region: false, instance: true, sketches: Sketches::default() }];
+        let windows =
+            vec![WindowRule { spec, agent: true, region: false, instance: true, sketches: Sketches::default() }];
         let topics = vec!["telemetry".into()];
         Decider::new(
             DeciderConfig {

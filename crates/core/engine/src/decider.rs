@@ -443,10 +443,7 @@ impl Decider {
     }
 
     fn is_by_instance(&self, rule: &WindowRule) -> bool {
-        rule.instance
-            || rule.region
-            || self.control.watches_instances(rule.spec)
-            || self.analysed() == Some(rule.spec)
+        rule.instance || rule.region || self.control.watches_instances(rule.spec) || self.analysed() == Some(rule.spec)
     }
 
     /// With nothing held and nobody to watch, time can jump to the next pane that has rows.

@@ -9,9 +9,7 @@ use tidegauge_analytics::load::LoadConfig;
 use tidegauge_analytics::load::hotspot::HotspotRule;
 use tidegauge_analytics::load::idle::IdleRule;
 use tidegauge_analytics::tracker::Hold;
-use tidegauge_engine::{
-    AggregatorConfig, ControlChange, DeciderConfig, RollupRule, SessionRule, Sketches, WindowRule,
-};
+use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, RollupRule, SessionRule, Sketches, WindowRule};
 use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
 use tidegauge_model::{Attribute, EventTime, InstanceState, Metric, Position, SampleBatch, WindowSpec};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegauge_engine::state::{self, StateReader};
 use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Checkpoint, Control, Decider, DeciderConfig, DeciderInput,
-    DeciderOutput, RollupRule, WindowRule, journal,
+    DeciderOutput, RollupRule, Sketches, WindowRule, journal,
 };
 use tidegauge_model::{EventTime, WindowSpec, WindowSummary};
 use tidegauge_sim::Scenario;

@@ -122,8 +122,7 @@ fn with_policy_from(scenario: &Scenario, journal: &[(EventTime, Vec<u8>)], from:
 #[test]
 fn a_policy_that_comes_later_waits_for_instances() {
     let spec = WindowSpec { size: Duration::from_secs(120), slide: Duration::from_secs(10) };
-    let windows =
-        vec![WindowRule { spec, agent: true, region: false, instance: false, sketches: Sketches::default() }];
+    let windows = vec![WindowRule { spec, agent: true, region: false, instance: false, sketches: Sketches::default() }];
     let (mut waited, mut checked) = (0, 0);
     for seed in 0..30 {
         let pane = Duration::from_secs(10);

@@ -161,7 +161,14 @@ impl Rollups {
                 }
             }
             let Some(open) = self.agents.get_mut(target) else { continue };
-            let view = View { target, agent, range: pane, slide: pane.length(), sketches: Sketches::default(), metrics: close.metrics };
+            let view = View {
+                target,
+                agent,
+                range: pane,
+                slide: pane.length(),
+                sketches: Sketches::default(),
+                metrics: close.metrics,
+            };
             let completeness = view.completeness(agent.instances.values(), close.sources_ratio);
             open.iter_mut().for_each(|running| running.tally.add(completeness));
         }

@@ -46,7 +46,8 @@ pub fn encode(checkpoint: &Checkpoint) -> Vec<StateRecord> {
     let mut bodies = vec![(String::new(), json(&head_of(checkpoint)))];
     for (target, agent) in &checkpoint.agents {
         let key = target.own_domain().to_string();
-        bodies.extend(parts_of(target, agent).into_iter().map(|part| (key.clone(), json(&Part::Target(Box::new(part))))));
+        bodies
+            .extend(parts_of(target, agent).into_iter().map(|part| (key.clone(), json(&Part::Target(Box::new(part))))));
     }
     let KeptBeyond { rollups, sessions } = &checkpoint.beyond;
     for (target, open) in rollups.open.iter().flat_map(|(target, open)| open.iter().map(move |open| (target, open))) {

@@ -7,7 +7,7 @@ use crate::signal::{SignalValue, SignalValues};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Attributes, Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceState, Metric, MetricKind,
+    Attributes, Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceState, Metric, MetricKind,
     MetricName, TimeRange, WindowSpec, WindowSummary,
 };
 
