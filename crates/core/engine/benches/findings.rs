@@ -72,6 +72,7 @@ fn second(second: i64) -> SampleBatch {
             (Attribute::Version, text(|_| "1.4.2".to_owned())),
         ],
         response_times: Vec::new(),
+        counters: Vec::new(),
         state: None,
         ready_at: None,
         metrics,
@@ -115,10 +116,19 @@ fn findings(criterion: &mut Criterion) {
     let journal = journal();
     let spec = WindowSpec { size: PANE, slide: PANE };
     let decider = |analytics: Option<LiveConfig>| {
-        let windows = vec![WindowRule { spec, agent: true, instance: true, sketches: Sketches::default() }];
+        let windows =
+            vec![WindowRule { spec, agent: true, region: false, instance: true, sketches: Sketches::default() }];
         let topics = vec!["telemetry".into()];
         Decider::new(
-            DeciderConfig { topics, rules: SourceRules::default(), pane: PANE, windows, analytics },
+            DeciderConfig {
+                topics,
+                rules: SourceRules::default(),
+                pane: PANE,
+                windows,
+                analytics,
+                rollups: Vec::new(),
+                sessions: None,
+            },
             Control::default(),
         )
     };

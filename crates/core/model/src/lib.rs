@@ -38,5 +38,6 @@ pub use scaling::{ScalingAction, ScalingEvent, ScalingState};
 pub use sketch::SketchBytes;
 pub use time::{EventTime, TimeRange};
 pub use window::{
-    Completeness, DistributionSummary, GaugeSummary, Level, ResourceSaturation, WindowKind, WindowSpec, WindowSummary,
+    Completeness, DistributionSummary, Edition, GaugeSummary, Level, ResourceSaturation, WindowKind, WindowSpec,
+    WindowSummary,
 };

@@ -43,7 +43,9 @@ fn config() -> DeciderConfig {
         topics: vec![TOPIC.into()],
         rules: SourceRules::default(),
         pane: Duration::from_secs(PANE_S.unsigned_abs()),
-        windows: vec![WindowRule { spec, agent: true, instance: true, sketches: Sketches::default() }],
+        rollups: Vec::new(),
+        sessions: None,
+        windows: vec![WindowRule { spec, agent: true, region: false, instance: true, sketches: Sketches::default() }],
         analytics: Some(analytics),
     }
 }

@@ -72,7 +72,9 @@ fn measured(slide: Duration) -> f64 {
         topics: vec!["t".into()],
         rules: SourceRules::default(),
         pane: PANE,
-        windows: vec![WindowRule { spec, agent: false, instance: true, sketches: Sketches::default() }],
+        rollups: Vec::new(),
+        sessions: None,
+        windows: vec![WindowRule { spec, agent: false, region: false, instance: true, sketches: Sketches::default() }],
     };
     let mut decider = Decider::new(config, Control::default());
     let names: Vec<(String, String)> = (0..INSTANCES)

@@ -43,11 +43,20 @@ fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
     let rule = WindowRule {
         spec: WindowSpec { size: MINUTE, slide: MINUTE },
         agent: true,
+        region: false,
         instance: true,
         sketches: Sketches::default(),
     };
     let rules = SourceRules::default();
-    let config = DeciderConfig { topics: vec![TOPIC.into()], rules, pane, windows: vec![rule], analytics: None };
+    let config = DeciderConfig {
+        topics: vec![TOPIC.into()],
+        rules,
+        pane,
+        windows: vec![rule],
+        analytics: None,
+        rollups: Vec::new(),
+        sessions: None,
+    };
     let mut decider = Decider::new(config, Control::default());
     let batch = decoded(records);
     let outputs = aggregator.step(AggregatorInput::Samples(&batch)).into_iter();

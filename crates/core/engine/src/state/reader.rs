@@ -2,7 +2,8 @@
 
 use super::bytes::Envelope;
 use super::sample::LAYOUT;
-use super::{Checkpoint, Head, KeptAgent, STATE_VERSION, TargetPart};
+use super::{Checkpoint, Head, KeptAgent, Part, RollupPart, STATE_VERSION, SessionPart, TargetPart};
+use crate::decider::{KeptBeyond, KeptRollups};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -146,17 +147,27 @@ impl Round {
     fn checkpoint(self, next_offset: i64) -> Result<Checkpoint, StateError> {
         let mut parts = self.bodies.into_values();
         let (offset, head) = parts.next().ok_or(StateError::Nothing)?;
-        let Head { base, pane_us, closed_through, cells_from, last_pane, documents, generations } =
+        let Head { base, pane_us, closed_through, cells_from, last_pane, documents, generations, rollups } =
             read(offset, &head)?;
+        let since = rollups.into_iter().map(|(size_us, since)| (Duration::from_micros(size_us), since)).collect();
+        let rollups = KeptRollups { since, open: BTreeMap::new() };
+        let mut beyond = KeptBeyond { rollups, sessions: BTreeMap::new() };
         let mut agents: BTreeMap<_, KeptAgent> = BTreeMap::new();
         for (offset, body) in parts {
-            let TargetPart { target, control, last_at, findings, instances, readings, base_readings } =
-                read(offset, &body)?;
-            let first = || KeptAgent { control, last_at, findings, ..KeptAgent::default() };
-            let agent = agents.entry(target).or_insert_with(first);
-            agent.instances.extend(instances);
-            agent.readings.extend(readings);
-            agent.base_readings.extend(base_readings);
+            match read(offset, &body)? {
+                Part::Target(part) => {
+                    let TargetPart { target, control, last_at, findings, instances, readings, base_readings } = *part;
+                    let first = || KeptAgent { control, last_at, findings, ..KeptAgent::default() };
+                    let agent = agents.entry(target).or_insert_with(first);
+                    agent.instances.extend(instances);
+                    agent.readings.extend(readings);
+                    agent.base_readings.extend(base_readings);
+                }
+                Part::Rollup(RollupPart { target, open }) => {
+                    beyond.rollups.open.entry(target).or_default().push(open);
+                }
+                Part::Session(SessionPart { target, open }) => beyond.sessions.entry(target).or_default().push(open),
+            }
         }
         let generations = generations.into_iter().map(|(target, policy, number)| ((target, policy), number)).collect();
         let pane = Duration::from_micros(pane_us);
@@ -170,6 +181,7 @@ impl Round {
             documents,
             generations,
             agents,
+            beyond,
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::signal::{SignalValue, SignalValues};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Attributes, Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceState, Metric, MetricKind,
+    Attributes, Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceState, Metric, MetricKind,
     MetricName, TimeRange, WindowSpec, WindowSummary,
 };
 
@@ -61,6 +61,7 @@ fn blank(case: &Case, spec: WindowSpec, range: TimeRange, completeness: Complete
         instance: None,
         range,
         slide: spec.slide,
+        edition: Edition::ONLY,
         samples: 0,
         last_at: EventTime::MIN,
         state: None,

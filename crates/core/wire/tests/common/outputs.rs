@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AlertState, AlertTransition, Cause, CauseCode, Completeness, Confidence, Constraint, Decision,
-    DistributionSummary, Entity, EventTime, Evidence, Finding, FindingKind, FindingState, GaugeSummary, InstanceState,
-    Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState, Severity, SignalReading, Target,
-    TimeRange, WindowSummary,
+    DistributionSummary, Edition, Entity, EventTime, Evidence, Finding, FindingKind, FindingState, GaugeSummary,
+    InstanceState, Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState, Severity,
+    SignalReading, Target, TimeRange, WindowSummary,
 };
 
 fn target() -> Target {
@@ -48,6 +48,7 @@ pub(crate) fn window() -> WindowSummary {
         instance: Some("planner-1".into()),
         range: TimeRange { start: at(0), end: at(60) },
         slide: Duration::from_secs(10),
+        edition: Edition::ONLY,
         samples: 6,
         last_at: at(57),
         state: Some(InstanceState::Draining),

@@ -5,7 +5,7 @@ use super::shared::Shared;
 use super::stage::{Slot, Stage, Start, messages};
 use super::state::{StateTopic, journal_is_gone};
 use super::trouble::Trouble;
-use crate::config::Config;
+use crate::config::{Config, WindowConfig};
 use crate::health::Progress;
 use crate::metrics;
 use crate::query::{Desk, Keeping};
@@ -444,11 +444,9 @@ pub fn decider_config(config: &Config) -> DeciderConfig {
     let time = &config.time;
     let windows = config.windows.iter();
     let mut windows: Vec<WindowRule> = windows
-        .map(|window| WindowRule {
-            spec: window.spec,
-            agent: window.agent,
-            instance: window.instance,
-            sketches: window.sketches,
+        .map(|window| {
+            let WindowConfig { spec, agent, region, instance, sketches } = *window;
+            WindowRule { spec, agent, region, instance, sketches }
         })
         .collect();
     windows.sort();
@@ -463,5 +461,7 @@ pub fn decider_config(config: &Config) -> DeciderConfig {
         pane: time.pane,
         windows,
         analytics: config.analytics,
+        rollups: config.rollups.clone(),
+        sessions: config.sessions,
     }
 }
