@@ -103,10 +103,10 @@ fn check_attributes(want: &ExpectedWindow, got: &WindowSummary) {
         assert!(got.attributes.is_empty(), "{}", describe(got));
         return;
     }
-    if let Some(region) = want.rows.iter().find_map(Row::region) {
+    if let Some(region) = want.rows.iter().find_map(|kept| kept.region()) {
         assert_eq!(text(Attribute::Region), Some(region), "{}", describe(got));
     }
-    if let Some(newest) = want.rows.iter().filter_map(Row::version).max() {
+    if let Some(newest) = want.rows.iter().filter_map(|kept| kept.version()).max() {
         assert!(text(Attribute::Version).is_some_and(|version| version <= newest), "{}", describe(got));
     }
 }
