@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Completeness, Constraint, Decision, DistributionSummary, EventTime,
-    GaugeSummary, InstanceState, Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState,
-    Severity, SignalReading, Target, TimeRange, WindowSummary,
+    Action, AlertState, AlertTransition, Alternative, Completeness, Constraint, Counterfactual, Decision,
+    DistributionSummary, EventTime, GaugeSummary, InstanceState, Mode, ReasonCode, ResourceSaturation, ScalingAction,
+    ScalingEvent, ScalingState, Severity, SignalReading, Target, TimeRange, WindowSummary,
 };
 
 fn target() -> Target {
@@ -107,6 +107,20 @@ pub(crate) fn decision() -> Decision {
             from_instances: 9,
             to_instances: 6,
             detail: "50 % a minute".to_owned(),
+        }],
+        binding: Some(ReasonCode::ScaleUpLimit),
+        counterfactual: Some(Counterfactual {
+            signal: None,
+            value: None,
+            rule: Some(ReasonCode::ScaleUpLimit),
+            desired_instances: 9,
+        }),
+        alternatives: vec![Alternative {
+            name: "hold".to_owned(),
+            instances: 4,
+            load_ratio: Some(1.36),
+            cost_per_hour: None,
+            late_share: Some(0.25),
         }],
         completeness: 0.97,
         explanation: "cpu 0.95 is over 0.70".to_owned(),
