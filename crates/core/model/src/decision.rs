@@ -26,6 +26,8 @@ pub enum Mode {
     Shadow,
     /// Made from recorded telemetry.
     Backtest,
+    /// In the place of a live one, for people to read; nobody acts.
+    Advisory,
 }
 
 /// Why. Kubernetes' words where the HPA has one.
@@ -66,6 +68,40 @@ pub enum ReasonCode {
     ScalingDisabled,
     /// The standing decision is said again before it expires.
     Renewed,
+    /// A trigger's condition holds.
+    Triggered,
+    /// After a change nothing changes for a while.
+    Cooldown,
+    /// It has shrunk after growing too often.
+    FlapBudget,
+    /// Too few ready instances would be left.
+    AvailabilityFloor,
+    /// A time at which nothing changes.
+    ExcludedPeriod,
+    /// The count divides the partitions that instances share.
+    PartitionDivisor,
+    /// More than the quota would be taken.
+    Quota,
+    /// More than the budget would be spent.
+    Budget,
+    /// No signal has had a value for long.
+    Fallback,
+    /// Idle: none is asked for.
+    Idle,
+    /// There is none, and there is work.
+    Woken,
+    /// An upstream refuses requests: more instances would only be refused more.
+    UpstreamLimited,
+    /// A planned event at which nothing changes.
+    PlannedEvent,
+    /// Somebody's own count.
+    Override,
+    /// Somebody wants no change.
+    Frozen,
+    /// The policy is paused, in whole or one way.
+    Paused,
+    /// What stands is left alone.
+    KillSwitch,
 }
 
 /// One signal as a policy saw it, and what it alone asked for.
@@ -98,6 +134,34 @@ pub struct Constraint {
     pub to_instances: u32,
     /// The numbers behind it, for people.
     pub detail: String,
+}
+
+/// The smallest change that would have given another answer: another value of a signal, or one rule less.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Counterfactual {
+    /// The signal that would have to be different; `None` where a rule binds.
+    pub signal: Option<String>,
+    /// The nearest value of it with another answer, within a factor of 16; `None` where a rule binds.
+    pub value: Option<f64>,
+    /// The rule that would have to be absent; `None` where none binds by itself.
+    pub rule: Option<ReasonCode>,
+    /// What the answer would have been.
+    pub desired_instances: u32,
+}
+
+/// Another answer, and what it would come to with the load as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// `hold`, `one_fewer`, `one_more`, or `hpa`: what objectives alone ask for, within the bounds.
+    pub name: String,
+    /// How many.
+    pub instances: u32,
+    /// The greatest load of any objective ÷ what is wanted of it; `None` where no objective has a value.
+    pub load_ratio: Option<f64>,
+    /// What they cost in an hour, as instances tell; `None` where they do not.
+    pub cost_per_hour: Option<f64>,
+    /// The greatest share of late tasks of any queueing demand; `None` where there is none.
+    pub late_share: Option<f64>,
 }
 
 /// One decision about one target. What the fields mean to an actuator: schemas/decision.avsc.
@@ -135,6 +199,12 @@ pub struct Decision {
     pub signals: Vec<SignalReading>,
     /// What bound, in the order of application.
     pub constraints: Vec<Constraint>,
+    /// The rule without which the answer would have been another; of several the last.
+    pub binding: Option<ReasonCode>,
+    /// The smallest change that would have given another answer.
+    pub counterfactual: Option<Counterfactual>,
+    /// Other answers.
+    pub alternatives: Vec<Alternative>,
     /// Completeness of the window, 0 to 1.
     pub completeness: f64,
     /// One line for people.

@@ -10,10 +10,13 @@
 //!
 //! All of it is a function of its arguments: no clock, no IO, nothing that depends on the order of a hash. The rules for
 //! ratios, stabilization and limits are those of the Kubernetes HPA v2 ([`hpa`]); invariants are numbered where they are
-//! kept: H in [`hpa`], Y in [`policy`], P in [`decide`](mod@decide) and [`state`], A in [`alert`], G in [`signal`].
+//! kept: H in [`hpa`], Y in [`policy`], P in [`decide`](mod@decide) and [`state`], A in [`alert`], G in [`signal`], X in
+//! [`policy::trigger`], S in [`policy::safety`], O in [`policy::orders`], D in
+//! [`policy::pid`].
 #![forbid(unsafe_code)]
 
 pub mod alert;
+pub mod condition;
 pub mod decide;
 pub mod document;
 pub mod duration;
@@ -33,7 +36,7 @@ pub mod wish;
 
 pub use alert::rules::AlertRules;
 pub use alert::{AlertBook, end_all, evaluate};
-pub use decide::{Verdict, decide};
+pub use decide::{Verdict, decide, decide_without};
 pub use document::{Document, Written};
 pub use duration::HumanDuration;
 pub use error::PolicyError;

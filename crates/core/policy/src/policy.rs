@@ -5,7 +5,7 @@
 //!          as written                 as checked; what reads it trusts it
 //! ```
 //!
-//! - **Y1** A checked policy has at least one objective or demand, `1 ≤ max`, `min ≤ max`, and thresholds that do not cross.
+//! - **Y1** A checked policy has at least one objective, demand, trigger or controller, `1 ≤ max`, `min ≤ max`, and thresholds that do not cross.
 //! - **Y2** The hash is that of the checked form: comments, order of keys and spelled-out defaults do not change it.
 
 pub mod check;
@@ -13,15 +13,23 @@ pub mod demand;
 pub mod formula;
 pub mod glob;
 pub mod objective;
+pub mod orders;
+pub mod pid;
 pub mod preset;
 pub mod raw;
+pub mod safety;
 pub mod schedule;
+pub mod trigger;
 
 pub use demand::{Demand, DemandKind};
 pub use glob::Glob;
 pub use objective::{Objective, ObjectiveKind, Of, Resource, Source, Statistic, WhenAbsent};
+pub use orders::Orders;
+pub use pid::Pid;
 pub use preset::Preset;
+pub use safety::Safety;
 pub use schedule::Schedule;
+pub use trigger::{Condition, Trigger};
 
 use crate::document::{self, Document};
 use crate::error::PolicyError;
@@ -53,6 +61,18 @@ pub struct Policy {
     /// Capacity at certain times. Left out of the hash as demands are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<Schedule>,
+    /// Steps while a condition holds. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<Trigger>,
+    /// Controllers. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pids: Vec<Pid>,
+    /// What nothing that is measured gets past. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "Safety::is_empty")]
+    pub safety: Safety,
+    /// What people say. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "Orders::is_empty")]
+    pub orders: Orders,
     /// Least allowed.
     pub min_instances: u32,
     /// Greatest allowed.
@@ -80,6 +100,9 @@ pub struct Direction {
     pub stabilization_window: Duration,
     /// How much may change in how long.
     pub rules: Rules,
+    /// How long nothing changes this way after a change. Left out of the hash where there is none.
+    #[serde(skip_serializing_if = "Duration::is_zero")]
+    pub cooldown: Duration,
 }
 
 /// Whom a policy or a set of rules is about.
@@ -113,13 +136,52 @@ impl Policy {
         })
     }
 
-    /// The signals of SQL that it watches, each with the place of its objective in the file, and with what it is read as.
-    pub fn signals(&self) -> impl Iterator<Item = (usize, &str, ObjectiveKind)> {
+    /// The signals of SQL that it watches, each with the key path of what names it, and with what it is read as.
+    pub fn signals(&self) -> impl Iterator<Item = (String, &str, ObjectiveKind)> {
         let of_file = self.objectives.iter().skip(self.of_preset).enumerate();
-        of_file.filter_map(|(index, objective)| match &objective.source {
-            Source::Signal { name } => Some((index, name.as_str(), objective.kind)),
+        let of_objectives = of_file.filter_map(|(index, objective)| match &objective.source {
+            Source::Signal { name } => Some((format!("spec.objectives[{index}]"), name.as_str(), objective.kind)),
             _ => None,
-        })
+        });
+        let of_pids = self.pids.iter().enumerate().filter_map(|(index, pid)| match &pid.objective.source {
+            Source::Signal { name } => {
+                Some((format!("spec.pid[{index}].objective"), name.as_str(), pid.objective.kind))
+            }
+            _ => None,
+        });
+        let of_conditions = self.conditions().into_iter().flat_map(|(path, condition)| {
+            let named = condition.comparisons().into_iter().filter_map(|(key, comparison)| match &comparison.source {
+                Source::Signal { name } => Some((key, name.as_str())),
+                _ => None,
+            });
+            named.map(move |(key, name)| (format!("{path}{key}"), name, ObjectiveKind::Value))
+        });
+        of_objectives.chain(of_pids).chain(of_conditions)
+    }
+
+    /// Every condition, with its key path.
+    fn conditions(&self) -> Vec<(String, &Condition)> {
+        let mut conditions = Vec::new();
+        for (index, trigger) in self.triggers.iter().enumerate() {
+            conditions.push((format!("spec.triggers[{index}].when"), &trigger.when));
+            conditions.extend(trigger.until.iter().map(|until| (format!("spec.triggers[{index}].until"), until)));
+        }
+        let Safety { scale_to_zero, upstream_limited, .. } = &self.safety;
+        if let Some(zero) = scale_to_zero {
+            conditions.push(("spec.safety.scale_to_zero.idle".to_owned(), &zero.idle));
+            conditions.push(("spec.safety.scale_to_zero.wake".to_owned(), &zero.wake));
+        }
+        conditions.extend(upstream_limited.iter().map(|of| ("spec.safety.upstream_limited".to_owned(), of)));
+        conditions
+    }
+
+    /// How far back changes matter: rate limits, cooldowns, the flap budget and controllers look at them.
+    #[must_use]
+    pub fn changes_matter_for(&self) -> Duration {
+        let of = |direction: &Direction| direction.rules.longest_period().max(direction.cooldown);
+        let flap = self.safety.flap_budget.map_or(Duration::ZERO, |budget| budget.within);
+        let pids = self.pids.iter().map(|pid| pid.start_up.max(pid::DAMPING_WINDOW)).max().unwrap_or_default();
+        of(&self.scale_up).max(of(&self.scale_down)).max(flap).max(pids)
     }
 
     /// The same policy with its hash computed.
@@ -131,12 +193,17 @@ impl Policy {
     }
 }
 
-/// The policies that are evaluated for `target`: of the live ones the first that covers it, and every shadow that does.
+/// The policies that are evaluated for `target`: of the live and advisory ones the first that covers it, and all others
+/// that do.
 #[must_use]
 pub fn applicable<'a>(policies: impl IntoIterator<Item = &'a Policy>, target: &Target) -> Vec<&'a Policy> {
-    let mut has_live = false;
+    let mut has_acting = false;
     let covering = policies.into_iter().filter(|policy| policy.matches.covers(target));
-    covering.filter(|policy| policy.mode != Mode::Live || !std::mem::replace(&mut has_live, true)).collect()
+    covering
+        .filter(|policy| {
+            !matches!(policy.mode, Mode::Live | Mode::Advisory) || !std::mem::replace(&mut has_acting, true)
+        })
+        .collect()
 }
 
 /// `[size, slide]` in milliseconds.

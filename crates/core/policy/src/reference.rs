@@ -6,9 +6,13 @@
 
 mod demand;
 mod formula;
+mod pid;
+mod safety;
 pub mod schedule;
+mod trigger;
 
 use crate::hpa::rate::{Select, Step};
+use crate::policy::orders::Wanted;
 use crate::policy::{Objective, ObjectiveKind, Of, Policy, Resource, Source, Statistic, WhenAbsent};
 use crate::signal::{SignalValue, SignalValues};
 use std::time::Duration;
@@ -44,10 +48,12 @@ pub fn replay_with_signals(
 ) -> Vec<ReferenceDecision> {
     let mut past = Past::default();
     let mut decisions: Vec<ReferenceDecision> = Vec::new();
+    let mut seen: Vec<Seen<'_>> = Vec::new();
     for (agent, instances) in windows {
-        let seen = Seen { agent, instances, signals: signals(agent, instances) };
+        seen.push(Seen { agent, instances, signals: signals(agent, instances) });
         let counts = Counts::of(agent, instances);
         let standing = decisions.last().map_or(counts.held, |last| i64::from(last.desired));
+        past.standing.push(standing);
         if decisions.is_empty() {
             past.wishes.push((agent.range.end, counts.held));
         }
@@ -76,9 +82,19 @@ struct Seen<'a> {
     signals: SignalValues,
 }
 
+impl Seen<'_> {
+    fn now(&self) -> EventTime {
+        self.agent.range.end
+    }
+}
+
 /// All that was ever wished and changed.
 #[derive(Default)]
 struct Past {
+    /// What had been asked for before each close.
+    standing: Vec<i64>,
+    /// At each close, whether no signal had a value.
+    blind: Vec<bool>,
     wishes: Vec<(EventTime, i64)>,
     changes: Vec<(EventTime, i64)>,
 }
@@ -104,32 +120,83 @@ impl Counts {
     }
 }
 
-fn one(policy: &Policy, past: &mut Past, seen: &Seen<'_>, counts: &Counts, standing: i64) -> i64 {
-    let (agent, now) = (seen.agent, seen.agent.range.end);
+fn one(policy: &Policy, past: &mut Past, all: &[Seen<'_>], counts: &Counts, standing: i64) -> i64 {
+    let seen = &all[all.len() - 1];
+    let (agent, now) = (seen.agent, seen.now());
     let (min, max) = (i64::from(policy.min_instances), i64::from(policy.max_instances));
     let signals: Vec<_> = policy.objectives.iter().map(|objective| Signal::read(objective, seen, counts)).collect();
     let mut asked: Vec<_> = signals.iter().map(|signal| signal.asks_for(counts)).collect();
     asked.extend(policy.demands.iter().map(|it| demand::asks_for(it, agent, seen.instances, counts.ready)));
-
-    let (floors, exact) = schedule::holding(&policy.schedules, now);
-    asked.extend(floors.into_iter().map(Some));
-    let prescribed = exact.into_iter().max();
-
-    // Nothing there and nothing asked for; no signal; or one of several without a value where the rest would shrink.
-    let nothing = counts.held == 0 && standing == 0 && counts.missing == 0;
-    let Some(largest) = prescribed.or(asked.iter().copied().flatten().max()).filter(|_| !nothing) else {
-        return standing.clamp(min, max);
-    };
-    let wished = largest.max(1);
-    if wished < standing && asked.contains(&None) && prescribed.is_none() {
-        return standing.clamp(min, max);
+    let mut silent = 0;
+    for it in &policy.triggers {
+        match trigger::says(it, all, &past.standing) {
+            trigger::Says::Nothing => silent += 1,
+            trigger::Says::Unknown => asked.push(None),
+            trigger::Says::Instances(instances) => asked.push(Some(instances)),
+        }
     }
+    asked.extend(policy.pids.iter().map(|it| pid::asks_for(it, all, past)));
+    past.blind.push(silent == 0 && asked.iter().all(Option::is_none));
+    let (mut floors, mut exact) = schedule::holding(&policy.schedules, now);
+    for event in policy.orders.planned.iter().filter(|event| event.from <= now && now < event.to) {
+        match event.wanted {
+            Wanted::Floor(instances) => floors.push(i64::from(instances)),
+            Wanted::Exact(instances) => exact.push(i64::from(instances)),
+            Wanted::Hold => {}
+        }
+    }
+    let prescribed = exact.into_iter().max();
+    let floor = floors.iter().copied().max();
+    asked.extend(floors.into_iter().map(Some));
+
+    if policy.orders.kill_switch {
+        return standing;
+    }
+    let capped = |desired: i64| safety::most(&policy.safety, seen, standing, desired);
+    if let Some(order) = policy.orders.manual.as_ref().filter(|order| now < order.until) {
+        past.wishes.push((now, i64::from(order.instances)));
+        return capped(i64::from(order.instances).clamp(min, max));
+    }
+    let zero = policy.safety.scale_to_zero.as_ref();
+    let is_woken = zero.is_some_and(|zero| trigger::holds(&zero.wake, all) == Some(true));
+    let is_idle = !is_woken && zero.is_some_and(|zero| trigger::holds(&zero.idle, all) == Some(true));
+    let nothing = counts.held == 0 && standing == 0 && counts.missing == 0;
+    let blind_for = past.blind.iter().rev().take_while(|blind| **blind).count();
+    let fallback = policy
+        .safety
+        .fallback
+        .filter(|fallback| blind_for > 0 && now.since(all[all.len() - blind_for].now()) >= fallback.after);
+    let failed = asked.contains(&None);
+    let largest = asked.iter().copied().flatten().max().map(|largest| largest.max(1));
+    let wished = if nothing {
+        let woken = zero.filter(|_| is_woken).map(|zero| i64::from(zero.instances));
+        zero.and(prescribed.or(woken.max(floor)))
+    } else if prescribed.is_some() {
+        prescribed
+    } else if is_idle {
+        floor.or(Some(0))
+    } else if let Some(fallback) = fallback {
+        Some(standing.max(i64::from(fallback.instances)).max(floor.unwrap_or(0)))
+    } else if asked.is_empty() {
+        Some(standing)
+    } else {
+        // One of several without a value, where the rest would shrink.
+        largest.filter(|largest| !failed || *largest >= standing)
+    };
+    let Some(wished) = wished else {
+        return capped(standing.clamp(min, max));
+    };
+    let partitions = policy.safety.partitions.map(i64::from);
+    let divided = match partitions {
+        Some(partitions) if wished > 0 => safety::divisor_up(partitions, wished),
+        _ => wished,
+    };
     // Stabilization: up to the least of the one window, down to the greatest of the other.
     let since = |window: Duration| {
-        past.wishes.iter().filter(move |(at, _)| now.since(*at) < window).map(|(_, wished)| *wished).chain([wished])
+        past.wishes.iter().filter(move |(at, _)| now.since(*at) < window).map(|(_, wished)| *wished).chain([divided])
     };
-    let least = since(policy.scale_up.stabilization_window).min().unwrap_or(wished);
-    let greatest = since(policy.scale_down.stabilization_window).max().unwrap_or(wished);
+    let least = since(policy.scale_up.stabilization_window).min().unwrap_or(divided);
+    let greatest = since(policy.scale_down.stabilization_window).max().unwrap_or(divided);
     let stabilized = if standing < least {
         least
     } else if standing > greatest {
@@ -138,27 +205,42 @@ fn one(policy: &Policy, past: &mut Past, seen: &Seen<'_>, counts: &Counts, stand
         standing
     };
     past.wishes.push((now, wished));
-    // Rate limits, then bounds.
+    // Rate limits, safety rules, then bounds.
     let mut desired = if stabilized > standing {
-        stabilized.min(furthest_up(policy, past, now, standing).max(standing))
+        let furthest = furthest_up(policy, past, now, standing).max(standing);
+        let may_begin = nothing && policy.scale_up.rules.select != Select::Disabled;
+        let furthest = if may_begin { furthest.max(1) } else { furthest };
+        stabilized.min(furthest)
     } else if stabilized < standing {
         stabilized.max(furthest_down(policy, past, now, standing).min(standing))
     } else {
         stabilized
     };
-    desired = desired.clamp(min, max);
+    // The bounds come before the refusals too, which judge by what would really be done.
+    if desired != standing {
+        desired = if desired > standing { desired.min(max.max(0)) } else { desired.max(min) };
+    }
+    desired = safety::refused(policy, past, all, counts, standing, desired).clamp(min, max);
     // Nothing shrinks on thin data, nor to where it would grow again.
     if agent.completeness.ratio < policy.min_completeness {
         desired = desired.max(standing.min(max));
     }
     let ceiling = standing.min(counts.ready).min(max);
     while prescribed.is_none()
+        && desired > 0
         && desired < ceiling
         && signals.iter().any(|signal| signal.is_over_at(desired, counts.ready))
     {
         desired += 1;
     }
-    desired
+    if let Some(partitions) = partitions {
+        if desired > standing {
+            desired = safety::divisor_down(partitions, desired).max(standing);
+        } else if desired < standing && desired > 0 {
+            desired = safety::divisor_up(partitions, desired).min(standing);
+        }
+    }
+    capped(desired)
 }
 
 fn furthest_up(policy: &Policy, past: &Past, now: EventTime, standing: i64) -> i64 {

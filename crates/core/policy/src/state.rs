@@ -3,10 +3,12 @@
 //! - **P5** The state is all there is: written out and read back, it gives the same next decision.
 //! - **P6** It is bounded: what lies outside the longest window of the policy is forgotten.
 
+use crate::condition::Clocks;
 use crate::hpa::rate::EventLog;
 use crate::hpa::stabilize::{Recommendation, within};
 use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use tidegauge_model::{Action, EventTime, ReasonCode};
 
 /// Control state of one target under one policy name.
@@ -18,8 +20,49 @@ pub struct TargetState {
     pub standing: Option<Standing>,
     /// Wishes of the stabilization windows, combined and not yet stabilized, ascending by time.
     pub recommendations: Vec<Recommendation>,
-    /// Changes of published desired within the periods of the rate limits.
+    /// Changes of published desired within the periods of rate limits, cooldowns, the flap budget and controllers.
     pub changes: EventLog,
+    /// Of triggers, by name.
+    pub triggers: BTreeMap<String, TriggerState>,
+    /// Of controllers, by name.
+    pub pids: BTreeMap<String, PidState>,
+    /// Since when the conditions of safety rules are so, by rule.
+    pub clocks: BTreeMap<String, Clocks>,
+    /// Since when no signal has had a value.
+    pub blind_since: Option<EventTime>,
+}
+
+/// What is remembered of a trigger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerState {
+    /// Clocks of what makes it active.
+    pub when: Clocks,
+    /// Clocks of what ends it.
+    pub until: Clocks,
+    /// The last step, while it is active.
+    pub step: Option<Step>,
+}
+
+/// What is remembered of a controller.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PidState {
+    /// Logarithm of the count, not rounded.
+    pub count: f64,
+    /// Logarithm of the count that the load needed.
+    pub demand: f64,
+    /// How fast that changed, per second, smoothed.
+    pub slope: f64,
+    /// When that was.
+    pub at: EventTime,
+}
+
+/// A step of a trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// When.
+    pub at: EventTime,
+    /// What it came to.
+    pub instances: u32,
 }
 
 /// The decision that stands until the next: what tells whether there is anything new to say.
@@ -54,6 +97,8 @@ impl TargetState {
         let (up, down) = (&policy.scale_up, &policy.scale_down);
         let longest_window = up.stabilization_window.max(down.stabilization_window);
         self.recommendations.retain(|past| within(longest_window, now, past.at));
-        self.changes.forget(now, up.rules.longest_period().max(down.rules.longest_period()));
+        self.changes.forget(now, policy.changes_matter_for());
+        self.pids.retain(|name, _| policy.pids.iter().any(|pid| pid.objective.name == *name));
+        self.triggers.retain(|name, _| policy.triggers.iter().any(|trigger| trigger.name == *name));
     }
 }

@@ -5,7 +5,9 @@
 //! not depend on order, and equal input gives equal bytes.
 
 pub(crate) mod demand;
+pub(crate) mod pid;
 pub(crate) mod schedule;
+pub(crate) mod trigger;
 
 use crate::hpa::pods::Group;
 use crate::hpa::ratio::{self, Load, Population, totals};
@@ -23,11 +25,40 @@ pub struct Wish {
     pub of: Option<Of>,
     /// Measured usage and capacity, for [`Wish::would_grow_at`].
     totals: Option<(i128, i128)>,
+    /// What it was read from, for [`Wish::scaled`]; empty where it is no objective's.
+    population: Population,
+    /// How it counts among the others.
+    pub voice: Voice,
+}
+
+/// How a wish counts among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// The largest counts; one without a count blocks shrinking.
+    Wish,
     /// It is to be done, whatever others wish.
-    pub is_exact: bool,
+    Exact,
+    /// It has no opinion now.
+    Silent,
 }
 
 impl Wish {
+    /// What it would ask for if every measured load were `factor` times what it is; `held` where nothing is to change.
+    #[must_use]
+    pub fn scaled(&self, objective: &Objective, factor: f64, held: u32) -> Option<u32> {
+        let times = |load: &Load| Load { used: (load.used as f64 * factor).round() as i128, ..*load };
+        let measured = self.population.measured.iter().map(times).collect();
+        let population = Population { measured, ..self.population.clone() };
+        let held = i32::try_from(held).unwrap_or(i32::MAX);
+        let answer = ratio::wish(objective.ratio_objective(), objective.band, held, &population);
+        answer.ok().map(|wish| u32::try_from(wish.replicas).unwrap_or(0))
+    }
+
+    /// A wish that is not an objective's.
+    pub(crate) fn plain(reading: SignalReading, voice: Voice) -> Self {
+        Self { reading, of: None, totals: None, population: Population::default(), voice }
+    }
+
     /// Whether this objective would call for growth if the measured load lay on `instances`, at least 1, not `current`.
     #[must_use]
     pub fn would_grow_at(&self, objective: &Objective, instances: u32, current: u32) -> bool {
@@ -68,7 +99,7 @@ pub fn wish(objective: &Objective, observation: &Observation<'_>, held: u32) -> 
             (Ok(_), _) => None,
         },
     };
-    Wish { reading, of: view.of, totals: measured, is_exact: false }
+    Wish { reading, of: view.of, totals: measured, population, voice: Voice::Wish }
 }
 
 /// An objective, and how it reads this window.

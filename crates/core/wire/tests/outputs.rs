@@ -142,7 +142,15 @@ fn what_is_absent_is_null() {
     };
     round_trip(&bare);
     oracle(&bare, schema::WINDOW_SUMMARY);
-    let bare = Decision { reasons: vec![], signals: vec![], constraints: vec![], ..decision() };
+    let bare = Decision {
+        reasons: vec![],
+        signals: vec![],
+        constraints: vec![],
+        binding: None,
+        counterfactual: None,
+        alternatives: vec![],
+        ..decision()
+    };
     round_trip(&bare);
     oracle(&bare, schema::DECISION);
     let bare = AlertTransition { instance: None, value: None, labels: [].into(), ..alert() };
@@ -171,7 +179,7 @@ fn what_is_absent_is_null() {
 /// Symbol n + 1 is variant n, for every variant there is.
 #[test]
 fn every_symbol_has_its_place() {
-    for mode in [Mode::Live, Mode::Shadow, Mode::Backtest] {
+    for mode in [Mode::Live, Mode::Shadow, Mode::Backtest, Mode::Advisory] {
         oracle(&Decision { mode, ..decision() }, schema::DECISION);
     }
     for action in [Action::ScaleUp, Action::ScaleDown, Action::Hold] {
@@ -204,7 +212,7 @@ fn every_symbol_has_its_place() {
     let symbols = reasons["type"]["items"]["symbols"].as_array().expect("symbols")[1..].to_vec();
     let reasons: Vec<ReasonCode> = serde_json::from_value(symbols.into()).expect("each is a reason");
     oracle(&Decision { reasons: reasons.clone(), ..decision() }, schema::DECISION);
-    assert_eq!(reasons.last(), Some(&ReasonCode::Renewed), "a reason added to the model belongs into the schema");
+    assert_eq!(reasons.last(), Some(&ReasonCode::KillSwitch), "a reason added to the model belongs into the schema");
     // So are kinds of findings and causes.
     let schema: serde_json::Value = serde_json::from_str(schema::FINDING).expect("JSON");
     let field = |name: &str| {

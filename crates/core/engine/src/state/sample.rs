@@ -142,6 +142,9 @@ fn target_state() -> Value {
         },
         "recommendations": [{"at": 1, "replicas": 1}],
         "changes": {"up": [{"at": 1, "change": 1}], "down": [{"at": 1, "change": 1}]},
+        "triggers": {"t": {"when": [1], "until": [1], "step": {"at": 1, "instances": 1}}},
+        "pids": {"p": {"count": 0.5, "demand": 0.5, "slope": 0.5, "at": 1}},
+        "clocks": {"idle": [1]}, "blind_since": 1,
     })
 }
 

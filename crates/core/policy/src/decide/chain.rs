@@ -11,18 +11,28 @@ pub(super) struct Chain {
     pub(super) reasons: Vec<ReasonCode>,
     /// Stages that changed the count.
     pub(super) constraints: Vec<Constraint>,
+    /// The rule that does nothing here.
+    without: Option<ReasonCode>,
 }
 
 impl Chain {
-    /// Starts with what the signals ask for.
-    pub(super) fn new(instances: u32, reason: ReasonCode) -> Self {
-        Self { instances, reasons: vec![reason], constraints: Vec::new() }
+    /// Starts with what is wished.
+    pub(super) fn new(instances: u32, reason: ReasonCode, without: Option<ReasonCode>) -> Self {
+        Self { instances, reasons: vec![reason], constraints: Vec::new(), without }
     }
 
-    /// A stage set the count to `to` because of `reason`.
-    pub(super) fn apply(&mut self, reason: ReasonCode, to: u32, detail: String) {
-        self.reasons.push(reason);
+    /// Whether this rule is left out.
+    pub(super) fn is_without(&self, rule: ReasonCode) -> bool {
+        self.without == Some(rule)
+    }
+
+    /// A rule set the count to `to`, unless it is the one that is left out.
+    pub(super) fn apply(&mut self, rule: ReasonCode, to: u32, detail: impl FnOnce() -> String) {
+        if self.is_without(rule) {
+            return;
+        }
+        self.reasons.push(rule);
         let from_instances = std::mem::replace(&mut self.instances, to);
-        self.constraints.push(Constraint { reason, from_instances, to_instances: to, detail });
+        self.constraints.push(Constraint { reason: rule, from_instances, to_instances: to, detail: detail() });
     }
 }

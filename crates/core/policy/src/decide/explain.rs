@@ -1,15 +1,20 @@
 //! One line for people: what, the signal that led, and what bound.
 
 use super::chain::Chain;
+use super::combine::leading;
 use crate::duration::HumanDuration;
 use crate::hpa::rate::{Rules, Select, Step};
 use crate::observe::Observation;
+use crate::policy::orders::{Freeze, Override, Wanted};
+use crate::policy::safety::{Excluded, Quota, ScaleToZero};
 use crate::policy::schedule::{Capacity, Schedule};
+use crate::policy::trigger::Condition;
 use crate::policy::{Demand, DemandKind, Objective, ObjectiveKind, Policy, Source, Statistic};
-use crate::wish::Wish;
+use crate::wish::{Wish, trigger};
+use jiff::Timestamp;
 use std::fmt::Write;
 use std::time::Duration;
-use tidegauge_model::{Action, Constraint, ReasonCode, SignalReading};
+use tidegauge_model::{Action, Constraint, EventTime, ReasonCode, SignalReading};
 
 /// `up 4 -> 6: cpu 0.95 of request is over objective 0.70; limited from 8 by 100%/15s`.
 pub(super) fn one_line(
@@ -24,52 +29,101 @@ pub(super) fn one_line(
         Action::ScaleDown => format!("down {} -> {}", observation.held_instances(), chain.instances),
         Action::Hold => format!("hold {}", chain.instances),
     };
-    let _ = write!(line, ": {}", cause(policy, wishes, chain.reasons[0]));
+    let _ = write!(line, ": {}", cause(policy, observation, wishes, chain.reasons[0]));
     for constraint in &chain.constraints {
         let _ = write!(line, "; {}", phrase(constraint));
     }
     line
 }
 
-fn cause(policy: &Policy, wishes: &[Wish], reason: ReasonCode) -> String {
+fn cause(policy: &Policy, observation: &Observation<'_>, wishes: &[Wish], reason: ReasonCode) -> String {
     let first_failed = wishes.iter().find(|wish| wish.reading.wish_instances.is_none());
     let failed = || first_failed.map(|wish| wish.reading.name.as_str()).unwrap_or_default();
     match reason {
+        ReasonCode::KillSwitch => "the kill switch is on".to_owned(),
+        ReasonCode::Override => policy.orders.manual.as_ref().map(manual).unwrap_or_default(),
+        ReasonCode::Fallback => "no signal has had a value for too long".to_owned(),
+        ReasonCode::Idle => of_zero(policy, observation, "idle", |zero| &zero.idle),
+        ReasonCode::Woken => of_zero(policy, observation, "there is work", |zero| &zero.wake),
         ReasonCode::ScalingDisabled => "there is no instance and none is asked for".to_owned(),
         ReasonCode::NoSignal => format!("no signal has a value, {} the first", failed()),
         ReasonCode::SignalMissing => format!("{} has no value, so nothing shrinks", failed()),
         reason => {
-            let Some(leading) = leading(wishes) else { return "no objective".to_owned() };
+            let Some(leading) = leading(wishes) else { return "no trigger is active".to_owned() };
             let wish = &wishes[leading];
-            match policy.objectives.get(leading) {
-                Some(objective) => signal(objective, wish, reason),
-                None => match policy.demands.get(leading - policy.objectives.len()) {
-                    Some(of) => demand(of, &wish.reading),
-                    None => schedule(policy, &wish.reading),
-                },
+            let (of_demands, of_triggers) = (policy.objectives.len(), policy.objectives.len() + policy.demands.len());
+            let at = |first: usize| leading.checked_sub(first);
+            if let Some(objective) = policy.objectives.get(leading) {
+                signal(objective, wish, reason)
+            } else if let Some(of) = at(of_demands).and_then(|at| policy.demands.get(at)) {
+                demand(of, &wish.reading)
+            } else if let Some(of) = at(of_triggers).and_then(|at| policy.triggers.get(at)) {
+                let asked = wish.reading.wish_instances.unwrap_or_default();
+                format!("{} asks for {asked}: {}", of.name, condition(&of.when, observation))
+            } else if let Some(of) = at(of_triggers + policy.triggers.len()).and_then(|at| policy.pids.get(at)) {
+                controller(&of.objective, &wish.reading)
+            } else {
+                schedule(policy, &wish.reading)
             }
         }
     }
 }
 
-/// The first with the largest wish; where something is prescribed, of that.
-fn leading(wishes: &[Wish]) -> Option<usize> {
-    let any_exact = wishes.iter().any(|wish| wish.is_exact);
-    let counts = |wish: &&Wish| wish.is_exact == any_exact;
-    let largest = wishes.iter().filter(counts).filter_map(|wish| wish.reading.wish_instances).max()?;
-    wishes.iter().position(|wish| counts(&wish) && wish.reading.wish_instances == Some(largest))
-}
-
 /// `mornings asks for at least 12 (people arrive), by 30 8 * * mon-fri Europe/Berlin for 10h`.
 fn schedule(policy: &Policy, reading: &SignalReading) -> String {
     let Some(schedule) = policy.schedules.iter().find(|schedule| schedule.name == reading.name) else {
-        return reading.name.clone();
+        return planned(policy, reading);
     };
     let Schedule { name, description, instances, capacity, .. } = schedule;
     let how = if *capacity == Capacity::Exact { "exactly" } else { "at least" };
-    let why = if description.is_empty() { String::new() } else { format!(" ({description})") };
+    let why = in_words(description);
     let (zone, lasts) = (schedule.time_zone.iana_name().unwrap_or("UTC"), HumanDuration(schedule.lasts));
     format!("{name} asks for {how} {instances}{why}, by {} {zone} for {lasts}", schedule.cron.text())
+}
+
+/// `launch asks for at least 12 (the new product), until 2026-11-27T18:00:00Z`.
+fn planned(policy: &Policy, reading: &SignalReading) -> String {
+    let name = &reading.name;
+    let Some(event) = policy.orders.planned.iter().find(|event| event.name == *name) else { return name.clone() };
+    let how = if matches!(event.wanted, Wanted::Exact(_)) { "exactly" } else { "at least" };
+    let instances = reading.wish_instances.unwrap_or_default();
+    format!("{name} asks for {how} {instances}{}, until {}", in_words(&event.description), instant(event.to))
+}
+
+/// `ana asks for 8 until 2026-11-27T18:00:00Z (load test)`.
+fn manual(order: &Override) -> String {
+    let Override { instances, by, until, reason } = order;
+    format!("{by} asks for {instances} until {}{}", instant(*until), in_words(reason))
+}
+
+fn in_words(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(" ({words})") }
+}
+
+fn instant(at: EventTime) -> String {
+    Timestamp::from_microsecond(at.as_micros()).map_or_else(|_| "the end of time".to_owned(), |at| at.to_string())
+}
+
+/// `idle: requests_per_s 0.00, when below 0.10`.
+fn of_zero(
+    policy: &Policy,
+    observation: &Observation<'_>,
+    words: &str,
+    which: impl Fn(&ScaleToZero) -> &Condition,
+) -> String {
+    let of = policy.safety.scale_to_zero.as_ref().map(|zero| condition(which(zero), observation));
+    format!("{words}: {}", of.unwrap_or_default())
+}
+
+/// `cpu 0.85, when above 0.80, and 2 more`.
+pub(super) fn condition(condition: &Condition, observation: &Observation<'_>) -> String {
+    let (leading, value) = trigger::leading(condition, observation);
+    let value = value.map_or_else(|| "without a value".to_owned(), number);
+    let others = match condition.comparisons().len() - 1 {
+        0 => String::new(),
+        others => format!(", and {others} more"),
+    };
+    format!("{} {value}, when {} {}{others}", leading.name, leading.side.name(), number(leading.threshold))
 }
 
 /// `backlog 180 per s asks for 8, at 24.0 per s of each`; `replies 0.12 over 500ms, objective 0.05, asks for 6`.
@@ -83,6 +137,12 @@ fn demand(demand: &Demand, reading: &SignalReading) -> String {
             format!("{name} {value} over {within}, objective {objective}, asks for {wish}")
         }
     }
+}
+
+/// `pid 0.95, objective 0.70, asks for 6`.
+fn controller(objective: &Objective, reading: &SignalReading) -> String {
+    let (value, asked) = (number(reading.value.unwrap_or_default()), reading.wish_instances.unwrap_or_default());
+    format!("{} {value}, objective {}, asks for {asked}", objective.name, number(objective.target))
 }
 
 fn signal(objective: &Objective, wish: &Wish, reason: ReasonCode) -> String {
@@ -161,6 +221,39 @@ pub(super) fn rates(rules: &Rules) -> String {
         (Select::Max, _) => format!("the most of {}", each.join(" and ")),
         (Select::Min, _) => format!("the least of {}", each.join(" and ")),
     }
+}
+
+pub(super) fn cooldown(ago: Duration, cooldown: Duration) -> String {
+    format!("the last change was {} ago, of {}", HumanDuration(ago), HumanDuration(cooldown))
+}
+
+pub(super) fn flaps(shrinks: usize, within: Duration) -> String {
+    format!("it shrank after growing {shrinks} times within {}", HumanDuration(within))
+}
+
+pub(super) fn excluded(excluded: &Excluded) -> String {
+    format!("{} excludes it{}", excluded.name, in_words(&excluded.description))
+}
+
+pub(super) fn freeze(freeze: &Freeze) -> String {
+    format!("{} wants no change until {}{}", freeze.by, instant(freeze.until), in_words(&freeze.reason))
+}
+
+/// `the quota is 40 instances, with 25 % for rollouts`.
+pub(super) fn quota(quota: &Quota, amount: &str) -> String {
+    let surge = match quota.surge_percent {
+        0 => String::new(),
+        percent => format!(", with {percent} % for rollouts"),
+    };
+    format!("the quota is {amount}{surge}")
+}
+
+pub(super) fn quota_of(of: &Quota, amount: f64, each: f64, unit: &str) -> String {
+    quota(of, &format!("{} {unit}, {} each", number(amount), number(each)))
+}
+
+pub(super) fn budget(per_hour: f64, each: f64) -> String {
+    format!("an hour may cost {}, and each costs {}", number(per_hour), number(each))
 }
 
 pub(super) fn most(policy: &Policy) -> String {

@@ -1,17 +1,18 @@
 //! What becomes of a chain: a decision with its identity, and whether it is published.
 
+use super::account::Account;
 use super::chain::Chain;
-use super::{Verdict, explain};
+use super::combine::Combined;
+use super::{Scene, Verdict};
 use crate::identity::id_of;
 use crate::observe::Observation;
 use crate::policy::Policy;
 use crate::state::{Standing, TargetState};
-use crate::wish::Wish;
-use tidegauge_model::{Action, Decision, EventTime, Mode, ReasonCode};
+use tidegauge_model::{Action, Decision, Mode, ReasonCode, SignalReading};
 
 /// How a decision relates to the standing one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum News {
+pub(super) enum News {
     /// Desired, action, reasons or policy differ, or there is no standing one.
     Changed,
     /// The same, and due to be said again.
@@ -20,23 +21,35 @@ enum News {
     Nothing,
 }
 
-pub(super) fn publish(
-    policy: &Policy,
-    state: &mut TargetState,
-    observation: &Observation<'_>,
-    wishes: &[Wish],
-    chain: Chain,
-    wished: u32,
-    standing: u32,
-) -> Verdict {
-    let now = observation.window.end;
-    let action = action(chain.instances, observation.held_instances());
-    let news = news(policy, state, &chain, action, now);
-    let explanation = explain::one_line(policy, observation, wishes, &chain, action);
-    remember(policy, state, observation, &chain, action, standing, news);
-    let said = state.standing.as_ref().expect("a decision stands once one was made");
+/// What was made of one scene.
+pub(super) struct Made {
+    pub(super) combined: Combined,
+    pub(super) chain: Chain,
+    pub(super) news: News,
+    pub(super) account: Account,
+    pub(super) explanation: String,
+    pub(super) signals: Vec<SignalReading>,
+    pub(super) held: u32,
+    pub(super) standing: u32,
+}
 
-    let Chain { instances, mut reasons, constraints } = chain;
+impl Made {
+    /// The answer before everything that bounds it.
+    fn wished(&self) -> u32 {
+        match self.combined {
+            Combined::Wish(wished, _) | Combined::Ordered(wished) => wished,
+            Combined::Stand(_) | Combined::Alone => self.standing,
+        }
+    }
+}
+
+pub(super) fn publish(policy: &Policy, state: &mut TargetState, observation: &Observation<'_>, made: Made) -> Verdict {
+    let now = observation.window.end;
+    remember(policy, state, observation, &made);
+    let said = state.standing.as_ref().expect("a decision stands once one was made");
+    let (wished, action) = (made.wished(), compare(made.chain.instances, made.held));
+    let Made { chain, news, account, explanation, signals, .. } = made;
+    let Chain { instances, mut reasons, constraints, .. } = chain;
     if news == News::Renewed {
         reasons.push(ReasonCode::Renewed);
     }
@@ -55,8 +68,11 @@ pub(super) fn publish(
         min_instances: policy.min_instances,
         max_instances: policy.max_instances,
         reasons,
-        signals: wishes.iter().map(|wish| wish.reading.clone()).collect(),
+        signals,
         constraints,
+        binding: account.binding,
+        counterfactual: account.counterfactual,
+        alternatives: account.alternatives,
         completeness: observation.completeness,
         explanation,
         window: observation.window,
@@ -69,7 +85,11 @@ pub(super) fn publish(
 }
 
 /// What is to be done, seen from what is ready or starting.
-fn action(desired: u32, held: u32) -> Action {
+pub(super) fn action(scene: &Scene<'_>, chain: &Chain) -> Action {
+    compare(chain.instances, scene.held)
+}
+
+fn compare(desired: u32, held: u32) -> Action {
     match desired.cmp(&held) {
         std::cmp::Ordering::Greater => Action::ScaleUp,
         std::cmp::Ordering::Less => Action::ScaleDown,
@@ -77,33 +97,26 @@ fn action(desired: u32, held: u32) -> Action {
     }
 }
 
-fn news(policy: &Policy, state: &TargetState, chain: &Chain, action: Action, now: EventTime) -> News {
-    let Some(standing) = &state.standing else {
+/// Whether there is anything to say.
+pub(super) fn news(scene: &Scene<'_>, chain: &Chain) -> News {
+    let Some(standing) = &scene.state.standing else {
         return News::Changed;
     };
     let same = standing.desired_instances == chain.instances
-        && standing.action == action
+        && standing.action == action(scene, chain)
         && standing.reasons == chain.reasons
-        && standing.policy_hash == policy.hash;
+        && standing.policy_hash == scene.policy.hash;
     match same {
         false => News::Changed,
-        true if now.since(standing.published_at) >= policy.expires_after / 2 => News::Renewed,
+        true if scene.now.since(standing.published_at) >= scene.policy.expires_after / 2 => News::Renewed,
         true => News::Nothing,
     }
 }
 
 /// **P2**, **P3**: generation, identity and the log of changes.
-fn remember(
-    policy: &Policy,
-    state: &mut TargetState,
-    observation: &Observation<'_>,
-    chain: &Chain,
-    action: Action,
-    standing: u32,
-    news: News,
-) {
-    let now = observation.window.end;
-    match (news, &mut state.standing) {
+fn remember(policy: &Policy, state: &mut TargetState, observation: &Observation<'_>, made: &Made) {
+    let (now, chain, standing) = (observation.window.end, &made.chain, made.standing);
+    match (made.news, &mut state.standing) {
         (News::Nothing, _) => {}
         (News::Renewed, Some(said)) => said.published_at = now,
         (News::Renewed | News::Changed, said) => {
@@ -113,15 +126,15 @@ fn remember(
             *said = Some(Standing {
                 id: decision_id(policy, observation, state.generation),
                 desired_instances: chain.instances,
-                action,
+                action: compare(chain.instances, made.held),
                 reasons: chain.reasons.clone(),
                 policy_hash: policy.hash.clone(),
                 first_decided_at: now,
                 published_at: now,
             });
             if standing != chain.instances {
-                let keep = policy.scale_up.rules.longest_period().max(policy.scale_down.rules.longest_period());
-                state.changes.record(now, super::replicas(standing), super::replicas(chain.instances), keep);
+                let (from, to) = (super::replicas(standing), super::replicas(chain.instances));
+                state.changes.record(now, from, to, policy.changes_matter_for());
             }
         }
     }
@@ -133,6 +146,7 @@ fn decision_id(policy: &Policy, observation: &Observation<'_>, generation: u64) 
         Mode::Live => "live",
         Mode::Shadow => "shadow",
         Mode::Backtest => "backtest",
+        Mode::Advisory => "advisory",
     };
     id_of([
         observation.target.to_string().as_str(),

@@ -2,10 +2,14 @@
 
 mod demand;
 mod formula;
+mod pid;
+mod safety;
 mod schedule;
+mod trigger;
 
 use super::formula::Formula;
 use super::objective::{Objective, ObjectiveKind, Of, Resource, Source, Statistic};
+use super::orders::{Orders, Pause};
 use super::raw::{
     RawDirection, RawMatches, RawMode, RawObjective, RawPolicy, RawRateLimit, RawSignal, RawStep, RawThresholds,
     RawTolerance, RawWindow,
@@ -22,6 +26,7 @@ use tidegauge_model::{MetricKind, Mode, WindowSpec, metric};
 
 const MAX_INSTANCES: u32 = 1_000_000;
 const MAX_STABILIZATION: Duration = Duration::from_hours(1);
+const MAX_COOLDOWN: Duration = Duration::from_hours(6);
 const MAX_PERIOD: Duration = Duration::from_mins(30);
 const MAX_WINDOW: Duration = Duration::from_hours(24);
 
@@ -56,9 +61,21 @@ impl RawPolicy {
         let mut names: Vec<String> = objectives.iter().map(|objective| objective.name.clone()).collect();
         let demands = demand::check_demands(&spec.demands, &mut names, &formulas)?;
         let schedules = schedule::check_schedules(&spec.schedules, &mut names)?;
-        require(!objectives.is_empty() || !demands.is_empty(), "spec.objectives", || {
-            "expected at least one objective or demand, or a `preset`, found none".to_owned()
+        let triggers = trigger::check_triggers(&spec.triggers, &mut names, &formulas)?;
+        let pids = pid::check_pids(&spec.pid, &mut names, &formulas, spec.tolerance)?;
+        let is_any = !objectives.is_empty() || !demands.is_empty() || !triggers.is_empty() || !pids.is_empty();
+        require(is_any, "spec.objectives", || {
+            "expected at least one objective, demand, trigger or pid, or a `preset`, found none".to_owned()
         })?;
+        let safety = safety::check_safety(spec.safety, &mut names, &formulas, (min_instances, max_instances))?;
+        let (mode, pause) = check_mode(spec.mode);
+        let orders = Orders {
+            kill_switch: spec.kill_switch,
+            manual: spec.r#override.map(safety::check_override).transpose()?,
+            freeze: spec.freeze.map(safety::check_freeze).transpose()?,
+            pause,
+            planned: safety::check_planned(&spec.planned_events, &mut names)?,
+        };
         check_tolerance(spec.tolerance, "spec.tolerance")?;
         let min_completeness = spec.min_completeness.unwrap_or(0.9);
         require((0.0..=1.0).contains(&min_completeness), "spec.min_completeness", || {
@@ -72,14 +89,15 @@ impl RawPolicy {
             name: self.metadata.name,
             version: self.metadata.version,
             matches: check_matches(spec.matches, "spec.match")?,
-            mode: match spec.mode {
-                RawMode::Live => Mode::Live,
-                RawMode::Shadow => Mode::Shadow,
-            },
+            mode,
             window: check_window(spec.window, "spec.window")?,
             objectives,
             demands,
             schedules,
+            triggers,
+            pids,
+            safety,
+            orders,
             min_instances,
             max_instances,
             scale_up: check_direction(spec.behavior.scale_up, "spec.behavior.scale_up", default_scale_up())?,
@@ -90,6 +108,17 @@ impl RawPolicy {
             hash: String::new(),
         };
         Ok(policy.hashed())
+    }
+}
+
+fn check_mode(raw: RawMode) -> (Mode, Option<Pause>) {
+    match raw {
+        RawMode::Live => (Mode::Live, None),
+        RawMode::Shadow => (Mode::Shadow, None),
+        RawMode::Advisory => (Mode::Advisory, None),
+        RawMode::Paused => (Mode::Live, Some(Pause::Both)),
+        RawMode::PausedIn => (Mode::Live, Some(Pause::In)),
+        RawMode::PausedOut => (Mode::Live, Some(Pause::Out)),
     }
 }
 
@@ -315,12 +344,14 @@ fn check_tolerance(raw: RawTolerance, path: &str) -> Result<Band, Problem> {
 fn default_scale_up() -> Direction {
     let limits =
         [Step::Replicas(4), Step::Percent(100)].map(|step| RateLimit { step, period: Duration::from_secs(15) });
-    Direction { stabilization_window: Duration::ZERO, rules: Rules { select: Select::Max, limits: limits.to_vec() } }
+    let rules = Rules { select: Select::Max, limits: limits.to_vec() };
+    Direction { stabilization_window: Duration::ZERO, rules, cooldown: Duration::ZERO }
 }
 
 fn default_scale_down() -> Direction {
     let limits = vec![RateLimit { step: Step::Percent(100), period: Duration::from_secs(15) }];
-    Direction { stabilization_window: Duration::from_mins(5), rules: Rules { select: Select::Max, limits } }
+    let rules = Rules { select: Select::Max, limits };
+    Direction { stabilization_window: Duration::from_mins(5), rules, cooldown: Duration::ZERO }
 }
 
 fn check_direction(raw: RawDirection, path: &str, default: Direction) -> Result<Direction, Problem> {
@@ -338,7 +369,12 @@ fn check_direction(raw: RawDirection, path: &str, default: Direction) -> Result<
             list.iter().enumerate().map(one).collect::<Result<_, _>>()?
         }
     };
-    Ok(Direction { stabilization_window, rules: Rules { select: raw.select.unwrap_or(default.rules.select), limits } })
+    let cooldown = raw.cooldown.map_or(default.cooldown, |cooldown| cooldown.0);
+    require(cooldown <= MAX_COOLDOWN, format!("{path}.cooldown"), || {
+        format!("expected at most 6h, found {}", HumanDuration(cooldown))
+    })?;
+    let rules = Rules { select: raw.select.unwrap_or(default.rules.select), limits };
+    Ok(Direction { stabilization_window, rules, cooldown })
 }
 
 fn check_rate(raw: &RawRateLimit, path: &str) -> Result<RateLimit, Problem> {

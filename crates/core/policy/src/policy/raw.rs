@@ -3,10 +3,19 @@
 //! [`Policy`]: super::Policy
 
 mod demand;
+mod pid;
+mod safety;
 mod schedule;
+mod trigger;
 
 pub use demand::{RawDemand, RawLag, RawMeasured, RawQuantity, RawQueueing, RawServiceTime, RawTimed};
+pub use pid::RawPid;
+pub use safety::{
+    RawBudget, RawExcluded, RawFallback, RawFlapBudget, RawFloor, RawFreeze, RawOverride, RawPlannedEvent, RawQuota,
+    RawSafety, RawScaleToZero, RawTime,
+};
 pub use schedule::RawSchedule;
+pub use trigger::{RawAmount, RawCondition, RawTrigger};
 
 use super::objective::{ObjectiveKind, Of, Statistic, WhenAbsent};
 use super::preset::Preset;
@@ -47,7 +56,7 @@ pub struct RawSpec {
     /// Whom it is about. Default: every agent.
     #[serde(default, rename = "match")]
     pub matches: RawMatches,
-    /// `live` (default): actuators act. `shadow`: decisions are recorded beside the live ones, and nobody acts.
+    /// Whether anybody acts, and on what.
     #[serde(default)]
     pub mode: RawMode,
     /// The windows at whose close it is evaluated. Default: 1m sliding by 10s.
@@ -68,6 +77,15 @@ pub struct RawSpec {
     /// Capacity at certain times, beside what is measured.
     #[serde(default)]
     pub schedules: Vec<RawSchedule>,
+    /// Steps up or down while a condition holds.
+    #[serde(default)]
+    pub triggers: Vec<RawTrigger>,
+    /// Controllers, which approach what the load needs instead of jumping there.
+    #[serde(default)]
+    pub pid: Vec<RawPid>,
+    /// What is known to come.
+    #[serde(default)]
+    pub planned_events: Vec<RawPlannedEvent>,
     /// Band around every objective's `target` in which nothing changes. Default: up 0.1, down 0.1.
     #[serde(default)]
     pub tolerance: RawTolerance,
@@ -78,6 +96,16 @@ pub struct RawSpec {
     /// Stabilization and rate limits. Default: Kubernetes'.
     #[serde(default)]
     pub behavior: RawBehavior,
+    /// What nothing that is measured gets past.
+    #[serde(default)]
+    pub safety: RawSafety,
+    /// Somebody's own count for a while, instead of what is wished.
+    pub r#override: Option<RawOverride>,
+    /// Nothing changes for a while.
+    pub freeze: Option<RawFreeze>,
+    /// `true`: what stands is left alone, whatever is measured, and whatever bounds and quotas say.
+    #[serde(default)]
+    pub kill_switch: bool,
     /// Below this completeness of a window nothing shrinks. 0 to 1, default 0.9. Lower it where instances report rarely.
     pub min_completeness: Option<f64>,
     /// How long a decision may be carried out; it is said again at half of that. At least 1s, default 5m.
@@ -101,8 +129,16 @@ pub enum RawMode {
     /// Actuators act.
     #[default]
     Live,
-    /// Nobody acts.
+    /// Nobody acts: decisions are recorded beside the live ones.
     Shadow,
+    /// In the place of a live policy, for people to read: it decides, and nobody acts.
+    Advisory,
+    /// Live, but nothing changes; bounds and quotas hold.
+    Paused,
+    /// Live, but nothing shrinks.
+    PausedIn,
+    /// Live, but nothing grows.
+    PausedOut,
 }
 
 /// Width and slide of windows.
@@ -227,6 +263,8 @@ pub struct RawDirection {
     pub select: Option<Select>,
     /// Rate limits; at least one where given.
     pub policies: Option<Vec<RawRateLimit>>,
+    /// After growth nothing grows for this long; after any change nothing shrinks for this long. 0s to 6h, default 0s.
+    pub cooldown: Option<HumanDuration>,
 }
 
 /// One rate limit.

@@ -66,38 +66,44 @@ impl Schedule {
     /// The latest start, if what it started still holds.
     #[must_use]
     pub fn holds_since(&self, now: EventTime) -> Option<EventTime> {
-        let today = self.time_zone.to_datetime(timestamp(now)?).date();
-        let days_back = i64::try_from(self.lasts.as_secs() / 86_400 + 2).ok()?;
-        // Two more than whole days fit in, as a start may be late in a day and days be shorter than 24 h.
-        // Later civil times never start earlier (Z1, Z2), so the first that is not in the future is the latest.
-        let days = (0..=days_back).filter_map(|days| today.checked_sub(jiff::Span::new().days(days)).ok());
-        let starts = days.filter(|day| self.cron.matches_day(*day)).flat_map(|day| {
-            let times = self.cron.times_descending();
-            times.filter_map(move |(hour, minute)| self.instant(day.at(hour, minute, 0, 0)))
-        });
-        let start = starts.into_iter().find(|start| *start <= now)?;
-        (now.since(start) < self.lasts).then_some(start)
+        latest_start(&self.cron, &self.time_zone, self.lasts, now)
     }
+}
 
-    /// When the clock shows `civil`: **Z1**, **Z2**.
-    fn instant(&self, civil: DateTime) -> Option<EventTime> {
-        let at = match self.time_zone.to_ambiguous_timestamp(civil).offset() {
-            AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(civil).ok()?,
-            AmbiguousOffset::Fold { before, .. } => before.to_timestamp(civil).ok()?,
-            AmbiguousOffset::Gap { before, .. } => {
-                let after_the_jump = before.to_timestamp(civil).ok()?;
-                let just_after = after_the_jump.checked_add(Duration::from_secs(1)).ok()?;
-                self.time_zone.preceding(just_after).next()?.timestamp()
-            }
-        };
-        Some(EventTime::from_micros(at.as_microsecond()))
-    }
+/// The latest start of `cron` in `zone`, if what it started still holds at `now`: for so long it `lasts`.
+#[must_use]
+pub fn latest_start(cron: &Cron, zone: &TimeZone, lasts: Duration, now: EventTime) -> Option<EventTime> {
+    let today = zone.to_datetime(timestamp(now)?).date();
+    let days_back = i64::try_from(lasts.as_secs() / 86_400 + 2).ok()?;
+    // Two more than whole days fit in, as a start may be late in a day and days be shorter than 24 h.
+    // Later civil times never start earlier (Z1, Z2), so the first that is not in the future is the latest.
+    let days = (0..=days_back).filter_map(|days| today.checked_sub(jiff::Span::new().days(days)).ok());
+    let starts = days.filter(|day| cron.matches_day(*day)).flat_map(|day| {
+        let times = cron.times_descending();
+        times.filter_map(move |(hour, minute)| instant(zone, day.at(hour, minute, 0, 0)))
+    });
+    let start = starts.into_iter().find(|start| *start <= now)?;
+    (now.since(start) < lasts).then_some(start)
+}
+
+/// When the clock of `zone` shows `civil`: **Z1**, **Z2**.
+fn instant(zone: &TimeZone, civil: DateTime) -> Option<EventTime> {
+    let at = match zone.to_ambiguous_timestamp(civil).offset() {
+        AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(civil).ok()?,
+        AmbiguousOffset::Fold { before, .. } => before.to_timestamp(civil).ok()?,
+        AmbiguousOffset::Gap { before, .. } => {
+            let after_the_jump = before.to_timestamp(civil).ok()?;
+            let just_after = after_the_jump.checked_add(Duration::from_secs(1)).ok()?;
+            zone.preceding(just_after).next()?.timestamp()
+        }
+    };
+    Some(EventTime::from_micros(at.as_microsecond()))
 }
 
 fn timestamp(at: EventTime) -> Option<Timestamp> {
     Timestamp::from_microsecond(at.as_micros()).ok()
 }
 
-fn zone_name<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn zone_name<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::Error> {
     zone.iana_name().unwrap_or("UTC").serialize(serializer)
 }

@@ -3,7 +3,7 @@
 //! Values of instances are added as billionths, in integers. Whoever reports counts, whatever its state, since work that
 //! arrived is work; ready instances without a value are taken to be like those with one.
 
-use super::Wish;
+use super::{Voice, Wish};
 use crate::observe::{Observation, count, is_ready};
 use crate::policy::Statistic;
 use crate::policy::demand::{Demand, DemandKind, Lag, Quantity, Queueing, ServiceTime};
@@ -53,7 +53,7 @@ pub(crate) fn wish(demand: &Demand, observation: &Observation<'_>) -> Wish {
         wish_instances: found.as_ref().ok().map(|found| found.instances),
         problem: found.err().map(|error| error.to_string()),
     };
-    Wish { reading, of: None, totals: None, is_exact: false }
+    Wish::plain(reading, Voice::Wish)
 }
 
 /// What is wanted, as far as that is known without any measurement.
@@ -75,15 +75,19 @@ fn of_lag(lag: &Lag, basis: &mut Basis<'_>) -> Result<Found, NoDemand> {
     Ok(Found { instances: ceil_count(work_per_s / each_per_s), value: work_per_s, objective: each_per_s })
 }
 
-/// The least count that meets the objective; the value is the share that is late with the instances there are.
-fn of_queueing(queueing: &Queueing, basis: &mut Basis<'_>) -> Result<Found, NoDemand> {
+/// What arrives, and how it is to be served.
+fn asked_of(queueing: &Queueing, basis: &mut Basis<'_>) -> Result<(queueing::Demand, Slo), NoDemand> {
     let arrivals_per_s = basis.total(&queueing.arrivals_per_s)?;
     let (service_time_s, measured_cv) = basis.service_time(&queueing.service_time)?;
     let service_cv = queueing.service_cv.unwrap_or(measured_cv).min(1_000.0);
     let demand =
         queueing::Demand::new(arrivals_per_s, service_time_s)?.with_variation(queueing.arrival_cv, service_cv)?;
-    let within_s = queueing.within.as_secs_f64();
-    let slo = Slo::new(queueing.of.staffing(), within_s, queueing.late)?;
+    Ok((demand, Slo::new(queueing.of.staffing(), queueing.within.as_secs_f64(), queueing.late)?))
+}
+
+/// The least count that meets the objective; the value is the share that is late with the instances there are.
+fn of_queueing(queueing: &Queueing, basis: &mut Basis<'_>) -> Result<Found, NoDemand> {
+    let (demand, slo) = asked_of(queueing, basis)?;
     let instances = match least_servers(demand, slo, MAX_INSTANCES) {
         Ok(servers) => servers.div_ceil(queueing.concurrency),
         Err(QueueingError::TooMany { .. }) => MAX_INSTANCES,
@@ -93,6 +97,15 @@ fn of_queueing(queueing: &Queueing, basis: &mut Basis<'_>) -> Result<Found, NoDe
     // Without capacity to spare the queue grows without end, and in the long run all are late.
     let late = Queue::new(demand, servers).map_or(1.0, |queue| slo.late_share(&queue));
     Ok(Found { instances, value: late, objective: queueing.late })
+}
+
+/// The share of tasks that would be late with so many instances.
+#[must_use]
+pub(crate) fn late_share_at(queueing: &Queueing, observation: &Observation<'_>, instances: u32) -> Option<f64> {
+    let mut basis = Basis { observation, samples: 0, instances: 0 };
+    let (demand, slo) = asked_of(queueing, &mut basis).ok()?;
+    let servers = instances.saturating_mul(queueing.concurrency);
+    Some(Queue::new(demand, servers).map_or(1.0, |queue| slo.late_share(&queue)))
 }
 
 /// `x` rounded up, less than a billionth over a whole number being the arithmetic's own.

@@ -1,6 +1,8 @@
 //! Closed windows in a few words.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod any;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{

@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AgentId, AlertState, AlertTransition, Attribute, Attributes, Completeness, Constraint, Decision,
-    DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, InstanceState, MetricName, Mode, ReasonCode,
-    Region, ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange, WindowKind, WindowSummary,
-    WorkspaceId,
+    Action, AgentId, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness, Constraint,
+    Counterfactual, Decision, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, InstanceState,
+    MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange,
+    WindowKind, WindowSummary, WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -158,6 +158,10 @@ pub(super) struct DecisionRecord<'a> {
     first_decided_at: At,
     not_before: At,
     expires_at: At,
+    binding: Option<ReasonCode>,
+    counterfactual: Option<Cow<'a, Counterfactual>>,
+    #[serde(default)]
+    alternatives: Cow<'a, [Alternative]>,
 }
 
 impl<'a> From<&'a Decision> for DecisionRecord<'a> {
@@ -190,6 +194,9 @@ impl<'a> From<&'a Decision> for DecisionRecord<'a> {
             first_decided_at: At(decision.first_decided_at),
             not_before: At(decision.not_before),
             expires_at: At(decision.expires_at),
+            binding: decision.binding,
+            counterfactual: decision.counterfactual.as_ref().map(Cow::Borrowed),
+            alternatives: Cow::from(&decision.alternatives),
         }
     }
 }
@@ -220,6 +227,9 @@ impl From<DecisionRecord<'_>> for Decision {
             first_decided_at: record.first_decided_at.0,
             not_before: record.not_before.0,
             expires_at: record.expires_at.0,
+            binding: record.binding,
+            counterfactual: record.counterfactual.map(Cow::into_owned),
+            alternatives: record.alternatives.into_owned(),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Cause, CauseCode, Completeness, Confidence, Constraint, Decision,
-    DistributionSummary, Edition, Entity, EventTime, Evidence, Finding, FindingKind, FindingState, GaugeSummary,
-    InstanceState, Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState, Severity,
-    SignalReading, Target, TimeRange, WindowSummary,
+    Action, AlertState, AlertTransition, Alternative, Cause, CauseCode, Completeness, Confidence, Constraint,
+    Counterfactual, Decision, DistributionSummary, Edition, Entity, EventTime, Evidence, Finding, FindingKind,
+    FindingState, GaugeSummary, InstanceState, Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent,
+    ScalingState, Severity, SignalReading, Target, TimeRange, WindowSummary,
 };
 
 fn target() -> Target {
@@ -110,6 +110,20 @@ pub(crate) fn decision() -> Decision {
             from_instances: 9,
             to_instances: 6,
             detail: "50 % a minute".to_owned(),
+        }],
+        binding: Some(ReasonCode::ScaleUpLimit),
+        counterfactual: Some(Counterfactual {
+            signal: None,
+            value: None,
+            rule: Some(ReasonCode::ScaleUpLimit),
+            desired_instances: 9,
+        }),
+        alternatives: vec![Alternative {
+            name: "hold".to_owned(),
+            instances: 4,
+            load_ratio: Some(1.36),
+            cost_per_hour: None,
+            late_share: Some(0.25),
         }],
         completeness: 0.97,
         explanation: "cpu 0.95 is over 0.70".to_owned(),

@@ -58,15 +58,17 @@ impl Checker {
 
     /// That a policy's signals are there, have a value where it closes, and one of the level that it takes.
     pub(super) fn policy_signals(&mut self, file: &str, policy: &Policy, signals: &[Arc<SignalPlan>]) {
-        for (index, name, kind) in policy.signals() {
-            let key = format!("spec.objectives[{index}].signal");
+        for (path, name, kind) in policy.signals() {
+            let key = format!("{path}.signal");
             let Some(plan) = self.signal_exists(file, &key, name, policy.window, signals) else { continue };
             if kind == ObjectiveKind::Value && plan.level() == Level::Instance {
                 let message = format!(
                     "expected average_value, since `{name}` has a value of each instance; for one value of the agent \
                      aggregate them in its SELECT"
                 );
-                self.note_in(ProblemKind::UnknownSignal, file, &format!("spec.objectives[{index}].type"), message);
+                // A condition has no type: what is wrong there is the signal itself.
+                let key = if path.starts_with("spec.objectives") { format!("{path}.type") } else { key };
+                self.note_in(ProblemKind::UnknownSignal, file, &key, message);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::policy::schedule::{Capacity, Schedule};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use std::time::Duration;
 
-const MAX_LASTS: Duration = Duration::from_hours(31 * 24);
+pub(super) const MAX_LASTS: Duration = Duration::from_hours(31 * 24);
 
 /// Each with a name that nothing else in `names` has, to which it is added.
 pub(super) fn check_schedules(raw: &[RawSchedule], names: &mut Vec<String>) -> Result<Vec<Schedule>, Problem> {
@@ -23,8 +23,7 @@ pub(super) fn check_schedules(raw: &[RawSchedule], names: &mut Vec<String>) -> R
 
 fn check_schedule(raw: &RawSchedule, path: &str) -> Result<Schedule, Problem> {
     require(!raw.name.trim().is_empty(), format!("{path}.name"), || "expected a name, found none".to_owned())?;
-    let cron = Cron::parse(&raw.cron)
-        .map_err(|error| Problem { nearest: error.nearest, ..Problem::at(format!("{path}.cron"), error.message) })?;
+    let cron = parse_cron(&raw.cron, path)?;
     let lasts = raw.lasts.0;
     require((Duration::from_mins(1)..=MAX_LASTS).contains(&lasts), format!("{path}.lasts"), || {
         format!("expected 1m to 31d, found {}", HumanDuration(lasts))
@@ -51,7 +50,13 @@ fn check_schedule(raw: &RawSchedule, path: &str) -> Result<Schedule, Problem> {
     })
 }
 
-fn time_zone(name: &str, path: &str) -> Result<TimeZone, Problem> {
+/// The key `cron` of what stands at `path`.
+pub(super) fn parse_cron(text: &str, path: &str) -> Result<Cron, Problem> {
+    Cron::parse(text)
+        .map_err(|error| Problem { nearest: error.nearest, ..Problem::at(format!("{path}.cron"), error.message) })
+}
+
+pub(super) fn time_zone(name: &str, path: &str) -> Result<TimeZone, Problem> {
     let zones = TimeZoneDatabase::bundled();
     zones.get(name).map_err(|_| {
         let known: Vec<String> = zones.available().map(|name| name.to_string()).collect();

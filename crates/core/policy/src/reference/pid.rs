@@ -1,0 +1,74 @@
+//! Controllers a second time: the whole course from the first close on, in counts instead of logarithms.
+
+use super::{Counts, Past, Seen, Signal};
+use crate::policy::pid::Pid;
+use std::time::Duration;
+
+/// What it asks for at the last close; nothing where its signal has no value.
+pub(super) fn asks_for(pid: &Pid, seen: &[Seen<'_>], past: &Past) -> Option<i64> {
+    let mut course: Option<Course> = None;
+    let mut asked = None;
+    for at in 0..seen.len() {
+        let counts = Counts::of(seen[at].agent, seen[at].instances);
+        let Some(needed) = needed(pid, &seen[at], &counts) else {
+            asked = None;
+            continue;
+        };
+        let before: Vec<_> = past.changes.iter().filter(|(when, by)| *when < seen[at].now() && *by != 0).collect();
+        let now = seen[at].now();
+        let is_new = before.last().is_some_and(|(when, _)| now.since(*when) < pid.start_up);
+        let there = if is_new { past.standing[at] } else { counts.held }.max(1);
+        let lately: Vec<_> = before.iter().filter(|(when, _)| now.since(*when) < Duration::from_mins(10)).collect();
+        let reversals = lately.windows(2).filter(|pair| (pair[0].1 > 0) != (pair[1].1 > 0)).count();
+        let gain = [1.0, 0.5, 0.25, 0.125][reversals.min(3)];
+        let next = match course {
+            None => Course { count: there as f64, needed: needed.max(1.0), slope: 0.0, at: now },
+            Some(course) => course.next(pid, now, needed, there, gain),
+        };
+        let is_calm = course.is_none() || pid.objective.band.holds(needed / there as f64);
+        asked = Some(if is_calm { there } else { rounded(next.count) });
+        course = Some(next);
+    }
+    asked
+}
+
+#[derive(Clone, Copy)]
+struct Course {
+    count: f64,
+    needed: f64,
+    slope: f64,
+    at: tidegauge_model::EventTime,
+}
+
+impl Course {
+    fn next(self, pid: &Pid, now: tidegauge_model::EventTime, needed: f64, there: i64, gain: f64) -> Self {
+        let seconds = now.since(self.at).as_secs_f64();
+        let wanted = needed.max(1.0);
+        let growth = (wanted / self.needed).ln();
+        let weight = seconds / (pid.filter.as_secs_f64() + seconds);
+        let slope = (1.0 - weight) * self.slope + weight * growth / seconds;
+        let from = if rounded(self.count) == there { self.count } else { there as f64 };
+        if pid.objective.band.holds(needed / there as f64) {
+            return Self { count: from, needed: wanted, slope, at: now };
+        }
+        let exponent = pid.proportional * growth
+            + pid.integral_per_s * seconds * (wanted / from).ln()
+            + pid.derivative_s * (slope - self.slope);
+        let to = from * (gain * exponent).exp();
+        let count = if wanted >= from { to.max(from).min(wanted) } else { to.min(from).max(wanted) };
+        Self { count, needed: wanted, slope, at: now }
+    }
+}
+
+fn rounded(count: f64) -> i64 {
+    (count - 1e-9).ceil() as i64
+}
+
+/// How many instances would have exactly the wanted load.
+fn needed(pid: &Pid, seen: &Seen<'_>, counts: &Counts) -> Option<f64> {
+    let signal = Signal::read(&pid.objective, seen, counts);
+    let (used, there) = signal.sums()?;
+    let share = used as f64 / there as f64;
+    let value = if signal.one() == 1 { share / 1e3 } else { share };
+    Some(value * counts.ready as f64 / pid.objective.target)
+}
