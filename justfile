@@ -40,9 +40,13 @@ check-deploy *options:
 check-secure *options:
     scripts/check-secure {{ options }}
 
-# The Kubernetes API server that check-deploy asks where there is one; built once, in five minutes
+# The Kubernetes API server for check-deploy and the actuator's tests; built once, in five minutes
 parts:
     scripts/parts/kubernetes install
+
+# The actuator against that API server
+interop:
+    cargo test --release --workspace --locked --test kubernetes -- --nocapture
 
 # The dashboards against Grafana's own types; needs Node and npm
 dashboards:

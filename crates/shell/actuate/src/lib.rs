@@ -1,1 +1,22 @@
 //! Actuators: consumers of decisions that change a fleet, and say what became of each.
+//!
+//! ```text
+//!  decisions ─► Book ─► Crew ─► Adapter: DryRun, Webhook, Kubernetes ─► the outside
+//!               │  ▲      └── reports ─┐
+//!               │  └───────────────────┘
+//!               └─► scaling events, and the position that follows from them (Ledger)
+//! ```
+//!
+//! [`book`] and [`ledger`] are functions of their input: they decide what to do and what to say. Adapters do it. Reading
+//! the topic, publishing and committing is their caller's.
+//!
+//! [`keda`] is none of these: it is asked, and answers with the standing decision.
+
+pub mod adapter;
+pub mod book;
+pub mod dry_run;
+pub mod keda;
+pub mod kubernetes;
+pub mod ledger;
+pub mod order;
+pub mod webhook;

@@ -1,0 +1,24 @@
+//! Standing decisions for KEDA, as an external scaler.
+//!
+//! ```text
+//!  decisions.current ─► Standing ─► gRPC ◄─ KEDA ─► autoscaler ─► Deployment, StatefulSet, …
+//! ```
+//!
+//! KEDA asks; nothing is pushed but activity. Its autoscaler takes a metric of which one replica stands for 1, so that
+//! the metric's value is the number of replicas. What has come of it tidegauge does not learn: no scaling events.
+//!
+//! - **E1** A decision is answered with while it is valid. Otherwise there is an error, never a number: KEDA then does
+//!   what the ScaledObject's `fallback` says, or nothing.
+//! - **E2** Of one target the greatest generation stands, and of one generation what was decided last.
+
+mod service;
+mod standing;
+
+pub use service::{Scaler, serve};
+pub use standing::{Standing, Unknown};
+
+/// Code that was generated from `proto/external_scaler.proto`.
+#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, reason = "generated")]
+pub mod interface {
+    tonic::include_proto!("externalscaler");
+}
