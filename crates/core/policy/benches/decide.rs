@@ -74,6 +74,8 @@ fn windows(end: EventTime) -> (WindowSummary, Vec<WindowSummary>) {
         instance: None,
         range: TimeRange::ending_at(end, Duration::from_mins(1)),
         slide: Duration::from_secs(10),
+        edition: tidegauge_model::Edition::ONLY,
+        sketches: [].into(),
         samples: 6,
         last_at: end,
         state: None,
