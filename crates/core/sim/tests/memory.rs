@@ -72,6 +72,7 @@ fn measured(slide: Duration) -> f64 {
         topics: vec!["t".into()],
         rules: SourceRules::default(),
         pane: PANE,
+        analytics: None,
         rollups: Vec::new(),
         sessions: None,
         windows: vec![WindowRule { spec, agent: false, region: false, instance: true, sketches: Sketches::default() }],
