@@ -59,7 +59,7 @@ fn row(agent: &str, instance: i64, pane: i64) -> Option<String> {
     match agent {
         // One instance is hot from window 4 to window 11, hotter in between, and gone afterwards.
         "hot" if instance == 2 && is_in(4, 12) => {
-            (requests, cpu) = if is_in(6, 8) { (900.0, 0.97) } else { (700.0, 0.88) };
+            (requests, cpu) = if is_in(8, 10) { (900.0, 0.97) } else { (700.0, 0.88) };
         }
         "hot" if instance == 2 && !is_in(0, 12) => return None,
         // One falls silent while it is hot, and speaks again.
