@@ -8,6 +8,8 @@ use tidegauge_model::{EventTime, TimeRange, WindowSpec};
 #[derive(Clone, Copy)]
 struct Ending {
     rule: WindowRule,
+    /// Somebody wants the agent's own window; where nobody does its sums are not made.
+    with_agent: bool,
     with_instances: bool,
     /// Nobody looks at instances, or their cells were kept for long enough.
     is_known: bool,
@@ -25,16 +27,17 @@ impl Decider {
             let is_cut = self.granules.cut(end.minus(rule.spec.size));
             let has_instances = !is_cut && is_whole(rule.spec, self.instances_from);
             let is_known = has_instances || !self.control.watches_instances(rule.spec);
-            Ending { rule, with_instances: has_instances && self.is_by_instance(&rule), is_known }
+            let with_agent = rule.agent || self.control.windows().any(|spec| spec == rule.spec);
+            Ending { rule, with_agent, with_instances: has_instances && self.is_by_instance(&rule), is_known }
         });
         let ending: Vec<Ending> = ending.collect();
         let sources_ratio = self.sources.ratio();
         let mut follows = Vec::new();
         for (target, agent) in &mut self.agents {
             let mut closed = Vec::with_capacity(ending.len());
-            for &Ending { rule, with_instances, .. } in &ending {
+            for &Ending { rule, with_agent, with_instances, .. } in &ending {
                 let range = TimeRange::ending_at(end, rule.spec.size);
-                let cell = agent.window(rule.spec, end, &mut self.merger);
+                let cell = if with_agent { agent.window(rule.spec, end, &mut self.merger) } else { None };
                 let view = View { target, agent, range, slide: rule.spec.slide, metrics: &self.metrics };
                 closed.push(view.summaries(cell, sources_ratio, with_instances, &mut self.merger));
             }
