@@ -50,7 +50,7 @@ impl Agent {
 
     pub(super) fn put_cell(&mut self, pane: EventTime, cell: Cell) {
         self.last_at = self.last_at.max(Some(cell.last_at));
-        self.cells.put(pane, cell);
+        self.cells.put(pane, cell.packed());
         self.slides.iter_mut().for_each(|slide| slide.changed(pane));
     }
 }

@@ -9,6 +9,8 @@ use tidegauge_model::{EventTime, Target, TimeRange, WindowSpec};
 #[derive(Clone, Copy)]
 struct Ending {
     rule: WindowRule,
+    /// Somebody wants the agent's own window; where nobody does its sums are not made.
+    with_agent: bool,
     with_instances: bool,
     /// What is published carries, and what signals look at.
     sketches: Sketches,
@@ -36,7 +38,7 @@ impl Decider {
             for &ending in &ending {
                 let (spec, range) = (ending.rule.spec, TimeRange::ending_at(end, ending.rule.spec.size));
                 let (slide, sketches) = (spec.slide, ending.sketches);
-                let cell = agent.window(spec, end, close.merger);
+                let cell = ending.with_agent.then(|| agent.window(spec, end, close.merger)).flatten();
                 let view = View { target, agent, range, slide, sketches, metrics: close.metrics };
                 let mut windows = view.summaries(cell, close.sources_ratio, ending.with_instances, close.merger);
                 if ending.rule.region && ending.with_instances {
@@ -97,8 +99,9 @@ impl Decider {
             let is_asked = has_instances || !self.control.watches_instances(rule.spec);
             let is_analysed = has_instances && self.analysed() == Some(rule.spec);
             let sketches = rule.sketches | self.control.sketches(rule.spec);
+            let with_agent = rule.agent || is_analysed || self.control.windows().any(|spec| spec == rule.spec);
             let with_instances = has_instances && self.is_by_instance(&rule);
-            Ending { rule, with_instances, sketches, is_asked, is_analysed }
+            Ending { rule, with_agent, with_instances, sketches, is_asked, is_analysed }
         });
         ending.collect()
     }
@@ -107,7 +110,8 @@ impl Decider {
 impl Ending {
     fn of_rollup(due: &Due, is_asked: bool) -> Self {
         let rule = WindowRule { agent: true, ..WindowRule::unpublished(due.spec()) };
-        Self { rule, with_instances: false, sketches: Sketches::default(), is_asked, is_analysed: false }
+        let sketches = Sketches::default();
+        Self { rule, with_agent: true, with_instances: false, sketches, is_asked, is_analysed: false }
     }
 }
 

@@ -85,7 +85,7 @@ impl<'d> Compactor<'d> {
                 self.waiting.push(cells);
             }
             // More than a row can say.
-            Err(_) => cells.replace(self.range, InstanceCell::Sum(Box::new(sum))),
+            Err(_) => cells.replace(self.range, InstanceCell::Sum(Box::new(sum.packed()))),
         }
         if self.rows.bytes() > PIECE_BYTES {
             self.end_piece();

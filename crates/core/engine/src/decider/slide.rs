@@ -78,7 +78,7 @@ impl Slide {
             let begins_window = cells.peek().is_none_or(|(before, _)| *before < start);
             if begins_window {
                 right = None;
-                suffixes.push((*pane, sum));
+                suffixes.push((*pane, sum.packed()));
             } else {
                 right = Some(sum);
             }
