@@ -144,10 +144,7 @@ fn wishes(
     let mut wishes: Vec<Wish> = policy.objectives.iter().map(|objective| wish(objective, observation, held)).collect();
     wishes.extend(policy.demands.iter().map(|demand| demand::wish(demand, observation)));
     for it in &policy.triggers {
-        if !state.triggers.contains_key(&it.name) {
-            state.triggers.insert(it.name.clone(), Default::default());
-        }
-        let remembered = state.triggers.get_mut(&it.name).expect("it was put there");
+        let remembered = state.triggers.entry(it.name.clone()).or_default();
         wishes.push(trigger::wish(it, observation, standing, remembered));
     }
     for pid in &policy.pids {

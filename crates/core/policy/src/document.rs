@@ -22,6 +22,7 @@ pub const API_VERSION: &str = "tidegauge.io/v1";
 
 /// What a file can hold.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "they are few, and read at a start or a reload")]
 pub enum Document {
     /// `kind: Policy`.
     Policy(Policy),

@@ -222,21 +222,22 @@ fn a_controller_answers_a_step_without_swinging() {
     }
 }
 
-/// `before` and `after`: the counts at which the load is exactly the wanted one.
+/// `before` and `after`: the counts at which the load is exactly the wanted one. What is aimed at is whole.
 fn check_step(policy: &Policy, slide_s: i64, start_up_s: i64, before: f64, after: f64, told: &str) {
     let (mut plant, mut state) = (Plant::of(before as usize, start_up_s), TargetState::default());
     let (mut course, settled_at) = (Vec::new(), 180 + 3 * start_up_s + 120);
-    let tolerated = (after * 0.1).max(1.0) + 1e-9;
+    let aim = after.ceil();
+    let tolerated = (aim * 0.1).max(1.0) + 1e-9;
     for now in (60..settled_at + 600).step_by(slide_s as usize) {
         let load = if now < 180 { before } else { after } * 10.0;
         let fleet = plant.window(now, load, "requests_per_s");
         let desired = fleet.decide(policy, &mut state, now).decision.desired_instances;
         plant.scale(desired, now);
         course.push(desired);
-        let beyond = if after > before { f64::from(desired) - after } else { after - f64::from(desired) };
+        let beyond = if after > before { f64::from(desired) - aim } else { aim - f64::from(desired) };
         assert!(now < 180 || beyond <= tolerated, "{told}: {desired} at {now}: {course:?}");
         let ready = plant.ready(now) as f64;
-        assert!(now < settled_at || (ready - after).abs() <= tolerated, "{told}: {ready} at {now}: {course:?}");
+        assert!(now < settled_at || (ready - aim).abs() <= tolerated, "{told}: {ready} at {now}: {course:?}");
     }
     assert!(reversals(&course) <= 1, "{told}: {course:?}");
 }

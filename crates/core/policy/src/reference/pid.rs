@@ -8,14 +8,14 @@ use std::time::Duration;
 pub(super) fn asks_for(pid: &Pid, seen: &[Seen<'_>], past: &Past) -> Option<i64> {
     let mut course: Option<Course> = None;
     let mut asked = None;
-    for at in 0..seen.len() {
-        let counts = Counts::of(seen[at].agent, seen[at].instances);
-        let Some(needed) = needed(pid, &seen[at], &counts) else {
+    for (at, close) in seen.iter().enumerate() {
+        let counts = Counts::of(close.agent, close.instances);
+        let Some(needed) = needed(pid, close, &counts) else {
             asked = None;
             continue;
         };
-        let before: Vec<_> = past.changes.iter().filter(|(when, by)| *when < seen[at].now() && *by != 0).collect();
-        let now = seen[at].now();
+        let before: Vec<_> = past.changes.iter().filter(|(when, by)| *when < close.now() && *by != 0).collect();
+        let now = close.now();
         let is_new = before.last().is_some_and(|(when, _)| now.since(*when) < pid.start_up);
         let there = if is_new { past.standing[at] } else { counts.held }.max(1);
         let lately: Vec<_> = before.iter().filter(|(when, _)| now.since(*when) < Duration::from_mins(10)).collect();

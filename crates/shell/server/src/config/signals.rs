@@ -67,7 +67,8 @@ impl Checker {
                      aggregate them in its SELECT"
                 );
                 // A condition has no type: what is wrong there is the signal itself.
-                let key = if path.starts_with("spec.objectives") { format!("{path}.type") } else { key };
+                let has_type = path.starts_with("spec.objectives") || path.ends_with(".objective");
+                let key = if has_type { format!("{path}.type") } else { key };
                 self.note_in(ProblemKind::UnknownSignal, file, &key, message);
             }
         }
