@@ -80,6 +80,7 @@ impl Checker {
         let registry = self.registry(&raw.ingest.schema_registry);
         let mapping = self.mapping(raw.ingest.mapping.as_deref());
         let history = self.history(&raw.history);
+        let actuate = self.actuate(&raw.actuate, &raw.kafka.group);
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
         // Signals first: what names one takes effect behind it.
         let (signals, mut control): (Vec<_>, Vec<_>) = self.signals(&raw.signals.paths, &windows).into_iter().unzip();
@@ -107,6 +108,7 @@ impl Checker {
                 late: raw.topics.late,
                 dead_letters: raw.topics.dead_letters,
                 state: raw.topics.state,
+                scaling_events: raw.topics.scaling_events,
                 shuffle_partitions: raw.topics.shuffle_partitions,
                 replication_factor: u32::try_from(raw.topics.replication_factor).ok(),
                 replay_horizon: raw.topics.replay_horizon,
@@ -150,6 +152,7 @@ impl Checker {
             metrics: MetricsConfig { max_targets: raw.metrics.max_targets as usize },
             query: query(&raw.query),
             history,
+            actuate,
         })
     }
 

@@ -37,8 +37,17 @@ impl Deployment {
     }
 
     fn base(&self, broker: &str, telemetry: &str) -> String {
-        let topics =
-            ["shuffle", "windows", "decisions", "decisions_current", "alerts", "late", "dead_letters", "state"];
+        let topics = [
+            "shuffle",
+            "windows",
+            "decisions",
+            "decisions_current",
+            "alerts",
+            "late",
+            "dead_letters",
+            "state",
+            "scaling_events",
+        ];
         let topics: String = topics.iter().map(|what| format!("  {what}: {}\n", self.topic(what))).collect();
         format!(
             "node: {{id: {name}}}\n\
