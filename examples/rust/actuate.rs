@@ -4,8 +4,8 @@
 //! cargo run --release --package tidegauge-kafka --example actuate -- localhost:9092
 //! ```
 //!
-//! The contract is in docs/howto-actuators.md. A fence in memory is forgotten when the process ends: keep the generation
-//! with what is scaled.
+//! The contract is in docs/howto-actuators.md. A fence in memory is forgotten when the process ends: keep the
+//! generation with what is scaled.
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};

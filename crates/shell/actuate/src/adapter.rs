@@ -31,8 +31,8 @@ pub trait Adapter: Send + Sync + 'static {
     fn covers(&self, target: &Target) -> bool;
 
     /// Carries an order out. It looks before it changes anything, since a [resumed](Order::resumed) order may be done
-    /// already; changes nothing from `expires_at` on; says [`Tell::started`] before its first change; and ends by itself
-    /// in bounded time.
+    /// already; changes nothing from `expires_at` on; says [`Tell::started`] before its first change; and ends by
+    /// itself in bounded time.
     fn carry_out<'a>(&'a self, order: &'a Order, tell: &'a Tell) -> BoxFuture<'a, Outcome>;
 }
 

@@ -7,8 +7,8 @@
 //!               └─► scaling events, and the position that follows from them (Ledger)
 //! ```
 //!
-//! [`book`] and [`ledger`] are functions of their input: they decide what to do and what to say. Adapters do it. Reading
-//! the topic, publishing and committing is their caller's.
+//! [`book`] and [`ledger`] are functions of their input: they decide what to do and what to say. Adapters do it.
+//! Reading the topic, publishing and committing is their caller's.
 //!
 //! [`keda`] is none of these: it is asked, and answers with the standing decision.
 

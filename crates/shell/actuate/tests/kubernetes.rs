@@ -1,5 +1,5 @@
-//! The actuator against a real API server (`scripts/parts/kubernetes`): with the rights of its own role, beside others who
-//! write, and killed between what it reads and what it writes.
+//! The actuator against a real API server (`scripts/parts/kubernetes`): with the rights of its own role, beside
+//! others who write, and killed between what it reads and what it writes.
 //!
 //! No controller runs there: a thread of the test says in the status what is asked for in the spec, as one would.
 

@@ -44,8 +44,8 @@ impl Seen {
 
 #[derive(Default)]
 struct Receiver {
-    /// What to answer next: a status and a body. Nothing: the connection is closed without an answer. When all are said,
-    /// 200.
+    /// What to answer next: a status and a body. Nothing: the connection is closed without an answer. When all are
+    /// said, 200.
     answers: VecDeque<Option<(u16, &'static str)>>,
     seen: Vec<Seen>,
     /// Ids that were carried out.

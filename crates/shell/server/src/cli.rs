@@ -3,11 +3,12 @@
 mod args;
 
 pub use args::{
-    AnalyzeArgs, CapacityArgs, CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, ElasticityArgs, EnsureArgs,
-    ExplainArgs, From, GenerateCommand, HistoryCommand, HistoryCompactArgs, HistoryStatusArgs, HistoryWriteArgs,
-    KeyField, LoadColumn, LoadtestCommand, ManArgs, NamedTotal, Policies, ProduceArgs, ProduceFormat, QueryArgs,
-    RepartitionArgs, ReplayArgs, RunArgs, Speed, StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs,
-    TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
+    ActuateCommand, AnalyzeArgs, CapacityArgs, CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, DryRunArgs,
+    ElasticityArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, HistoryCommand, HistoryCompactArgs,
+    HistoryStatusArgs, HistoryWriteArgs, KedaArgs, KeyField, KubernetesArgs, LoadColumn, LoadtestCommand, ManArgs,
+    NamedTotal, Policies, ProduceArgs, ProduceFormat, QueryArgs, RepartitionArgs, ReplayArgs, RunArgs, Speed,
+    StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat,
+    TopicsCommand, Until, ValidateArgs, WebhookArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -91,6 +92,9 @@ pub enum Command {
     /// Keep closed windows in Parquet, for `query --history`
     #[command(subcommand, after_help = "Examples:\n  tidegauge history write --until-end\n  tidegauge history status")]
     History(HistoryCommand),
+    /// Carry decisions out, and say what came of each
+    #[command(subcommand, after_help = "Examples:\n  tidegauge actuate dry-run\n  tidegauge actuate kubernetes")]
+    Actuate(ActuateCommand),
     /// Runs one query, as a process of its own
     #[command(name = "query-worker", hide = true)]
     QueryWorker,
@@ -143,7 +147,7 @@ impl Cli {
     #[must_use]
     pub fn quietest_level(&self, configured: LogLevel) -> LogLevel {
         match self.command {
-            Command::Run(_) | Command::History(HistoryCommand::Write(_)) => configured,
+            Command::Run(_) | Command::History(HistoryCommand::Write(_)) | Command::Actuate(_) => configured,
             _ if self.global.log_level.is_some() => configured,
             _ => configured.min(LogLevel::Warn),
         }

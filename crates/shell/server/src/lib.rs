@@ -6,6 +6,7 @@
 //!                    ├─► commands::validate, topics, status, tail  look and prepare
 //!                    ├─► commands::query ─► query                   SQL over closed windows
 //!                    ├─► commands::history ─► history              closed windows in Parquet
+//!                    ├─► commands::actuate ─► actuate              decisions carried out, and what came of each
 //!                    └─► commands::produce, generate               feed
 //!  files of numbers ─► sheet ─► commands::elasticity, loadtest, capacity ─► analytics
 //! ```
@@ -16,6 +17,7 @@
 //! - **S1** Every exit code says what kind of trouble it was ([`exit::Code`]).
 //! - **S2** Standard output carries results only; logs, progress and errors go to standard error.
 
+pub mod actuate;
 pub mod cli;
 pub mod commands;
 pub mod config;

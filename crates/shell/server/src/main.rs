@@ -49,6 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tail(args) => commands::tail::run(&config, &args),
         Command::Query(args) => commands::query::run(&config, &args),
         Command::History(command) => commands::history::run(&config, &command),
+        Command::Actuate(command) => commands::actuate::run(&config, &command),
         Command::Replay(args) => commands::replay::run(&config, &args),
         Command::Demo(_)
         | Command::Generate(_)

@@ -35,13 +35,20 @@ pub fn telemetry(config: &Config, partitions: Option<u32>) -> Vec<TopicSpec> {
     topics.map(spec).collect()
 }
 
+/// The topic that actuators write, as it should be. It is theirs as the telemetry topics are their producers'.
+#[must_use]
+pub fn scaling_events(config: &Config) -> TopicSpec {
+    own(&config.topics, &config.topics.scaling_events, &[DELETE])
+}
+
 /// Compares a topic with what is wanted. Of an output topic that is there any number of partitions is right, and adding
 /// some would send keys elsewhere; what is in the shuffle topic and in its state rests on the number.
 #[must_use]
 pub fn compare(config: &Config, spec: &TopicSpec, found: Option<&FoundTopic>) -> Comparison {
     let topics = &config.topics;
     let rests_on_number = [&topics.shuffle, &topics.state].contains(&&spec.name);
-    let is_output = topics.own().contains(&spec.name.as_str()) && !rests_on_number;
+    let is_theirs = spec.name == topics.scaling_events;
+    let is_output = is_theirs || (topics.own().contains(&spec.name.as_str()) && !rests_on_number);
     match spec.compare(found) {
         Comparison::Differs(mut differences) if is_output => {
             differences.retain(|difference| difference.setting != "partitions");

@@ -449,3 +449,81 @@ fn wrong_usage_is_64_and_wrong_data_65_with_file_line_and_column() {
         assert!(outcome.stderr.contains(needle), "{arguments:?}: no {needle} in {}", outcome.stderr);
     }
 }
+
+#[test]
+fn wrong_actuators_are_told_with_key_and_expectation() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "unknown key of a workload",
+            "actuate: {kubernetes: {workloads: [{agent: a, nmae: b}]}}",
+            &["tidegauge.yaml:1:", "actuate.kubernetes.workloads[0].nmae:", "nearest known key is", "workloads.name"],
+        ),
+        (
+            "a workload of nobody",
+            "actuate: {kubernetes: {workloads: [{name: b}]}}",
+            &["tidegauge.yaml:1:", "workloads[0].agent:", "no default"],
+        ),
+        (
+            "two targets of one workload",
+            "actuate: {kubernetes: {workloads: [{agent: a, name: x}, {agent: b, name: x}]}}",
+            &["workloads[1]:", "a workload of its own", "Deployment default/x is scaled for default/a"],
+        ),
+        (
+            "one target twice",
+            "actuate: {kubernetes: {workloads: [{agent: a}, {agent: a, name: x}]}}",
+            &["workloads[1]:", "each target once", "default/a"],
+        ),
+        (
+            "a kind that needs its version",
+            "actuate: {kubernetes: {workloads: [{agent: a, kind: Fleet}]}}",
+            &["workloads[0]:", "api_version", "`Fleet` is none of Deployment, StatefulSet"],
+        ),
+        (
+            "no name of an object",
+            "actuate: {kubernetes: {workloads: [{agent: My Agent}]}}",
+            &["workloads[0]:", "expected as name", "`My Agent`"],
+        ),
+        (
+            "too patient",
+            "actuate: {kubernetes: {ready_timeout: 2h}}",
+            &["actuate.kubernetes.ready_timeout:", "to 1h, found 2h"],
+        ),
+        ("no address", "actuate: {webhook: {url: 'scaler:80'}}", &["actuate.webhook.url:", "https://", "`scaler:80`"]),
+        (
+            "a secret that can be guessed",
+            "actuate: {webhook: {url: 'http://a', secret_file: short}}",
+            &["tidegauge.yaml:1:", "actuate.webhook.secret_file:", "at least 16 bytes, found 7"],
+        ),
+        (
+            "a secret for nobody",
+            "actuate: {webhook: {secret_file: long}}",
+            &["actuate.webhook.secret_file:", "with actuate.webhook.url only"],
+        ),
+        (
+            "pauses that contradict one another",
+            "actuate: {webhook: {retry_first: 10s, retry_most: 5s}}",
+            &["actuate.webhook.retry_first:", "at most retry_most, 5s here, found 10s"],
+        ),
+        (
+            "the topic of somebody else",
+            "topics: {scaling_events: tidegauge.alerts.v1}",
+            &["topics.scaling_events:", "is named twice"],
+        ),
+    ];
+    for (name, configuration, needles) in cases {
+        let folder = folder(configuration, &[("short", "hunter2\n"), ("long", "a text of twenty bytes and more\n")]);
+        check(name, folder.path(), &[], &[], needles);
+        let said = tidegauge(folder.path(), &["validate"], &[]).stderr;
+        assert!(!said.contains("hunter2"), "{name} shows the secret: {said}");
+    }
+}
+
+#[test]
+fn an_actuator_that_has_nothing_to_scale_says_which_key_is_missing() {
+    for (kind, key) in [("webhook", "actuate.webhook.url"), ("kubernetes", "actuate.kubernetes.workloads")] {
+        let folder = folder("{}", &[]);
+        let outcome = tidegauge(folder.path(), &["actuate", kind], &[]);
+        assert_eq!(outcome.code, 78, "{kind}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(&format!("{key} is not set")), "{kind}: {}", outcome.stderr);
+    }
+}

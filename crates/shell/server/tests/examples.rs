@@ -8,6 +8,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use support::broker::{Broker, skipped, unique};
+use tidegauge_model::{ScalingEvent, ScalingState};
+use tidegauge_wire::Output as _;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
@@ -49,11 +51,15 @@ fn missing(test: &str, why: &str) {
 
 /// Runs an example to its end; what it printed.
 fn run(broker: &Broker, arguments: &[&str], python: &str) -> String {
-    let prefix = unique("examples") + ".";
+    run_as(broker, arguments, python, &(unique("examples") + "."))
+}
+
+/// The same with topics of that prefix.
+fn run_as(broker: &Broker, arguments: &[&str], python: &str, prefix: &str) -> String {
     let environment = [
         ("BOOTSTRAP", broker.address.as_str()),
         ("TIDEGAUGE", env!("CARGO_BIN_EXE_tidegauge")),
-        ("PREFIX", prefix.as_str()),
+        ("PREFIX", prefix),
         ("PYTHON", python),
     ];
     let output = script("examples/run", arguments, &environment);
@@ -89,6 +95,30 @@ fn the_quick_start_in_python_ends_with_a_decision() {
 #[test]
 fn the_quick_start_in_python_reads_json_too() {
     quick_start_in_python("the_quick_start_in_python_reads_json_too", "json");
+}
+
+/// The example of an actuator carries out what is recent, and what it says of that is read as any actuator's word.
+#[test]
+fn the_actuator_in_python_says_what_came_of_a_decision() {
+    let test = "the_actuator_in_python_says_what_came_of_a_decision";
+    let Some(broker) = Broker::find(test) else { return };
+    let python = match python() {
+        Ok(python) => python,
+        Err(why) => return missing(test, &why),
+    };
+    let prefix = unique("examples") + ".";
+    let said = run_as(&broker, &["actuator"], &python, &prefix);
+    let records = broker.records(&format!("{prefix}scaling_events"));
+    let events: Vec<ScalingEvent> = records
+        .iter()
+        .map(|record| ScalingEvent::decode(record.value.as_deref().expect("a value")).expect("a scaling event"))
+        .collect();
+    let of_planner = events.iter().find(|event| event.target.agent.as_str() == "planner");
+    let event = of_planner.unwrap_or_else(|| panic!("{events:?}\n{said}"));
+    assert_eq!((event.state, event.success), (ScalingState::Applied, Some(true)));
+    assert!(event.decision_id.is_some() && event.generation.is_some() && event.completed_at.is_some(), "{event:?}");
+    let line = format!("planner shall have {} instances", event.instances_after.expect("a count"));
+    assert!(said.lines().any(|said| said == line), "{line} in\n{said}");
 }
 
 #[test]

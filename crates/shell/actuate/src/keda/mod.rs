@@ -18,7 +18,15 @@ pub use service::{Scaler, serve};
 pub use standing::{Standing, Unknown};
 
 /// Code that was generated from `proto/external_scaler.proto`.
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, reason = "generated")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated"
+)]
 pub mod interface {
     tonic::include_proto!("externalscaler");
 }

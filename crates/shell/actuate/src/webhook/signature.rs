@@ -73,7 +73,8 @@ impl Key {
 mod tests {
     use super::*;
 
-    /// Computed with `printf %s "$ID.$TIMESTAMP.$BODY" | openssl dgst -sha256 -mac HMAC -macopt hexkey:… -binary | base64`.
+    /// Computed with `printf %s "$ID.$TIMESTAMP.$BODY" | openssl dgst -sha256 -mac HMAC -macopt hexkey:… -binary |
+    /// base64`.
     #[test]
     fn a_signature_is_what_openssl_computes() {
         let key = Key::parse("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("a secret");

@@ -54,8 +54,8 @@ fn root() -> PathBuf {
 }
 
 impl Cluster {
-    /// Starts one. Where the part is not installed the test is skipped, aloud; nobody requires it, since building it takes
-    /// minutes.
+    /// Starts one. Where the part is not installed the test is skipped, aloud; nobody requires it, since building it
+    /// takes minutes.
     pub(crate) fn start(test: &str) -> Option<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

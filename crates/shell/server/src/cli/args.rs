@@ -1,5 +1,6 @@
 //! Options of each command, and how their values are read: a file for each.
 
+mod actuate;
 mod capacity;
 mod config;
 mod demo;
@@ -18,6 +19,7 @@ mod tail;
 mod topics;
 mod validate;
 
+pub use actuate::{ActuateCommand, DryRunArgs, KedaArgs, KubernetesArgs, Until, WebhookArgs};
 pub use capacity::{CapacityArgs, NamedTotal};
 pub use config::{ConfigCommand, ConfigShowArgs};
 pub use demo::DemoArgs;

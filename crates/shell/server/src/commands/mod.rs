@@ -1,5 +1,6 @@
 //! The commands around the live run: to look, to prepare, to feed. Each reads as what it does, step by step.
 
+pub mod actuate;
 pub mod capacity;
 pub mod config;
 pub mod elasticity;

@@ -29,7 +29,8 @@ fn ensure(config: &Config, args: &EnsureArgs) -> anyhow::Result<()> {
     let telemetry = topics::telemetry(config, args.telemetry_partitions);
     let creates =
         |spec: &TopicSpec| args.telemetry_partitions.is_some() || !config.topics.telemetry.contains(&spec.name);
-    let specs: Vec<_> = telemetry.into_iter().chain(topics::wanted(config)).collect();
+    let scaling_events = args.scaling_events.then(|| topics::scaling_events(config));
+    let specs: Vec<_> = telemetry.into_iter().chain(topics::wanted(config)).chain(scaling_events).collect();
 
     let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
     let found = admin.topics(&names)?;

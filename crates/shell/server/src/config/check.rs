@@ -83,6 +83,7 @@ impl Checker {
         let mapping = self.mapping(raw.ingest.mapping.as_deref());
         let history = self.history(&raw.history);
         let analytics = self.analytics(&raw);
+        let actuate = self.actuate(&raw.actuate, &raw.kafka.group);
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
         let rollups: Vec<_> = raw.rollups.iter().map(rollup).collect();
         let sessions = sessions(&raw.sessions, raw.time.allowed_lateness);
@@ -113,6 +114,7 @@ impl Checker {
                 late: raw.topics.late,
                 dead_letters: raw.topics.dead_letters,
                 state: raw.topics.state,
+                scaling_events: raw.topics.scaling_events,
                 shuffle_partitions: raw.topics.shuffle_partitions,
                 replication_factor: u32::try_from(raw.topics.replication_factor).ok(),
                 replay_horizon: raw.topics.replay_horizon,
@@ -159,6 +161,7 @@ impl Checker {
             metrics: MetricsConfig { max_targets: raw.metrics.max_targets as usize },
             query: query(&raw.query),
             history,
+            actuate,
         })
     }
 

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegauge_actuate::kubernetes::KubernetesConfig;
+use tidegauge_actuate::webhook::WebhookConfig;
 use tidegauge_analytics::live::LiveConfig;
 use tidegauge_engine::{ControlChange, RollupRule, SessionRule, SignalPlan, Sketches};
 use tidegauge_kafka::client::{Connection, Secret};
@@ -61,6 +63,8 @@ pub struct Config {
     pub query: QueryConfig,
     /// Where closed windows are kept; `None`: nowhere.
     pub history: Option<HistoryConfig>,
+    /// How decisions are carried out.
+    pub actuate: ActuateConfig,
 }
 
 /// The brokers, and how to reach them.
@@ -97,6 +101,8 @@ pub struct TopicsConfig {
     pub dead_letters: String,
     /// Snapshots and checkpoints.
     pub state: String,
+    /// What actuators did. Not tidegauge's own: any actuator writes it.
+    pub scaling_events: String,
     /// Partitions of the shuffle and state topics, at least one.
     pub shuffle_partitions: u32,
     /// Copies of each partition; `None`: the broker's default.
@@ -290,4 +296,17 @@ pub enum HistoryPlace {
         /// Id of the access key, and the key; `None`: as the environment says.
         key: Option<(String, Secret)>,
     },
+}
+
+/// How decisions are carried out.
+#[derive(Clone, Debug)]
+pub struct ActuateConfig {
+    /// Consumer group; the kind of actuator is added to it.
+    pub group: String,
+    /// Workloads of a cluster; `None`: none are configured.
+    pub kubernetes: Option<KubernetesConfig>,
+    /// Where decisions are posted; `None`: nowhere.
+    pub webhook: Option<WebhookConfig>,
+    /// Where KEDA is answered.
+    pub keda_listen: SocketAddr,
 }

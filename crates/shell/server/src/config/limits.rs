@@ -74,6 +74,7 @@ fn named(topics: &TopicsSection) -> impl Iterator<Item = (String, &str)> {
         ("late", &topics.late),
         ("dead_letters", &topics.dead_letters),
         ("state", &topics.state),
+        ("scaling_events", &topics.scaling_events),
     ];
     telemetry.chain(own.map(|(key, topic)| (format!("topics.{key}"), topic.as_str())))
 }

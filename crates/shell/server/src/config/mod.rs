@@ -18,6 +18,7 @@
 //! The reader walks the merged tree itself instead of deriving `Deserialize`, which stops at the first problem and
 //! forgets where a value came from.
 
+mod actuate;
 mod analytics;
 mod check;
 mod checked;
@@ -35,8 +36,8 @@ mod signals;
 mod template;
 
 pub use checked::{
-    Config, HistoryConfig, HistoryPlace, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig,
-    QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig, WorkersConfig,
+    ActuateConfig, Config, HistoryConfig, HistoryPlace, HttpConfig, IngestConfig, KafkaConfig, LogConfig,
+    MetricsConfig, OutputConfig, QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig, WorkersConfig,
 };
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};

@@ -152,6 +152,8 @@ sections! {
         query: QuerySection = "{}",
         /// Closed windows in Parquet, which `tidegauge history write` keeps and `tidegauge query --history` asks.
         history: HistorySection = "{}",
+        /// Carrying decisions out, which `tidegauge actuate` does.
+        actuate: ActuateSection = "{}",
     }
 
     /// This process.
@@ -219,6 +221,8 @@ sections! {
         dead_letters: String = "tidegauge.dead-letters.v1",
         /// What Deciders remember, in rounds.
         state: String = "tidegauge.state.v1",
+        /// What actuators did about decisions. `tidegauge actuate` writes it; `topics ensure --scaling-events` creates it.
+        scaling_events: String = "agents.scaling-events.v1",
         /// Partitions of the shuffle topic, of the state topic and of the outputs, 1 to 1024: the most workers that
         /// can decide at the same time. Fixed once the topics exist.
         shuffle_partitions: u32 = "8",
@@ -483,5 +487,73 @@ sections! {
         access_key_id: Option<String> = Absent,
         /// File that holds the secret access key; white space at its end is not part of it.
         secret_access_key_file: Option<PathBuf> = Absent,
+    }
+
+    /// Carrying decisions out, which `tidegauge actuate` does. `run` reads none of this.
+    ActuateSection {
+        /// Consumer group; `-kubernetes`, `-webhook` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
+        /// Another name begins anew, with what is valid then.
+        group: Option<String> = Absent,
+        /// Scaling workloads of a Kubernetes cluster.
+        kubernetes: ActuateKubernetesSection = "{}",
+        /// Posting decisions to an address.
+        webhook: ActuateWebhookSection = "{}",
+        /// Answering KEDA.
+        keda: ActuateKedaSection = "{}",
+    }
+
+    /// Scaling workloads of a Kubernetes cluster, by their scale subresource.
+    ActuateKubernetesSection {
+        /// File that says how to reach the cluster; default: the pod's own account, or what `kubectl` would take.
+        kubeconfig: Option<PathBuf> = Absent,
+        /// What is scaled for whom. Decisions about others are passed over.
+        workloads: Vec<WorkloadSection> = "[]",
+        /// How long one answer of the API server may take, 1 s to 5 min.
+        timeout: Duration = "10s",
+        /// How long replicas may take to be ready before the actuation counts as partial, up to 1 h; 0s: it counts as applied
+        /// once they are asked for.
+        ready_timeout: Duration = "5m",
+    }
+
+    /// The workload of an agent.
+    WorkloadSection {
+        /// The agent.
+        agent: String = Required,
+        /// Its workspace.
+        workspace: String = "default",
+        /// The region, for policies that scale regions apart.
+        region: Option<String> = Absent,
+        /// `Deployment`, `StatefulSet`, `ReplicaSet`, `Rollout`, or another kind that has a scale subresource.
+        kind: String = "Deployment",
+        /// Group and version of its kind; default: those of the kinds above.
+        api_version: Option<String> = Absent,
+        /// What the API calls many of its kind, `deployments` of a `Deployment`; default: that of the kinds
+        /// above, of others the kind in small letters and an s.
+        plural: Option<String> = Absent,
+        /// Its namespace.
+        namespace: String = "default",
+        /// Its name; default: the agent's.
+        name: Option<String> = Absent,
+    }
+
+    /// Posting decisions to an address, signed.
+    ActuateWebhookSection {
+        /// The address, `http://…` or `https://…`.
+        url: Option<String> = Absent,
+        /// File that holds the secret for signatures: `whsec_` and base64, or any text of 16 bytes or more; white
+        /// space at its end is not part of it. Default: requests are not signed.
+        secret_file: Option<PathBuf> = Absent,
+        /// How long one answer may take, 100 ms to 5 min.
+        timeout: Duration = "10s",
+        /// Pause before a request is repeated, 10 ms to 1 min; doubled each time.
+        retry_first: Duration = "500ms",
+        /// The longest pause, up to 10 min. Nothing is repeated once the decision has expired.
+        retry_most: Duration = "30s",
+    }
+
+    /// Answering KEDA, as an external scaler.
+    ActuateKedaSection {
+        /// Address of the gRPC endpoint. It asks nobody for a password, and tells how many instances there should be.
+        listen: SocketAddr = "127.0.0.1:9443",
     }
 }

@@ -47,6 +47,7 @@ impl Deployment {
             "late",
             "dead_letters",
             "state",
+            "scaling_events",
         ];
         let topics: String = topics.iter().map(|what| format!("  {what}: {}\n", self.topic(what))).collect();
         format!(

@@ -25,6 +25,9 @@ pub struct EnsureArgs {
     /// Create missing telemetry topics too, with that many partitions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub telemetry_partitions: Option<u32>,
+    /// Create the topic that actuators write, too: topics.scaling_events
+    #[arg(long)]
+    pub scaling_events: bool,
     /// How to show what was done
     #[arg(long, value_name = "FORM", default_value = "table")]
     pub output: Form,
