@@ -4,11 +4,15 @@ use crate::reference::Reference;
 use crate::rng::Rng;
 use crate::scenario::{Scenario, batch};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Control, Decider, DeciderInput, DeciderOutput, JournalRecord,
     journal,
 };
 use tidegauge_model::{EventTime, InstanceId, Target, TimeRange, WindowKind, WindowSummary};
+
+/// Whose window, its bounds and its slide.
+type WindowKey = (Target, Option<InstanceId>, TimeRange, Duration);
 
 /// One simulation.
 pub struct Drive {
@@ -20,7 +24,7 @@ pub struct Drive {
     now: EventTime,
     watermarks: Vec<Option<EventTime>>,
     /// Of each window whether its last result was final, and its revision.
-    emitted: BTreeMap<(Target, Option<InstanceId>, TimeRange, std::time::Duration), (bool, u32)>,
+    emitted: BTreeMap<WindowKey, (bool, u32)>,
     /// Sessions of each entity.
     sessions: BTreeMap<(Target, Option<InstanceId>), Vec<TimeRange>>,
     last_end: Vec<EventTime>,

@@ -105,9 +105,9 @@ impl View<'_> {
         let count = |is: fn(&Instance, EventTime) -> bool| {
             instances.clone().into_iter().filter(|instance| is(instance, end)).count() as u32
         };
-        let mut window = self.summary(None, cell, self.completeness(instances.clone(), sources_ratio));
-        window.instances_ready = Some(count(Instance::is_ready));
-        window.instances_present = Some(count(Instance::is_present));
+        let (ready, present) = (count(Instance::is_ready), count(Instance::is_present));
+        let mut window = self.summary(None, cell, self.completeness(instances, sources_ratio));
+        (window.instances_ready, window.instances_present) = (Some(ready), Some(present));
         window
     }
 
