@@ -20,14 +20,19 @@
 //!   [`Checkpoint::next_offset`] on, as the one that the checkpoint was taken of ([`restore`]).
 
 mod agent;
+mod beyond;
 mod cell;
 mod closing;
 mod control;
 mod instance;
+mod kept;
 mod position;
+mod region;
 mod repartition;
 mod restore;
+mod rollup;
 mod roster;
+mod session;
 mod signals;
 mod slide;
 mod summary;
@@ -36,24 +41,30 @@ mod watch;
 pub use control::{Control, ControlDifference};
 pub use position::{DeciderPosition, PositionError};
 pub use repartition::{Leaving, Repartition, Unlike};
+pub use rollup::RollupRule;
+pub use session::SessionRule;
 pub use signals::SignalTrouble;
 pub use watch::Seen;
 
+pub(crate) use beyond::KeptBeyond;
 pub(crate) use control::TargetControl;
 pub(crate) use instance::InstanceState as KeptInstance;
 pub(crate) use restore::Base;
+pub(crate) use rollup::{KeptRollup, KeptRollups};
+pub(crate) use session::KeptSession;
 
 use crate::held::{Heaviest, Held};
 use crate::journal::{ControlChange, JournalRecord, Partial, PartialRows, SourceRecord};
 use crate::state::Checkpoint;
 use agent::Agent;
+use beyond::Beyond;
 use cell::{Merger, MetricNumbers, Rows};
 use instance::Instance;
 use restore::{Bases, Phase};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegauge_model::{AlertTransition, Decision, EventTime, Target, WindowSpec, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, EventTime, Target, TimeRange, WindowSpec, WindowSummary};
 use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
 
 /// An agent without a row for this long (event time) is no longer evaluated.
@@ -66,6 +77,8 @@ pub struct WindowRule {
     pub spec: WindowSpec,
     /// Emit one per agent.
     pub agent: bool,
+    /// Emit one per region of an agent.
+    pub region: bool,
     /// Emit one per instance.
     pub instance: bool,
 }
@@ -81,6 +94,10 @@ pub struct DeciderConfig {
     pub pane: Duration,
     /// Windows to publish. Those that policies and alert rules look at are built besides.
     pub windows: Vec<WindowRule>,
+    /// Windows of agents that are far wider, each size once.
+    pub rollups: Vec<RollupRule>,
+    /// Session windows, if any.
+    pub sessions: Option<SessionRule>,
 }
 
 /// What happens to a Decider: the next record of its journal partition.
@@ -154,6 +171,7 @@ pub struct Decider {
     /// The latest pane that had rows.
     last_pane: Option<EventTime>,
     agents: BTreeMap<Target, Agent>,
+    beyond: Beyond,
     /// End of the last closed pane.
     closed_through: Option<EventTime>,
     /// Cells of panes before this are gone.
@@ -205,6 +223,7 @@ impl Decider {
             pending: BTreeMap::new(),
             last_pane: None,
             agents: BTreeMap::new(),
+            beyond: Beyond::new(&config),
             closed_through: None,
             cells_from: None,
             instances_from: None,
@@ -258,8 +277,8 @@ impl Decider {
     fn find_windows(&mut self) {
         let mut windows = self.config.windows.clone();
         for spec in self.control.windows() {
-            if !windows.iter().any(|rule| rule.spec == spec) {
-                windows.push(WindowRule { spec, agent: false, instance: false });
+            if !windows.iter().any(|rule| rule.spec == spec) && !self.beyond.rollups.has(spec) {
+                windows.push(WindowRule { spec, agent: false, region: false, instance: false });
             }
         }
         windows.sort();
@@ -276,13 +295,10 @@ impl Decider {
             self.counts.replayed += partial.samples;
         } else if self.closed_through.is_none_or(|closed| pane >= closed) {
             self.keep_pending(source, partial, offset);
-        } else if self.is_usable(pane) {
+        } else if self.is_usable(pane) || self.beyond.is_usable(self.range_of(pane), self.closed_through) {
             self.last_pane = self.last_pane.max(Some(pane));
             self.counts.merged += partial.samples;
-            let touched = self.merge_rows(pane, &partial.rows);
-            if Some(pane) >= self.instances_from {
-                self.settle(pane, Some(&touched));
-            }
+            self.correct(self.range_of(pane), &partial.rows);
         } else {
             self.counts.too_late += partial.samples;
             let (offsets, samples) = (partial.offsets, partial.samples);
@@ -339,6 +355,7 @@ impl Decider {
                 self.merge_rows(pane, &rows);
             }
             self.settle(pane, None);
+            self.add_beyond(TimeRange { start: pane, end });
             self.close_windows(end, out);
             self.closed_through = Some(end);
             self.forget(end, out);
@@ -361,6 +378,10 @@ impl Decider {
         }
     }
 
+    fn range_of(&self, pane: EventTime) -> TimeRange {
+        TimeRange { start: pane, end: pane.plus(self.config.pane) }
+    }
+
     fn longest_window(&self) -> Duration {
         self.windows.iter().map(|rule| rule.spec.size).max().unwrap_or(self.config.pane)
     }
@@ -372,7 +393,7 @@ impl Decider {
     }
 
     fn is_by_instance(&self, rule: &WindowRule) -> bool {
-        rule.instance || self.control.watches_instances(rule.spec)
+        rule.instance || rule.region || self.control.watches_instances(rule.spec)
     }
 
     /// With nothing held and nobody to watch, time can jump to the next pane that has rows.
@@ -381,6 +402,7 @@ impl Decider {
             return closed;
         }
         let next = self.pending.keys().next().copied().unwrap_or(EventTime::MAX);
+        let next = next.min(self.beyond.next_due(closed, self.config.pane));
         closed.max(next.min(limit.floor_to(self.config.pane)))
     }
 
@@ -534,7 +556,7 @@ impl Decider {
         Held {
             panes: self.pending.len() as u64,
             samples: self.pending_samples(),
-            cells: self.agents.values().map(|agent| cells(agent) as u64).sum(),
+            cells: self.agents.values().map(|agent| cells(agent) as u64).sum::<u64>() + self.beyond.open(),
             instances: self.agents.values().map(|agent| agent.instances.len() as u64).sum(),
         }
     }

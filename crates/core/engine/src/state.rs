@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  Checkpoint ─► encode ─► a round of records ─► state topic ─► StateReader ─► Checkpoint
-//!                          head · target · target · …
+//!                          head · target · target · … · roll-up · session · …
 //! ```
 //!
 //! A round is written at once, in the transaction of the outputs that led to it. Each record names its round (the
@@ -25,7 +25,7 @@ pub use bytes::{StateRecord, encode};
 pub use reader::{StateError, StateReader};
 pub use sample::layout_fingerprint;
 
-use crate::decider::{Base, KeptInstance, TargetControl};
+use crate::decider::{Base, KeptBeyond, KeptInstance, KeptRollup, KeptSession, TargetControl};
 use crate::journal::ControlChange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,6 +50,7 @@ pub struct Checkpoint {
     pub(crate) documents: Vec<ControlChange>,
     pub(crate) generations: BTreeMap<(Target, String), u64>,
     pub(crate) agents: BTreeMap<Target, KeptAgent>,
+    pub(crate) beyond: KeptBeyond,
 }
 
 /// What is remembered of an agent besides its cells.
@@ -114,9 +115,36 @@ struct Head {
     last_pane: Option<EventTime>,
     documents: Vec<ControlChange>,
     generations: Vec<(Target, String, u64)>,
+    /// Size in microseconds, and since when it is followed.
+    rollups: Vec<(u64, Option<EventTime>)>,
 }
 
-/// The other records: a target, or more of its instances.
+/// The other records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Part {
+    Target(TargetPart),
+    Rollup(RollupPart),
+    Session(SessionPart),
+}
+
+/// An open session of a target, which may be forgotten by now, or of one of its instances.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionPart {
+    target: Target,
+    open: KeptSession,
+}
+
+/// An open window of a target, which may be forgotten by now. Each has a record of its own, since sketches are long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollupPart {
+    target: Target,
+    open: KeptRollup,
+}
+
+/// A target, or more of its instances.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TargetPart {

@@ -35,5 +35,6 @@ pub use sample::{InstanceState, Position, SampleBatch};
 pub use scaling::{ScalingAction, ScalingEvent, ScalingState};
 pub use time::{EventTime, TimeRange};
 pub use window::{
-    Completeness, DistributionSummary, GaugeSummary, Level, ResourceSaturation, WindowKind, WindowSpec, WindowSummary,
+    Completeness, DistributionSummary, Edition, GaugeSummary, Level, ResourceSaturation, WindowKind, WindowSpec,
+    WindowSummary,
 };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How windows of one kind lie on the axis of event time, aligned to the epoch. Session windows come later.
+/// How windows of one kind lie on the axis of event time, aligned to the epoch but for sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowKind {
@@ -17,6 +17,8 @@ pub enum WindowKind {
     Tumbling,
     /// Overlapping: the slide is shorter than the size.
     Sliding,
+    /// From the first sign of life to the last before a silence; the slide is zero.
+    Session,
 }
 
 /// Width and slide of windows, both whole numbers of panes.
@@ -29,10 +31,14 @@ pub struct WindowSpec {
 }
 
 impl WindowSpec {
-    /// Tumbling or sliding.
+    /// Tumbling, sliding, or of sessions.
     #[must_use]
     pub fn kind(&self) -> WindowKind {
-        if self.slide == self.size { WindowKind::Tumbling } else { WindowKind::Sliding }
+        match self.slide {
+            Duration::ZERO => WindowKind::Session,
+            slide if slide == self.size => WindowKind::Tumbling,
+            _ => WindowKind::Sliding,
+        }
     }
 }
 
@@ -42,6 +48,8 @@ impl WindowSpec {
 pub enum Level {
     /// All instances of an agent.
     Agent,
+    /// Those of them that say that they run in one region.
+    Region,
     /// One instance.
     Instance,
 }
@@ -119,17 +127,40 @@ pub struct Completeness {
     pub instances_reported: u32,
 }
 
-/// A closed window of one agent or of one of its instances. Emitted once.
+/// Which of the results of one window this is. Of two the later one takes the place of the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Edition {
+    /// Of an early result, while the window is open: it counts what was measured before this. `None` of a closed window.
+    pub early_through: Option<EventTime>,
+    /// Grows from each result of a window to the next, not always by one; 0 where a window has one result.
+    pub revision: u32,
+}
+
+impl Edition {
+    /// The result of a window that has closed, and had none before.
+    pub const ONLY: Self = Self { early_through: None, revision: 0 };
+
+    /// Whether the window has closed.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.early_through.is_none()
+    }
+}
+
+/// A window of one agent, of a region of it, or of one of its instances. Closed and emitted once, unless it says
+/// otherwise of itself ([`Edition`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowSummary {
-    /// The agent.
+    /// The agent; with a region where the window is one of that region's.
     pub target: Target,
-    /// The instance, or `None` for the whole agent.
+    /// The instance, or `None` for the whole agent or region.
     pub instance: Option<InstanceId>,
     /// Half-open stretch of event time.
     pub range: TimeRange,
-    /// Distance to the next window of this kind.
+    /// Distance to the next window of this kind; zero of a session.
     pub slide: Duration,
+    /// Early, or closed.
+    pub edition: Edition,
     /// Rows of telemetry in the window.
     pub samples: u64,
     /// Event time of the latest row.
@@ -162,10 +193,14 @@ impl WindowSummary {
     /// What the window is about.
     #[must_use]
     pub fn level(&self) -> Level {
-        if self.instance.is_some() { Level::Instance } else { Level::Agent }
+        match (&self.instance, &self.target.region) {
+            (Some(_), _) => Level::Instance,
+            (None, Some(_)) => Level::Region,
+            (None, None) => Level::Agent,
+        }
     }
 
-    /// Tumbling or sliding.
+    /// Tumbling, sliding, or a session.
     #[must_use]
     pub fn kind(&self) -> WindowKind {
         WindowSpec { size: self.range.length(), slide: self.slide }.kind()

@@ -3,12 +3,16 @@
 use crate::reference::Reference;
 use crate::rng::Rng;
 use crate::scenario::{Scenario, batch};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::time::Duration;
 use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Control, Decider, DeciderInput, DeciderOutput, JournalRecord,
     journal,
 };
-use tidegauge_model::{EventTime, InstanceId, Target, TimeRange, WindowSummary};
+use tidegauge_model::{EventTime, InstanceId, Target, TimeRange, WindowKind, WindowSummary};
+
+/// Whose window, its bounds and its slide.
+type WindowKey = (Target, Option<InstanceId>, TimeRange, Duration);
 
 /// One simulation.
 pub struct Drive {
@@ -19,7 +23,10 @@ pub struct Drive {
     journal_lengths: Vec<i64>,
     now: EventTime,
     watermarks: Vec<Option<EventTime>>,
-    emitted: BTreeSet<(Target, Option<InstanceId>, TimeRange, std::time::Duration)>,
+    /// Of each window whether its last result was final, and its revision.
+    emitted: BTreeMap<WindowKey, (bool, u32)>,
+    /// Sessions of each entity.
+    sessions: BTreeMap<(Target, Option<InstanceId>), Vec<TimeRange>>,
     last_end: Vec<EventTime>,
     sent_late: u64,
     /// Every window, in the order of publication, by shuffle partition.
@@ -41,7 +48,8 @@ impl Drive {
             journal_lengths: vec![0; shuffle],
             now: EventTime::from_secs(1_767_225_600),
             watermarks: vec![None; shuffle],
-            emitted: BTreeSet::new(),
+            emitted: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             last_end: vec![EventTime::MIN; shuffle],
             sent_late: 0,
             windows: vec![Vec::new(); shuffle],
@@ -154,11 +162,27 @@ impl Drive {
     }
 
     fn check_windows(&mut self, shuffle: usize, windows: &[WindowSummary]) {
+        let order = |window: &WindowSummary| {
+            let said_at = window.edition.early_through.unwrap_or(window.range.end);
+            (said_at, window.target.clone(), window.range.length(), window.slide, window.instance.clone())
+        };
+        let (sessions, windows): (Vec<_>, Vec<_>) =
+            windows.iter().partition(|window| window.kind() == WindowKind::Session);
+        assert!(windows.is_sorted_by_key(|window| order(window)), "E5: what leaves together leaves in order");
+        for session in sessions {
+            let of_entity = self.sessions.entry((session.target.clone(), session.instance.clone())).or_default();
+            let is_apart = |other: &TimeRange| other.end <= session.range.start || session.range.end <= other.start;
+            assert!(of_entity.iter().all(is_apart), "N1: sessions overlap: {session:?}");
+            of_entity.push(session.range);
+        }
         for window in windows {
             let key = (window.target.clone(), window.instance.clone(), window.range, window.slide);
-            assert!(self.emitted.insert(key), "E3: a window twice: {window:?}");
-            assert!(window.range.end >= self.last_end[shuffle], "E5: windows leave in the order of their ends");
-            self.last_end[shuffle] = window.range.end;
+            let revision = (window.edition.is_final(), window.edition.revision);
+            let before = self.emitted.insert(key, revision);
+            assert!(before.is_none_or(|before| !before.0 && before.1 < revision.1), "E3: a window twice: {window:?}");
+            let said_at = window.edition.early_through.unwrap_or(window.range.end);
+            assert!(said_at >= self.last_end[shuffle], "E5: windows leave in the order of their ends");
+            self.last_end[shuffle] = said_at;
         }
     }
 

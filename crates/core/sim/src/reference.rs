@@ -1,12 +1,17 @@
 //! The engine's rules by brute force: every row is kept, every window computed from scratch, every standing judged
 //! anew from the whole history of marks. Slow, and short enough to be checked by reading.
 
+mod compare;
+mod sessions;
+
+pub use compare::assert_equal;
+
 use crate::scenario::{Row, Scenario};
+use sessions::Session;
 use std::collections::BTreeMap;
 use tidegauge_engine::partition::shuffle_partition;
-use tidegauge_engine::{LatePartial, Refusal, SourceRecord};
-use tidegauge_model::{Attribute, EventTime, Position, Target, TimeRange, WindowSummary};
-use tidegauge_window::sketch::nearest_rank;
+use tidegauge_engine::{LatePartial, Refusal, RollupRule, SourceRecord};
+use tidegauge_model::{EventTime, Position, Target, TimeRange};
 
 /// What the reference expects of one window.
 #[derive(Clone, Debug)]
@@ -15,6 +20,13 @@ pub struct ExpectedWindow {
     instance: Option<String>,
     range: TimeRange,
     slide_us: i64,
+    /// Of an early result.
+    early_through: Option<EventTime>,
+    revision: u32,
+    /// When it is said.
+    said_at: EventTime,
+    /// Regions have windows of this kind.
+    with_regions: bool,
     rows: Vec<Row>,
 }
 
@@ -44,6 +56,10 @@ struct Shuffle {
     closed: Option<i64>,
     /// Rows that count, with their pane.
     rows: Vec<(i64, Row)>,
+    /// Rows in the last early result, by size, agent and start.
+    early: BTreeMap<(i64, String, i64), usize>,
+    /// That are open.
+    sessions: Vec<Session>,
     late: Vec<(usize, i64, u64)>,
 }
 
@@ -156,7 +172,11 @@ impl Reference {
             let rows: Vec<Row> = all.iter().filter(here).cloned().collect();
             assert_eq!(rows.len() as u64, partial.samples, "rows of pane {pane} sequence {}", partial.sequence);
             let usable = self.is_usable(shuffle, pane);
+            let (rule, width) = (self.scenario.sessions, self.pane_us());
             let shuffle = &mut self.shuffles[shuffle];
+            if let Some(rule) = rule.filter(|rule| sessions::takes_correction(rule, pane + width, shuffle.closed)) {
+                sessions::join_rows(&mut shuffle.sessions, &rule, (pane, pane + width), &rows);
+            }
             if usable {
                 shuffle.rows.extend(rows.into_iter().map(|row| (pane, row)));
             } else {
@@ -174,8 +194,14 @@ impl Reference {
     /// Whether a window that holds the pane is still to be emitted.
     fn is_usable(&self, shuffle: usize, pane: i64) -> bool {
         let Some(closed) = self.shuffles[shuffle].closed else { return true };
-        self.scenario.windows.iter().any(|rule| {
-            let (size, slide) = (rule.spec.size.as_micros() as i64, rule.spec.slide.as_micros() as i64);
+        if pane >= closed
+            || self.scenario.sessions.is_some_and(|rule| sessions::is_usable(&rule, pane + self.pane_us(), closed))
+        {
+            return true;
+        }
+        let kinds = self.scenario.windows.iter().map(|rule| rule.spec);
+        kinds.chain(self.scenario.rollups.iter().map(RollupRule::spec)).any(|spec| {
+            let (size, slide) = (spec.size.as_micros() as i64, spec.slide.as_micros() as i64);
             let last_end = pane + size - (pane + size).rem_euclid(slide);
             last_end > closed
         })
@@ -260,11 +286,25 @@ impl Reference {
                 instance,
                 range: TimeRange { start: EventTime::from_micros(end - size), end: EventTime::from_micros(end) },
                 slide_us: slide,
+                early_through: None,
+                revision: 0,
+                said_at: EventTime::from_micros(end),
+                with_regions: rule.region,
                 rows,
             }));
         }
+        for rule in &self.scenario.rollups {
+            windows.extend(rollups(this, rule, width, (before, limit)));
+        }
+        if let Some(rule) = self.scenario.sessions {
+            windows.extend(sessions::closed(this, &rule, width, (before, limit)));
+        }
+        // Sessions last, of one entity as they lie in time.
         windows.sort_by_key(|w| {
-            (w.range.end, w.target.clone(), w.range.end.since(w.range.start), w.slide_us, w.instance.clone())
+            let (is_session, length) = (w.slide_us == 0, w.range.end.since(w.range.start));
+            let (kind, start) =
+                if is_session { (None, Some(w.range.start)) } else { (Some((length, w.slide_us)), None) };
+            (w.said_at, is_session, w.target.clone(), kind, w.instance.clone(), start)
         });
         windows
     }
@@ -280,92 +320,43 @@ impl Reference {
     }
 }
 
+/// What a kind of roll-up says after `before`, up to `limit`: at every early moment what is new, at the end what there is.
+fn rollups(shuffle: &mut Shuffle, rule: &RollupRule, width: i64, (before, limit): (i64, i64)) -> Vec<ExpectedWindow> {
+    let us = |duration: std::time::Duration| duration.as_micros() as i64;
+    let (size, step) = (us(rule.size), us(rule.early.unwrap_or(rule.size)));
+    let Some(first) = shuffle.rows.iter().map(|(pane, _)| *pane).min() else { return Vec::new() };
+    let from = before.max(first);
+    let (mut at, mut windows) = (from - from.rem_euclid(step) + step, Vec::new());
+    while at <= limit {
+        let start = at - width - (at - width).rem_euclid(size);
+        let mut held: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+        for (pane, row) in shuffle.rows.iter().filter(|(pane, _)| (start..at).contains(pane)) {
+            assert!(pane + width <= at);
+            held.entry(row.agent.clone()).or_default().push(row.clone());
+        }
+        let is_final = at == start + size;
+        for (agent, rows) in held {
+            let known = shuffle.early.insert((size, agent.clone(), start), rows.len());
+            if !is_final && known == Some(rows.len()) {
+                continue;
+            }
+            windows.push(ExpectedWindow {
+                target: format!("default/{agent}"),
+                instance: None,
+                range: TimeRange { start: EventTime::from_micros(start), end: EventTime::from_micros(start + size) },
+                slide_us: size,
+                early_through: (!is_final).then(|| EventTime::from_micros(at)),
+                revision: if rule.early.is_some() { ((at - start) / step - 1) as u32 } else { 0 },
+                said_at: EventTime::from_micros(at),
+                with_regions: false,
+                rows,
+            });
+        }
+        at += step;
+    }
+    windows
+}
+
 fn target(agent: &str) -> Target {
     Target { workspace: "default".into(), agent: agent.into(), region: None }
-}
-
-/// Compares windows one by one, in order: counts, least and greatest exactly, sums within 1e-9, variance within 1e-6,
-/// percentiles within the stated error of the exact nearest rank.
-///
-/// # Panics
-///
-/// If they differ.
-pub fn assert_equal(expected: &[ExpectedWindow], got: &[WindowSummary]) {
-    let names = |windows: &[WindowSummary]| -> Vec<String> { windows.iter().map(describe).collect() };
-    assert_eq!(expected.len(), got.len(), "windows: expected {expected:?}\ngot {:?}", names(got));
-    for (want, got) in expected.iter().zip(got) {
-        assert_eq!(
-            (want.target.clone(), want.instance.clone(), want.range, want.slide_us),
-            (
-                got.target.to_string(),
-                got.instance.as_ref().map(ToString::to_string),
-                got.range,
-                got.slide.as_micros() as i64
-            )
-        );
-        assert_eq!(want.rows.len() as u64, got.samples, "{}", describe(got));
-        check_gauge(want, got, "queue_depth", |row| row.queue_depth);
-        check_gauge(want, got, "requests", |row| row.requests);
-        check_latency(want, got);
-        check_attributes(want, got);
-    }
-}
-
-fn describe(window: &WindowSummary) -> String {
-    format!("{} {:?} [{}, {})", window.target, window.instance, window.range.start, window.range.end)
-}
-
-fn close(a: f64, b: f64, tolerance: f64) -> bool {
-    (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1e-9)
-}
-
-fn check_gauge(want: &ExpectedWindow, got: &WindowSummary, name: &str, value: fn(&Row) -> Option<f64>) {
-    let values: Vec<f64> = want.rows.iter().filter_map(value).collect();
-    let Some(gauge) = got.gauges.get(name) else { return assert!(values.is_empty(), "{name} of {}", describe(got)) };
-    let count = values.len() as f64;
-    let (sum, mean) = (values.iter().sum::<f64>(), values.iter().sum::<f64>() / count);
-    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
-    assert_eq!(gauge.count, values.len() as u64, "{name} of {}", describe(got));
-    assert_eq!(gauge.min, values.iter().copied().fold(f64::INFINITY, f64::min));
-    assert_eq!(gauge.max, values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-    assert!(close(gauge.sum, sum, 1e-9) && close(gauge.mean, mean, 1e-9), "{name} {gauge:?} sum {sum}");
-    assert!((gauge.variance - variance).abs() <= 1e-6 * variance.max(1e-6), "{name} {gauge:?} variance {variance}");
-    let latest = want.rows.iter().filter(|row| value(row).is_some()).map(|row| row.at_us).max();
-    let last: Vec<f64> = want.rows.iter().filter(|row| Some(row.at_us) == latest).filter_map(value).collect();
-    assert!(last.contains(&gauge.last), "{name} last {} of {last:?}", gauge.last);
-}
-
-/// An instance that says in the window where it runs has said so, and never has a version that is still to come. Which of
-/// several versions it has where rows come late is up to the order in which they came.
-fn check_attributes(want: &ExpectedWindow, got: &WindowSummary) {
-    let text = |attribute| got.attributes.get(&attribute).map(ToString::to_string);
-    if want.instance.is_none() {
-        assert!(got.attributes.is_empty(), "{}", describe(got));
-        return;
-    }
-    if let Some(region) = want.rows.iter().find_map(Row::region) {
-        assert_eq!(text(Attribute::Region), Some(region), "{}", describe(got));
-    }
-    if let Some(newest) = want.rows.iter().filter_map(Row::version).max() {
-        assert!(text(Attribute::Version).is_some_and(|version| version <= newest), "{}", describe(got));
-    }
-}
-
-fn check_latency(want: &ExpectedWindow, got: &WindowSummary) {
-    let mut values: Vec<f64> = want.rows.iter().filter_map(|row| row.response_time_ms).collect();
-    let Some(latency) = got.latencies.get("response_time_ms") else { return assert!(values.is_empty()) };
-    values.sort_by(f64::total_cmp);
-    assert_eq!(latency.count, values.len() as u64);
-    let quantiles = [
-        (0.5, latency.p50),
-        (0.75, latency.p75),
-        (0.9, latency.p90),
-        (0.95, latency.p95),
-        (0.99, latency.p99),
-        (0.999, latency.p999),
-    ];
-    for (q, value) in quantiles {
-        let exact = values[nearest_rank(q, values.len() as u64) as usize - 1];
-        assert!(close(value, exact, latency.relative_error + 1e-12), "p{q} {value} exact {exact}");
-    }
 }

@@ -3,7 +3,7 @@
 use crate::rng::Rng;
 use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array};
 use std::time::Duration;
-use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, WindowRule};
+use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, RollupRule, SessionRule, WindowRule};
 use tidegauge_model::supplied::Supplied;
 use tidegauge_model::{Attribute, InstanceState, Metric, Position, SampleBatch, WindowSpec};
 use tidegauge_policy::Written;
@@ -69,6 +69,10 @@ pub struct Scenario {
     pub rules: SourceRules,
     /// Windows.
     pub windows: Vec<WindowRule>,
+    /// Roll-ups.
+    pub rollups: Vec<RollupRule>,
+    /// Sessions.
+    pub sessions: Option<SessionRule>,
     /// Partition that stops speaking for a while, from and to (seconds of log time).
     pub stall: Option<(usize, i64, i64)>,
     /// Policies and alert rules, as their files' text.
@@ -123,6 +127,7 @@ impl Scenario {
         let rule = |size, slide, agent, instance| WindowRule {
             spec: WindowSpec { size: panes(size), slide: panes(slide) },
             agent,
+            region: false,
             instance,
         };
         let windows = match rng.range(0, 4) {
@@ -140,6 +145,8 @@ impl Scenario {
             bounds: (Duration::from_secs(5), lateness, Duration::from_secs(60)),
             rules: SourceRules { max_skew: Duration::from_secs(120), ..SourceRules::default() },
             windows,
+            rollups: Vec::new(),
+            sessions: None,
             stall: None,
             documents: Vec::new(),
             changed: None,
@@ -151,6 +158,25 @@ impl Scenario {
             scenario.stall = Some((rng.range(0, partitions as i64) as usize, from, from + rng.range(20, 150)));
         }
         scenario.partitions = fleet(&mut rng, partitions);
+        // Last, so that what came before is what it always was.
+        let rollup = |size, early: Option<u32>| RollupRule { size: panes(size), early: early.map(panes) };
+        scenario.rollups = match rng.range(0, 4) {
+            0 => Vec::new(),
+            1 => vec![rollup(12, Some(1))],
+            2 => vec![rollup(2, None), rollup(40, None)],
+            _ => vec![rollup(12, Some(3)), rollup(24, Some(12))],
+        };
+        let sessions = |gap, longest, agent| {
+            Some(SessionRule { gap: panes(gap), longest: panes(longest), lateness, agent, instance: true })
+        };
+        scenario.sessions = match rng.range(0, 4) {
+            0 => None,
+            1 => sessions(1, 4, true),
+            2 => sessions(2, 1_000, false),
+            _ => sessions(4, 12, true),
+        };
+        let with_regions = rng.chance(0.5);
+        scenario.windows.iter_mut().for_each(|rule| rule.region = with_regions && rule.instance);
         scenario
     }
 
@@ -164,6 +190,7 @@ impl Scenario {
         let rule = |size, slide, instance| WindowRule {
             spec: WindowSpec { size: pane * size, slide: pane * slide },
             agent: true,
+            region: instance,
             instance,
         };
         let far = Duration::from_secs(1_000_000);
@@ -187,6 +214,11 @@ impl Scenario {
             bounds: (Duration::from_secs(2), lateness, Duration::from_secs(60)),
             rules,
             windows: vec![rule(1, 1, false), rule(6, 2, true)],
+            rollups: vec![
+                RollupRule { size: pane * 4, early: None },
+                RollupRule { size: pane * 16, early: Some(pane * 2) },
+            ],
+            sessions: Some(SessionRule { gap: pane, longest: pane * 7, lateness, agent: true, instance: true }),
             stall: None,
             documents: documents(1, 10),
             changed: (!undisturbed && rng.chance(0.5)).then(|| (changed_ms, documents(2, 7))),
@@ -213,7 +245,8 @@ impl Scenario {
     #[must_use]
     pub fn decider(&self) -> DeciderConfig {
         let topics = vec![TOPIC.into()];
-        DeciderConfig { topics, rules: self.rules, pane: self.pane, windows: self.windows.clone() }
+        let (windows, rollups) = (self.windows.clone(), self.rollups.clone());
+        DeciderConfig { topics, rules: self.rules, pane: self.pane, windows, rollups, sessions: self.sessions }
     }
 }
 

@@ -125,8 +125,14 @@ fn decided(scenario: &Scenario, documents: &[String]) -> Seen {
 
 /// A scenario with windows of [`SPEC`], published for agents and instances.
 fn scenario(seed: u64) -> Scenario {
-    let rule = WindowRule { spec: SPEC, agent: true, instance: true };
-    Scenario { windows: vec![rule], pane: Duration::from_secs(10), ..Scenario::new(seed) }
+    let rule = WindowRule { spec: SPEC, agent: true, region: false, instance: true };
+    Scenario {
+        windows: vec![rule],
+        rollups: Vec::new(),
+        sessions: None,
+        pane: Duration::from_secs(10),
+        ..Scenario::new(seed)
+    }
 }
 
 /// Means of what was published, by hand: what the policy's readings must be.

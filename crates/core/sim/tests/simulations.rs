@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_engine::{Control, Decider, DeciderInput, DeciderOutput, JournalRecord, WindowRule, journal};
-use tidegauge_model::{Decision, EventTime, WindowSpec, WindowSummary};
+use tidegauge_model::{Decision, EventTime, Level, WindowKind, WindowSpec, WindowSummary};
 use tidegauge_sim::scenario::changes;
 use tidegauge_sim::{Drive, Reference, Scenario};
 
@@ -23,7 +23,7 @@ fn seeds() -> Vec<u64> {
 /// Every window is the one that brute force computes, and every invariant holds after every step.
 #[test]
 fn windows_equal_the_naive_reference() {
-    let (mut windows, mut seen) = (0, [0_u64; 4]);
+    let (mut windows, mut seen, mut kinds) = (0, [0_u64; 4], [0_u64; 4]);
     for seed in seeds() {
         let scenario = Scenario::new(seed);
         let rows: usize = scenario.partitions.iter().map(Vec::len).sum();
@@ -35,12 +35,24 @@ fn windows_equal_the_naive_reference() {
         let (merged, late, too_late, future) = drive.totals();
         assert_eq!(merged + late + too_late + future, rows as u64, "seed {seed}: each row is in exactly one place");
         windows += drive.windows.iter().map(Vec::len).sum::<usize>();
+        for window in drive.windows.iter().flatten() {
+            let is_session = window.kind() == WindowKind::Session;
+            let is_of = [
+                window.edition.revision > 0 && window.edition.is_final(),
+                !window.edition.is_final(),
+                window.level() == Level::Region,
+                is_session,
+            ];
+            kinds.iter_mut().zip(is_of).for_each(|(count, is_of)| *count += u64::from(is_of));
+        }
         for (sum, count) in seen.iter_mut().zip([merged, late, too_late, future]) {
             *sum += count;
         }
     }
     eprintln!("{windows} windows; rows windowed, late for a Decider, too late, in the future: {seen:?}");
+    eprintln!("{kinds:?} of them roll-ups with early results, early results, of regions, sessions");
     if seeds().len() > 1 {
+        assert!(kinds.iter().all(|&count| count > 1_000), "{kinds:?}");
         assert!(windows > 10_000 && seen.iter().all(|&count| count > 0), "the scenarios cover every way out: {seen:?}");
     }
 }
@@ -110,11 +122,18 @@ fn with_policy_from(scenario: &Scenario, journal: &[(EventTime, Vec<u8>)], from:
 #[test]
 fn a_policy_that_comes_later_waits_for_instances() {
     let spec = WindowSpec { size: Duration::from_secs(120), slide: Duration::from_secs(10) };
-    let windows = vec![WindowRule { spec, agent: true, instance: false }];
+    let windows = vec![WindowRule { spec, agent: true, region: false, instance: false }];
     let (mut waited, mut checked) = (0, 0);
     for seed in 0..30 {
         let pane = Duration::from_secs(10);
-        let scenario = Scenario { windows: windows.clone(), pane, stall: None, ..Scenario::new(seed) };
+        let scenario = Scenario {
+            windows: windows.clone(),
+            rollups: Vec::new(),
+            sessions: None,
+            pane,
+            stall: None,
+            ..Scenario::new(seed)
+        };
         let mut drive = Drive::new(scenario.clone());
         drive.run(seed, None);
         for journal in &drive.journal {

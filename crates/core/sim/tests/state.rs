@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a test tells what it saw")]
 
 use tidegauge_engine::state::{self, StateError, StateReader};
-use tidegauge_engine::{Checkpoint, Control, ControlChange, Decider, DeciderInput, journal};
+use tidegauge_engine::{Checkpoint, Control, ControlChange, Decider, DeciderInput, RollupRule, SessionRule, journal};
 use tidegauge_policy::Written;
 use tidegauge_sim::{Drive, Scenario};
 
@@ -24,6 +24,10 @@ spec:
 /// Checkpoints of a Decider after a third and after two thirds of a journal.
 fn checkpoints() -> [Checkpoint; 2] {
     let scenario = Scenario::new(17);
+    let (pane, lateness) = (scenario.pane, scenario.bounds.1);
+    let sessions = SessionRule { gap: pane * 3, longest: pane * 1_000, lateness, agent: true, instance: false };
+    let rollups = vec![RollupRule { size: pane * 1_000, early: None }];
+    let scenario = Scenario { rollups, sessions: Some(sessions), ..scenario };
     let mut drive = Drive::new(scenario.clone());
     drive.run(17, None);
     let entries = drive.journal.iter().max_by_key(|entries| entries.len()).expect("a partition");
@@ -53,6 +57,10 @@ fn read(mut reader: StateReader, records: &[Vec<u8>]) -> Result<Checkpoint, Stat
     found.ok_or_else(|| reader.incomplete())
 }
 
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|stretch| stretch == text.as_bytes())
+}
+
 fn read_all(records: &[Vec<u8>]) -> Result<Checkpoint, StateError> {
     read(StateReader::default(), records)
 }
@@ -66,7 +74,10 @@ fn t1_a_round_comes_back_whole_in_any_order_and_says_what_is_in_it() {
         assert_eq!(read_all(&records), Ok(checkpoint.clone()));
         let documents: Vec<_> = checkpoint.documents().iter().map(|held| (held.name.as_str(), held.version)).collect();
         assert_eq!(documents, [("queue", 7)]);
-        assert_eq!(checkpoint.targets().len(), records.len() - 1);
+        let of_kind = |kind: &str| records.iter().filter(|record| contains(record, kind)).count();
+        let open = of_kind("{\"rollup\":") + of_kind("{\"session\":");
+        assert_eq!(checkpoint.targets().len(), records.len() - 1 - open);
+        assert!(of_kind("{\"rollup\":") > 0 && of_kind("{\"session\":") > 0, "windows beyond panes are open");
         assert!(checkpoint.instances() >= checkpoint.targets().len());
     }
 }

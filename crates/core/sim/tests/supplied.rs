@@ -40,9 +40,17 @@ fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
         max_future: MINUTE,
         instances_per_agent: 100,
     });
-    let rule = WindowRule { spec: WindowSpec { size: MINUTE, slide: MINUTE }, agent: true, instance: true };
+    let rule =
+        WindowRule { spec: WindowSpec { size: MINUTE, slide: MINUTE }, agent: true, region: false, instance: true };
     let rules = SourceRules::default();
-    let config = DeciderConfig { topics: vec![TOPIC.into()], rules, pane, windows: vec![rule] };
+    let config = DeciderConfig {
+        topics: vec![TOPIC.into()],
+        rules,
+        pane,
+        windows: vec![rule],
+        rollups: Vec::new(),
+        sessions: None,
+    };
     let mut decider = Decider::new(config, Control::default());
     let batch = decoded(records);
     let outputs = aggregator.step(AggregatorInput::Samples(&batch)).into_iter();

@@ -291,11 +291,11 @@ fn common() -> Vec<Column> {
         ),
         Column::new("window_start", "first instant inside", Time(|window| Some(window.range.start))),
         Column::new("window_end", "first instant after", Time(|window| Some(window.range.end))),
-        Column::new("kind", "`tumbling` or `sliding`", Text(|row| Some(kind(row.window)))),
+        Column::new("kind", "`tumbling`, `sliding` or `session`", Text(|row| Some(kind(row.window)))),
         Column::new("size_ms", "length, milliseconds", Whole(|window| Some(millis(window.range.length())))),
         Column::new(
             "slide_ms",
-            "distance to the next window, milliseconds",
+            "distance to the next window, milliseconds; 0 of a session",
             Whole(|window| Some(millis(window.slide))),
         ),
         Column::new(
@@ -320,6 +320,7 @@ fn kind(window: &WindowSummary) -> &'static str {
     match window.kind() {
         WindowKind::Tumbling => "tumbling",
         WindowKind::Sliding => "sliding",
+        WindowKind::Session => "session",
     }
 }
 

@@ -4,7 +4,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Duration;
-use tidegauge_model::{Completeness, DistributionSummary, EventTime, GaugeSummary, Target, TimeRange, WindowSummary};
+use tidegauge_model::{
+    Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, Target, TimeRange, WindowSummary,
+};
 use tidegauge_wire::{Encoding, Framing, Output};
 
 /// An instance's window with eight gauges and a latency.
@@ -32,6 +34,7 @@ fn window() -> WindowSummary {
         instance: Some("instance-00042".into()),
         range: TimeRange { start: EventTime::from_secs(1_767_225_600), end: EventTime::from_secs(1_767_225_660) },
         slide: Duration::from_secs(10),
+        edition: Edition::ONLY,
         samples: 60,
         last_at: EventTime::from_secs(1_767_225_659),
         state: None,

@@ -42,7 +42,7 @@ pub trait Event: Output {
     /// What the event is about.
     fn target(&self) -> &Target;
 
-    /// Event time at which it happened: the end of its window.
+    /// Event time at which it happened: the end of its window, or of what an early result counts.
     fn at(&self) -> EventTime;
 }
 
@@ -84,7 +84,8 @@ impl Event for WindowSummary {
     fn id(&self) -> String {
         let instance = self.instance.as_ref().map(|id| format!("/{id}")).unwrap_or_default();
         let (start, end) = (self.range.start.as_millis(), self.range.end.as_millis());
-        format!("{}{instance}:{start}-{end}/{}", self.target, self.slide.as_millis())
+        let early = self.edition.early_through.map(|_| format!("#{}", self.edition.revision)).unwrap_or_default();
+        format!("{}{instance}:{start}-{end}/{}{early}", self.target, self.slide.as_millis())
     }
 
     fn target(&self) -> &Target {
@@ -92,7 +93,7 @@ impl Event for WindowSummary {
     }
 
     fn at(&self) -> EventTime {
-        self.range.end
+        self.edition.early_through.unwrap_or(self.range.end)
     }
 }
 

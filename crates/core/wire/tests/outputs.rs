@@ -8,10 +8,12 @@ use apache_avro::types::Value;
 use common::outputs::{alert, decision, scaling_event, window};
 use proptest::prelude::*;
 use std::fmt::Debug;
+use std::time::Duration;
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Decision, EventTime, Mode, ReasonCode, ScalingAction, ScalingEvent,
+    Action, AlertState, AlertTransition, Decision, Edition, EventTime, Mode, ReasonCode, ScalingAction, ScalingEvent,
     ScalingState, Severity, WindowSummary,
 };
+use tidegauge_wire::cloudevents::Event as _;
 use tidegauge_wire::{Encoding, Framing, Output, schema};
 
 fn encoded<T: Output>(value: &T, encoding: Encoding) -> Vec<u8> {
@@ -76,6 +78,24 @@ fn e2_e4_outputs_are_what_their_schemas_say_and_come_back() {
     oracle(&scaling_event(), schema::SCALING_EVENT);
 }
 
+/// Each result of a window is an event of its own, and the last one has the id of a window that had no other.
+#[test]
+fn early_results_are_events_of_their_own() {
+    let only = window();
+    let early = |seconds, revision| {
+        let early_through = Some(only.range.start.plus(Duration::from_secs(seconds)));
+        WindowSummary { edition: Edition { early_through, revision }, ..window() }
+    };
+    let last = WindowSummary { edition: Edition { early_through: None, revision: 5 }, ..window() };
+    for window in [early(10, 0), early(20, 1), last.clone()] {
+        round_trip(&window);
+        oracle(&window, schema::WINDOW_SUMMARY);
+    }
+    assert_eq!((last.id(), last.at()), (only.id(), only.range.end));
+    assert_eq!(early(20, 1).id(), format!("{}#1", only.id()));
+    assert_eq!(early(20, 1).at(), only.range.start.plus(Duration::from_secs(20)));
+}
+
 #[test]
 fn what_is_absent_is_null() {
     let bare = WindowSummary {
@@ -134,6 +154,9 @@ fn every_symbol_has_its_place() {
     }
     for to in [AlertState::Inactive, AlertState::Pending, AlertState::Firing, AlertState::Resolved] {
         oracle(&AlertTransition { to, ..alert() }, schema::ALERT);
+    }
+    for slide in [Duration::ZERO, window().range.length(), window().slide] {
+        oracle(&WindowSummary { slide, ..window() }, schema::WINDOW_SUMMARY);
     }
     for state in tidegauge_model::InstanceState::ALL {
         oracle(&WindowSummary { state: Some(state), ..window() }, schema::WINDOW_SUMMARY);

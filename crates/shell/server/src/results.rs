@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tidegauge_engine::{Decider, DeciderOutput, Seen};
-use tidegauge_model::{EventTime, Mode, Severity, Target, WindowSpec};
+use tidegauge_model::{EventTime, Level, Mode, Severity, Target, WindowSpec};
 
 /// How often it is looked for targets that the Decider has forgotten.
 const LOOK: Duration = Duration::from_secs(1);
@@ -103,7 +103,7 @@ impl Tap {
     pub fn take(&mut self, outputs: &[DeciderOutput], seen: Vec<Seen>) {
         for output in outputs {
             match output {
-                DeciderOutput::Window(window) if window.instance.is_none() => {
+                DeciderOutput::Window(window) if window.level() == Level::Agent && window.edition.is_final() => {
                     let spec = WindowSpec { size: window.range.length(), slide: window.slide };
                     if Some(spec) == self.window {
                         self.news.entry(window.target.clone()).or_default().window(window);

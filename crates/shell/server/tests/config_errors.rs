@@ -78,6 +78,44 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
             "windows: [{size: 45s}]",
             &["windows[0].size:", "multiple of time.pane, which is 10s"],
         ),
+        (
+            "a level that there is not",
+            "windows: [{size: 1m, levels: [fleet]}]",
+            &["windows[0].levels", "one of agent, region, instance", "found `fleet`"],
+        ),
+        (
+            "a roll-up of half a pane more",
+            "rollups: [{size: 1h}, {size: 3605s}]",
+            &["tidegauge.yaml:1:", "rollups[1].size:", "multiple of time.pane, which is 10s"],
+        ),
+        ("a roll-up of a year", "rollups: [{size: 365d}]", &["rollups[0].size:", "expected at most 31d", "found 365d"]),
+        ("a roll-up twice", "rollups: [{size: 1h}, {size: 60m}]", &["rollups[1]:", "expected each size once"]),
+        (
+            "a roll-up that is a window",
+            "{windows: [{size: 1m, slide: 10s}, {size: 1h}], rollups: [{size: 1h}]}",
+            &["rollups[0].size:", "`windows` has no tumbling window of"],
+        ),
+        (
+            "early results that do not fit",
+            "rollups: [{size: 1h, early: 7m}]",
+            &["rollups[0].early:", "divide the size of 1h", "found 7m"],
+        ),
+        (
+            "early results at the end",
+            "rollups: [{size: 1h, early: 1h}]",
+            &["rollups[0].early:", "to be shorter", "found 1h"],
+        ),
+        ("a gap of half a pane", "sessions: {gap: 5s}", &["sessions.gap:", "multiple of time.pane, which is 10s"]),
+        (
+            "sessions without end",
+            "sessions: {gap: 1m, longest: 60d}",
+            &["sessions.longest:", "expected at most 31d", "found 60d"],
+        ),
+        (
+            "sessions of regions",
+            "sessions: {gap: 1m, levels: [region]}",
+            &["sessions.levels:", "expected agent, instance, or both"],
+        ),
         ("missing size", "windows: [{slide: 10s}]", &["tidegauge.yaml:1:", "windows[0].size:", "no default"]),
         (
             "skew below the pane",

@@ -19,7 +19,7 @@ use support::progress::Progress;
 use support::run::{Run, Setup, Workers};
 use support::{fleet, http, sequence};
 use tidegauge::query::{Answer, Format, QueryError, Request, Sandbox};
-use tidegauge_model::{Completeness, EventTime, Target, TimeRange, WindowSummary};
+use tidegauge_model::{Completeness, Edition, EventTime, Target, TimeRange, WindowSummary};
 use tidegauge_sql::Limits;
 use tidegauge_wire::{Encoding, Framing, Output};
 
@@ -92,6 +92,7 @@ fn instance(number: usize) -> WindowSummary {
         instance: Some(format!("instance-{number}").into()),
         range: TimeRange { start, end: start.plus(Duration::from_secs(10)) },
         slide: Duration::from_secs(10),
+        edition: Edition::ONLY,
         samples: number as u64,
         last_at: start,
         state: None,

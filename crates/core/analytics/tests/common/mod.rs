@@ -7,8 +7,8 @@ use std::io::Read;
 use std::time::Duration;
 use tidegauge_analytics::load::{Fleet, InstanceLoad, Signal};
 use tidegauge_model::{
-    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceState, MetricName, ResourceSaturation, Target,
-    TimeRange, WindowSummary,
+    Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceState, MetricName, ResourceSaturation,
+    Target, TimeRange, WindowSummary,
 };
 
 /// Window `number` of a minute each, from the epoch.
@@ -41,6 +41,7 @@ impl Window {
             instance: None,
             range: minute(number),
             slide: Duration::from_mins(1),
+            edition: Edition::ONLY,
             samples: 6,
             last_at: minute(number).end,
             state: None,

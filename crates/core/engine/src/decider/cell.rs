@@ -48,6 +48,21 @@ impl Cell {
         Self { samples: 1, first_at: at, last_at: at, stats, sketches: Vec::new() }
     }
 
+    /// Statistics and sketches ascend by metric number.
+    pub(super) fn of(
+        samples: u64,
+        (first_at, last_at): (EventTime, EventTime),
+        stats: Vec<(u16, Stats)>,
+        sketches: Vec<(u16, Sketch)>,
+    ) -> Self {
+        Self { samples, first_at, last_at, stats, sketches }
+    }
+
+    /// The sketch of a metric, if there is one.
+    pub(super) fn sketch(&self, metric: u16) -> Option<&Sketch> {
+        self.sketches.iter().find(|(number, _)| *number == metric).map(|(_, sketch)| sketch)
+    }
+
     /// Takes the sketch of a metric, if there is one.
     pub(super) fn take_sketch(&mut self, metric: u16) -> Option<Sketch> {
         let (_, sketch) = self.sketches.iter_mut().find(|(number, _)| *number == metric)?;

@@ -1,16 +1,17 @@
 //! What the close of a pane says: the windows that end there, and what is decided on them.
 
-use super::summary::View;
-use super::{Decider, DeciderOutput, WindowRule};
-use tidegauge_model::{EventTime, TimeRange, WindowSpec};
+use super::rollup::{Close, Due};
+use super::summary::{ClosedWindows, View};
+use super::{Agent, Decider, DeciderOutput, WindowRule};
+use tidegauge_model::{EventTime, Target, TimeRange, WindowSpec};
 
-/// A kind of windows of which one ends now.
+/// A kind of windows of which one ends now, or says something early.
 #[derive(Clone, Copy)]
 struct Ending {
     rule: WindowRule,
     with_instances: bool,
-    /// Nobody looks at instances, or their cells were kept for long enough.
-    is_known: bool,
+    /// Policies and alert rules are asked: nobody looks at instances, or their cells were kept for long enough.
+    is_asked: bool,
 }
 
 impl Decider {
@@ -19,38 +20,88 @@ impl Decider {
         if self.phase.is_restoring() {
             return; // all of these were closed before the checkpoint
         }
-        let is_whole = |spec: WindowSpec, from| Some(end.minus(spec.size)) >= from;
-        let ends = |rule: &&WindowRule| end.floor_to(rule.spec.slide) == end && is_whole(rule.spec, self.cells_from);
-        let ending = self.windows.iter().filter(ends).map(|&rule| {
-            let has_instances = is_whole(rule.spec, self.instances_from);
-            let is_known = has_instances || !self.control.watches_instances(rule.spec);
-            Ending { rule, with_instances: has_instances && self.is_by_instance(&rule), is_known }
-        });
-        let ending: Vec<Ending> = ending.collect();
-        let sources_ratio = self.sources.ratio();
+        let ending = self.ending(end);
+        let mut due = self.beyond.rollups.due(end);
+        let mut close = Close { sources_ratio: self.sources.ratio(), metrics: &self.metrics, merger: &mut self.merger };
         let mut follows = Vec::new();
         for (target, agent) in &mut self.agents {
+            while let Some(forgotten) = due.first_entry().filter(|entry| entry.key() < target) {
+                self.counts.windows += emit_forgotten(forgotten.remove_entry(), &mut close, out);
+            }
             let mut closed = Vec::with_capacity(ending.len());
-            for &Ending { rule, with_instances, .. } in &ending {
-                let range = TimeRange::ending_at(end, rule.spec.size);
-                let cell = agent.window(rule.spec, end, &mut self.merger);
-                let view = View { target, agent, range, slide: rule.spec.slide, metrics: &self.metrics };
-                closed.push(view.summaries(cell, sources_ratio, with_instances, &mut self.merger));
+            for &ending in &ending {
+                let (spec, range) = (ending.rule.spec, TimeRange::ending_at(end, ending.rule.spec.size));
+                let cell = agent.window(spec, end, close.merger);
+                let view = View { target, agent, range, slide: spec.slide, metrics: close.metrics };
+                let mut windows = view.summaries(cell, close.sources_ratio, ending.with_instances, close.merger);
+                if ending.rule.region && ending.with_instances {
+                    windows.regions = view.regions(close.sources_ratio, close.merger);
+                }
+                closed.push((ending, windows));
+            }
+            if let Some(due) = due.remove(target) {
+                closed.extend(due.into_iter().map(|due| {
+                    let is_asked = due.edition.is_final() && !self.control.watches_instances(due.spec());
+                    (Ending::of_rollup(&due, is_asked), due.closed(target, agent, &mut close))
+                }));
+                closed.sort_by_key(|(ending, _)| ending.rule.spec);
             }
             // Policies of one window may look at signals of another that ends here too.
-            let known = ending.iter().zip(&closed).filter(|(ending, _)| ending.is_known);
-            let together: Vec<_> = known.map(|(ending, windows)| (ending.rule.spec, windows)).collect();
+            let asked = closed.iter().filter(|(ending, _)| ending.is_asked);
+            let together: Vec<_> = asked.map(|(ending, windows)| (ending.rule.spec, windows)).collect();
             let signals = self.control.signal_values(target, &together);
-            for (Ending { rule, is_known, .. }, windows) in ending.iter().zip(closed) {
-                if *is_known {
+            let mut regions = Vec::new();
+            for (Ending { rule, is_asked, .. }, mut windows) in closed {
+                if is_asked {
                     let seen = self.seen.as_mut();
                     let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
                     self.counts.decisions += decisions;
                     self.counts.alerts += alerts;
                 }
-                self.counts.windows += windows.emit(rule, out);
+                regions.append(&mut windows.regions);
+                self.counts.windows += windows.emit(&rule, out);
                 out.append(&mut follows);
             }
+            // Targets of their own, behind the agent.
+            regions.sort_by(|a, b| a.target.cmp(&b.target));
+            self.counts.windows += regions.len() as u64;
+            out.extend(regions.into_iter().map(|window| DeciderOutput::Window(Box::new(window))));
         }
+        for forgotten in due {
+            self.counts.windows += emit_forgotten(forgotten, &mut close, out);
+        }
+        let sessions = self.beyond.sessions.closed(end, &self.agents, &close);
+        self.counts.windows += sessions.len() as u64;
+        out.extend(sessions.into_iter().map(|window| DeciderOutput::Window(Box::new(window))));
     }
+
+    /// Kinds of windows of panes of which one ends here, and is whole.
+    fn ending(&self, end: EventTime) -> Vec<Ending> {
+        let is_whole = |spec: WindowSpec, from| Some(end.minus(spec.size)) >= from;
+        let ends = |rule: &&WindowRule| end.floor_to(rule.spec.slide) == end && is_whole(rule.spec, self.cells_from);
+        let ending = self.windows.iter().filter(ends).map(|&rule| {
+            let has_instances = is_whole(rule.spec, self.instances_from);
+            let is_asked = has_instances || !self.control.watches_instances(rule.spec);
+            Ending { rule, with_instances: has_instances && self.is_by_instance(&rule), is_asked }
+        });
+        ending.collect()
+    }
+}
+
+impl Ending {
+    fn of_rollup(due: &Due, is_asked: bool) -> Self {
+        let rule = WindowRule { spec: due.spec(), agent: true, region: false, instance: false };
+        Self { rule, with_instances: false, is_asked }
+    }
+}
+
+/// Publishes roll-ups of an agent that is not known any more: nothing is decided on them. Returns how many.
+fn emit_forgotten((target, due): (Target, Vec<Due>), close: &mut Close<'_>, out: &mut Vec<DeciderOutput>) -> u64 {
+    let nobody = Agent::default();
+    let emit = |due: Due| {
+        let rule = Ending::of_rollup(&due, false).rule;
+        let windows: ClosedWindows = due.closed(&target, &nobody, close);
+        windows.emit(&rule, out)
+    };
+    due.into_iter().map(emit).sum()
 }

@@ -20,7 +20,7 @@
 //!   had said, or leave it out.
 
 use super::control::Control;
-use super::{Base, Decider, EventTime};
+use super::{Base, Decider, EventTime, KeptBeyond, KeptRollups};
 use crate::journal::{self, ControlChange, JournalRecord, Partial, PartialRows, SourceRecord};
 use crate::partition::shuffle_partition;
 use crate::state::{Checkpoint, KeptAgent};
@@ -70,6 +70,7 @@ pub struct Repartition {
 #[derive(Debug, Default)]
 struct Home {
     agents: BTreeMap<Target, KeptAgent>,
+    beyond: KeptBeyond,
     generations: BTreeMap<(Target, String), u64>,
     /// Chunks that it has of each pane of a source.
     chunks: BTreeMap<(SourceId, EventTime, i64), u32>,
@@ -136,10 +137,24 @@ impl Repartition {
             let home = self.home(&target);
             self.homes[home as usize].agents.insert(target, agent);
         }
+        self.take_beyond(checkpoint.beyond);
         for ((target, policy), generation) in checkpoint.generations {
             let home = self.home(&target);
             let known = self.homes[home as usize].generations.entry((target, policy)).or_default();
             *known = generation.max(*known);
+        }
+    }
+
+    /// Windows that are open beyond panes: also of agents that are forgotten.
+    fn take_beyond(&mut self, KeptBeyond { rollups: KeptRollups { since, open }, sessions }: KeptBeyond) {
+        self.homes.iter_mut().for_each(|home| home.beyond.rollups.follow(&since));
+        for (target, open) in open {
+            let home = self.home(&target);
+            self.homes[home as usize].beyond.rollups.open.insert(target, open);
+        }
+        for (target, open) in sessions {
+            let home = self.home(&target);
+            self.homes[home as usize].beyond.sessions.insert(target, open);
         }
     }
 
@@ -193,6 +208,7 @@ impl Repartition {
             documents: self.documents.clone(),
             generations: home.generations.clone(),
             agents: home.agents.clone(),
+            beyond: home.beyond.clone(),
         }
     }
 

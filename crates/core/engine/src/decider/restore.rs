@@ -119,7 +119,7 @@ impl Decider {
 
     /// The checkpoint's own place is reached: cells are as they were, the rest comes from it.
     fn finish(&mut self, restore: Restore) {
-        let Checkpoint { closed_through, cells_from, last_pane, agents, generations, documents, .. } =
+        let Checkpoint { closed_through, cells_from, last_pane, agents, beyond, generations, documents, .. } =
             restore.checkpoint;
         self.close_through(closed_through);
         let mut rebuilt = std::mem::take(&mut self.agents);
@@ -139,6 +139,7 @@ impl Decider {
         }
         let held = Control::restored(documents, generations, controls);
         self.control = restore.control.unwrap_or(held);
+        self.restore_beyond(&beyond, closed_through);
         self.find_windows();
         (self.cells_from, self.last_pane) = (cells_from, last_pane);
         // It has followed the same closings since the base, before which no cell is needed.
@@ -245,6 +246,7 @@ impl Decider {
             documents: self.control.documents().cloned().collect(),
             generations: self.control.generations().map(|(key, generation)| (key.clone(), generation)).collect(),
             agents: self.agents.iter().map(kept).collect(),
+            beyond: self.kept_beyond(),
         })
     }
 }

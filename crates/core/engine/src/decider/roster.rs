@@ -21,7 +21,7 @@ impl Roster {
         self.0.iter().map(|(id, instance)| (id, instance))
     }
 
-    pub(super) fn values(&self) -> impl ExactSizeIterator<Item = &Instance> {
+    pub(super) fn values(&self) -> impl ExactSizeIterator<Item = &Instance> + Clone {
         self.0.iter().map(|(_, instance)| instance)
     }
 

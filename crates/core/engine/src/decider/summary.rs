@@ -1,13 +1,13 @@
 //! From cells to what a closed window says.
 
 use super::cell::{Cell, Merger, MetricNumbers};
-use super::{Agent, DeciderOutput, WindowRule};
+use super::{Agent, DeciderOutput, Instance, WindowRule};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::metric::{self, MetricId};
 use tidegauge_model::{
-    Attributes, Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, Metric, MetricName,
+    Attributes, Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, Metric, MetricName,
     ResourceSaturation, Target, TimeRange, WindowSummary,
 };
 use tidegauge_window::{Sketch, Stats};
@@ -22,6 +22,7 @@ const RESOURCES: [(&str, MetricId, MetricId); 5] = [
 ];
 
 /// One agent and one window.
+#[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) target: &'a Target,
     pub(super) agent: &'a Agent,
@@ -36,12 +37,14 @@ pub(super) struct View<'a> {
 pub(super) struct ClosedWindows {
     /// Of the agent.
     pub(super) agent: WindowSummary,
+    /// Of its regions that have rows, where somebody wants them, ascending.
+    pub(super) regions: Vec<WindowSummary>,
     /// Of its instances that have rows, ascending.
     pub(super) instances: Vec<WindowSummary>,
 }
 
 impl ClosedWindows {
-    /// Publishes what holds rows; returns how many.
+    /// Publishes what holds rows, regions aside; returns how many.
     pub(super) fn emit(self, rule: &WindowRule, out: &mut Vec<DeciderOutput>) -> u64 {
         let agent = std::iter::once(self.agent).filter(|window| rule.agent && window.samples > 0);
         let instances = self.instances.into_iter().filter(|_| rule.instance);
@@ -61,12 +64,9 @@ impl View<'_> {
         with_instances: bool,
         merger: &mut Merger,
     ) -> ClosedWindows {
-        let completeness = self.completeness(sources_ratio);
-        let (end, instances) = (self.range.end, &self.agent.instances);
-        let count = |is: &dyn Fn(&super::Instance) -> bool| instances.values().filter(|each| is(each)).count() as u32;
-        let mut agent = self.summary(None, cell, completeness);
-        agent.instances_ready = Some(count(&|instance| instance.is_ready(end)));
-        agent.instances_present = Some(count(&|instance| instance.is_present(end)));
+        let instances = &self.agent.instances;
+        let agent = self.of_all(cell, instances.values(), sources_ratio);
+        let completeness = agent.completeness;
         let with_rows = instances.iter().filter(|_| with_instances).filter_map(|(id, instance)| {
             instance.cells.within(self.range).for_each(|(_, cell)| merger.add_instance(cell));
             let cell = merger.take()?;
@@ -75,12 +75,33 @@ impl View<'_> {
             window.attributes = instance.attributes.as_deref().cloned().unwrap_or_default();
             Some(window)
         });
-        ClosedWindows { agent, instances: with_rows.collect() }
+        ClosedWindows { agent, regions: Vec::new(), instances: with_rows.collect() }
     }
 
-    fn completeness(&self, sources_ratio: f64) -> Completeness {
+    /// The window of some of its instances together, or of all.
+    pub(super) fn of_all<'i>(
+        &self,
+        cell: Option<Cell>,
+        instances: impl IntoIterator<Item = &'i Instance> + Clone,
+        sources_ratio: f64,
+    ) -> WindowSummary {
+        let end = self.range.end;
+        let count = |is: fn(&Instance, EventTime) -> bool| {
+            instances.clone().into_iter().filter(|instance| is(instance, end)).count() as u32
+        };
+        let (ready, present) = (count(Instance::is_ready), count(Instance::is_present));
+        let mut window = self.summary(None, cell, self.completeness(instances, sources_ratio));
+        (window.instances_ready, window.instances_present) = (Some(ready), Some(present));
+        window
+    }
+
+    pub(super) fn completeness<'i>(
+        &self,
+        instances: impl IntoIterator<Item = &'i Instance>,
+        sources_ratio: f64,
+    ) -> Completeness {
         let (start, end) = (self.range.start, self.range.end);
-        let expected: Vec<_> = self.agent.instances.values().filter(|each| each.is_expected(end)).collect();
+        let expected: Vec<_> = instances.into_iter().filter(|each| each.is_expected(end)).collect();
         let reported = expected.iter().filter(|each| each.has_reported(start, end)).count();
         let instances_ratio = if expected.is_empty() { 1.0 } else { reported as f64 / expected.len() as f64 };
         Completeness {
@@ -98,6 +119,7 @@ impl View<'_> {
             instance: instance.cloned(),
             range: self.range,
             slide: self.slide,
+            edition: Edition::ONLY,
             samples: 0,
             last_at: EventTime::MIN,
             state: None,

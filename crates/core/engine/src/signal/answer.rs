@@ -58,9 +58,10 @@ pub(super) fn value(level: Level, rows: &RecordBatch) -> Result<SignalValue, (Si
     let values = column(VALUE, DataType::Float64)?;
     let values = values.as_primitive::<Float64Type>();
     match (level, values.len()) {
-        (Level::Agent, 0) => Ok(SignalValue::Agent(None)),
-        (Level::Agent, 1) => Ok(SignalValue::Agent(values.iter().next().flatten())),
-        (Level::Agent, more) => Err((SignalFailure::TooManyRows, format!("{more} rows of one agent"))),
+        // No plan is of regions: what has a value of the whole has one of whatever it is asked of.
+        (Level::Agent | Level::Region, 0) => Ok(SignalValue::Agent(None)),
+        (Level::Agent | Level::Region, 1) => Ok(SignalValue::Agent(values.iter().next().flatten())),
+        (Level::Agent | Level::Region, more) => Err((SignalFailure::TooManyRows, format!("{more} rows of one agent"))),
         (Level::Instance, _) => of_instances(&column(INSTANCE, DataType::Utf8)?, values),
     }
 }

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 use tidegauge_model::metric::BUILT_IN;
 use tidegauge_model::{
-    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, InstanceState, Level, MetricKind, Target,
-    TimeRange, WindowSummary,
+    Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, InstanceState, Level, MetricKind,
+    Target, TimeRange, WindowSummary,
 };
 use tidegauge_policy::SignalFailure;
 
@@ -48,7 +48,7 @@ impl Trial {
             Ok(_) | Err((SignalFailure::Evaluation, _)) => Ok(()),
             Err((SignalFailure::TooManyRows, detail)) => {
                 let instead = match plan.level() {
-                    Level::Agent => "aggregate them, or select `instance_id` too",
+                    Level::Agent | Level::Region => "aggregate them, or select `instance_id` too",
                     Level::Instance => "add GROUP BY instance_id",
                 };
                 Err(SignalError::Cost(format!("of an agent of {instances} instances it gives {detail}: {instead}")))
@@ -99,6 +99,7 @@ fn blank(range: TimeRange, slide: Duration, instances: usize) -> WindowSummary {
         instance: None,
         range,
         slide,
+        edition: Edition::ONLY,
         samples: 6,
         last_at: range.end.minus(Duration::from_micros(1)),
         state: None,

@@ -2,7 +2,8 @@
 //! when they must.
 
 use super::sample::LAYOUT;
-use super::{Checkpoint, Head, KeptAgent, STATE_VERSION, TargetPart};
+use super::{Checkpoint, Head, KeptAgent, Part, RollupPart, STATE_VERSION, SessionPart, TargetPart};
+use crate::decider::KeptBeyond;
 use crate::journal::single_object_prefix;
 use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,16 @@ pub fn encode(checkpoint: &Checkpoint) -> Vec<StateRecord> {
     let mut bodies = vec![(String::new(), json(&head_of(checkpoint)))];
     for (target, agent) in &checkpoint.agents {
         let key = target.own_domain().to_string();
-        bodies.extend(parts_of(target, agent).iter().map(|part| (key.clone(), json(part))));
+        bodies.extend(parts_of(target, agent).into_iter().map(|part| (key.clone(), json(&Part::Target(part)))));
+    }
+    let KeptBeyond { rollups, sessions } = &checkpoint.beyond;
+    for (target, open) in rollups.open.iter().flat_map(|(target, open)| open.iter().map(move |open| (target, open))) {
+        let part = RollupPart { target: target.clone(), open: open.clone() };
+        bodies.push((target.own_domain().to_string(), json(&Part::Rollup(part))));
+    }
+    for (target, open) in sessions.iter().flat_map(|(target, open)| open.iter().map(move |open| (target, open))) {
+        let part = SessionPart { target: target.clone(), open: open.clone() };
+        bodies.push((target.own_domain().to_string(), json(&Part::Session(part))));
     }
     let records = bodies.len() as i32;
     let envelope = |(place, (key, body)): (usize, (String, String))| {
@@ -80,6 +90,13 @@ fn head_of(checkpoint: &Checkpoint) -> Head {
         last_pane: checkpoint.last_pane,
         documents: checkpoint.documents.clone(),
         generations: checkpoint.generations.iter().map(generation).collect(),
+        rollups: checkpoint
+            .beyond
+            .rollups
+            .since
+            .iter()
+            .map(|(size, since)| (size.as_micros() as u64, *since))
+            .collect(),
     }
 }
 

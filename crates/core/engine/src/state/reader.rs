@@ -2,7 +2,8 @@
 
 use super::bytes::Envelope;
 use super::sample::LAYOUT;
-use super::{Checkpoint, Head, KeptAgent, STATE_VERSION, TargetPart};
+use super::{Checkpoint, Head, KeptAgent, Part, RollupPart, STATE_VERSION, SessionPart, TargetPart};
+use crate::decider::{KeptBeyond, KeptRollups};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -146,14 +147,23 @@ impl Round {
     fn checkpoint(self, next_offset: i64) -> Result<Checkpoint, StateError> {
         let mut parts = self.bodies.into_values();
         let (offset, head) = parts.next().ok_or(StateError::Nothing)?;
-        let Head { base, pane_us, closed_through, cells_from, last_pane, documents, generations } =
+        let Head { base, pane_us, closed_through, cells_from, last_pane, documents, generations, rollups } =
             read(offset, &head)?;
+        let since = rollups.into_iter().map(|(size_us, since)| (Duration::from_micros(size_us), since)).collect();
+        let rollups = KeptRollups { since, open: BTreeMap::new() };
+        let mut beyond = KeptBeyond { rollups, sessions: BTreeMap::new() };
         let mut agents: BTreeMap<_, KeptAgent> = BTreeMap::new();
         for (offset, body) in parts {
-            let TargetPart { target, control, last_at, instances } = read(offset, &body)?;
-            let agent =
-                agents.entry(target).or_insert_with(|| KeptAgent { control, last_at, instances: BTreeMap::new() });
-            agent.instances.extend(instances);
+            match read(offset, &body)? {
+                Part::Target(TargetPart { target, control, last_at, instances }) => {
+                    let first = || KeptAgent { control, last_at, instances: BTreeMap::new() };
+                    agents.entry(target).or_insert_with(first).instances.extend(instances);
+                }
+                Part::Rollup(RollupPart { target, open }) => {
+                    beyond.rollups.open.entry(target).or_default().push(open);
+                }
+                Part::Session(SessionPart { target, open }) => beyond.sessions.entry(target).or_default().push(open),
+            }
         }
         let generations = generations.into_iter().map(|(target, policy, number)| ((target, policy), number)).collect();
         let pane = Duration::from_micros(pane_us);
@@ -167,6 +177,7 @@ impl Round {
             documents,
             generations,
             agents,
+            beyond,
         })
     }
 }

@@ -1,13 +1,16 @@
 //! A state that has something of everything: its skeleton is the layout.
 
-use super::{Head, TargetPart};
+use super::{Head, Part};
 use crate::decider::{Base, KeptInstance, TargetControl};
 use crate::journal::{ControlChange, ControlKind, fnv1a};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 use tidegauge_policy::{AlertBook, TargetState};
+use tidegauge_window::Sketch;
 
 /// Fingerprint of the layout, 62 bits of it: as an Avro long it fills nine bytes. The tenth of a longer one would have bits
 /// that nothing depends on, and which of them are flipped nobody would notice.
@@ -21,9 +24,10 @@ pub fn layout_fingerprint() -> u64 {
 
 /// Names and types of all fields, nested as they are.
 pub(super) fn layout() -> String {
-    let (head, part) = samples();
+    let (head, parts) = samples();
     let mut text = String::new();
-    for value in [serde_json::to_value(head), serde_json::to_value(part)] {
+    let parts = parts.iter().map(serde_json::to_value);
+    for value in std::iter::once(serde_json::to_value(head)).chain(parts) {
         describe(&value.expect("plain data"), &mut text);
         text.push('\n');
     }
@@ -55,12 +59,12 @@ fn describe(value: &Value, out: &mut String) {
 
 /// Read from the texts below, so that a field that is added is missing there until somebody writes it down, and one that
 /// is taken away is too much.
-fn samples() -> (Head, TargetPart) {
+fn samples() -> (Head, [Part; 3]) {
     let (documents, base): (Vec<ControlChange>, Base) = (vec![document()], read(base()));
     let target = json!({"workspace": "w", "agent": "a", "region": "r"});
     let head = json!({
         "base": base, "pane_us": 1, "closed_through": 1, "cells_from": 1, "last_pane": 1,
-        "documents": documents, "generations": [[target, "policy", 1]],
+        "documents": documents, "generations": [[target, "policy", 1]], "rollups": [[1, 1]],
     });
     let (decision, book): (TargetState, AlertBook) = (read(target_state()), read(alert_book()));
     let control = TargetControl {
@@ -72,7 +76,9 @@ fn samples() -> (Head, TargetPart) {
         "gaps_ns": [1],
     }));
     let part = json!({"target": target, "control": control, "last_at": 1, "instances": {"i": instance}});
-    (read(head), read(part))
+    let rollup = json!({"rollup": {"target": target, "open": rollup()}});
+    let session = json!({"session": {"target": target, "open": session()}});
+    (read(head), [Part::Target(read(part)), read(rollup), read(session)])
 }
 
 fn read<T: DeserializeOwned>(value: Value) -> T {
@@ -94,6 +100,28 @@ fn base() -> Value {
                 "drained_since": 1, "is_skewed": true, "skewed_at": 1,
             }],
         },
+    })
+}
+
+fn rollup() -> Value {
+    json!({
+        "size_us": 1, "start": 1, "has_news": true,
+        "tally": {"panes": 1, "sources": 1.5, "instances_expected": 1, "instances_reported": 1},
+        "cell": cell(),
+    })
+}
+
+fn session() -> Value {
+    json!({"instance": "i", "start": 1, "end": 1, "attributes": {"region": "r"}, "cell": cell()})
+}
+
+fn cell() -> Value {
+    json!({
+        "samples": 1, "first_at": 1, "last_at": 1,
+        "metrics": [{
+            "name": "m", "count": 1, "bits": [1, 1, 1, 1, 1, 1], "last_at": 1, "last_position": 1,
+            "sketch": BASE64.encode(Sketch::default().to_bytes()),
+        }],
     })
 }
 

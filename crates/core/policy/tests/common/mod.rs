@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AgentId, Completeness, Decision, DistributionSummary, EventTime, GaugeSummary, InstanceId, InstanceState,
-    MetricName, Target, TimeRange, WindowSummary, WorkspaceId,
+    Action, AgentId, Completeness, Decision, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId,
+    InstanceState, MetricName, Target, TimeRange, WindowSummary, WorkspaceId,
 };
 use tidegauge_policy::{Observation, Policy, SignalValues, TargetState, Verdict, decide};
 
@@ -96,6 +96,7 @@ impl Fleet {
             instance: None,
             range,
             slide: Duration::from_secs(10),
+            edition: Edition::ONLY,
             samples: 6,
             last_at: range.start,
             state: None,

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 use tidegauge_model::{
-    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceState, ResourceSaturation, Target, TimeRange,
-    WindowSummary,
+    Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceState, ResourceSaturation, Target,
+    TimeRange, WindowSummary,
 };
 
 pub(crate) fn gauge(mean: f64) -> GaugeSummary {
@@ -47,6 +47,7 @@ pub(crate) fn window(agent: &str, instance: Option<&str>, nth: i64) -> WindowSum
         instance: instance.map(Into::into),
         range: TimeRange { start, end: start.plus(Duration::from_secs(10)) },
         slide: Duration::from_secs(10),
+        edition: Edition::ONLY,
         samples: 40,
         last_at: start.plus(Duration::from_secs(9)),
         state: (!is_agent).then_some(InstanceState::Ready),

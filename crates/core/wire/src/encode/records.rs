@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, AlertState, AlertTransition, Attribute, Attributes, Completeness, Constraint, Decision,
-    DistributionSummary, EventTime, GaugeSummary, InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region,
-    ResourceSaturation, Severity, SignalReading, Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
+    DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, InstanceState, MetricName, Mode, ReasonCode,
+    Region, ResourceSaturation, Severity, SignalReading, Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -64,6 +64,9 @@ pub(super) struct WindowRecord<'a> {
     error_rate: Option<f64>,
     availability: Option<f64>,
     saturation: Cow<'a, BTreeMap<MetricName, ResourceSaturation>>,
+    early_through: Option<At>,
+    #[serde(default)]
+    revision: u32,
 }
 
 impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
@@ -91,6 +94,8 @@ impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
             error_rate: window.error_rate,
             availability: window.availability,
             saturation: Cow::Borrowed(&window.saturation),
+            early_through: window.edition.early_through.map(At),
+            revision: window.edition.revision,
         }
     }
 }
@@ -102,6 +107,7 @@ impl From<WindowRecord<'_>> for WindowSummary {
             instance: record.instance_id.as_deref().map(InstanceId::from),
             range: TimeRange { start: record.window_start.0, end: record.window_end.0 },
             slide: Duration::from_millis(record.slide_ms),
+            edition: Edition { early_through: record.early_through.map(|at| at.0), revision: record.revision },
             samples: record.samples,
             last_at: record.last_at.0,
             state: record.state,

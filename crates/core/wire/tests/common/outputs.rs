@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Completeness, Constraint, Decision, DistributionSummary, EventTime,
+    Action, AlertState, AlertTransition, Completeness, Constraint, Decision, DistributionSummary, Edition, EventTime,
     GaugeSummary, InstanceState, Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState,
     Severity, SignalReading, Target, TimeRange, WindowSummary,
 };
@@ -47,6 +47,7 @@ pub(crate) fn window() -> WindowSummary {
         instance: Some("planner-1".into()),
         range: TimeRange { start: at(0), end: at(60) },
         slide: Duration::from_secs(10),
+        edition: Edition::ONLY,
         samples: 6,
         last_at: at(57),
         state: Some(InstanceState::Draining),

@@ -9,11 +9,13 @@ use super::checked::{
 use super::layers::Written;
 use super::limits;
 use super::problem::{ConfigError, Problem};
-use super::raw::{QuerySection, RawConfig, WindowSection};
+use super::raw::{QuerySection, RawConfig, RollupSection, SessionsSection, WindowSection};
 use super::reader::origin_of;
 use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tidegauge_engine::{RollupRule, SessionRule};
 use tidegauge_model::{Level, WindowSpec, WorkspaceId};
 use tidegauge_sql::Limits;
 
@@ -81,12 +83,14 @@ impl Checker {
         let mapping = self.mapping(raw.ingest.mapping.as_deref());
         let history = self.history(&raw.history);
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
+        let rollups: Vec<_> = raw.rollups.iter().map(rollup).collect();
+        let sessions = sessions(&raw.sessions, raw.time.allowed_lateness);
         // Signals first: what names one takes effect behind it.
         let (signals, mut control): (Vec<_>, Vec<_>) = self.signals(&raw.signals.paths, &windows).into_iter().unzip();
         let (policies, of_policies): (Vec<_>, Vec<_>) =
             self.policies(&raw.policies.paths, &windows, &signals).into_iter().unzip();
         let (alerts, of_alerts): (Vec<_>, Vec<_>) =
-            self.alerts(raw.alerts.path.as_deref(), &windows, &signals).into_iter().unzip();
+            self.alerts(raw.alerts.path.as_deref(), &windows, &rollups, &signals).into_iter().unzip();
         control.extend(of_policies.into_iter().chain(of_alerts));
         Some(Config {
             file: self.file.clone(),
@@ -131,6 +135,8 @@ impl Checker {
                 stall_after: raw.time.stall_after,
             },
             windows,
+            rollups,
+            sessions,
             signals,
             policies,
             alerts,
@@ -166,8 +172,19 @@ fn window(raw: &WindowSection) -> WindowConfig {
     WindowConfig {
         spec: WindowSpec { size: raw.size, slide: raw.slide.unwrap_or(raw.size) },
         agent: raw.levels.contains(&Level::Agent),
+        region: raw.levels.contains(&Level::Region),
         instance: raw.levels.contains(&Level::Instance),
     }
+}
+
+fn rollup(raw: &RollupSection) -> RollupRule {
+    RollupRule { size: raw.size, early: raw.early }
+}
+
+/// What comes as late as may be finds its session open.
+fn sessions(raw: &SessionsSection, lateness: Duration) -> Option<SessionRule> {
+    let (agent, instance) = (raw.levels.contains(&Level::Agent), raw.levels.contains(&Level::Instance));
+    raw.gap.map(|gap| SessionRule { gap, longest: raw.longest, lateness, agent, instance })
 }
 
 fn query(raw: &QuerySection) -> QueryConfig {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegauge_engine::{ControlChange, SignalPlan};
+use tidegauge_engine::{ControlChange, RollupRule, SessionRule, SignalPlan};
 use tidegauge_kafka::client::{Connection, Secret};
 use tidegauge_model::{WindowSpec, WorkspaceId};
 use tidegauge_policy::{AlertRules, Policy};
@@ -30,6 +30,10 @@ pub struct Config {
     pub time: TimeConfig,
     /// Windows, each (size, slide) once, in the order written; at least one.
     pub windows: Vec<WindowConfig>,
+    /// Roll-ups, each size once.
+    pub rollups: Vec<RollupRule>,
+    /// Session windows, if any.
+    pub sessions: Option<SessionRule>,
     /// Signals of SQL with names of their own, ordered by name; the window of each is one of `windows`.
     pub signals: Vec<Arc<SignalPlan>>,
     /// Policies with names of their own, ordered by name; the window of each is one of `windows`.
@@ -167,8 +171,10 @@ pub struct TimeConfig {
 pub struct WindowConfig {
     /// Size and slide: whole numbers of panes, the size a multiple of the slide.
     pub spec: WindowSpec,
-    /// Whether agents are summarized. One of the two is true.
+    /// Whether agents are summarized. One of the three is true.
     pub agent: bool,
+    /// Whether regions of agents are summarized.
+    pub region: bool,
     /// Whether instances are summarized.
     pub instance: bool,
 }

@@ -8,9 +8,10 @@ use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tidegauge_engine::{ControlChange, SignalPlan};
+use tidegauge_engine::{ControlChange, RollupRule, SignalPlan};
 use tidegauge_kafka::client::{Connection, Protocol, RESERVED, Sasl, Secret, Security};
 use tidegauge_model::WindowSpec;
+use tidegauge_policy::alert::rules::By;
 use tidegauge_policy::{AlertRules, HumanDuration, Policy, PolicyError, Written};
 use tidegauge_wire::Mapping;
 
@@ -174,6 +175,7 @@ impl Checker {
         &mut self,
         path: Option<&Path>,
         windows: &[WindowConfig],
+        rollups: &[RollupRule],
         signals: &[Arc<SignalPlan>],
     ) -> Vec<(AlertRules, ControlChange)> {
         let key = "alerts.path";
@@ -183,7 +185,10 @@ impl Checker {
         match rules_of(&name, &text) {
             Ok(rules) => {
                 for (rules, _) in &rules {
-                    self.window_exists(&name, "spec.window", rules.window(), windows);
+                    match rollups.iter().any(|rollup| rollup.spec() == rules.window()) {
+                        true => self.no_instances(&name, rules),
+                        false => self.window_exists(&name, "spec.window", rules.window(), windows),
+                    }
                     self.rule_signals(&name, rules, signals);
                 }
                 rules
@@ -192,6 +197,14 @@ impl Checker {
                 self.problems.push(problem_of(error));
                 Vec::new()
             }
+        }
+    }
+
+    /// Roll-ups have no windows of instances.
+    fn no_instances(&mut self, file: &str, rules: &AlertRules) {
+        for (index, _) in rules.rules.iter().enumerate().filter(|(_, rule)| rule.by == By::Instance) {
+            let message = "expected agent, since the window is a roll-up, which instances have none of".to_owned();
+            self.note_in(ProblemKind::UnknownWindow, file, &format!("spec.rules[{index}].by"), message);
         }
     }
 

@@ -1,15 +1,18 @@
 //! Bounds, and what contradicts what.
 
 use super::check::Checker;
-use super::raw::{QuerySection, RawConfig, TimeSection, TopicsSection, WindowSection};
+use super::raw::{QuerySection, RawConfig, RollupSection, SessionsSection, TimeSection, TopicsSection, WindowSection};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tidegauge_model::Level;
 use tidegauge_policy::HumanDuration;
 
 const SHORTEST_PANE: Duration = Duration::from_millis(100);
 const LONGEST_PANE: Duration = Duration::from_secs(3_600);
 /// Of a window: each one costs memory and time.
 const MOST_PANES: u128 = 10_000;
+/// Of a roll-up or a session: whoever asks of more asks the history.
+const LONGEST_SUM: Duration = Duration::from_hours(31 * 24);
 /// Workers send a mark at least every 5 s: one may be lost.
 const SHORTEST_STALL: Duration = Duration::from_secs(10);
 const SHORTEST_IDLE: Duration = Duration::from_secs(1);
@@ -31,6 +34,8 @@ pub(super) fn check(raw: &RawConfig, checker: &mut Checker) {
     topics(&raw.topics, checker);
     time(&raw.time, checker);
     windows(raw, checker);
+    rollups(raw, checker);
+    sessions(&raw.sessions, raw.time.pane, checker);
     ingest(raw, checker);
     workers(raw, checker);
     query(&raw.query, checker);
@@ -108,7 +113,7 @@ fn windows(raw: &RawConfig, checker: &mut Checker) {
         let kind = (window.size, window.slide.unwrap_or(window.size));
         checker.require(seen.insert(kind), &key, || "expected each pair of size and slide once".into());
         checker.require(!window.levels.is_empty(), &format!("{key}.levels"), || {
-            "expected agent, instance, or both".into()
+            "expected agent, region or instance, or several".into()
         });
         let horizon = raw.topics.replay_horizon;
         if window.size + raw.time.allowed_lateness >= horizon {
@@ -141,6 +146,64 @@ fn shape(window: &WindowSection, key: &str, pane: Duration, checker: &mut Checke
     checker.require(window.size.as_nanos() / pane.as_nanos() <= MOST_PANES, &format!("{key}.size"), || {
         format!("expected at most {MOST_PANES} panes, found {size_text} in panes of {}", HumanDuration(pane))
     });
+}
+
+fn rollups(raw: &RawConfig, checker: &mut Checker) {
+    let mut seen = BTreeSet::new();
+    for (index, rollup) in raw.rollups.iter().enumerate() {
+        let key = format!("rollups[{index}]");
+        shape_of_rollup(rollup, &key, raw.time.pane, checker);
+        let text = HumanDuration(rollup.size);
+        checker.require(seen.insert(rollup.size), &key, || "expected each size once".into());
+        let is_window = |window: &WindowSection| (window.size, window.slide.unwrap_or(window.size));
+        let is_taken = raw.windows.iter().any(|window| is_window(window) == (rollup.size, rollup.size));
+        checker.require(!is_taken, &format!("{key}.size"), || {
+            format!("expected a size that `windows` has no tumbling window of, found {text}")
+        });
+    }
+}
+
+fn shape_of_rollup(rollup: &RollupSection, key: &str, pane: Duration, checker: &mut Checker) {
+    if pane.is_zero() || rollup.size.is_zero() || rollup.early.is_some_and(|early| early.is_zero()) {
+        return checker.note(key, "expected a size, an early and a pane longer than 0s");
+    }
+    let is_multiple = |of: Duration, by: Duration| of.as_nanos().is_multiple_of(by.as_nanos());
+    let [size_text, pane_text] = [rollup.size, pane].map(HumanDuration);
+    checker.require(is_multiple(rollup.size, pane), &format!("{key}.size"), || {
+        format!("expected a multiple of time.pane, which is {pane_text}, found {size_text}")
+    });
+    checker.require(rollup.size <= LONGEST_SUM, &format!("{key}.size"), || {
+        format!("expected at most {}, found {size_text}", HumanDuration(LONGEST_SUM))
+    });
+    let Some(early) = rollup.early else { return };
+    let (key, text) = (format!("{key}.early"), HumanDuration(early));
+    checker.require(is_multiple(early, pane), &key, || {
+        format!("expected a multiple of time.pane, which is {pane_text}, found {text}")
+    });
+    checker.require(early < rollup.size && is_multiple(rollup.size, early), &key, || {
+        format!("expected to divide the size of {size_text}, and to be shorter, found {text}")
+    });
+}
+
+fn sessions(sessions: &SessionsSection, pane: Duration, checker: &mut Checker) {
+    let Some(gap) = sessions.gap else {
+        return; // there are none, and nobody asks how long they would be
+    };
+    if pane.is_zero() || gap.is_zero() || sessions.longest.is_zero() {
+        return checker.note("sessions", "expected a gap, a longest and a pane longer than 0s");
+    }
+    for (key, length) in [("sessions.gap", gap), ("sessions.longest", sessions.longest)] {
+        checker.require(length.as_nanos().is_multiple_of(pane.as_nanos()), key, || {
+            let [pane, found] = [pane, length].map(HumanDuration);
+            format!("expected a multiple of time.pane, which is {pane}, found {found}")
+        });
+        checker.require(length <= LONGEST_SUM, key, || {
+            let [most, found] = [LONGEST_SUM, length].map(HumanDuration);
+            format!("expected at most {most}, found {found}")
+        });
+    }
+    let has_windows = !sessions.levels.is_empty() && !sessions.levels.contains(&Level::Region);
+    checker.require(has_windows, "sessions.levels", || "expected agent, instance, or both".into());
 }
 
 fn ingest(raw: &RawConfig, checker: &mut Checker) {

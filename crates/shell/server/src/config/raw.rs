@@ -80,24 +80,26 @@ choices! {
 
 impl super::setting::Leaf for Level {
     fn expected() -> String {
-        "one of agent, instance".into()
+        "one of agent, region, instance".into()
     }
 
     fn read(value: &config::Value) -> Option<Self> {
         match super::setting::text_of(value)?.as_str() {
             "agent" => Some(Self::Agent),
+            "region" => Some(Self::Region),
             "instance" => Some(Self::Instance),
             _ => None,
         }
     }
 
     fn kind() -> String {
-        "`agent`, `instance`".into()
+        "`agent`, `region`, `instance`".into()
     }
 
     fn shown(&self) -> serde_json::Value {
         match self {
             Self::Agent => "agent".into(),
+            Self::Region => "region".into(),
             Self::Instance => "instance".into(),
         }
     }
@@ -121,6 +123,11 @@ sections! {
         time: TimeSection = "{}",
         /// The windows that are kept, published, and named by policies. Each pair of size and slide once.
         windows: Vec<WindowSection> = "[{size: 1m, slide: 10s, levels: [agent, instance]}]",
+        /// Windows of agents of hours or days, of which no panes are kept. They do not overlap, and begin where UTC has
+        /// them begin. Policies do not see them; alert rules that are not by instance may.
+        rollups: Vec<RollupSection> = "[]",
+        /// Windows from the first sign of life of an instance, or of an agent, to the last one before a silence.
+        sessions: SessionsSection = "{}",
         /// What policies and alert rules may watch besides metrics.
         signals: SignalsSection = "{}",
         /// What is decided.
@@ -276,8 +283,29 @@ sections! {
         /// Distance between successive windows: a whole number of panes, and of which the size is a multiple.
         /// Default: the size, so that windows do not overlap.
         slide: Option<Duration> = Absent,
-        /// What is summarized: `agent`, `instance`, or both.
+        /// What is summarized: `agent`, `region`, `instance`, or several. A region is that of an agent, and has the
+        /// instances whose telemetry names it; it costs as much as windows of instances.
         levels: Vec<Level> = "[agent, instance]",
+    }
+
+    /// One kind of roll-up.
+    RollupSection {
+        /// Its length: a whole number of panes, and at most 31 days. Each once.
+        size: Duration = Required,
+        /// How often what is known so far is published, before the window closes: a whole number of panes, of which the
+        /// size is a multiple. Default: never.
+        early: Option<Duration> = Absent,
+    }
+
+    /// Windows from the first sign of life of an instance, or of an agent, to the last one before a silence. They are
+    /// published when the silence and `time.allowed_lateness` are over; policies and alert rules do not see them.
+    SessionsSection {
+        /// A silence of this length ends a session: a whole number of panes. Default: there are no sessions.
+        gap: Option<Duration> = Absent,
+        /// A session that would be longer ends, and the next one begins: a whole number of panes, at most 31 days.
+        longest: Duration = "1d",
+        /// Of what there are sessions: `agent`, `instance`, or both.
+        levels: Vec<Level> = "[instance]",
     }
 
     /// What policies and alert rules may watch besides metrics.

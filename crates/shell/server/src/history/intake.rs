@@ -195,12 +195,13 @@ impl<'a> Intake<'a> {
         let result = self.reader.read(&self.topic, partition, from..end, patience, |message| {
             next = message.offset() + 1;
             match message.value().map(WindowSummary::decode) {
-                Some(Ok(window)) => {
+                Some(Ok(window)) if window.edition.is_final() => {
                     pending.windows.push(window);
                     room -= 1;
                 }
                 Some(Err(_)) => pending.unreadable += 1,
-                None => {} // a deletion: there is no window in it
+                Some(Ok(_)) => {} // an early result: the window is still to come
+                None => {}        // a deletion: there is no window in it
             }
             is_full = room == 0;
             if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -5,7 +5,7 @@ use super::shared::Shared;
 use super::stage::{Slot, Stage, Start, messages};
 use super::state::{StateTopic, journal_is_gone};
 use super::trouble::Trouble;
-use crate::config::Config;
+use crate::config::{Config, WindowConfig};
 use crate::health::Progress;
 use crate::metrics;
 use crate::query::{Desk, Keeping};
@@ -440,7 +440,10 @@ pub fn decider_config(config: &Config) -> DeciderConfig {
     let time = &config.time;
     let windows = config.windows.iter();
     let mut windows: Vec<WindowRule> = windows
-        .map(|window| WindowRule { spec: window.spec, agent: window.agent, instance: window.instance })
+        .map(|window| {
+            let WindowConfig { spec, agent, region, instance } = *window;
+            WindowRule { spec, agent, region, instance }
+        })
         .collect();
     windows.sort();
     DeciderConfig {
@@ -453,5 +456,7 @@ pub fn decider_config(config: &Config) -> DeciderConfig {
         },
         pane: time.pane,
         windows,
+        rollups: config.rollups.clone(),
+        sessions: config.sessions,
     }
 }

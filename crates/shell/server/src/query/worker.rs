@@ -90,7 +90,8 @@ impl Input {
                 continue;
             }
             match WindowSummary::decode(&bytes) {
-                Ok(window) => chunk.push(window),
+                Ok(window) if window.edition.is_final() => chunk.push(window),
+                Ok(_) => {} // an early result: the tables are of closed windows
                 Err(_) => self.unreadable += 1,
             }
             if chunk.len() == CHUNK {

@@ -1,6 +1,6 @@
 use super::row::Row;
 use super::*;
-use tidegauge_model::{Completeness, DistributionSummary, GaugeSummary, TimeRange, WindowSummary};
+use tidegauge_model::{Completeness, DistributionSummary, Edition, GaugeSummary, TimeRange, WindowSummary};
 
 const SPEC: WindowSpec = WindowSpec { size: Duration::from_secs(60), slide: Duration::from_secs(10) };
 const NOBODY: Option<std::iter::Empty<(&Target, &str, Severity)>> = None;
@@ -45,6 +45,7 @@ fn window(agent: &str, gauges: &[(&str, GaugeSummary)]) -> WindowSummary {
         instance: None,
         range: TimeRange::ending_at(EventTime::from_secs(1_000), SPEC.size),
         slide: SPEC.slide,
+        edition: Edition::ONLY,
         samples: 18,
         last_at: EventTime::from_secs(999),
         state: None,

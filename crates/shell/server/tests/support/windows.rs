@@ -5,7 +5,8 @@ use super::delivery::send;
 use super::process::Deployment;
 use std::time::Duration;
 use tidegauge_model::{
-    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceState, Target, TimeRange, WindowSummary,
+    Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceState, Target, TimeRange,
+    WindowSummary,
 };
 use tidegauge_sim::Rng;
 use tidegauge_wire::{Encoding, Framing, Output};
@@ -65,6 +66,7 @@ impl Windows {
             instance: instance.map(Into::into),
             range: TimeRange { start, end: start.plus(LENGTH) },
             slide: LENGTH,
+            edition: Edition::ONLY,
             samples: self.rng.range(1, 100).cast_unsigned(),
             last_at: start,
             state: (!is_agent).then_some(InstanceState::Ready),

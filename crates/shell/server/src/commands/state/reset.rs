@@ -76,7 +76,8 @@ fn losses(config: &Config, chosen: &[&Partition]) -> String {
             State::Fresh => Ok(()),
         };
     }
-    let longest = config.windows.iter().map(|window| window.spec.size).max().unwrap_or_default();
+    let windows = config.windows.iter().map(|window| window.spec.size);
+    let longest = windows.chain(config.rollups.iter().map(|rollup| rollup.size)).max().unwrap_or_default();
     let _ = writeln!(
         out,
         "Lost for their targets: stabilization windows, rate budgets, pending and firing alerts, intervals of instances, \

@@ -59,8 +59,8 @@ fn window_cells(window: &WindowSummary) -> Vec<Cell> {
     let p95 = window.latencies.get("response_time_ms").map(|latency| number(latency.p95));
     let errors_tone = window.error_rate.map_or(Tone::Plain, |rate| above(rate, 0.01, 0.05));
     vec![
-        plain(window.range.end),
-        plain(HumanDuration(window.range.length())),
+        plain(window.edition.early_through.unwrap_or(window.range.end)),
+        plain(format!("{}{}", HumanDuration(window.range.length()), if window.edition.is_final() { "" } else { "…" })),
         plain(&window.target),
         plain(window.instance.as_ref().map_or("", |instance| instance.as_str())),
         plain(window.samples),

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use tidegauge_engine::DeciderOutput;
 use tidegauge_kafka::admin::FoundTopic;
-use tidegauge_model::{AlertTransition, Decision, EventTime, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, EventTime, WindowKind, WindowSummary};
 use tidegauge_wire::Output;
 use tidegauge_wire::cloudevents::Event;
 
@@ -192,6 +192,12 @@ fn time_of(kind: Kind, headers: &Headers, value: &[u8]) -> Option<EventTime> {
     })
 }
 
+/// When a window is said: a session when it is known that it is over.
+fn said_at(window: &WindowSummary, config: &Config) -> EventTime {
+    let sessions = config.sessions.filter(|_| window.kind() == WindowKind::Session);
+    sessions.map_or(window.at(), |sessions| sessions.closes_at(window.at()))
+}
+
 /// Values that are said for the first time, and the places of those that were said before: no two outputs of a key are
 /// alike, since each names its window or its moment.
 fn without_repetitions(values: Vec<Value>) -> (Vec<Value>, Vec<(i32, i64)>) {
@@ -261,7 +267,7 @@ impl Sink for Verifier<'_> {
     fn take(&mut self, cause: Cause, outputs: &[DeciderOutput]) -> anyhow::Result<()> {
         for output in outputs {
             let at = match output {
-                DeciderOutput::Window(window) => window.at(),
+                DeciderOutput::Window(window) => said_at(window, &self.config),
                 DeciderOutput::Decision(decision) => decision.at(),
                 DeciderOutput::Alert(alert) => alert.at(),
                 DeciderOutput::Late(_) => continue,

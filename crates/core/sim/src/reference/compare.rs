@@ -1,0 +1,124 @@
+//! Windows against what brute force expects of them.
+
+use super::ExpectedWindow;
+use crate::scenario::Row;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tidegauge_model::{Attribute, Edition, EventTime, Level, WindowSummary};
+use tidegauge_window::sketch::nearest_rank;
+
+/// Compares windows one by one, in order: counts, least and greatest exactly, sums within 1e-9, variance within 1e-6,
+/// percentiles within the stated error of the exact nearest rank.
+///
+/// # Panics
+///
+/// If they differ.
+pub fn assert_equal(expected: &[ExpectedWindow], got: &[WindowSummary]) {
+    let (regions, others): (Vec<_>, Vec<_>) = got.iter().partition(|window| window.level() == Level::Region);
+    let names = |windows: &[&WindowSummary]| -> Vec<String> { windows.iter().map(|window| describe(window)).collect() };
+    assert_eq!(expected.len(), others.len(), "windows: expected {expected:?}\ngot {:?}", names(&others));
+    for (want, got) in expected.iter().zip(&others) {
+        assert_eq!(
+            (want.target.clone(), want.instance.clone(), want.range, want.slide_us),
+            (
+                got.target.to_string(),
+                got.instance.as_ref().map(ToString::to_string),
+                got.range,
+                got.slide.as_micros() as i64
+            )
+        );
+        assert_eq!(
+            (want.early_through, want.revision),
+            (got.edition.early_through, got.edition.revision),
+            "{}",
+            describe(got)
+        );
+        check_values(want, got);
+        check_attributes(want, got);
+    }
+    check_regions(expected, &others, &regions);
+}
+
+fn check_values(want: &ExpectedWindow, got: &WindowSummary) {
+    assert_eq!(want.rows.len() as u64, got.samples, "{}", describe(got));
+    check_gauge(want, got, "queue_depth", |row| row.queue_depth);
+    check_gauge(want, got, "requests", |row| row.requests);
+    check_latency(want, got);
+}
+
+/// A region's window has the rows of the instances whose windows say that they are there, and every such region has one.
+fn check_regions(expected: &[ExpectedWindow], others: &[&WindowSummary], regions: &[&WindowSummary]) {
+    let mut wanted: BTreeMap<(EventTime, String, Duration, Duration), ExpectedWindow> = BTreeMap::new();
+    for (want, got) in expected.iter().zip(others).filter(|(want, _)| want.with_regions && want.instance.is_some()) {
+        let Some(region) = got.attributes.get(&Attribute::Region) else { continue };
+        let target = format!("{}@{region}", got.target);
+        let key = (got.range.end, target.clone(), got.range.length(), got.slide);
+        let all = || ExpectedWindow { target, instance: None, rows: Vec::new(), ..want.clone() };
+        wanted.entry(key).or_insert_with(all).rows.extend(want.rows.iter().cloned());
+    }
+    let key = |got: &&WindowSummary| (got.range.end, got.target.to_string(), got.range.length(), got.slide);
+    assert_eq!(wanted.keys().cloned().collect::<Vec<_>>(), regions.iter().map(key).collect::<Vec<_>>());
+    for (want, got) in wanted.values().zip(regions) {
+        check_values(want, got);
+        assert!(got.attributes.is_empty() && got.edition == Edition::ONLY && got.instances_present.is_some());
+    }
+}
+
+fn describe(window: &WindowSummary) -> String {
+    format!("{} {:?} [{}, {})", window.target, window.instance, window.range.start, window.range.end)
+}
+
+fn close(a: f64, b: f64, tolerance: f64) -> bool {
+    (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1e-9)
+}
+
+fn check_gauge(want: &ExpectedWindow, got: &WindowSummary, name: &str, value: fn(&Row) -> Option<f64>) {
+    let values: Vec<f64> = want.rows.iter().filter_map(value).collect();
+    let Some(gauge) = got.gauges.get(name) else { return assert!(values.is_empty(), "{name} of {}", describe(got)) };
+    let count = values.len() as f64;
+    let (sum, mean) = (values.iter().sum::<f64>(), values.iter().sum::<f64>() / count);
+    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+    assert_eq!(gauge.count, values.len() as u64, "{name} of {}", describe(got));
+    assert_eq!(gauge.min, values.iter().copied().fold(f64::INFINITY, f64::min));
+    assert_eq!(gauge.max, values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    assert!(close(gauge.sum, sum, 1e-9) && close(gauge.mean, mean, 1e-9), "{name} {gauge:?} sum {sum}");
+    assert!((gauge.variance - variance).abs() <= 1e-6 * variance.max(1e-6), "{name} {gauge:?} variance {variance}");
+    let latest = want.rows.iter().filter(|row| value(row).is_some()).map(|row| row.at_us).max();
+    let last: Vec<f64> = want.rows.iter().filter(|row| Some(row.at_us) == latest).filter_map(value).collect();
+    assert!(last.contains(&gauge.last), "{name} last {} of {last:?}", gauge.last);
+}
+
+/// An instance that says in the window where it runs has said so, and never has a version that is still to come. Which of
+/// several versions it has where rows come late is up to the order in which they came.
+fn check_attributes(want: &ExpectedWindow, got: &WindowSummary) {
+    let text = |attribute| got.attributes.get(&attribute).map(ToString::to_string);
+    if want.instance.is_none() {
+        assert!(got.attributes.is_empty(), "{}", describe(got));
+        return;
+    }
+    if let Some(region) = want.rows.iter().find_map(Row::region) {
+        assert_eq!(text(Attribute::Region), Some(region), "{}", describe(got));
+    }
+    if let Some(newest) = want.rows.iter().filter_map(Row::version).max() {
+        assert!(text(Attribute::Version).is_some_and(|version| version <= newest), "{}", describe(got));
+    }
+}
+
+fn check_latency(want: &ExpectedWindow, got: &WindowSummary) {
+    let mut values: Vec<f64> = want.rows.iter().filter_map(|row| row.response_time_ms).collect();
+    let Some(latency) = got.latencies.get("response_time_ms") else { return assert!(values.is_empty()) };
+    values.sort_by(f64::total_cmp);
+    assert_eq!(latency.count, values.len() as u64);
+    let quantiles = [
+        (0.5, latency.p50),
+        (0.75, latency.p75),
+        (0.9, latency.p90),
+        (0.95, latency.p95),
+        (0.99, latency.p99),
+        (0.999, latency.p999),
+    ];
+    for (q, value) in quantiles {
+        let exact = values[nearest_rank(q, values.len() as u64) as usize - 1];
+        assert!(close(value, exact, latency.relative_error + 1e-12), "p{q} {value} exact {exact}");
+    }
+}
