@@ -6,8 +6,9 @@ pub use args::{
     AnalyzeArgs, CapacityArgs, CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, ElasticityArgs, EnsureArgs,
     ExplainArgs, From, GenerateCommand, HistoryCommand, HistoryCompactArgs, HistoryStatusArgs, HistoryWriteArgs,
     KeyField, LoadColumn, LoadtestCommand, ManArgs, NamedTotal, Policies, ProduceArgs, ProduceFormat, QueryArgs,
-    RepartitionArgs, ReplayArgs, RunArgs, Speed, StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs,
-    TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, ValidateArgs,
+    RepartitionArgs, ReplayArgs, ReportArgs, ReportForm, RunArgs, SeriesArgs, Speed, StateCommand, StateResetArgs,
+    StateShowArgs, StatusArgs, StrategyArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand,
+    ValidateArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -96,6 +97,8 @@ pub enum Command {
     QueryWorker,
     /// Compute again what was decided, and compare it with what was recorded
     Replay(ReplayArgs),
+    /// Report on a period of telemetry: load, saturation, bottlenecks, elasticity, cost, findings
+    Analyze(ReportArgs),
     /// Measure how well the supply of instances followed the demand, from two files
     Elasticity(ElasticityArgs),
     /// Find breaking points in the results of a load test
@@ -103,6 +106,8 @@ pub enum Command {
     Loadtest(LoadtestCommand),
     /// Project usage, and say when which ceiling is reached
     Capacity(CapacityArgs),
+    /// Compare scaling out, up and both
+    Strategy(StrategyArgs),
     /// Say what a code of an error message means, and what to do
     Explain(ExplainArgs),
     /// Print completions for a shell
