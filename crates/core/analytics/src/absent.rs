@@ -46,6 +46,9 @@ pub enum Absent {
     /// What it compares against was not given.
     #[error("no objective given")]
     NoObjective,
+    /// It has to be given, and was not: a price, a catalogue, a curve.
+    #[error("not given")]
+    NotGiven,
     /// No supply is enough: capacity is zero.
     #[error("no capacity")]
     NoCapacity,

@@ -15,10 +15,12 @@
 
 mod efficiency;
 mod parts;
+mod periods;
 pub mod seed;
 
 pub use efficiency::{demand_after, scaling_efficiency, scaling_efficiency_mean};
 pub use parts::{Calm, calm_ratio, speed_ratio};
+pub use periods::{PeriodComparison, compare_periods};
 
 use crate::events::{ScaleTimes, ScalingCounts};
 use crate::inference::{mean, wilson_lower_bound};
@@ -141,11 +143,19 @@ pub struct Goals {
     pub decision: Option<bool>,
     /// Ready within 2 min, at the 95th percentile.
     pub ready: Option<bool>,
+    /// `scaling_accuracy` above 95 %: how well what was made fitted what was needed.
+    pub accuracy: Option<bool>,
+    /// `scaling_efficiency` above 90 %: how much of supply was used.
+    pub efficiency: Option<bool>,
 }
 
-/// Judges the goals of the seed documents (000 "Success Metrics", 004 "scaling_speed").
+/// Judges the goals of the seed documents (000 "Success Metrics", 004 "scaling_speed", "scaling_accuracy",
+/// "scaling_efficiency").
+///
+/// - `accuracy`: [`scaling_efficiency_mean`], 0 to 1.
+/// - `efficiency`: [`crate::record::utilization_efficiency`], 0 to 1.
 #[must_use]
-pub fn goals(times: &ScaleTimes, counts: &ScalingCounts) -> Goals {
+pub fn goals(times: &ScaleTimes, counts: &ScalingCounts, accuracy: Option<f64>, efficiency: Option<f64>) -> Goals {
     let within = |km: &crate::inference::KaplanMeier, quantile, limit_s| {
         (km.count() > 0).then(|| km.quantile(quantile).is_some_and(|t| t < Duration::from_secs(limit_s)))
     };
@@ -154,5 +164,7 @@ pub fn goals(times: &ScaleTimes, counts: &ScalingCounts) -> Goals {
         mean_scale_time: times.mean_s.map(|mean| mean < 60.0),
         decision: within(&times.decision, 0.5, 30),
         ready: within(&times.ready, 0.95, 120),
+        accuracy: accuracy.map(|share| share > 0.95),
+        efficiency: efficiency.map(|share| share > 0.9),
     }
 }

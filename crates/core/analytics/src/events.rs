@@ -18,15 +18,17 @@
 //! Source: the seed's `agent_scaling_events`; times after E. Kaplan, P. Meier, JASA 53(282), 1958.
 
 mod actuation;
+mod during;
 mod infer;
 mod lifecycle;
 mod times;
 mod trouble;
 
 pub use actuation::{Actuation, Latencies, Outcome};
+pub use during::{During, SCALING_TAIL, ServiceWindow, calm_of, during};
 pub use infer::infer;
 pub use lifecycle::{Lifecycle, start_up_times, supply};
-pub use times::{ScaleTimes, ScalingCounts};
+pub use times::{ScaleTimes, ScalingCounts, mean_magnitude};
 pub use trouble::Trouble;
 
 use std::cmp::Ordering;

@@ -28,6 +28,7 @@ pub mod load;
 pub mod loadtest;
 pub mod record;
 pub mod regions;
+pub mod report;
 pub mod saturation;
 pub mod shards;
 pub mod spec;

@@ -18,6 +18,7 @@
 pub mod cause;
 pub mod compare;
 mod failure;
+mod kind;
 mod level;
 mod little;
 mod recommend;
@@ -26,8 +27,9 @@ mod score;
 pub mod series;
 
 pub use failure::{FailureMode, Resource, SATURATED, classify};
+pub use kind::TestType;
 pub use level::{Bucket, Level, LoadUnit, Measured, join_levels};
 pub use little::{LITTLE_TOLERANCE, LittleViolation, exclude_by_little};
 pub use recommend::{Recommendation, recommend};
-pub use record::{At, TestConfig, TestRecord, TestRun, TestType, analyze, at_load};
+pub use record::{At, TestConfig, TestRecord, TestRun, analyze, at_load};
 pub use score::{performance_score, success_rate, within_slo};

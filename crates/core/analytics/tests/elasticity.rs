@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::time::Duration;
 use tidegauge_analytics::elasticity::seed::{SeedInputs, SeedSample, seed_elasticity_class, seed_elasticity_score};
 use tidegauge_analytics::elasticity::{
-    Calm, Goals, ScoreConfig, calm_ratio, demand_after, goals, scaling_efficiency_mean, score,
+    Calm, Goals, ScoreConfig, calm_ratio, compare_periods, demand_after, goals, scaling_efficiency_mean, score,
 };
 use tidegauge_analytics::events::{Actuation, Latencies, Outcome, ScaleTimes, ScalingCounts};
 use tidegauge_analytics::spec::Curve;
@@ -126,8 +126,15 @@ fn what_was_needed_is_the_most_within_the_down_window() {
 
 #[test]
 fn goals_are_judged_only_by_what_was_seen() {
-    let judged = |all: &[Actuation]| goals(&ScaleTimes::of(all), &ScalingCounts::of(all));
-    let none = Goals { success_rate: None, mean_scale_time: None, decision: None, ready: None };
+    let judged = |all: &[Actuation]| goals(&ScaleTimes::of(all), &ScalingCounts::of(all), None, None);
+    let none = Goals {
+        success_rate: None,
+        mean_scale_time: None,
+        decision: None,
+        ready: None,
+        accuracy: None,
+        efficiency: None,
+    };
     assert_eq!(judged(&[]), none);
     let up = |s| actuation(ScalingAction::ScaleUp, Outcome::Applied, Some(s));
     let good = Goals { success_rate: Some(true), mean_scale_time: Some(true), ready: Some(true), ..none.clone() };
@@ -135,6 +142,31 @@ fn goals_are_judged_only_by_what_was_seen() {
     assert_eq!(judged(&[up(60)]), Goals { mean_scale_time: Some(false), ..good.clone() });
     let hung = actuation(ScalingAction::ScaleUp, Outcome::Hung, None);
     assert_eq!(judged(&[up(59), hung]), Goals { success_rate: Some(false), ready: Some(false), ..good });
+    // The decision counts from the end of the window that showed the need; below 30 s at the median.
+    for (decision_s, want) in [(29, true), (30, false)] {
+        let latencies = Latencies { decision: Some(Duration::from_secs(decision_s)), ..Latencies::default() };
+        let decided = Actuation { latencies, ..up(59) };
+        assert_eq!(judged(&[decided]).decision, Some(want), "{decision_s} s");
+    }
+    let shares = |accuracy, efficiency| {
+        let goals = goals(&ScaleTimes::of(&[]), &ScalingCounts::of(&[]), Some(accuracy), Some(efficiency));
+        (goals.accuracy, goals.efficiency)
+    };
+    assert_eq!(shares(0.96, 0.91), (Some(true), Some(true)));
+    assert_eq!(shares(0.95, 0.9), (Some(false), Some(false)), "the goal is above, not at");
+}
+
+/// Of two periods the second uses 0.7 of its supply where the first used 0.5: two fifths more, which is the goal; and
+/// has 70 % too many where the first had 100 %: three tenths less, which is the goal too.
+#[test]
+fn two_periods_are_compared_with_the_goals() {
+    let got = compare_periods((0.5, 100.0), (0.7, 70.0));
+    assert!((got.utilization_gain.unwrap() - 0.4).abs() < 1e-12 && (got.surplus_cut.unwrap() - 0.3).abs() < 1e-12);
+    assert_eq!((got.utilization_goal, got.surplus_goal), (Some(true), Some(true)));
+    let less = compare_periods((0.5, 100.0), (0.69, 71.0));
+    assert_eq!((less.utilization_goal, less.surplus_goal), (Some(false), Some(false)));
+    let nothing = compare_periods((0.0, 0.0), (0.5, f64::NAN));
+    assert_eq!((nothing.utilization_goal, nothing.surplus_goal), (None, None));
 }
 
 fn any_actuations() -> impl Strategy<Value = Vec<Actuation>> {

@@ -226,3 +226,16 @@ proptest! {
         prop_assert!(times.ready.censored >= actuations.iter().filter(open).count() as u64);
     }
 }
+
+/// An actuation belongs to the range that holds its first instant: the start is in it, the end is not.
+#[test]
+fn a_range_holds_its_start_and_not_its_end() {
+    let mut book = EventBook::default();
+    for (id, first) in [("before", 99), ("start", 100), ("inside", 199), ("end", 200)] {
+        book.note(&record(&format!("{id} up 2->4 started@{first}")));
+    }
+    let rules = ReadRules { as_of: at(1_000), hung_after: Duration::from_secs(9) };
+    let range = TimeRange { start: at(100), end: at(200) };
+    let ids: Vec<String> = book.actuations(range, rules).into_iter().map(|actuation| actuation.id).collect();
+    assert_eq!(ids, ["inside", "start"]);
+}

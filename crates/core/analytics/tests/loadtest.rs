@@ -41,7 +41,7 @@ fn checkout() -> TestRun {
 }
 
 fn run(unit: LoadUnit, think_time_s: Option<f64>, levels: Vec<Level>) -> TestRun {
-    TestRun { name: "checkout".to_owned(), test_type: TestType::Stress, unit, think_time_s, levels }
+    TestRun { name: "checkout".to_owned(), test_type: Some(TestType::Stress), unit, think_time_s, levels }
 }
 
 fn analyzed(run: &TestRun) -> TestRecord {
@@ -311,4 +311,19 @@ proptest! {
         prop_assert!(a.min(b) - 1e-9 <= got && got <= a.max(b) + 1e-9);
         prop_assert!(at_load(&[level(10.0, a)], 9.0).is_none() && at_load(&[level(10.0, a)], 11.0).is_none());
     }
+}
+
+/// Excluded measurements count for nothing; a test without a stated type has the one of its course.
+#[test]
+fn the_greatest_traffic_and_the_curve_are_those_of_the_levels() {
+    let level = |load: f64, network_mbps: f64| {
+        let measured =
+            Measured { throughput_per_s: Some(load), network_mbps: Some(network_mbps), ..Measured::default() };
+        Level { load, repeats: vec![measured] }
+    };
+    let levels = vec![level(10.0, 80.0), level(40.0, 310.0), level(15.0, 120.0)];
+    let spike = TestRun { test_type: None, ..run(LoadUnit::RequestsPerS, None, levels) };
+    let got = analyzed(&spike);
+    assert_eq!((got.network_mbps_max, got.test_type), (Some(310.0), TestType::Spike));
+    assert_eq!(got.curve.iter().map(|(load, _)| *load).collect::<Vec<_>>(), [10.0, 15.0, 40.0]);
 }

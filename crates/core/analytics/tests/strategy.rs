@@ -109,6 +109,16 @@ fn what_a_request_needs_limits_a_size() {
 }
 
 #[test]
+fn benefits_are_said_in_numbers() {
+    // 400/s and 2·√(1·400) = 40 more on top; three mediums carry 525.
+    let got = of(&Workload { dispersion: Some(1.0), ..workload(400.0) }, &fleet("medium", 5));
+    let out = kind(&got, Kind::Horizontal);
+    assert_eq!(out.instances, 3);
+    assert_eq!(out.benefits, ["carries 440/s with 85/s to spare", "one instance lost leaves 67 %"]);
+    assert!(out.limitations.is_empty());
+}
+
+#[test]
 fn medium_and_large_tie_per_request() {
     let catalogue = SizeCatalogue::of_the_guide();
     let per_rps: Vec<f64> = catalogue.sizes().iter().map(|size| size.cost_per_month / size.rps).collect();

@@ -6,9 +6,9 @@ pub use args::{
     ActuateCommand, AnalyzeArgs, CapacityArgs, CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, DryRunArgs,
     ElasticityArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, HistoryCommand, HistoryCompactArgs,
     HistoryStatusArgs, HistoryWriteArgs, KedaArgs, KeyField, KubernetesArgs, LoadColumn, LoadtestCommand, ManArgs,
-    NamedTotal, Policies, ProduceArgs, ProduceFormat, QueryArgs, RepartitionArgs, ReplayArgs, RunArgs, Speed,
-    StateCommand, StateResetArgs, StateShowArgs, StatusArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat,
-    TopicsCommand, Until, ValidateArgs, WebhookArgs,
+    NamedTotal, Policies, ProduceArgs, ProduceFormat, QueryArgs, RepartitionArgs, ReplayArgs, ReportArgs, ReportForm,
+    RunArgs, SeriesArgs, Speed, StateCommand, StateResetArgs, StateShowArgs, StatusArgs, StrategyArgs, TailArgs,
+    TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, Until, ValidateArgs, WebhookArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -100,6 +100,8 @@ pub enum Command {
     QueryWorker,
     /// Compute again what was decided, and compare it with what was recorded
     Replay(ReplayArgs),
+    /// Report on a period of telemetry: load, saturation, bottlenecks, elasticity, cost, findings
+    Analyze(ReportArgs),
     /// Measure how well the supply of instances followed the demand, from two files
     Elasticity(ElasticityArgs),
     /// Find breaking points in the results of a load test
@@ -107,6 +109,8 @@ pub enum Command {
     Loadtest(LoadtestCommand),
     /// Project usage, and say when which ceiling is reached
     Capacity(CapacityArgs),
+    /// Compare scaling out, up and both
+    Strategy(StrategyArgs),
     /// Say what a code of an error message means, and what to do
     Explain(ExplainArgs),
     /// Print completions for a shell

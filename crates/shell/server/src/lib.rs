@@ -8,7 +8,8 @@
 //!                    ├─► commands::history ─► history              closed windows in Parquet
 //!                    ├─► commands::actuate ─► actuate              decisions carried out, and what came of each
 //!                    └─► commands::produce, generate               feed
-//!  files of numbers ─► sheet ─► commands::elasticity, loadtest, capacity ─► analytics
+//!  files of numbers ─► sheet ─► commands::elasticity, loadtest, capacity, strategy ─► analytics
+//!  telemetry of a file or the topics ─► report (the engine's machines) ─► analytics ─► table, JSON, YAML, HTML
 //! ```
 //!
 //! The shell owns sockets, clocks and threads and decides nothing: what a record means is `wire`'s, what follows from
@@ -35,6 +36,7 @@ pub mod output;
 pub mod query;
 pub mod reference;
 pub mod replay;
+pub mod report;
 pub mod results;
 pub mod sheet;
 pub mod telemetry;

@@ -30,9 +30,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Generate(what) => return commands::generate::run(what),
         Command::Config(command) => return commands::config::run(&layers, command),
         Command::Explain(args) => return commands::explain::run(args),
+        Command::Analyze(args) => return commands::analyze::run(&layers, args),
         Command::Elasticity(args) => return commands::elasticity::run(args),
         Command::Loadtest(command) => return commands::loadtest::run(command),
         Command::Capacity(args) => return commands::capacity::run(args),
+        Command::Strategy(args) => return commands::strategy::run(args),
         Command::Completions(args) => return commands::install::completions(args),
         Command::Man(args) => return commands::install::man(args),
         _ => {}
@@ -55,9 +57,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         | Command::Generate(_)
         | Command::Config(_)
         | Command::Explain(_)
+        | Command::Analyze(_)
         | Command::Elasticity(_)
         | Command::Loadtest(_)
         | Command::Capacity(_)
+        | Command::Strategy(_)
         | Command::QueryWorker
         | Command::Completions(_)
         | Command::Man(_) => {

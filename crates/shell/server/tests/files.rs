@@ -72,6 +72,46 @@ users,throughput,mean_ms,p50_ms,p95_ms,p99_ms,error_rate,cpu
     assert!(table.stdout.contains("breaks at 47.69") && table.stdout.contains("- scale out:"), "{}", table.stdout);
 }
 
+/// Ten repeats of one level, 200 ms before and 300 ms after: half as much again. A page has the curves.
+#[test]
+fn a_load_test_is_shown_and_compared() {
+    let runs = |ms: f64| {
+        let rows = (0..10).map(|repeat| format!("50,40,{}\n", ms + f64::from(repeat)));
+        "rps,throughput,p95_ms\n".to_owned() + &rows.collect::<String>() + "20,20,90\n"
+    };
+    let here = folder(&[("before.csv", &runs(200.0)), ("after.csv", &runs(300.0))]);
+    let arguments = ["loadtest", "analyze", "--csv", "after.csv", "--compare", "before.csv"];
+    let got = json(here.path(), &arguments);
+    let of = |metric: &str| {
+        got["compared"].as_array().expect("a list").iter().find(|each| each["metric"] == metric).cloned()
+    };
+    let p95 = of("p95_ms").expect("compared");
+    assert_eq!(p95["verdict"], "higher", "{p95}");
+    assert!((p95["ratio"].as_f64().expect("a ratio") - 1.49).abs() < 0.02, "{p95}");
+    assert_eq!(of("throughput").expect("compared")["verdict"], "same");
+    assert_eq!(
+        (&got["test_type"], &of("cpu").expect("compared")["verdict"]),
+        (&"load".into(), &"not_comparable".into())
+    );
+    assert_eq!(json(here.path(), &[&arguments[..], &["--type", "soak"]].concat())["test_type"], "soak");
+    let page = tidegauge(here.path(), &[&arguments[..], &["--output", "html"]].concat(), &[]);
+    assert_eq!(page.code, 0, "{}", page.stderr);
+    for text in ["<title>Load test</title>", "<svg", "objective of p95", "Breaking points", "Beside the run before"] {
+        assert!(page.stdout.contains(text), "{text} is not in the page");
+    }
+    assert!(!page.stdout.contains("http") && !page.stdout.contains("<script"));
+}
+
+#[test]
+fn a_metric_of_many_runs_changes_for_good() {
+    let runs: String =
+        (0..40).map(|run| format!("{}\n", if run < 20 { 100 + run % 3 } else { 130 + run % 3 })).collect();
+    let here = folder(&[("runs.csv", &format!("p95_ms\n{runs}"))]);
+    let got = json(here.path(), &["loadtest", "series", "--csv", "runs.csv", "--column", "p95_ms"]);
+    let points = got["change_points"].as_array().expect("a list");
+    assert_eq!((points.len(), &points[0]["index"], &got["runs"]), (1, &20.into(), &40.into()), "{got}");
+}
+
 #[test]
 fn capacity_says_when_a_ceiling_is_reached() {
     // 100 + 2 a day for 28 days: 154 today, 214 in 30.

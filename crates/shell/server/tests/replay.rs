@@ -8,8 +8,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 use support::broker::{Record, say, unique};
-use support::process::Deployment;
+use support::process::{Deployment, Finished};
 use support::replayed::{Unbounded, bounded, copied, middle, replay, unbounded, verified};
 use support::run::{POLICY, Run, decoded};
 use tidegauge_model::{Decision, Mode};
@@ -101,6 +102,35 @@ fn damaged_state_is_named_or_passed_over(run: &Unbounded) {
         vec![record]
     });
     verified(&run.deployment, &["--from", &middle, "--set", &format!("topics.state={damaged}")]);
+}
+
+/// `analyze` of the telemetry topics sees the windows that the run has published: of each agent as many, of as many rows.
+#[test]
+fn a_report_of_the_topics_is_of_the_windows_that_were_published() {
+    let Some(run) = bounded("a_report_of_the_topics_is_of_the_windows_that_were_published") else { return };
+    let mut published: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    run.windows(|window| {
+        if window.instance.is_none() && window.range.length() == Duration::from_mins(1) {
+            let seen = published.entry(window.target.to_string()).or_default();
+            *seen = (seen.0 + 1, seen.1 + window.samples);
+        }
+    });
+    let (status, Finished { stdout, stderr }) =
+        run.deployment.execute(&["analyze", "--window", "1m", "--output", "json"]);
+    assert!(status.success(), "{stderr}");
+    let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    let number = |value: &serde_json::Value| value.as_u64().expect("a count");
+    let agents = report["agents"].as_array().expect("a list").iter();
+    let told: BTreeMap<String, (u64, u64)> = agents
+        .map(|agent| {
+            let name = agent["agent"].as_str().expect("a name").to_owned();
+            (name, (number(&agent["windows"]), number(&agent["samples"])))
+        })
+        .collect();
+    assert!(told.len() > 1, "{told:?}");
+    assert_eq!(told, published);
+    let windows: u64 = published.values().map(|seen| seen.0).sum();
+    assert_eq!(number(&report["quality"]["windows"]), windows);
 }
 
 #[test]

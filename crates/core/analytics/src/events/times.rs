@@ -52,12 +52,24 @@ impl ScalingCounts {
     }
 }
 
+/// Mean number of instances that an actuation moved, up or down, over those with counts before and after: the seed's
+/// `avg_scaling_magnitude`. Absent without any.
+#[must_use]
+pub fn mean_magnitude(actuations: &[Actuation]) -> Option<f64> {
+    let moved = actuations.iter().filter_map(Actuation::moved).map(|moved| moved.unsigned_abs() as f64);
+    mean(&moved.collect::<Vec<_>>())
+}
+
 /// How long actuations take, split into their parts. Reported ones only.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScaleTimes {
     /// Mean time from start to end over successful, completed ones, in seconds: the seed's `avg_scale_time`. It says
     /// nothing about those that hang.
     pub mean_s: Option<f64>,
+    /// The least of those: the seed's `min_scaling_time`.
+    pub least_s: Option<f64>,
+    /// The greatest of them: the seed's `max_scaling_time`. What hangs takes longer.
+    pub greatest_s: Option<f64>,
     /// From the window's end to the decision.
     pub decision: KaplanMeier,
     /// From the decision to the start.
@@ -83,6 +95,8 @@ impl ScaleTimes {
         };
         Self {
             mean_s: mean(&done),
+            least_s: done.iter().copied().reduce(f64::min),
+            greatest_s: done.iter().copied().reduce(f64::max),
             decision: part(|actuation| actuation.latencies.decision),
             actuation: part(|actuation| actuation.latencies.actuation),
             ready: KaplanMeier::of(reported().filter_map(ready)),

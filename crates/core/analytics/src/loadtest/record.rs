@@ -3,8 +3,8 @@
 use super::failure::utilizations;
 use super::level::FIELDS;
 use super::{
-    FailureMode, Level, LittleViolation, LoadUnit, Measured, Recommendation, Resource, classify, exclude_by_little,
-    join_levels, performance_score, recommend, success_rate,
+    FailureMode, Level, LittleViolation, LoadUnit, Measured, Recommendation, Resource, TestType, classify,
+    exclude_by_little, join_levels, performance_score, recommend, success_rate,
 };
 use crate::breaking::{Breaking, Criterion, Slo, Step, breaking_points};
 use crate::inference::SplitMix64;
@@ -12,30 +12,18 @@ use crate::usl::{self, FitError, Usl};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What a test is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the seed's words")]
-pub enum TestType {
-    Load,
-    Stress,
-    Spike,
-    Soak,
-    Capacity,
-}
-
 /// A test as it was run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestRun {
     /// Its name.
     pub name: String,
-    /// What it is for.
-    pub test_type: TestType,
+    /// What it is for; recognized by its course where nobody says it.
+    pub test_type: Option<TestType>,
     /// What its loads count.
     pub unit: LoadUnit,
     /// Time between an answer and the same user's next request, in seconds, if known.
     pub think_time_s: Option<f64>,
-    /// Levels in any order; equal loads are repeats.
+    /// Levels in the order in which they were run; equal loads are repeats.
     pub levels: Vec<Level>,
 }
 
@@ -86,6 +74,8 @@ pub struct TestRecord {
     pub excluded: Vec<LittleViolation>,
     /// The greatest throughput per second of any level.
     pub throughput_max_per_s: Option<f64>,
+    /// The curves: what was typical at each load, ascending.
+    pub curve: Vec<(f64, Measured)>,
     /// Breaking points by every criterion.
     pub breaking: Breaking,
     /// The law of its throughput, or why there is none.
@@ -120,6 +110,11 @@ pub struct TestRecord {
 /// Analyzes a test.
 #[must_use]
 pub fn analyze(run: &TestRun, config: &TestConfig, random: &mut SplitMix64) -> TestRecord {
+    let course: Vec<(f64, Option<f64>)> = run
+        .levels
+        .iter()
+        .flat_map(|level| level.repeats.iter().map(move |measured| (level.load, measured.duration_s)))
+        .collect();
     let mut levels = join_levels(&run.levels);
     // What was excluded was paid for all the same.
     let cost_usd = cost_usd(&levels);
@@ -133,13 +128,14 @@ pub fn analyze(run: &TestRun, config: &TestConfig, random: &mut SplitMix64) -> T
     };
     let mut record = TestRecord {
         name: run.name.clone(),
-        test_type: run.test_type,
+        test_type: run.test_type.unwrap_or_else(|| TestType::recognize(&course, breaking_load.map(|b| b.1))),
         unit: run.unit,
         load_min: levels.first().map(|level| level.load),
         load_max: levels.last().map(|level| level.load),
         levels: levels.len(),
         excluded,
         throughput_max_per_s: levels.iter().filter_map(|level| level.typical().throughput_per_s).reduce(f64::max),
+        curve: levels.iter().map(|level| (level.load, level.typical())).collect(),
         law: usl::fit(&throughputs(&steps)),
         breaking,
         breaking_load,

@@ -1,13 +1,22 @@
-//! `loadtest analyze`: the record of a load test, from a file of levels.
+//! `loadtest`: the record of a load test from a file of levels, beside another run, and a metric over many runs.
 
-use crate::cli::{AnalyzeArgs, LoadColumn, LoadtestCommand};
+mod page;
+
+use crate::cli::{AnalyzeArgs, LoadColumn, LoadtestCommand, ReportForm, SeriesArgs};
 use crate::exit::Failure;
+use crate::output::Form;
 use crate::sheet::{Row, Sheet};
 use crate::terminal::{self, Cell, Tone};
+use serde::Serialize;
 use serde_json::{Value, json};
+use std::path::Path;
 use tidegauge_analytics::breaking::{Answer, Slo};
 use tidegauge_analytics::inference::SplitMix64;
-use tidegauge_analytics::loadtest::{Level, LoadUnit, Measured, TestConfig, TestRecord, TestRun, TestType, analyze};
+use tidegauge_analytics::loadtest::compare::{self, Comparison, compare_runs};
+use tidegauge_analytics::loadtest::series::{self, ChangePoint, change_points};
+use tidegauge_analytics::loadtest::{
+    Level, LoadUnit, Measured, TestConfig, TestRecord, TestRun, TestType, analyze, join_levels,
+};
 
 /// Runs the command.
 ///
@@ -15,19 +24,95 @@ use tidegauge_analytics::loadtest::{Level, LoadUnit, Measured, TestConfig, TestR
 ///
 /// A file that is not there or holds no levels.
 pub fn run(command: &LoadtestCommand) -> anyhow::Result<()> {
-    let LoadtestCommand::Analyze(args) = command;
-    let sheet = Sheet::read(&args.csv)?;
+    match command {
+        LoadtestCommand::Analyze(args) => run_analyze(args),
+        LoadtestCommand::Series(args) => run_series(args),
+    }
+}
+
+fn run_analyze(args: &AnalyzeArgs) -> anyhow::Result<()> {
+    let test = test_run(&args.csv, args)?;
+    let slo = Slo { latency_ms: Some(args.slo_ms), error_rate: Some(args.slo_error_rate) };
+    let mut random = SplitMix64::seeded(args.seed);
+    let record = analyze(&test, &TestConfig { slo, ..TestConfig::default() }, &mut random);
+    let compared = match &args.compare {
+        Some(before) => compared(&test_run(before, args)?, &test, &mut random),
+        None => Vec::new(),
+    };
+    let value = object(&record, &compared);
+    super::print(&match args.output {
+        ReportForm::Table => Form::Table.text(&value, |colours| table(&record, &compared, args, colours))?,
+        ReportForm::Json => Form::Json.text(&value, |_| String::new())?,
+        ReportForm::Yaml => Form::Yaml.text(&value, |_| String::new())?,
+        ReportForm::Html => page::page(&record, args, &compared),
+    })
+}
+
+fn test_run(file: &Path, args: &AnalyzeArgs) -> Result<TestRun, Failure> {
+    let sheet = Sheet::read(file)?;
     let (unit, load) = load_column(&sheet, args.load)?;
-    let run = TestRun {
-        name: args.csv.display().to_string(),
-        test_type: TestType::Load,
+    Ok(TestRun {
+        name: file.display().to_string(),
+        test_type: args.test_type.map(TestType::from),
         unit,
         think_time_s: args.think_time.map(|time| time.as_secs_f64()),
         levels: sheet.rows.iter().filter_map(|row| level(&sheet, row, load).transpose()).collect::<Result<_, _>>()?,
+    })
+}
+
+/// One metric of two runs.
+#[derive(Serialize)]
+struct Compared {
+    metric: &'static str,
+    #[serde(flatten)]
+    comparison: Comparison,
+}
+
+fn compared(before: &TestRun, after: &TestRun, random: &mut SplitMix64) -> Vec<Compared> {
+    let (before, after) = (join_levels(&before.levels), join_levels(&after.levels));
+    let metrics: [(&str, fn(&Measured) -> Option<f64>); 5] = [
+        ("throughput", |m| m.throughput_per_s),
+        ("p50_ms", |m| m.p50_ms),
+        ("p95_ms", |m| m.p95_ms),
+        ("error_rate", |m| m.error_rate),
+        ("cpu", |m| m.cpu),
+    ];
+    let rules = compare::Rules::default();
+    metrics
+        .into_iter()
+        .map(|(metric, of)| Compared { metric, comparison: compare_runs(&before, &after, of, &rules, random) })
+        .collect()
+}
+
+/// `loadtest series`: where a metric of many runs changed for good.
+fn run_series(args: &SeriesArgs) -> anyhow::Result<()> {
+    let sheet = Sheet::read(&args.csv)?;
+    let column = sheet.required(&args.column)?;
+    let values = sheet.rows.iter().map(|row| Ok(sheet.number(row, column)?.unwrap_or(f64::NAN)));
+    let values = values.collect::<Result<Vec<f64>, Failure>>()?;
+    let points = change_points(&values, &series::Rules::default());
+    let value = json!({ "column": args.column, "runs": values.len(), "change_points": points });
+    super::print(&args.output.text(&value, |colours| series_table(&points, values.len(), colours))?)
+}
+
+fn series_table(points: &[ChangePoint], runs: usize, colours: bool) -> String {
+    let rows = points.iter().map(|point| {
+        let ratio = point.ratio().map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
+        let cells = [
+            (point.index + 1).to_string(),
+            format!("{:.3}", point.mean_before),
+            format!("{:.3}", point.mean_after),
+            ratio,
+        ];
+        cells.map(|text| -> Cell { (text, Tone::Plain) }).into()
+    });
+    let rows: Vec<Vec<Cell>> = rows.collect();
+    let shown = if rows.is_empty() {
+        String::new()
+    } else {
+        terminal::table(&["FROM RUN", "MEAN BEFORE", "MEAN AFTER", "RATIO"], &rows, colours)
     };
-    let slo = Slo { latency_ms: Some(args.slo_ms), error_rate: Some(args.slo_error_rate) };
-    let record = analyze(&run, &TestConfig { slo, ..TestConfig::default() }, &mut SplitMix64::seeded(args.seed));
-    super::print(&args.output.text(&object(&record), |colours| table(&record, args, colours))?)
+    format!("{shown}{} changes in {runs} runs\n", points.len())
 }
 
 fn load_column(sheet: &Sheet, asked: Option<LoadColumn>) -> Result<(LoadUnit, usize), Failure> {
@@ -91,9 +176,22 @@ fn answer(answer: &Answer) -> Value {
     })
 }
 
-fn object(record: &TestRecord) -> Value {
+/// The name of a unit variant, as it is serialized.
+fn name(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn note(answer: &Answer) -> String {
+    match &answer.point {
+        Ok(point) if point.outside_measured => "outside of what was measured".to_owned(),
+        Ok(_) => String::new(),
+        Err(reason) => reason.to_string(),
+    }
+}
+
+fn object(record: &TestRecord, compared: &[Compared]) -> Value {
     json!({
-        "name": record.name, "unit": record.unit, "levels": record.levels,
+        "name": record.name, "test_type": record.test_type, "compared": compared, "unit": record.unit, "levels": record.levels,
         "load_min": record.load_min, "load_max": record.load_max,
         "excluded": record.excluded, "throughput_max_per_s": record.throughput_max_per_s,
         "breaking_points": record.breaking.answers.iter().map(answer).collect::<Vec<_>>(),
@@ -111,24 +209,19 @@ fn object(record: &TestRecord) -> Value {
     })
 }
 
-fn table(record: &TestRecord, args: &AnalyzeArgs, colours: bool) -> String {
+fn table(record: &TestRecord, compared: &[Compared], args: &AnalyzeArgs, colours: bool) -> String {
     let plain = |text: String| -> Cell { (text, Tone::Plain) };
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
     let criteria = record.breaking.answers.iter().map(|answer| {
-        let name = serde_json::to_value(answer.criterion).ok().and_then(|name| name.as_str().map(str::to_owned));
         let interval = answer.interval.map_or("-".to_owned(), |i| format!("{:.2} to {:.2}", i.low, i.high));
-        let note = match &answer.point {
-            Ok(point) if point.outside_measured => "outside of what was measured".to_owned(),
-            Ok(_) => String::new(),
-            Err(reason) => reason.to_string(),
-        };
         let load = answer.point.as_ref().ok().map(|point| point.load);
-        [name.unwrap_or_default(), number(load), interval, note].map(plain).into()
+        [name(&answer.criterion), number(load), interval, note(answer)].map(plain).into()
     });
     let mut text = terminal::table(&["CRITERION", "LOAD", "INTERVAL", "NOTE"], &criteria.collect::<Vec<_>>(), colours);
     let broken = record.breaking_load.map_or("does not break".to_owned(), |(_, load)| format!("breaks at {load:.2}"));
     text += &format!(
-        "\n{} levels, {broken} (objective {} ms), most throughput {}/s, score {} of 100, success {}\n",
+        "\n{} test, {} levels, {broken} (objective {} ms), most throughput {}/s, score {} of 100, success {}\n",
+        name(&record.test_type),
         record.levels,
         args.slo_ms,
         number(record.throughput_max_per_s),
@@ -140,6 +233,14 @@ fn table(record: &TestRecord, args: &AnalyzeArgs, colours: bool) -> String {
             "left out: {} users by the file, {:.1} by Little's law (load {})\n",
             left_out.users, left_out.users_by_law, left_out.load
         );
+    }
+    if !compared.is_empty() {
+        let rows = compared.iter().map(|each| {
+            let found = &each.comparison;
+            [each.metric.to_owned(), name(&found.verdict), number(found.ratio)].map(plain).into()
+        });
+        text += "\n";
+        text += &terminal::table(&["METRIC", "BESIDE BEFORE", "RATIO"], &rows.collect::<Vec<_>>(), colours);
     }
     for advice in &record.recommendations {
         text += &format!("- {}: {}\n", advice.action, advice.because);

@@ -1,6 +1,7 @@
 //! The commands around the live run: to look, to prepare, to feed. Each reads as what it does, step by step.
 
 pub mod actuate;
+pub mod analyze;
 pub mod capacity;
 pub mod config;
 pub mod elasticity;
@@ -14,6 +15,7 @@ pub mod query;
 pub mod replay;
 pub mod state;
 pub mod status;
+pub mod strategy;
 pub mod tail;
 pub mod topics;
 pub mod validate;

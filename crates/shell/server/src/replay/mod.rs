@@ -37,6 +37,7 @@ mod verify;
 use crate::config::Config;
 use crate::exit::{Code, Failure};
 use crate::output::Form;
+use crate::report::Quality;
 use crate::{commands, connect};
 use kind::Kind;
 use log::LogReader;
@@ -46,10 +47,11 @@ use serde_json::json;
 use sink::{Counts, Sink};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 use stretch::Stretch;
 use summary::Extent;
 use tidegauge_kafka::admin::{Admin, FoundTopic};
-use tidegauge_model::EventTime;
+use tidegauge_model::{EventTime, WindowSummary};
 
 /// What to replay, and what for.
 #[derive(Clone, Debug)]
@@ -159,6 +161,27 @@ pub fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
             summary::print(options.output, text, json!({ "outputs": sum.figures() }), &extent)
         }
     }
+}
+
+/// Reads the telemetry topics from `from` to `to` through both stages, with windows of that length and without policies,
+/// and hands each closed window to `take`, those of an agent in order. As a replay, it leaves nothing behind.
+///
+/// # Errors
+///
+/// [`Code::Config`] if a topic is not there, [`Code::Data`] if there is no telemetry in that stretch.
+pub fn windows(
+    config: &Config,
+    window: Duration,
+    from: &Point,
+    to: &Point,
+    take: &(dyn Fn(&WindowSummary) + Sync),
+) -> anyhow::Result<Quality> {
+    let names: Vec<&str> = config.topics.telemetry.iter().map(String::as_str).collect();
+    let found = connect::admin(config)?.topics(&names)?;
+    if let Some(missing) = names.iter().find(|name| !found.contains_key(**name)) {
+        return Err(commands::missing_topic(missing).into());
+    }
+    telemetry::windows::run(config, window, (from, to), &found, take)
 }
 
 /// Says what a verification has shown.

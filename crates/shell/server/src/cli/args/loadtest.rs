@@ -1,15 +1,65 @@
-//! Options of `loadtest analyze`.
+//! Options of `loadtest analyze` and `loadtest series`.
 
+use super::ReportForm;
 use crate::output::Form;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
+use tidegauge_analytics::loadtest::TestType;
 
 /// What to do with a load test.
 #[derive(Debug, Subcommand)]
 pub enum LoadtestCommand {
     /// Find breaking points, the way it fails, and a score
     Analyze(AnalyzeArgs),
+    /// Find where a metric of many runs changed for good
+    Series(SeriesArgs),
+}
+
+/// Options of `loadtest series`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tidegauge loadtest series --csv runs.csv --column p95_ms
+One line for each run, in their order; an empty field is a run that did not happen. At least five runs on each side of a
+change.")]
+pub struct SeriesArgs {
+    /// Runs, a line each
+    #[arg(long, value_name = "FILE")]
+    pub csv: PathBuf,
+    /// The column that is looked at
+    #[arg(long, value_name = "NAME")]
+    pub column: String,
+    /// How to show it
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
+}
+
+/// What a test is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Loads that are expected
+    Load,
+    /// Loads beyond what it can take
+    Stress,
+    /// A sudden load that goes again
+    Spike,
+    /// One load for long
+    Soak,
+    /// How much it can take
+    Capacity,
+}
+
+impl From<Kind> for TestType {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Load => Self::Load,
+            Kind::Stress => Self::Stress,
+            Kind::Spike => Self::Spike,
+            Kind::Soak => Self::Soak,
+            Kind::Capacity => Self::Capacity,
+        }
+    }
 }
 
 /// Which column is the load.
@@ -27,6 +77,7 @@ pub enum LoadColumn {
 Examples:
   tidegauge loadtest analyze --csv levels.csv --slo-ms 500
   tidegauge loadtest analyze --csv levels.csv --think-time 1s --output json
+  tidegauge loadtest analyze --csv today.csv --compare yesterday.csv --output html > test.html
 One line for each measurement, lines of the same load are repeats. Columns, all but one of the first two optional:
 users, rps, throughput, mean_ms, p50_ms, p95_ms, p99_ms, error_rate, timeout_rate, cpu, memory, io, network (ratios from
 0 to 1), memory_gb, network_mbps, queue_depth, cost_per_hour, duration_s. With --think-time, users, throughput and mean_ms,
@@ -50,7 +101,13 @@ pub struct AnalyzeArgs {
     /// Seed of the intervals
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// What the test is for [default: recognized by how the load went]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub test_type: Option<Kind>,
+    /// Another run, of before, to compare with at the loads that both have
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
     /// How to show it
     #[arg(long, value_name = "FORM", default_value = "table")]
-    pub output: Form,
+    pub output: ReportForm,
 }

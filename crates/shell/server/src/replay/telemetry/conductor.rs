@@ -3,6 +3,7 @@
 use super::feed::{Part, Rows};
 use crate::config::Config;
 use crate::live::aggregator_config;
+use crate::report::Quality;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 use tidegauge_engine::{Aggregator, AggregatorInput, AggregatorOutput, Refusal};
@@ -32,6 +33,12 @@ pub(super) struct Read {
 }
 
 impl Read {
+    /// What became of the data.
+    pub(super) fn quality(self) -> Quality {
+        let Self { rows, rejected, too_late, future } = self;
+        Quality { rows, refused: rejected, too_late, future, ..Quality::default() }
+    }
+
     /// The same in figures, by name.
     pub(super) fn figures(&self) -> [(&'static str, u64); 3] {
         [("samples", self.rows), ("too_late", self.too_late), ("dead_letters", self.rejected + self.future)]

@@ -15,6 +15,7 @@
 mod conductor;
 mod feed;
 mod per_key;
+pub(super) mod windows;
 
 use super::Options;
 use super::kind::Kind;
@@ -53,7 +54,7 @@ pub(super) fn run(config: &Config, options: &Options, found: &BTreeMap<String, F
         return Err(Failure::new(Code::Usage, message).into());
     }
     let schemas = SchemaSource::of(config)?;
-    let parts = parts(config, options, found)?;
+    let parts = parts(config, &options.from, &options.to, found)?;
     let shuffle_partitions = found.get(&config.topics.shuffle).map_or(0, |topic| topic.partitions);
     let workers = options.workers.unwrap_or(config.workers.decide).clamp(1, shuffle_partitions.max(1) as usize);
 
@@ -99,13 +100,13 @@ pub(super) fn run(config: &Config, options: &Options, found: &BTreeMap<String, F
 }
 
 /// What is read of each telemetry partition.
-fn parts(config: &Config, options: &Options, found: &BTreeMap<String, FoundTopic>) -> anyhow::Result<Vec<Part>> {
+fn parts(config: &Config, from: &Point, to: &Point, found: &BTreeMap<String, FoundTopic>) -> anyhow::Result<Vec<Part>> {
     let reader = LogReader::new(&config.kafka, "replay-plan")?;
     let mut parts = Vec::new();
     for (number, topic) in config.topics.telemetry.iter().enumerate() {
         let partitions = found.get(topic).map_or(0, |topic| topic.partitions);
         let log = TopicLog { reader: &reader, topic };
-        let spans = range::spans(partitions, &options.from, &options.to, &log)?;
+        let spans = range::spans(partitions, from, to, &log)?;
         for partition in 0..partitions.cast_signed() {
             let (first, end) = log.bounds(partition)?;
             // A partition without records speaks too: nothing closes before every one has.

@@ -1,0 +1,281 @@
+//! The report of a period: a fleet that reports everything, one that reports nothing, and sums worked by hand.
+
+mod common;
+
+use common::{Window, minute, target};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use tidegauge_analytics::Absent;
+use tidegauge_analytics::report::{AgentReport, Analysis, ReportConfig};
+use tidegauge_analytics::strategy::SizeCatalogue;
+use tidegauge_model::{Attribute, EventTime, FindingKind, ScalingAction, ScalingEvent, ScalingState, WindowSummary};
+
+fn report(windows: &[WindowSummary], events: &[ScalingEvent], config: ReportConfig) -> AgentReport {
+    let mut analysis = Analysis::new(config);
+    windows.iter().for_each(|window| analysis.window(window));
+    events.iter().for_each(|event| analysis.event(event.clone()));
+    analysis.finish().pop().expect("one agent")
+}
+
+/// Minutes of the fixture.
+const MINUTES: i64 = 90;
+
+fn attributes(number: usize) -> [(Attribute, Box<str>); 6] {
+    [
+        (Attribute::Region, ["eu", "us"][number % 2].into()),
+        (Attribute::Zone, format!("z{number}").into()),
+        (Attribute::Host, format!("h{number}").into()),
+        (Attribute::Shard, format!("s{}", number % 4).into()),
+        (Attribute::Coordinator, format!("c{}", number % 2).into()),
+        (Attribute::Version, "7".into()),
+    ]
+}
+
+/// Load rises and falls between 100 and 600 requests per second; four instances until minute 30, six from then on; the
+/// first of them is hot from minute 40 to 59.
+fn fleet() -> Vec<WindowSummary> {
+    let mut windows = Vec::new();
+    for number in 0..MINUTES {
+        let count: usize = if number < 30 { 4 } else { 6 };
+        let rate = 350.0 - 250.0 * (number as f64 / 5.0).cos();
+        let each = rate / count as f64;
+        let (busy, p50) = (each / 160.0, 20.0 + each / 4.0);
+        let error_rate = if number % 7 == 0 { 0.01 } else { 0.001 };
+        let agent = Window::agent(number)
+            .ready(count as u32)
+            .gauge("requests", rate * 60.0)
+            .gauge("tasks_completed", rate * 59.0)
+            .gauge("dropped_requests", 3.0)
+            .gauge("backpressure_events", 2.0)
+            .gauge("client_errors", 5.0)
+            .gauge("server_errors", rate * 60.0 * error_rate)
+            .gauge("timeout_errors", 1.0)
+            .gauge("rate_limit_errors", 1.0)
+            .gauge("local_accesses", 900.0)
+            .gauge("remote_accesses", 100.0)
+            .gauge("conflicts", 6.0)
+            .gauge("service_time_ms", 12.0)
+            .spread("cpu_utilization_of_limit", busy, (busy * 1.3).min(1.0))
+            .spread("memory_utilization_of_limit", 0.5, 0.6)
+            .saturated("cpu", if busy > 0.85 { 0.3 } else { 0.0 }, false)
+            .gauge("cpu_throttled_ratio", if busy > 0.85 { 0.4 } else { 0.0 })
+            .gauge("oom_kills", 0.0)
+            .gauge("requests_per_s", each)
+            .gauge("throughput_per_s", each)
+            .latency("response_time_ms", p50)
+            .errors(error_rate);
+        windows.push(agent.0);
+        for instance in 0..count {
+            let hot = instance == 0 && (40..60).contains(&number);
+            let (share, used) = if hot { (2.0, (busy * 2.0).min(1.0)) } else { (1.0, busy) };
+            let mut window = Window::instance(number, &format!("i{instance}"))
+                .gauge("requests", each * 60.0 * share)
+                .gauge("throughput_per_s", each * share)
+                .gauge("requests_per_s", each * share)
+                .gauge("concurrent_users", 40.0)
+                .gauge("queue_depth", 2.0)
+                .gauge("cpu_used_cores", 2.0 * used)
+                .gauge("cpu_limit_cores", 2.0)
+                .gauge("memory_used_bytes", 1e9)
+                .gauge("compute_cost_per_hour", 0.5)
+                .gauge("storage_cost_per_hour", 0.1)
+                .gauge("network_cost_per_hour", 0.05)
+                .gauge("services_cost_per_hour", 0.05)
+                .gauge("shard_items", 100.0 + 10.0 * instance as f64)
+                .spread("cpu_utilization_of_limit", used, used)
+                .latency("response_time_ms", p50 * share);
+            window.0.attributes = BTreeMap::from(attributes(instance));
+            windows.push(window.0);
+        }
+    }
+    windows
+}
+
+fn actuation() -> ScalingEvent {
+    let at = |second| Some(EventTime::from_secs(second));
+    ScalingEvent {
+        id: "up".to_owned(),
+        decision_id: None,
+        generation: None,
+        target: target(),
+        trigger_type: None,
+        trigger_metric: None,
+        trigger_value: None,
+        action: ScalingAction::ScaleUp,
+        instances_before: Some(4),
+        instances_after: Some(6),
+        state: ScalingState::Applied,
+        state_at: EventTime::from_secs(1_800),
+        accepted_at: at(1_770),
+        started_at: at(1_770),
+        completed_at: at(1_800),
+        success: Some(true),
+        error: None,
+        actuator: None,
+    }
+}
+
+fn config() -> ReportConfig {
+    let mut config = ReportConfig::default();
+    (config.objectives.p95_ms, config.load.slo_ms) = (Some(200.0), Some(200.0));
+    config.objectives.error_rate = Some(0.05);
+    config.sizes = Some((SizeCatalogue::of_the_guide(), "medium".to_owned()));
+    config
+}
+
+/// Each value that is absent in `report`, as `section.measure`, with its reason.
+fn absent(report: &AgentReport) -> BTreeMap<String, Absent> {
+    let mut found = BTreeMap::new();
+    for section in &report.sections {
+        let measures = section.measures.iter().filter_map(|m| Some((m.name, *m.value.as_ref().err()?)));
+        let tables = section.tables.iter().filter_map(|t| Some((t.name, *t.rows.as_ref().err()?)));
+        found.extend(measures.chain(tables).map(|(name, why)| (format!("{}.{name}", section.name), why)));
+    }
+    found
+}
+
+/// A fleet that reports everything has every measure but those that take more days, a forecast, or a price.
+#[test]
+fn a_fleet_that_reports_everything_has_every_measure() {
+    let got = report(&fleet(), &[actuation()], config());
+    let want: BTreeMap<String, Absent> = [
+        ("cost.steady_base", Absent::TooFew),
+        ("saturation.time_to_saturation", Absent::NotGiven),
+        ("elasticity.goal_decision", Absent::NoEvents),
+    ]
+    .map(|(name, why)| (name.to_owned(), why))
+    .into();
+    assert_eq!(absent(&got), want);
+    assert_no_bare_null(&serde_json::to_value(&got.sections).expect("JSON"), "sections");
+}
+
+/// One that reports nothing has none, each with its reason, and nothing is zero that was not reported.
+#[test]
+fn a_fleet_that_reports_nothing_says_why_of_everything() {
+    let silent: Vec<_> = (0..5).map(|number| Window::agent(number).0).collect();
+    let got = report(&silent, &[], ReportConfig::default());
+    let absent = absent(&got);
+    for section in &got.sections {
+        for measure in &section.measures {
+            let counts = ["instances", "kinds", "total_scaling_events", "inferred_events", "contradictions"];
+            let is_count = counts.contains(&measure.name);
+            assert_ne!(measure.value.is_ok(), absent.contains_key(&format!("{}.{}", section.name, measure.name)));
+            assert!(is_count || measure.value.is_err(), "{}.{}: {:?}", section.name, measure.name, measure.value);
+        }
+    }
+    assert_no_bare_null(&serde_json::to_value(&got.sections).expect("JSON"), "sections");
+    assert!(Analysis::new(ReportConfig::default()).finish().is_empty(), "no window, no report");
+}
+
+fn assert_no_bare_null(value: &Value, path: &str) {
+    match value {
+        Value::Null => panic!("{path} is null without a reason"),
+        Value::Array(items) => items.iter().for_each(|item| assert_no_bare_null(item, path)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, field)| assert_no_bare_null(field, &format!("{path}.{name}")))
+        }
+        _ => {}
+    }
+}
+
+fn number(report: &AgentReport, section: &str, name: &str) -> f64 {
+    let section = report.section(section).expect("a section");
+    let measure = section.measures.iter().find(|measure| measure.name == name).expect("a measure");
+    match measure.value.as_ref().unwrap_or_else(|absent| panic!("{name} is absent: {absent}")) {
+        tidegauge_analytics::report::Value::Number(number) => *number,
+        tidegauge_analytics::report::Value::Count(count) => *count as f64,
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+/// Two minutes of two instances. Offered 1,200 and 600 requests: 20 and 10 per second. Core-seconds: 1.5 · 60 for 1,200 and
+/// 0.5 · 60 for 600, so 120 for 1,800. Errors 1 % of 1,200 and 4 % of 600: 36 of 1,800. Loads 0.2 and 0.6: the mean of both
+/// minutes is 0.15 and 0.4 → (0.2 + 0.1)/2 and (0.6 + 0.2)/2; J = (0.55)² ÷ (2 · (0.0225 + 0.16)).
+#[test]
+fn sums_are_those_worked_by_hand() {
+    let mut windows = Vec::new();
+    let minutes = [(1_200.0, 0.01, [0.2, 0.6], [0.5, 1.0]), (600.0, 0.04, [0.1, 0.2], [0.2, 0.3])];
+    for (number, (requests, errors, loads, cores)) in (0_i64..).zip(minutes) {
+        let agent = Window::agent(number)
+            .ready(2)
+            .gauge("requests", requests)
+            .spread("cpu_utilization_of_limit", loads.iter().sum::<f64>() / 2.0, loads[1])
+            .latency("response_time_ms", 10.0 * (number + 1) as f64)
+            .errors(errors);
+        windows.push(agent.0);
+        for (name, (load, used)) in ["a", "b"].into_iter().zip(loads.into_iter().zip(cores)) {
+            let instance = Window::instance(number, name).gauge("cpu_utilization_of_limit", load);
+            windows.push(instance.gauge("cpu_used_cores", used).0);
+        }
+    }
+    let got = report(&windows, &[], ReportConfig::default());
+    let jain = 0.55 * 0.55 / (2.0 * (0.15 * 0.15 + 0.4 * 0.4));
+    let wants = [
+        ("service", "requests_per_s", 15.0),
+        ("service", "requests_per_s_peak", 20.0),
+        ("service", "cpu_per_request", 120.0 / 1_800.0),
+        ("service", "error_rate", 36.0 / 1_800.0),
+        ("service", "response_p95_ms", 60.0),
+        ("service", "response_p95_ms_worst", 80.0),
+        ("service", "response_mean_ms", 19.5),
+        ("load_distribution", "jain", jain),
+        ("load_distribution", "imbalance", 0.4 / 0.275 - 1.0),
+        ("load_distribution", "imbalance_worst", 0.5),
+        ("saturation", "peak_utilization", 0.6),
+    ];
+    for (section, name, want) in wants {
+        let found = number(&got, section, name);
+        assert!((found - want).abs() < 1e-9, "{section}.{name}: {found}, not {want}");
+    }
+}
+
+/// The instance that is hot from minute 40 to 59 has one finding, from its first window to two windows after its last.
+#[test]
+fn a_finding_has_its_onset_and_its_end() {
+    let got = report(&fleet(), &[], config());
+    let hot: Vec<_> = got.findings.iter().filter(|span| span.worst.kind == FindingKind::Hotspot).collect();
+    assert_eq!(hot.len(), 1, "{hot:#?}");
+    assert_eq!((hot[0].worst.onset, hot[0].ended_at), (minute(40).start, Some(minute(61).end)));
+    assert_eq!((hot[0].opened_at, hot[0].windows), (minute(42).end, 18));
+    assert!(hot[0].worst.entity.to_string().ends_with("instance=i0"));
+}
+
+/// Scaling at minute 30, reported: its time, its size, and what users saw from its start to 5 minutes after its end.
+#[test]
+fn scaling_is_told_from_events_or_inferred() {
+    let with = report(&fleet(), &[actuation()], config());
+    assert_eq!(number(&with, "scaling", "total_scaling_events"), 1.0);
+    for (name, want) in [("avg_scaling_time", 30.0), ("min_scaling_time", 30.0), ("avg_scaling_magnitude", 2.0)] {
+        assert_eq!(number(&with, "scaling", name), want, "{name}");
+    }
+    // Windows 29 to 34 overlap [29:30, 35:00). The greatest response time is eight times p50.
+    let p50 = |number: i64| {
+        let rate = 350.0 - 250.0 * (number as f64 / 5.0).cos();
+        20.0 + rate / if number < 30 { 4.0 } else { 6.0 } / 4.0
+    };
+    let worst = (29..35).map(p50).fold(0.0, f64::max) * 8.0;
+    let mean = (29..35).map(p50).sum::<f64>() / 6.0 * 1.3;
+    assert!((number(&with, "scaling", "max_response_during_scaling") - worst).abs() < 1e-9);
+    assert!((number(&with, "scaling", "avg_response_during_scaling") - mean).abs() < 1e-9);
+
+    let without = report(&fleet(), &[], config());
+    assert_eq!(number(&without, "scaling", "inferred_events"), 1.0);
+    assert_eq!(absent(&without)["scaling.avg_scaling_time"], Absent::NoEvents, "nobody timed it");
+}
+
+/// **RP1**, **RP3**: another agent's windows in between change nothing.
+#[test]
+fn an_agents_report_depends_on_its_own_windows_only() {
+    let alone = report(&fleet(), &[actuation()], config());
+    let mut analysis = Analysis::new(config());
+    for window in fleet() {
+        analysis.window(&window);
+        let mut other = window;
+        other.target.agent = "other".into();
+        other.gauges.clear();
+        analysis.window(&other);
+    }
+    analysis.event(actuation());
+    let both = analysis.finish();
+    assert_eq!((both.len(), both.iter().filter(|report| **report == alone).count()), (2, 1));
+}
