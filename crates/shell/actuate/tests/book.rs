@@ -37,6 +37,7 @@ fn b3_a_decision_is_accepted_started_and_applied_with_the_time_of_each() {
 #[test]
 fn what_is_not_carried_out_says_why() {
     // name, generation, valid in seconds, mode, read at second, want
+    #[allow(clippy::type_complexity, reason = "a table of cases")]
     let cases: [(&str, u64, std::ops::Range<i64>, Mode, i64, &[&str]); 7] = [
         ("of a lower generation", 4, 0..60, Mode::Live, 10, &["say:Superseded:4", "settled:1"]),
         ("of the generation that was applied", 5, 0..60, Mode::Live, 10, &["settled:1"]),

@@ -89,12 +89,17 @@ impl Cell {
         stats: Vec<(u16, Stats)>,
         sketches: Vec<(u16, Sketch)>,
     ) -> Self {
+        let sketches = sketches.into_iter().map(|(metric, sketch)| (metric, CellSketch::Open(sketch))).collect();
         Self { samples, first_at, last_at, stats, sketches }
     }
 
     /// The sketch of a metric, if there is one.
+    ///
+    /// # Panics
+    ///
+    /// If the cell was packed.
     pub(super) fn sketch(&self, metric: u16) -> Option<&Sketch> {
-        self.sketches.iter().find(|(number, _)| *number == metric).map(|(_, sketch)| sketch)
+        self.sketches().find(|(number, _)| *number == metric).map(|(_, sketch)| sketch)
     }
 
     /// Takes the sketch of a metric, if there is one.

@@ -310,15 +310,15 @@ pub(super) fn metric_name(draft: &mut Draft, name: &str, path: &str) -> String {
 /// Both directions of `behavior`.
 pub(super) fn behavior(draft: &mut Draft, behavior: Behavior, path: &str) -> Result<(), Problem> {
     if let Some(rules) = behavior.scale_up {
-        draft.scale_up = direction(rules, &format!("{path}.scaleUp"))?;
+        draft.scale_up = direction(&rules, &format!("{path}.scaleUp"))?;
     }
     if let Some(rules) = behavior.scale_down {
-        draft.scale_down = direction(rules, &format!("{path}.scaleDown"))?;
+        draft.scale_down = direction(&rules, &format!("{path}.scaleDown"))?;
     }
     Ok(())
 }
 
-fn direction(rules: Rules, path: &str) -> Result<DraftDirection, Problem> {
+fn direction(rules: &Rules, path: &str) -> Result<DraftDirection, Problem> {
     let select = match rules.select_policy.as_deref() {
         None => None,
         Some("Max") => Some(Select::Max),

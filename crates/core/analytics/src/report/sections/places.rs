@@ -73,10 +73,10 @@ fn states(analysis: &AgentAnalysis, capacity: Measured) -> Measured<Vec<RegionSt
         return Err(Absent::NotReported);
     }
     let capacity = capacity?;
-    let state = |(name, seen): (&Box<str>, &crate::report::agent::InRegion)| {
+    let state = |(name, seen): (&str, &crate::report::agent::InRegion)| {
         let (instances, offered) = (seen.instances.mean()?, seen.offered_per_s.mean()?);
         Ok(RegionState {
-            region: Region::from(&**name),
+            region: Region::from(name),
             name: None,
             instances: instances.round() as u32,
             zones: seen.zones.len() as u32,
@@ -86,7 +86,7 @@ fn states(analysis: &AgentAnalysis, capacity: Measured) -> Measured<Vec<RegionSt
             latency_to_users_ms: None,
         })
     };
-    analysis.regions.iter().map(state).collect()
+    analysis.regions.iter().map(|(name, seen)| state((name, seen))).collect()
 }
 
 pub(super) fn shards(analysis: &AgentAnalysis, whole: &WindowSummary) -> Section {
