@@ -149,6 +149,30 @@ fn b6_a_restart_goes_on_from_what_was_said() {
     }
 }
 
+/// Found by `restarts.rs`: of three records of one order the second began it anew, and the third, which had been
+/// accepted, was taken for a repetition and never had its last word.
+#[test]
+fn b6_a_restart_goes_on_with_the_attempt_that_was_accepted_last() {
+    let record = |second| {
+        let mut record = decision(1, 2, 5, 0..90);
+        record.decided_at = at(second);
+        record
+    };
+    let mut before = Book::new("test");
+    let first = before.decision(0, record(0), at(1));
+    let mut events = said(&first);
+    assert_eq!(before.decision(1, record(10), at(10)), []);
+    assert_eq!(short(&before.decision(2, record(20), at(20))), ["settled:1"]);
+    let failed = Report::Ended(Outcome::Failed("why".to_owned()));
+    events.extend(said(&before.report(&sample_target(), &begun(&first), failed, at(31))));
+    let mut after = Book::new("test");
+    events.iter().for_each(|event| after.remember(event));
+    let wants = [["settled:0"], ["settled:1"], ["begin:1"]];
+    for (offset, (second, want)) in (0..).zip([0, 10, 20].into_iter().zip(wants)) {
+        assert_eq!(short(&after.decision(offset, record(second), at(32))), want, "offset {offset}");
+    }
+}
+
 #[test]
 fn b1_after_a_restart_the_lower_generation_is_superseded_by_what_was_accepted() {
     let mut before = Book::new("test");

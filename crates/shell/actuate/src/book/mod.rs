@@ -8,20 +8,20 @@
 //!                          └──────── a greater generation: superseded, abandoned
 //! ```
 //!
-//! One book serves one partition of the decisions topic, and so each target whole and in order. What counts of a decision
-//! is its generation and the instances that it wants: one that is said again with the same generation is the same
-//! order. It is tried again only if the attempt before it came to nothing (failed, partial, expired).
+//! One book serves one partition of the decisions topic, and so each target whole and in order. What counts of a
+//! decision is its generation and the instances that it wants: one that is said again with the same generation is the
+//! same order. It is tried again only if the attempt before it came to nothing (failed, partial, expired).
 //!
 //! - **B1** No order begins after one of a greater generation was accepted for its target.
 //! - **B2** A generation that was applied, or refused for good, is not begun again.
 //! - **B3** Every attempt has one identity, says its states in order, and ends in exactly one final state.
 //! - **B4** Nothing begins before `not_before`, and none that was not begun begins at or after `expires_at`.
 //! - **B5** A place is settled once, and only when nothing more will be said of the decision there.
-//! - **B6** After a restart: what was said is remembered, said by nobody twice, and what had begun is begun again under its
-//!   old identity.
+//! - **B6** After a restart: what was said is remembered, said by nobody twice, and what had begun is begun again
+//!   under its old identity.
 //!
-//! Deliberately absent: undoing. An order that is abandoned may have been carried out half; the one that takes its place
-//! begins from what it finds.
+//! Deliberately absent: undoing. An order that is abandoned may have been carried out half; the one that takes its
+//! place begins from what it finds.
 
 mod attempt;
 mod past;
@@ -171,7 +171,8 @@ impl Book {
         }
         let id = attempt::id_of(&decision, &self.actuator);
         let entry = self.targets.entry(decision.target.clone()).or_default();
-        if entry.past.has_ended(&id) {
+        // Of one that another attempt at the same took the place of, nothing was said, and nothing is.
+        if entry.past.has_ended(&id) || entry.past.awaits(decision.generation, &id) {
             effects.push(Effect::Settled(offset));
             return;
         }
@@ -223,7 +224,8 @@ impl Entry {
         debug_assert!(again.is_none(), "it was said once");
     }
 
-    /// Begins what waits, if it is time; lets it expire, if that has passed. What is to be tried then, as [`Self::end`].
+    /// Begins what waits, if it is time; lets it expire, if that has passed. What is to be tried then, as
+    /// [`Self::end`].
     fn go_on(&mut self, now: EventTime, effects: &mut Vec<Effect>) -> Option<(i64, Decision)> {
         let attempt = self.current.as_mut()?;
         if attempt.is_expired(now) {

@@ -53,6 +53,11 @@ impl Past {
         self.ended.iter().any(|ended| ended == id)
     }
 
+    /// Whether another attempt at this generation has not ended. Its record is still to be read again: it was not settled.
+    pub(super) fn awaits(&self, generation: u64, id: &str) -> bool {
+        self.open.iter().any(|event| event.generation == Some(generation) && event.id != id)
+    }
+
     /// The last that was said of an attempt that has not ended.
     pub(super) fn take_open(&mut self, id: &str) -> Option<ScalingEvent> {
         let place = self.open.iter().position(|event| event.id == id)?;
