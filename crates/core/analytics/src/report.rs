@@ -88,6 +88,7 @@ pub struct AgentReport {
     /// Its name, `workspace/agent`.
     pub agent: String,
     /// From its first window to its last.
+    #[serde(serialize_with = "as_text")]
     pub period: TimeRange,
     /// Windows with rows.
     pub windows: u64,
@@ -110,6 +111,10 @@ impl AgentReport {
     pub fn section(&self, name: &str) -> Option<&Section> {
         self.sections.iter().find(|section| section.name == name)
     }
+}
+
+fn as_text<S: serde::Serializer>(period: &TimeRange, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map([("start", period.start.to_string()), ("end", period.end.to_string())])
 }
 
 fn by_name<S: serde::Serializer>(sections: &[Section], serializer: S) -> Result<S::Ok, S::Error> {

@@ -100,7 +100,7 @@ pub enum Command {
     QueryWorker,
     /// Compute again what was decided, and compare it with what was recorded
     Replay(ReplayArgs),
-    /// Report on a period of telemetry: load, saturation, bottlenecks, elasticity, cost, findings
+    /// Report on a period of telemetry: what was found, and every measure
     Analyze(ReportArgs),
     /// Measure how well the supply of instances followed the demand, from two files
     Elasticity(ElasticityArgs),

@@ -8,8 +8,8 @@ use tidegauge_model::EventTime;
 /// needed and made over the greater. 1 is exact; half is half of what was needed, or twice as much.
 #[must_use]
 pub fn scaling_efficiency(needed: f64, made: f64) -> f64 {
-    let agree = needed * made > 0.0;
-    if !agree {
+    let is_right_way = needed * made > 0.0; // not where either is no number
+    if !is_right_way {
         return 0.0;
     }
     let (needed, made) = (needed.abs(), made.abs());

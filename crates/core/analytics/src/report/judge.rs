@@ -91,7 +91,7 @@ pub(super) fn facts(instances: &[&WindowSummary]) -> BTreeMap<InstanceId, Instan
     let size = |window: &WindowSummary, name: &str| Some(gauge(window, name)?.mean).filter(|size| *size > 0.0);
     let common = SIZES.into_iter().find(|name| instances.iter().all(|window| size(window, name).is_some()));
     let of = |window: &&WindowSummary| {
-        let text = |attribute| window.attributes.get(&attribute).map(|text| text.to_string());
+        let text = |attribute| window.attributes.get(&attribute).map(ToString::to_string);
         let facts = InstanceFacts {
             capacity: common.and_then(|name| size(window, name)),
             region: window.attributes.get(&Attribute::Region).map(|region| Region::from(&**region)),

@@ -1,13 +1,14 @@
 //! Findings of a period: each from its onset to its end, as its worst window showed it.
 
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use tidegauge_model::{EventTime, Finding, FindingState};
 
 /// One finding over its whole life.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FindingSpan {
     /// As the window with the greatest severity, then value, showed it.
-    #[serde(flatten)]
     pub worst: Finding,
     /// When it opened: the end of the first window by which it had held for long enough.
     pub opened_at: EventTime,
@@ -15,6 +16,31 @@ pub struct FindingSpan {
     pub ended_at: Option<EventTime>,
     /// Windows that showed it since it opened.
     pub windows: u64,
+}
+
+/// As the finding it is, with times as text.
+impl Serialize for FindingSpan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let worst = &self.worst;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &worst.id)?;
+        map.serialize_entry("kind", &worst.kind)?;
+        map.serialize_entry("entity", &worst.entity.to_string())?;
+        map.serialize_entry("onset", &worst.onset.to_string())?;
+        map.serialize_entry("opened_at", &self.opened_at.to_string())?;
+        map.serialize_entry("ended_at", &self.ended_at.map(|end| end.to_string()))?;
+        map.serialize_entry("windows", &self.windows)?;
+        map.serialize_entry("severity", &worst.severity)?;
+        map.serialize_entry("worst_window_start", &worst.window.start.to_string())?;
+        map.serialize_entry("value", &worst.value)?;
+        map.serialize_entry("unit", &worst.unit)?;
+        map.serialize_entry("evidence", &worst.evidence)?;
+        map.serialize_entry("confidence", &worst.confidence)?;
+        map.serialize_entry("causes", &worst.causes)?;
+        map.serialize_entry("remedies", &worst.remedies)?;
+        map.serialize_entry("summary", &worst.summary)?;
+        map.end()
+    }
 }
 
 /// Findings, followed by their ids.

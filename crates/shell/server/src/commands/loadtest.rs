@@ -68,9 +68,12 @@ struct Compared {
     comparison: Comparison,
 }
 
+/// One number of a measurement.
+type Metric = fn(&Measured) -> Option<f64>;
+
 fn compared(before: &TestRun, after: &TestRun, random: &mut SplitMix64) -> Vec<Compared> {
     let (before, after) = (join_levels(&before.levels), join_levels(&after.levels));
-    let metrics: [(&str, fn(&Measured) -> Option<f64>); 5] = [
+    let metrics: [(&str, Metric); 5] = [
         ("throughput", |m| m.throughput_per_s),
         ("p50_ms", |m| m.p50_ms),
         ("p95_ms", |m| m.p95_ms),

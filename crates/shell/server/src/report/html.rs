@@ -51,7 +51,7 @@ pub fn report_page(document: &Document) -> Html {
     if let Some(period) = period {
         let _ = write!(body, ", {} to {}", at(period.start), at(period.end));
     }
-    let _ = write!(body, ", windows of {}</p>\n", number(document.window_s, "s"));
+    let _ = writeln!(body, ", windows of {}</p>", number(document.window_s, "s"));
     body.push_str(&quality(&document.quality));
     if document.agents.len() > 1 {
         body.push_str(&overview(&document.agents));
@@ -148,42 +148,59 @@ fn agent_part(index: usize, agent: &AgentReport) -> Html {
     );
     let tiles = HEADLINES.map(|(section, name, label)| (measured(agent, section, name), label));
     let tiles: Html = tiles.iter().filter(|(value, _)| value != "–").map(|(value, label)| tile(value, label)).collect();
-    let _ = write!(html, "<div class=\"tiles\">\n{tiles}</div>\n");
+    let _ = writeln!(html, "<div class=\"tiles\">\n{tiles}</div>");
+    let _ = writeln!(html, "<div class=\"charts\">\n{}</div>", charts(agent));
     html.push_str(&findings(&agent.findings));
-    let _ = write!(html, "<div class=\"charts\">\n{}</div>\n", charts(agent));
     agent.sections.iter().for_each(|each| html.push_str(&section(each)));
     html
 }
+
+/// Findings that are seen at once; the others are folded away.
+const FINDINGS: usize = 12;
 
 fn findings(spans: &[FindingSpan]) -> Html {
     if spans.is_empty() {
         return "<h3>Findings</h3>\n<p class=\"note\">None: nothing held for long enough.</p>\n".to_owned();
     }
-    let mut html = "<h3>Findings</h3>\n<div class=\"wide\"><table><thead><tr><th>What</th><th>Of</th><th>From</th>\
-                    <th>Until</th><th>Worst window</th><th>First remedy</th></tr></thead><tbody>\n"
-        .to_owned();
-    for span in spans {
+    let (first, others) = spans.split_at(spans.len().min(FINDINGS));
+    let mut html = format!("<h3>Findings</h3>\n{}", finding_table(first));
+    if !others.is_empty() {
+        let _ =
+            writeln!(html, "<details><summary>{} more</summary>\n{}</details>", others.len(), finding_table(others));
+    }
+    html
+}
+
+fn finding_table(spans: &[FindingSpan]) -> Html {
+    let rows = spans.iter().map(|span| {
         let class = match span.worst.severity {
             Severity::Critical => "critical",
             Severity::Warning => "warning",
             _ => "soft",
         };
-        let until = span.ended_at.map_or("still there".to_owned(), at);
-        let remedy = span.worst.remedies.first().map_or("–", |text| text.as_ref());
         let entity = span.worst.entity.to_string();
-        let entity = entity.rsplit('/').next().unwrap_or(&entity);
-        let _ = write!(
-            html,
+        let entity = entity.rsplit('/').next().unwrap_or(&entity).replacen('=', " ", 1);
+        let until = span.ended_at.map_or("still there".to_owned(), in_table);
+        let remedy = span.worst.remedies.first().map_or("–", |text| text.as_ref());
+        format!(
             "<tr><td class=\"{class}\">{}</td><td>{}</td><td>{}</td><td>{until}</td><td>{}</td><td>{}</td></tr>\n",
             escaped(&span.worst.kind.name().replace('_', " ")),
-            escaped(entity),
-            at(span.worst.onset),
+            escaped(&entity),
+            in_table(span.worst.onset),
             escaped(&span.worst.summary),
             escaped(remedy),
-        );
-    }
-    html.push_str("</tbody></table></div>\n");
-    html
+        )
+    });
+    format!(
+        "<div class=\"wide\"><table><thead><tr><th>What</th><th>Of</th><th>From (UTC)</th><th>Until</th>\
+         <th>Worst window</th><th>First remedy</th></tr></thead><tbody>\n{}</tbody></table></div>\n",
+        rows.collect::<Html>()
+    )
+}
+
+/// Month, day and time to the minute: the year is that of the period.
+fn in_table(time: EventTime) -> String {
+    at(time).get(5..16).unwrap_or_default().to_owned()
 }
 
 fn section(section: &Section) -> Html {
@@ -191,8 +208,9 @@ fn section(section: &Section) -> Html {
         section.measures.iter().filter_map(|measure| Some((measure, measure.value.as_ref().ok()?))).collect();
     let tables: Html = section.tables.iter().filter_map(table).collect();
     let mut html = format!("<section>\n<h3>{}</h3>\n", escaped(section.label));
-    if !section.note.is_empty() && !(there.is_empty() && tables.is_empty()) {
-        let _ = write!(html, "<p class=\"note\">{}</p>\n", escaped(section.note));
+    let says_something = !there.is_empty() || !tables.is_empty();
+    if says_something && !section.note.is_empty() {
+        let _ = writeln!(html, "<p class=\"note\">{}</p>", escaped(section.note));
     }
     if !there.is_empty() {
         let items = there.iter().map(|(measure, value)| {
@@ -202,7 +220,7 @@ fn section(section: &Section) -> Html {
                 escaped(&of_page(value, measure.unit))
             )
         });
-        let _ = write!(html, "<dl>\n{}</dl>\n", items.collect::<Html>());
+        let _ = writeln!(html, "<dl>\n{}</dl>", items.collect::<Html>());
     }
     html.push_str(&tables);
     html.push_str(&absent(section));

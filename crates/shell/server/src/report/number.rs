@@ -20,7 +20,7 @@ fn digits(value: f64) -> String {
     let size = value.abs();
     let text = match size {
         _ if value == 0.0 => "0".to_owned(),
-        _ if size >= 1e15 || size < 1e-4 => format!("{value:.2e}"),
+        _ if !(1e-4..1e15).contains(&size) => format!("{value:.2e}"),
         _ if size >= 100.0 => format!("{value:.0}"),
         _ if size >= 10.0 => format!("{value:.1}"),
         _ if size >= 1.0 => format!("{value:.2}"),

@@ -112,8 +112,15 @@ fn add_table(text: &mut String, table: &Table, colours: bool) {
     }
 }
 
+/// Longest text of a cell; the other forms have all of it.
+const LONGEST: usize = 60;
+
 fn cell(cell: &Cell, unit: &str) -> String {
-    cell.as_ref().map_or_else(|_| "-".to_owned(), |value| shown(value, unit))
+    let text = cell.as_ref().map_or_else(|_| "-".to_owned(), |value| shown(value, unit));
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    text.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
 /// A value with its unit.

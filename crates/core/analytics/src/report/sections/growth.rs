@@ -7,6 +7,7 @@ use crate::cost::{Breakdown, CostPerHour, UsageLevels, breakdown, downsize, unit
 use crate::demand::Operation;
 use crate::report::agent::TOTALS;
 use crate::report::page::{Cell, Measure, Section, Table, cell, name_of};
+use crate::report::sums::Sums;
 use crate::saturation::resource_use;
 use crate::stats::{mean, quantile, variance};
 use crate::strategy::{Choice, Comparison, Fleet, Workload, compare};
@@ -16,7 +17,7 @@ use tidegauge_model::WindowSummary;
 const MONTH_H: usize = 720;
 
 pub(super) fn cost(analysis: &AgentAnalysis, whole: &WindowSummary, config: &ReportConfig) -> Section {
-    let [compute, storage, network, services] = analysis.costs.each_ref().map(|sums| sums.mean());
+    let [compute, storage, network, services] = analysis.costs.each_ref().map(Sums::mean);
     let any = [compute, storage, network, services].into_iter().find(Result::is_ok).unwrap_or(Err(Absent::NotReported));
     // What is not reported costs nothing that is known; without any of them there is no cost.
     let parts = any.and_then(|_| {

@@ -107,7 +107,7 @@ fn hot(report: Measured<&LoadReport>) -> Table {
             cell(spot.affected_requests),
             cell(spot.user_impact),
             cell(if causes.is_empty() { Err(Absent::NotReported) } else { Ok(causes.join(", ")) }),
-            cell(spot.remediation.first().map(|text| text.to_string()).ok_or(Absent::NotReported)),
+            cell(spot.remediation.first().map(ToString::to_string).ok_or(Absent::NotReported)),
         ]
     };
     let columns = [
@@ -167,10 +167,16 @@ fn moves(report: Measured<&LoadReport>) -> Table {
     Table::new("optimal_moves", "Moves towards the best distribution", &columns, rows)
 }
 
+/// Steps of a plan that are told.
+const STEPS: usize = 5;
+
 fn strategies(report: Measured<&LoadReport>) -> Table {
     let rows = report.map(|report| {
         let row = |option: &LoadOption| {
-            let plan = option.plan.iter().map(|step| format!("{}. {}", step.order, step.action)).collect::<Vec<_>>();
+            let steps = option.plan.iter().take(STEPS).map(|step| format!("{}. {}", step.order, step.action));
+            let more = option.plan.len().saturating_sub(STEPS);
+            let more = (more > 0).then(|| format!("and {more} more like it"));
+            let plan: Vec<String> = steps.chain(more).collect();
             let back = option.plan.last().map(|step| step.rollback.to_string());
             vec![
                 cell(Ok(name_of(&option.strategy).replace('_', " "))),

@@ -73,7 +73,7 @@ fn states(analysis: &AgentAnalysis, capacity: Measured) -> Measured<Vec<RegionSt
         return Err(Absent::NotReported);
     }
     let capacity = capacity?;
-    let state = |(name, seen): (&str, &crate::report::agent::InRegion)| {
+    let state = |name: &str, seen: &crate::report::agent::InRegion| {
         let (instances, offered) = (seen.instances.mean()?, seen.offered_per_s.mean()?);
         Ok(RegionState {
             region: Region::from(name),
@@ -86,7 +86,7 @@ fn states(analysis: &AgentAnalysis, capacity: Measured) -> Measured<Vec<RegionSt
             latency_to_users_ms: None,
         })
     };
-    analysis.regions.iter().map(|(name, seen)| state((name, seen))).collect()
+    analysis.regions.iter().map(|(name, seen)| state(name, seen)).collect()
 }
 
 pub(super) fn shards(analysis: &AgentAnalysis, whole: &WindowSummary) -> Section {
@@ -153,7 +153,7 @@ pub(super) fn shards(analysis: &AgentAnalysis, whole: &WindowSummary) -> Section
 /// Items of each shard of each coordinator, over the instances that say all three.
 fn shard_loads(analysis: &AgentAnalysis) -> Vec<ShardLoad> {
     let load = |seen: &crate::report::agent::InstanceWhole| {
-        let text = |attribute| seen.window.attributes.get(&attribute).map(|text| text.to_string());
+        let text = |attribute| seen.window.attributes.get(&attribute).map(ToString::to_string);
         Some(ShardLoad {
             shard: text(Attribute::Shard)?,
             coordinator: text(Attribute::Coordinator)?,

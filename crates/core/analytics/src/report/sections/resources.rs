@@ -9,6 +9,8 @@ use tidegauge_model::WindowSummary;
 
 /// Utilization at which a resource counts as saturated where its point is extrapolated.
 const LEVEL: f64 = 0.8;
+/// Resources whose utilization follows load; of what is held, such as memory, no load saturates it by itself.
+const FOLLOW_LOAD: [&str; 4] = ["cpu", "gpu", "io", "network"];
 
 pub(super) fn saturation(analysis: &AgentAnalysis, whole: &WindowSummary) -> Section {
     let row = |used: crate::saturation::ResourceUse| {
@@ -60,7 +62,8 @@ fn point(analysis: &AgentAnalysis, resource: &str) -> Measured<crate::saturation
     let whole = analysis.whole.as_ref().ok_or(Absent::NotReported)?;
     let lead = |name: &str| resource_use(whole, name)?.utilization_mean.ok();
     let own = lead(resource).ok_or(Absent::NotReported)?;
-    if ["cpu", "gpu", "io", "network"].iter().filter_map(|name| lead(name)).any(|other| other > own) {
+    let leads = FOLLOW_LOAD.iter().filter_map(|name| lead(name)).all(|other| other <= own);
+    if !FOLLOW_LOAD.contains(&resource) || !leads {
         return Err(Absent::NotReached);
     }
     let pairs: Vec<(f64, f64)> = analysis

@@ -23,7 +23,7 @@ pub(super) fn page(record: &TestRecord, args: &AnalyzeArgs, compared: &[super::C
     );
     body.push_str(&tiles(record));
     let charts: Html = charts(record, args, unit).iter().filter_map(Chart::figure).collect();
-    let _ = write!(body, "<div class=\"charts\">\n{charts}</div>\n");
+    let _ = writeln!(body, "<div class=\"charts\">\n{charts}</div>");
     body.push_str(&criteria(record));
     if !compared.is_empty() {
         body.push_str(&comparison(compared));
@@ -31,14 +31,14 @@ pub(super) fn page(record: &TestRecord, args: &AnalyzeArgs, compared: &[super::C
     if !record.recommendations.is_empty() {
         body.push_str("<h3>What to do</h3>\n<ul>\n");
         for advice in &record.recommendations {
-            let _ = write!(body, "<li><b>{}</b>: {}</li>\n", escaped(&advice.action), escaped(&advice.because));
+            let _ = writeln!(body, "<li><b>{}</b>: {}</li>", escaped(&advice.action), escaped(&advice.because));
         }
         body.push_str("</ul>\n");
     }
     for left_out in &record.excluded {
-        let _ = write!(
+        let _ = writeln!(
             body,
-            "<p class=\"note\">Left out: {} users by the file, {} by Little's law (load {}).</p>\n",
+            "<p class=\"note\">Left out: {} users by the file, {} by Little's law (load {}).</p>",
             number(left_out.users, ""),
             number(left_out.users_by_law, ""),
             number(left_out.load, ""),
@@ -158,9 +158,9 @@ fn criteria(record: &TestRecord) -> Html {
         let interval = answer.interval;
         let interval =
             interval.map_or("–".to_owned(), |i| format!("{} to {}", number(i.low, ""), number(i.high, "")));
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<tr><td>{}</td><td class=\"n\">{load}</td><td class=\"n\">{interval}</td><td>{}</td></tr>\n",
+            "<tr><td>{}</td><td class=\"n\">{load}</td><td class=\"n\">{interval}</td><td>{}</td></tr>",
             super::name(&answer.criterion).replace('_', " "),
             escaped(&super::note(answer)),
         );
@@ -178,9 +178,9 @@ fn comparison(compared: &[super::Compared]) -> Html {
         let interval = found.interval.as_ref();
         let interval =
             interval.map_or("–".to_owned(), |i| format!("{} to {}", number(i.low, ""), number(i.high, "")));
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{interval}</td><td class=\"n\">{}</td></tr>\n",
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{interval}</td><td class=\"n\">{}</td></tr>",
             each.metric,
             super::name(&found.verdict).replace('_', " "),
             or_dash(found.ratio),
