@@ -6,9 +6,10 @@ pub use args::{
     ActuateCommand, AnalyzeArgs, CapacityArgs, CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, DryRunArgs,
     ElasticityArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, HistoryCommand, HistoryCompactArgs,
     HistoryStatusArgs, HistoryWriteArgs, KedaArgs, KeyField, KubernetesArgs, LoadColumn, LoadtestCommand, ManArgs,
-    NamedTotal, Policies, ProduceArgs, ProduceFormat, QueryArgs, RepartitionArgs, ReplayArgs, ReportArgs, ReportForm,
-    RunArgs, SeriesArgs, Speed, StateCommand, StateResetArgs, StateShowArgs, StatusArgs, StrategyArgs, TailArgs,
-    TailWhat, TelemetryArgs, TelemetryFormat, TopicsCommand, Until, ValidateArgs, WebhookArgs,
+    NamedTotal, PlanArgs, Policies, PolicyCommand, PolicyImportArgs, PolicyLintArgs, PolicyTestArgs, ProduceArgs,
+    ProduceFormat, QueryArgs, RepartitionArgs, ReplayArgs, ReportArgs, ReportForm, RunArgs, SeriesArgs, Speed,
+    StateCommand, StateResetArgs, StateShowArgs, StatusArgs, StrategyArgs, TailArgs, TailWhat, TelemetryArgs,
+    TelemetryFormat, TestFormat, TopicsCommand, Until, ValidateArgs, WebhookArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -69,6 +70,9 @@ pub enum Command {
     Run(RunArgs),
     /// Check the configuration and the policies, and with --online what is on the broker
     Validate(ValidateArgs),
+    /// Test, lint or import policies, as files
+    #[command(subcommand, after_help = "Examples:\n  tidegauge policy test examples/policies/tests")]
+    Policy(PolicyCommand),
     /// Show how far it has come, what holds it back, and why there is no decision
     Status(StatusArgs),
     /// Show what is kept of each shuffle partition for a restart, or give one a fresh start
@@ -111,7 +115,9 @@ pub enum Command {
     Capacity(CapacityArgs),
     /// Compare scaling out, up and both
     Strategy(StrategyArgs),
-    /// Say what a code of an error message means, and what to do
+    /// Show what each policy would decide now, and act on nothing
+    Plan(PlanArgs),
+    /// Say what a code of an error message means, or how a decision came about
     Explain(ExplainArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
@@ -139,6 +145,7 @@ impl Cli {
             Command::Validate(args) => &args.policies.paths,
             Command::Status(args) => &args.policies.paths,
             Command::Replay(args) => &args.policies,
+            Command::Plan(args) => &args.policies.paths,
             _ => return None,
         };
         // A list of quoted texts is the same in JSON and in YAML.

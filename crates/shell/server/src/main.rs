@@ -29,7 +29,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Generate(what) => return commands::generate::run(what),
         Command::Config(command) => return commands::config::run(&layers, command),
-        Command::Explain(args) => return commands::explain::run(args),
+        Command::Policy(command) => return commands::policy::run(command),
+        Command::Explain(args) if !args.is_about_a_decision() => return commands::explain::run(args),
         Command::Analyze(args) => return commands::analyze::run(&layers, args),
         Command::Elasticity(args) => return commands::elasticity::run(args),
         Command::Loadtest(command) => return commands::loadtest::run(command),
@@ -49,6 +50,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Topics(args) => commands::topics::run(&config, &args),
         Command::Produce(args) => commands::produce::run(&config, &args),
         Command::Tail(args) => commands::tail::run(&config, &args),
+        Command::Explain(args) => commands::explain::decision(&config, &args),
+        Command::Plan(args) => commands::plan::run(&config, &args),
         Command::Query(args) => commands::query::run(&config, &args),
         Command::History(command) => commands::history::run(&config, &command),
         Command::Actuate(command) => commands::actuate::run(&config, &command),
@@ -56,7 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(_)
         | Command::Generate(_)
         | Command::Config(_)
-        | Command::Explain(_)
+        | Command::Policy(_)
         | Command::Analyze(_)
         | Command::Elasticity(_)
         | Command::Loadtest(_)

@@ -12,6 +12,7 @@ mod topics;
 use crate::config::{Config, reference as settings};
 use crate::diagnostic::ProblemKind;
 use std::fmt::Write as _;
+use tidegauge_policy::lint::LintCode;
 
 /// The command that writes the pages anew.
 pub const REWRITE: &str = "TIDEGAUGE_BLESS=1 cargo test --release --workspace --test reference";
@@ -46,6 +47,10 @@ fn errors() -> String {
     for kind in ProblemKind::ALL {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "| {kind} | {} | {}. |", kind.title(), cell(&capital(kind.help())));
+    }
+    out.push_str("\nWarnings of `tidegauge policy lint`, which says for each what to write instead:\n\n| code | name | meaning |\n| --- | --- | --- |\n");
+    for lint in LintCode::ALL {
+        let _ = writeln!(out, "| {} | {} | {} |", lint.code(), lint.name(), cell(lint.title()));
     }
     out
 }

@@ -133,7 +133,7 @@ pub(super) fn import(manifest: &Value) -> Result<Draft, Problem> {
     if draft.objectives.is_empty() {
         return Err(Problem::at("spec.metrics", "expected a metric that has an equivalent, found none"));
     }
-    behavior(&mut draft, spec.behavior, "spec.behavior")?;
+    behavior(&mut draft, &spec.behavior, "spec.behavior")?;
     Ok(draft)
 }
 
@@ -308,12 +308,12 @@ pub(super) fn metric_name(draft: &mut Draft, name: &str, path: &str) -> String {
 }
 
 /// Both directions of `behavior`.
-pub(super) fn behavior(draft: &mut Draft, behavior: Behavior, path: &str) -> Result<(), Problem> {
-    if let Some(rules) = behavior.scale_up {
-        draft.scale_up = direction(&rules, &format!("{path}.scaleUp"))?;
+pub(super) fn behavior(draft: &mut Draft, behavior: &Behavior, path: &str) -> Result<(), Problem> {
+    if let Some(rules) = &behavior.scale_up {
+        draft.scale_up = direction(rules, &format!("{path}.scaleUp"))?;
     }
-    if let Some(rules) = behavior.scale_down {
-        draft.scale_down = direction(&rules, &format!("{path}.scaleDown"))?;
+    if let Some(rules) = &behavior.scale_down {
+        draft.scale_down = direction(rules, &format!("{path}.scaleDown"))?;
     }
     Ok(())
 }

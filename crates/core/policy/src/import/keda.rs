@@ -98,8 +98,8 @@ pub(super) fn import(manifest: &Value) -> Result<Draft, Problem> {
         let demand = "{ name: minimum, lag: { waiting: 0, arrivals_per_s: 0, served_per_s: 1, catch_up: 1m } }";
         draft.demands.push(demand.to_owned());
     }
-    if let Some(config) = spec.advanced.horizontal_pod_autoscaler_config {
-        behavior(&mut draft, config.behavior, "spec.advanced.horizontalPodAutoscalerConfig.behavior")?;
+    if let Some(config) = &spec.advanced.horizontal_pod_autoscaler_config {
+        behavior(&mut draft, &config.behavior, "spec.advanced.horizontalPodAutoscalerConfig.behavior")?;
     }
     paused(&mut draft, &metadata);
     without_equivalent(&mut draft, &spec.others, "spec");

@@ -93,8 +93,9 @@ fn differences(expectation: &DecisionExpectation, moment: &Moment) -> Vec<Differ
     if let Some(bound_by) = &expectation.bound_by {
         let seen: Vec<ReasonCode> = decision.constraints.iter().map(|constraint| constraint.reason).collect();
         if seen != *bound_by {
-            let expected = bound_by.iter().map(word).collect::<Vec<_>>();
-            note("bound_by", list(&expected), list(&decision.constraints.iter().map(constraint).collect::<Vec<_>>()));
+            let expected: Vec<_> = bound_by.iter().map(word).collect();
+            let seen: Vec<_> = decision.constraints.iter().map(constraint).collect();
+            note("bound_by", list(&expected), list(&seen));
         }
     }
     for (name, expected) in &expectation.wishes {

@@ -267,10 +267,10 @@ fn state_of(
     instance: Option<&InstanceId>,
     at: Duration,
 ) -> (AlertState, bool) {
-    let is_of_alert = |(after, told): &&(Duration, AlertTransition)| {
-        *after <= at && told.rule == rule && told.instance.as_ref() == instance
-    };
-    match transitions.iter().rfind(is_of_alert) {
+    let mut of_alert = transitions
+        .iter()
+        .filter(|(after, told)| *after <= at && told.rule == rule && told.instance.as_ref() == instance);
+    match of_alert.next_back() {
         None => (AlertState::Inactive, false),
         Some((after, told)) if told.to == AlertState::Resolved => (AlertState::Inactive, *after == at),
         Some((_, told)) => (told.to, false),

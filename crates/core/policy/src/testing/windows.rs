@@ -124,7 +124,7 @@ fn agent(
         instances_ready: Some(crate::observe::count(ready)),
         instances_present: Some(crate::observe::count(members.len())),
         gauges: pooled(instances, |window| &window.gauges, pooled_gauge),
-        latencies: pooled(instances, |window| &window.latencies, |all| pooled_latency(all)),
+        latencies: pooled(instances, |window| &window.latencies, pooled_latency),
         ..blank
     };
     agent.error_rate = error_rate(&agent);
@@ -211,7 +211,7 @@ fn pooled<T>(
     pool: impl Fn(&[&T]) -> T,
 ) -> BTreeMap<MetricName, T> {
     let mut values: BTreeMap<MetricName, Vec<&T>> = BTreeMap::new();
-    for (name, value) in instances.iter().flat_map(|window| of(window)) {
+    for (name, value) in instances.iter().flat_map(of) {
         values.entry(name.clone()).or_default().push(value);
     }
     values.into_iter().map(|(name, values)| (name, pool(&values))).collect()

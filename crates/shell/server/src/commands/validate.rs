@@ -4,12 +4,12 @@ use crate::cli::ValidateArgs;
 use crate::config::{Config, RegistryConfig};
 use crate::exit::{Code, Failure};
 use crate::terminal::{self, Tone};
-use crate::{connect, topics};
+use crate::{commands, connect, topics};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Instant;
-use tidegauge_engine::SignalPlan;
 use tidegauge_engine::signal::{TRIAL_INSTANCES, Trial};
+use tidegauge_engine::{ControlKind, SignalPlan};
 use tidegauge_kafka::admin::{Admin, Comparison, Difference, FoundTopic, TopicSpec};
 use tidegauge_kafka::client::Protocol;
 use tidegauge_kafka::registry::Registry;
@@ -109,6 +109,7 @@ fn offline(config: &Config) -> Vec<Check> {
             format!("{rules} in {}", names(config.alerts.iter().map(|rules| rules.name.as_str()))),
         ),
         Check::ok("mapping", if config.ingest.mapping.is_some() { "foreign records are mapped" } else { "none" }),
+        hardly_meant(config),
         security(config),
     ]);
     checks
@@ -129,6 +130,19 @@ fn signal(plan: &SignalPlan) -> Check {
     match outcome {
         Err(error) => Check::fail(&what, Code::Config, error.to_string()),
         Ok(()) => Check::ok(&what, detail),
+    }
+}
+
+/// What `policy lint` would warn of in policies. Alert rules may be the built-in ones, which nobody wrote here.
+fn hardly_meant(config: &Config) -> Check {
+    let what = "policy lint";
+    let policies = config.control.iter().filter(|change| change.kind == ControlKind::Policy);
+    let texts = policies.filter_map(|change| change.document.as_deref());
+    match commands::policy::warnings(texts) {
+        0 => Check::ok(what, "no warnings"),
+        found => {
+            Check::warn(what, format!("{found} warnings: `tidegauge policy lint FILE…` says which, and what to do"))
+        }
     }
 }
 

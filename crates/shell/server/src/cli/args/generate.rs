@@ -11,6 +11,9 @@ pub enum GenerateCommand {
     /// A policy to begin with
     #[command(after_help = "Examples:\n  tidegauge generate policy > policies/mine.yaml")]
     Policy,
+    /// A test of the policy that `generate policy` prints
+    #[command(after_help = "Examples:\n  tidegauge generate policy-test > policies/tests/mine.test.yaml")]
+    PolicyTest,
     /// A signal of SQL to begin with
     #[command(after_help = "Examples:\n  tidegauge generate signal > signals/mine.yaml")]
     Signal,
