@@ -101,7 +101,7 @@ fn head_of(checkpoint: &Checkpoint) -> Head {
     }
 }
 
-/// At least one part; the first has all but further instances and the readings.
+/// At least one part; the first has all but further instances and readings.
 fn parts_of(target: &tidegauge_model::Target, agent: &KeptAgent) -> Vec<TargetPart> {
     let all: Vec<_> = agent.instances.iter().collect();
     let mut chunks: Vec<&[_]> = all.chunks(INSTANCES).collect();
@@ -127,9 +127,10 @@ fn parts_of(target: &tidegauge_model::Target, agent: &KeptAgent) -> Vec<TargetPa
         readings: Vec::new(),
         base_readings: Vec::new(),
     };
-    let readings = agent.readings.chunks(INSTANCES).map(|chunk| TargetPart { readings: chunk.to_vec(), ..more() });
-    parts.extend(readings);
-    let at_base = agent.base_readings.chunks(INSTANCES);
+    let (mut readings, mut at_base) = (agent.readings.chunks(INSTANCES), agent.base_readings.chunks(INSTANCES));
+    parts[0].readings = readings.next().unwrap_or_default().to_vec();
+    parts[0].base_readings = at_base.next().unwrap_or_default().to_vec();
+    parts.extend(readings.map(|chunk| TargetPart { readings: chunk.to_vec(), ..more() }));
     parts.extend(at_base.map(|chunk| TargetPart { base_readings: chunk.to_vec(), ..more() }));
     parts
 }
