@@ -172,7 +172,7 @@ fn assert_no_bare_null(value: &Value, path: &str) {
         Value::Null => panic!("{path} is null without a reason"),
         Value::Array(items) => items.iter().for_each(|item| assert_no_bare_null(item, path)),
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, field)| assert_no_bare_null(field, &format!("{path}.{name}")))
+            fields.iter().for_each(|(name, field)| assert_no_bare_null(field, &format!("{path}.{name}")));
         }
         _ => {}
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 220.0;
-const LEFT: f64 = 62.0;
+const LEFT: f64 = 74.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 30.0;
@@ -145,11 +145,12 @@ impl Chart {
     }
 
     fn draw_marks(&self, svg: &mut String, axes: &Axes) {
-        for mark in &self.marks {
+        for (number, mark) in (0_u8..).zip(&self.marks) {
+            let class = if mark.from >= mark.to { "mark at" } else { "mark" };
             let (from, to) = (axes.x(mark.from.max(axes.x_min)), axes.x(mark.to.min(axes.x_max)));
             let _ = write!(
                 svg,
-                "<rect class=\"mark\" x=\"{from:.1}\" width=\"{:.1}\" y=\"{TOP}\" height=\"{:.1}\"><title>{}</title></rect>",
+                "<rect class=\"{class}\" x=\"{from:.1}\" width=\"{:.1}\" y=\"{TOP}\" height=\"{:.1}\"><title>{}</title></rect>",
                 (to - from).max(1.5),
                 HEIGHT - TOP - BOTTOM,
                 escaped(&mark.label),
@@ -159,7 +160,7 @@ impl Chart {
                 let _ = write!(
                     svg,
                     "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
-                    TOP + 10.0,
+                    TOP + 10.0 + 12.0 * f64::from(number % 5),
                     escaped(&mark.label),
                 );
             }

@@ -293,7 +293,7 @@ fn charts(agent: &AgentReport) -> Html {
         .collect();
     let of = |kinds: &[&str]| {
         let is_of = |mark: &&Mark| kinds.iter().any(|kind| mark.label.starts_with(kind));
-        marks.iter().filter(is_of).cloned().collect::<Vec<_>>()
+        merged(marks.iter().filter(is_of).cloned().collect())
     };
     let chart = |title: &str, unit, lines, marks| Chart {
         title: title.to_owned(),
@@ -338,7 +338,23 @@ fn charts(agent: &AgentReport) -> Html {
     all.iter().filter_map(Chart::figure).collect()
 }
 
-/// The points by their middle; where windows are missing, a gap.
+/// Stretches that overlap as one: shades that lie on one another would look like a measure.
+fn merged(mut marks: Vec<Mark>) -> Vec<Mark> {
+    marks.sort_by(|a, b| a.from.total_cmp(&b.from));
+    let mut kept: Vec<Mark> = Vec::new();
+    for mark in marks {
+        match kept.last_mut().filter(|last| mark.from <= last.to) {
+            Some(last) => {
+                last.to = last.to.max(mark.to);
+                last.label = "several findings".to_owned();
+            }
+            None => kept.push(mark),
+        }
+    }
+    kept
+}
+
+/// The points by the start of their windows; where windows are missing, a gap.
 fn with_gaps(points: &[Point]) -> impl Iterator<Item = (EventTime, Option<&Point>)> {
     let mut before: Option<EventTime> = None;
     points.iter().flat_map(move |point| {
