@@ -174,6 +174,26 @@ fn b6_a_restart_goes_on_with_the_attempt_that_was_accepted_last() {
 }
 
 #[test]
+fn b6_what_was_said_is_remembered_in_any_order() {
+    let mut renewed = decision(1, 2, 5, 0..90);
+    renewed.decided_at = at(10);
+    let mut before = Book::new("test");
+    let first = before.decision(0, decision(1, 2, 5, 0..90), at(1));
+    let mut events = said(&first);
+    let failed = Report::Ended(Outcome::Failed("why".to_owned()));
+    events.extend(said(&before.report(&sample_target(), &begun(&first), failed, at(2))));
+    let second = before.decision(1, renewed, at(10));
+    events.extend(said(&second));
+    let applied = Report::Ended(Outcome::Applied(5));
+    events.extend(said(&before.report(&sample_target(), &begun(&second), applied, at(11))));
+    let mut after = Book::new("test");
+    events.iter().chain(&events).rev().for_each(|event| after.remember(event));
+    let mut again = decision(1, 2, 5, 0..90);
+    again.decided_at = at(20);
+    assert_eq!(short(&after.decision(2, again, at(20))), ["settled:2"], "it was applied at last");
+}
+
+#[test]
 fn b1_after_a_restart_the_lower_generation_is_superseded_by_what_was_accepted() {
     let mut before = Book::new("test");
     let mut events = said(&before.decision(0, decision(1, 2, 5, 0..60), at(1)));
