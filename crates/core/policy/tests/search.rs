@@ -129,9 +129,9 @@ fn held(agent: &WindowSummary, instances: &[WindowSummary]) -> i64 {
 
 /// From what was wished, through each rule, to the answer.
 fn is_chained(decision: &Decision) -> bool {
-    let steps = decision.constraints.iter();
-    let end = steps.fold(Some(decision.unlimited_desired_instances), |at, step| {
-        at.filter(|at| *at == step.from_instances).map(|_| step.to_instances)
+    let mut steps = decision.constraints.iter();
+    let end = steps.try_fold(decision.unlimited_desired_instances, |at, step| {
+        (at == step.from_instances).then_some(step.to_instances)
     });
     end == Some(decision.desired_instances)
 }

@@ -154,7 +154,7 @@ fn decisions_are_carried_out_once_and_in_order_whoever_else_writes_and_whenever_
     for (offset, desired) in (0..).zip(&wanted) {
         let generation = offset as u64 + 1;
         life.settle(offset, &live(name, generation, *desired), deaths[offset as usize % deaths.len()]);
-        if generation % 6 == 0 {
+        if generation.is_multiple_of(6) {
             // One that was made long ago.
             life.settle(offset, &live(name, generation - 3, 50), Death::Never);
         }

@@ -171,7 +171,7 @@ impl<'a> Actuate<'a> {
                     self.commit()?;
                 }
                 let lost: Vec<String> =
-                    self.orders.iter().filter_map(|(id, at)| partitions.contains(at).then(|| id.clone())).collect();
+                    self.orders.iter().filter(|(_, at)| partitions.contains(at)).map(|(id, _)| id.clone()).collect();
                 for id in lost {
                     self.crew.abandon(&id);
                     self.orders.remove(&id);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
-    DeciderOutput, Refusal, WindowRule, journal,
+    DeciderOutput, Refusal, Sketches, WindowRule, journal,
 };
 use tidegauge_model::{EventTime, WindowSpec, WindowSummary};
 use tidegauge_window::{SourceId, SourceRules};
@@ -103,7 +103,16 @@ impl Machines {
             topics: vec![TOPIC.into()],
             rules: SourceRules::default(),
             pane: input.window,
-            windows: vec![WindowRule { spec, agent: true, instance: true }],
+            windows: vec![WindowRule {
+                spec,
+                agent: true,
+                region: false,
+                instance: true,
+                sketches: Sketches::default(),
+            }],
+            analytics: None,
+            rollups: Vec::new(),
+            sessions: None,
         };
         Self {
             decoder: Decoder::new(decode),

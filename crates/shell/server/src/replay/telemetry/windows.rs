@@ -12,7 +12,7 @@ use crate::report::Quality;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tidegauge_engine::DeciderOutput;
+use tidegauge_engine::{DeciderOutput, Sketches};
 use tidegauge_kafka::admin::FoundTopic;
 use tidegauge_model::{WindowSpec, WindowSummary};
 
@@ -45,8 +45,10 @@ fn watching(config: &Config, window: Duration) -> anyhow::Result<Config> {
         return Err(Failure::new(Code::Usage, message).into());
     }
     let mut config = config.clone();
-    config.windows =
-        vec![WindowConfig { spec: WindowSpec { size: window, slide: window }, agent: true, instance: true }];
+    let spec = WindowSpec { size: window, slide: window };
+    let sketches = Sketches::default();
+    config.windows = vec![WindowConfig { spec, agent: true, region: false, instance: true, sketches }];
+    (config.rollups, config.sessions, config.analytics) = (Vec::new(), None, None);
     config.control = Vec::new();
     Ok(config)
 }
