@@ -284,7 +284,8 @@ const PANES: i64 = 64;
 fn findings_are_those_that_the_published_windows_lead_to() {
     let journal = journal(PANES);
     let mut decider = Decider::new(config(), Control::default());
-    let (mut closed, mut said): (BTreeMap<(Target, EventTime), Closed>, BTreeMap<Target, Vec<Said>>) = <_>::default();
+    let mut closed: BTreeMap<(Target, EventTime), Closed> = BTreeMap::new();
+    let mut said: BTreeMap<Target, Vec<Said>> = BTreeMap::new();
     for offset in 0..journal.len() {
         for output in step(&mut decider, &journal, offset) {
             match output {
@@ -358,7 +359,7 @@ fn a_restart_anywhere_changes_no_finding() {
 
     let mut decider = Decider::new(config(), Control::default());
     let mut in_an_onset = 0;
-    for at in 0..journal.len() {
+    for (at, want) in want.iter().enumerate() {
         let checkpoint = through_bytes(&decider.checkpoint(at as i64).expect("it is whole"));
         in_an_onset += usize::from(checkpoint.has_onsets());
         decider = Decider::restored(config(), checkpoint.clone(), None);
@@ -366,7 +367,7 @@ fn a_restart_anywhere_changes_no_finding() {
             drop(step(&mut decider, &journal, offset));
         }
         decider.reached(at as i64);
-        assert_eq!(step(&mut decider, &journal, at), want[at], "restored before offset {at}");
+        assert_eq!(step(&mut decider, &journal, at), *want, "restored before offset {at}");
     }
     assert!(in_an_onset > 5, "{in_an_onset} restarts in the middle of an onset");
 }
