@@ -36,21 +36,23 @@ impl Said {
 }
 
 /// Those of `findings` that are to be said.
-pub(super) fn news(said: &mut BTreeMap<String, Said>, findings: Vec<Finding>, config: &LiveConfig) -> Vec<Finding> {
-    let mut is_news = |finding: &Finding| match finding.state {
-        FindingState::Ended => {
-            said.remove(&finding.id);
-            true
-        }
-        FindingState::Ongoing if said.get_mut(&finding.id).is_some_and(|before| !before.is_news(finding, config)) => {
-            false
-        }
-        FindingState::Open | FindingState::Ongoing => {
-            said.insert(finding.id.clone(), Said::of(finding));
-            true
-        }
-    };
-    findings.into_iter().filter(|finding| is_news(finding)).collect()
+pub(super) fn news(said: &mut BTreeMap<String, Said>, mut findings: Vec<Finding>, config: &LiveConfig) -> Vec<Finding> {
+    findings.retain(|finding| is_told(said, finding, config));
+    findings
+}
+
+/// Whether a finding is to be said; takes note of it, if it is.
+fn is_told(said: &mut BTreeMap<String, Said>, finding: &Finding, config: &LiveConfig) -> bool {
+    if finding.state == FindingState::Ended {
+        said.remove(&finding.id);
+        return true;
+    }
+    let before = said.get_mut(&finding.id);
+    let is_told = finding.state == FindingState::Open || before.is_none_or(|before| before.is_news(finding, config));
+    if is_told {
+        said.insert(finding.id.clone(), Said::of(finding));
+    }
+    is_told
 }
 
 /// How many are open, as they were last said.
