@@ -100,7 +100,7 @@ fn safety_rules_bind_and_say_so() {
             vec![fleet(10, 0.3)], 8, ReasonCode::AvailabilityFloor),
         ("always excluded", format!("{CPU}{AT_ONCE}\nsafety: {{ excluded: [{{ name: ever, cron: '* * * * *', lasts: 1h }}] }}"),
             vec![fleet(4, 0.95)], 4, ReasonCode::ExcludedPeriod),
-        ("6 wanted, 8 divides 24", format!("objectives: [{{ signal: cpu, target: 0.6 }}]\nmax_instances: 24\nsafety: {{ partitions: 24 }}"),
+        ("6 wanted, 8 divides 24", "objectives: [{ signal: cpu, target: 0.6 }]\nmax_instances: 24\nsafety: { partitions: 24 }".to_owned(),
             vec![fleet(4, 0.95)], 8, ReasonCode::PartitionDivisor),
         ("the quota leaves a quarter for rollouts: 8 + 2 of 10", format!("{CPU}{AT_ONCE}\nsafety: {{ quota: {{ instances: 10, surge_percent: 25 }} }}"),
             vec![fleet(7, 0.95)], 8, ReasonCode::Quota),
