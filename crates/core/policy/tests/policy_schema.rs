@@ -38,6 +38,7 @@ fn every_object_has_the_parsers_keys() {
     let objective = |inside: &str| policy(&format!("max_instances: 9, objectives: [{{ signal: cpu, {inside} }}]"));
     let demand = |inside: &str| policy(&format!("max_instances: 9, demands: [{{ {inside} }}]"));
     let with = |more: &str| policy(&format!("{SPEC}, {more}"));
+    let safety = |inside: &str| with(&format!("safety: {{ {inside} }}"));
     let cases = [
         // definition, a policy with a key there that nobody knows
         ("metadata", policy(SPEC).replace("name: p,", &format!("name: p, {unknown},"))),
@@ -56,6 +57,21 @@ fn every_object_has_the_parsers_keys() {
         ("measured", demand(&format!("lag: {{ waiting: {{ {unknown} }} }}"))),
         ("timed", demand(&format!("queueing: {{ service_time: {{ {unknown} }} }}"))),
         ("schedule", with(&format!("schedules: [{{ {unknown} }}]"))),
+        ("trigger", with(&format!("triggers: [{{ {unknown} }}]"))),
+        ("condition", with(&format!("triggers: [{{ name: t, when: {{ {unknown} }} }}]"))),
+        ("amount", with(&format!("triggers: [{{ name: t, amount: {{ {unknown} }} }}]"))),
+        ("pid", with(&format!("pid: [{{ {unknown} }}]"))),
+        ("planned_event", with(&format!("planned_events: [{{ {unknown} }}]"))),
+        ("override", with(&format!("override: {{ {unknown} }}"))),
+        ("freeze", with(&format!("freeze: {{ {unknown} }}"))),
+        ("safety", with(&format!("safety: {{ {unknown} }}"))),
+        ("flap_budget", safety(&format!("flap_budget: {{ {unknown} }}"))),
+        ("floor", safety(&format!("availability_floor: {{ {unknown} }}"))),
+        ("excluded", safety(&format!("excluded: [{{ {unknown} }}]"))),
+        ("quota", safety(&format!("quota: {{ {unknown} }}"))),
+        ("budget", safety(&format!("budget: {{ {unknown} }}"))),
+        ("fallback", safety(&format!("fallback: {{ {unknown} }}"))),
+        ("scale_to_zero", safety(&format!("scale_to_zero: {{ {unknown} }}"))),
     ];
     let schema = schema();
     let mut seen = BTreeSet::new();
@@ -89,6 +105,7 @@ fn every_choice_has_the_parsers_words() {
         ("/$defs/statistic", objective("statistic: zzzzzzzz")),
         ("/$defs/direction/properties/select", behavior("select: zzzzzzzz")),
         ("/$defs/rate_limit/properties/type", behavior("policies: [{ type: zzzzzzzz, value: 1, period: 1s }]")),
+        ("/$defs/toward", with("triggers: [{ name: t, action: zzzzzzzz }]")),
         (
             "/$defs/queueing/properties/of",
             policy(&format!("max_instances: 9, demands: [{{ queueing: {{ {QUEUEING}, of: zzzzzzzz }} }}]")),
@@ -119,6 +136,11 @@ fn the_schema_and_the_parser_agree() {
         SPEC,
         "preset: balanced",
         "max_instances: 9, demands: [{ lag: { waiting: { metric: queue_depth }, arrivals_per_s: 1, served_per_s: 1, catch_up: 1m } }]",
+        "max_instances: 9, triggers: [{ name: t, when: { all: [{ signal: cpu, above: 0.8, for: 1m }] }, action: scale_up, amount: { percent: 20 } }]",
+        "preset: balanced, pid: [{ objective: { signal: cpu, target: 0.7 } }], mode: paused_in",
+        "preset: balanced, safety: { flap_budget: { shrinks: 1, within: 1h }, quota: { instances: 12 } }, kill_switch: true",
+        "preset: balanced, planned_events: [{ name: e, from: 2026-11-27T06:00:00Z, to: 2026-11-27T08:00:00Z, floor: 4 }]",
+        "preset: balanced, override: { instances: 3, by: me, until: 2026-11-27T06:00:00Z }",
     ];
     for spec in fine {
         assert_eq!(refusal(&policy(spec)), "", "{spec}");
@@ -141,6 +163,13 @@ fn the_schema_and_the_parser_agree() {
         "max_instances: 9, demands: [{ name: d }]",
         "max_instances: 9, demands: [{ lag: { waiting: { statistic: mean }, arrivals_per_s: 1, served_per_s: 1, catch_up: 1m } }]",
         "preset: balanced, match: { agents: [] }",
+        "preset: balanced, triggers: [{ name: t, when: { signal: cpu, above: 1 }, action: scale_up, amount: {} }]",
+        "preset: balanced, triggers: [{ name: t, when: {}, action: scale_up, amount: { instances: 1 } }]",
+        "preset: balanced, pid: [{ objective: { signal: cpu, target: 0.7 }, proportional: 2 }]",
+        "preset: balanced, safety: { availability_floor: { percent: 101 } }",
+        "preset: balanced, safety: { quota: {} }",
+        "preset: balanced, planned_events: [{ name: e, from: 2026-11-27T06:00:00Z, to: 2026-11-27T08:00:00Z }]",
+        "preset: balanced, freeze: { until: 2026-11-27T06:00:00Z }",
         "preset: balanced, min_instances: many",
     ];
     for spec in refused {
@@ -216,6 +245,7 @@ fn has_type(value: &Value, kind: &str) -> bool {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
         "integer" => value.is_u64() || value.is_i64(),
         other => panic!("the type {other} is not known here"),
     }
