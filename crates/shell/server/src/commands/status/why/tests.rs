@@ -39,7 +39,7 @@ fn decision() -> Decision {
     let text = r#"{"id":"00","target":{"workspace":"default","agent":"planner","region":null},"generation":4,
         "policy":"p","policy_version":1,"policy_hash":"00","mode":"live","action":"hold","current_instances":3,
         "desired_instances":3,"unlimited_desired_instances":3,"min_instances":1,"max_instances":9,"reasons":[],
-        "signals":[],"constraints":[],"completeness":1.0,"explanation":"within tolerance",
+        "signals":[],"constraints":[],"alternatives":[],"completeness":1.0,"explanation":"within tolerance",
         "window":{"start":0,"end":0},"decided_at":0,"first_decided_at":0,"not_before":0,"expires_at":0}"#;
     let decision: Decision = serde_json::from_str(text).expect("a decision");
     Decision { decided_at: at(590), expires_at: at(890), ..decision }
