@@ -11,7 +11,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AlertState, AlertTransition, Cause, CauseCode, Decision, Edition, Entity, EventTime, Finding, FindingKind,
-    FindingState, Mode, ReasonCode, ScalingAction, ScalingEvent, ScalingState, Severity, Target, WindowSummary,
+    FindingState, Mode, ReasonCode, ScalingAction, ScalingEvent, ScalingState, Severity, SketchBytes, Target,
+    WindowSummary,
 };
 use tidegauge_wire::cloudevents::Event as _;
 use tidegauge_wire::{Encoding, Framing, Output, schema};
@@ -57,6 +58,7 @@ fn plain(value: &Value) -> serde_json::Value {
         Value::Long(value) => (*value).into(),
         Value::Double(value) => (*value).into(),
         Value::String(value) | Value::Enum(_, value) => value.clone().into(),
+        Value::Bytes(bytes) => SketchBytes::from(bytes.clone()).to_string().into(),
         Value::TimestampMicros(micros) => EventTime::from_micros(*micros).to_string().into(),
         Value::Union(_, value) => plain(value),
         Value::Array(items) => items.iter().map(plain).collect(),
