@@ -85,7 +85,7 @@ impl Cluster {
         sabotage: Option<Sabotage>,
     ) -> Self {
         let (telemetry, shuffle) = (scenario.partitions.len() as u32, scenario.shuffle_partitions);
-        let partitions = [telemetry, shuffle, shuffle, shuffle, shuffle, telemetry, shuffle, shuffle];
+        let partitions = [telemetry, shuffle, shuffle, shuffle, shuffle, telemetry, shuffle, shuffle, shuffle];
         let kafka = Kafka::new(&partitions, &[telemetry, shuffle], weather.rates, seed);
         Self {
             appended: vec![0; scenario.partitions.len()],
