@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegauge_engine::{Control, Decider, DeciderInput, DeciderOutput, JournalRecord, Sketches, WindowRule, journal};
+use tidegauge_engine::{
+    Control, Decider, DeciderConfig, DeciderInput, DeciderOutput, JournalRecord, Sketches, WindowRule, journal,
+};
 use tidegauge_model::{Decision, EventTime, Level, WindowKind, WindowSpec, WindowSummary};
 use tidegauge_sim::scenario::changes;
 use tidegauge_sim::{Drive, Reference, Scenario};
@@ -96,7 +98,9 @@ struct Course {
 }
 
 fn with_policy_from(scenario: &Scenario, journal: &[(EventTime, Vec<u8>)], from: usize) -> Course {
-    let mut decider = Decider::new(scenario.decider(), Control::beginning([], BTreeMap::new()));
+    // Analytics look at instances too, and would keep some of their cells.
+    let config = DeciderConfig { analytics: None, ..scenario.decider() };
+    let mut decider = Decider::new(config, Control::beginning([], BTreeMap::new()));
     decider.watch();
     let (mut closed_at_change, mut windows, mut decisions) = (None, Vec::new(), Vec::new());
     for (at, (log_time, bytes)) in journal.iter().enumerate() {
