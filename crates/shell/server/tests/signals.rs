@@ -165,6 +165,7 @@ fn examples_are_sound_and_say_what_they_cost() {
     for (name, gives) in [
         ("backlog", "one value of an agent"),
         ("hot_share", "one value of an agent"),
+        ("slow_share", "one value of an agent"),
         ("slowness", "a value of each instance"),
     ] {
         let checks = found["checks"].as_array().expect("a list");
