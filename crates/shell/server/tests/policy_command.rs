@@ -51,7 +51,7 @@ fn what_cannot_be_tested_is_named() {
     std::fs::write(here.path().join("t.yaml"), file).expect("a file");
     let outcome = tidegauge(here.path(), &["policy", "test", "t.yaml"], &[]);
     assert_eq!(outcome.code, 78, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("t.yaml:4:21: tests[0].instance: unknown key"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("t.yaml:4:20: tests[0].instance: unknown key"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn warnings_have_place_code_and_advice_and_fail_where_that_was_said() {
     let lint = |more: &[&str]| tidegauge(Path::new("."), &[&["policy", "lint", &file], more].concat(), &[]);
     let calm = lint(&[]);
     assert_eq!(calm.code, 0, "{}", calm.stderr);
-    assert!(calm.stdout.contains("hpa-with-memory.yaml:13:7: PL05 memory-objective: "), "{}", calm.stdout);
+    assert!(calm.stdout.contains("hpa-with-memory.yaml:15:7: PL05 memory-objective: "), "{}", calm.stdout);
     assert!(calm.stdout.ends_with("1 files, 1 warnings\n"), "{}", calm.stdout);
     assert_eq!(lint(&["--deny"]).code, 1);
     assert_eq!(json(&lint(&["--output", "json"]).stdout)["warnings"][0]["code"], "PL05");
