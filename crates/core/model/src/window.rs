@@ -193,6 +193,32 @@ pub struct WindowSummary {
 }
 
 impl WindowSummary {
+    /// A window of `target` as a whole that nothing was reported in.
+    #[must_use]
+    pub fn empty(target: Target, range: TimeRange, slide: Duration, completeness: Completeness) -> Self {
+        Self {
+            target,
+            instance: None,
+            range,
+            slide,
+            edition: Edition::ONLY,
+            samples: 0,
+            last_at: EventTime::MIN,
+            state: None,
+            ready_at: None,
+            attributes: Attributes::new(),
+            instances_ready: None,
+            instances_present: None,
+            completeness,
+            gauges: BTreeMap::new(),
+            latencies: BTreeMap::new(),
+            error_rate: None,
+            availability: None,
+            saturation: BTreeMap::new(),
+            sketches: BTreeMap::new(),
+        }
+    }
+
     /// What the window is about.
     #[must_use]
     pub fn level(&self) -> Level {

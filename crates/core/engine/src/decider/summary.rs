@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::metric::{self, MetricId};
 use tidegauge_model::{
-    Attributes, Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, Metric, MetricName,
-    ResourceSaturation, SketchBytes, Target, TimeRange, WindowSummary,
+    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, Metric, MetricName, ResourceSaturation,
+    SketchBytes, Target, TimeRange, WindowSummary,
 };
 use tidegauge_window::{Sketch, Stats};
 
@@ -130,27 +130,8 @@ impl View<'_> {
     }
 
     fn summary(&self, instance: Option<&InstanceId>, cell: Option<Cell>, completeness: Completeness) -> WindowSummary {
-        let mut window = WindowSummary {
-            target: self.target.clone(),
-            instance: instance.cloned(),
-            range: self.range,
-            slide: self.slide,
-            edition: Edition::ONLY,
-            samples: 0,
-            last_at: EventTime::MIN,
-            state: None,
-            ready_at: None,
-            attributes: Attributes::new(),
-            instances_ready: None,
-            instances_present: None,
-            completeness,
-            gauges: BTreeMap::new(),
-            latencies: BTreeMap::new(),
-            error_rate: None,
-            availability: None,
-            saturation: BTreeMap::new(),
-            sketches: BTreeMap::new(),
-        };
+        let mut window = WindowSummary::empty(self.target.clone(), self.range, self.slide, completeness);
+        window.instance = instance.cloned();
         let Some(mut cell) = cell else { return window };
         let with_sketches = if instance.is_some() { self.sketches.instance } else { self.sketches.agent };
         (window.samples, window.last_at) = (cell.samples, cell.last_at);

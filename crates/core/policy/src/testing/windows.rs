@@ -7,8 +7,8 @@ use crate::signal::{SignalValue, SignalValues};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Attributes, Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceState, Metric, MetricKind,
-    MetricName, TimeRange, WindowSpec, WindowSummary,
+    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceState, Metric, MetricKind, MetricName,
+    TimeRange, WindowSpec, WindowSummary,
 };
 
 /// Rows of an instance in a window; no rule looks at how many there are.
@@ -56,27 +56,7 @@ pub(super) fn close(case: &Case, spec: WindowSpec, after: Duration, members: &[M
 }
 
 fn blank(case: &Case, spec: WindowSpec, range: TimeRange, completeness: Completeness) -> WindowSummary {
-    WindowSummary {
-        target: case.target.clone(),
-        instance: None,
-        range,
-        slide: spec.slide,
-        edition: Edition::ONLY,
-        samples: 0,
-        last_at: EventTime::MIN,
-        state: None,
-        ready_at: None,
-        attributes: Attributes::new(),
-        instances_ready: None,
-        instances_present: None,
-        completeness,
-        gauges: BTreeMap::new(),
-        latencies: BTreeMap::new(),
-        error_rate: None,
-        availability: None,
-        saturation: BTreeMap::new(),
-        sketches: BTreeMap::new(),
-    }
+    WindowSummary::empty(case.target.clone(), range, spec.slide, completeness)
 }
 
 fn completeness(members: &[Member]) -> Completeness {
