@@ -7,7 +7,7 @@
 use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray, UInt64Array};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::time::Duration;
-use tidegauge_engine::{Aggregator, AggregatorConfig, AggregatorInput};
+use tidegauge_engine::{Aggregator, AggregatorConfig, AggregatorInput, Sums};
 use tidegauge_model::{Metric, Position, SampleBatch};
 use tidegauge_window::SourceId;
 
@@ -67,6 +67,7 @@ fn aggregate(criterion: &mut Criterion) {
         allowed_lateness: Duration::ZERO,
         max_future: Duration::from_secs(60),
         instances_per_agent: 20_000,
+        sums: Sums::default(),
     };
     let mut group = criterion.benchmark_group("aggregate");
     group.throughput(Throughput::Elements((INSTANCES * SECONDS).unsigned_abs())).sample_size(10);

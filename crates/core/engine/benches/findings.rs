@@ -13,7 +13,7 @@ use tidegauge_analytics::tracker::Hold;
 use tidegauge_engine::journal::decode;
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
-    DeciderOutput, Sketches, WindowRule,
+    DeciderOutput, Sums, WindowRule,
 };
 use tidegauge_model::{Attribute, EventTime, Metric, Position, SampleBatch, WindowSpec};
 use tidegauge_window::{SourceId, SourceRules};
@@ -91,6 +91,7 @@ fn journal() -> Vec<Vec<u8>> {
         allowed_lateness: Duration::ZERO,
         max_future: Duration::from_secs(60),
         instances_per_agent: 20_000,
+        sums: Sums::default(),
     });
     let steps = (0..SECONDS).flat_map(|at| aggregator.step(AggregatorInput::Samples(&second(at))));
     let records = steps.filter_map(|output| match output {
@@ -116,8 +117,7 @@ fn findings(criterion: &mut Criterion) {
     let journal = journal();
     let spec = WindowSpec { size: PANE, slide: PANE };
     let decider = |analytics: Option<LiveConfig>| {
-        let windows =
-            vec![WindowRule { spec, agent: true, region: false, instance: true, sketches: Sketches::default() }];
+        let windows = vec![WindowRule { agent: true, instance: true, ..WindowRule::unpublished(spec) }];
         let topics = vec!["telemetry".into()];
         Decider::new(
             DeciderConfig {

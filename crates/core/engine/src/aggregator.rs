@@ -11,20 +11,24 @@
 //! - **A2** Rows in = rows in partials sent + too late + in the future + in open panes (and waiting corrections).
 //! - **A3** Pane after pane leaves in order, each once; what comes later for it is a numbered correction.
 //! - **A4** The watermark in a mark never runs ahead of the partials before it in the same shuffle partition.
+//! - **A5** Sums over agents ([`sums`]) leave with the rows that they are of, and count none of them again.
 
 mod entities;
 mod pane;
 mod resume;
+mod sums;
 
 pub use resume::ResumePoint;
+pub use sums::Sums;
 
 use crate::held::{Heaviest, Held};
 use crate::journal::{self, JournalRecord, Mark, Partial, PartialRow, RowsBuilder, SourceRecord};
 use arrow::array::Array as _;
 use entities::Entities;
-use pane::Pane;
+use pane::{Pane, SealedPane};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use sums::Summing;
 use tidegauge_model::time::micros;
 use tidegauge_model::{EventTime, Metric, Position, SampleBatch, Target};
 use tidegauge_window::SourceId;
@@ -57,6 +61,8 @@ pub struct AggregatorConfig {
     pub max_future: Duration,
     /// Most instances of one agent; rows of further ones count under [`OVERFLOW_INSTANCE`].
     pub instances_per_agent: usize,
+    /// What is sent over agents besides their rows.
+    pub sums: Sums,
 }
 
 /// Most names of metrics that are not built in, over all instances of a partition: what a producer can make us hold.
@@ -347,13 +353,18 @@ impl Aggregator {
     ) -> BTreeSet<u32> {
         self.counts.sent += pane.samples();
         let sealed = pane.seal();
-        let mut partitions = BTreeSet::new();
         let sorted = self.entities.sorted_by_partition(&sealed.entities);
         if sequence == 0 {
             self.heaviest = self.entities.heaviest(&sealed, &sorted);
         }
-        for (partition, groups) in sorted {
-            partitions.insert(partition);
+        let AggregatorConfig { sums: wanted, ref source, shuffle_partitions: partitions, .. } = self.config;
+        let (pane, entities) = (&sealed, &self.entities);
+        let mut sums = Summing { wanted, pane, sorted: &sorted, entities, source, partitions }.rows();
+        let mut groups: BTreeMap<u32, Vec<usize>> = sorted.into_iter().collect();
+        let partitions: BTreeSet<u32> = groups.keys().chain(sums.keys()).copied().collect();
+        for &partition in &partitions {
+            let sums = sums.remove(&partition).unwrap_or_default();
+            let groups = groups.remove(&partition).unwrap_or_default();
             let mut chunk = 0;
             let mut send = |rows: RowsBuilder, last: bool| {
                 let partial = Partial {
@@ -369,27 +380,38 @@ impl Aggregator {
                 out.push(self.record(partition, mark.filter(|_| last), Some(partial)));
             };
             let mut rows = RowsBuilder::new(sealed.metrics.clone());
-            for group in groups {
+            let mut make_room = |rows: &mut RowsBuilder| {
                 if rows.bytes() > CHUNK_BYTES {
-                    send(std::mem::replace(&mut rows, RowsBuilder::new(sealed.metrics.clone())), false);
+                    send(std::mem::replace(rows, RowsBuilder::new(sealed.metrics.clone())), false);
                 }
-                let (entity, meta) = (self.entities.get(sealed.entities[group]), &sealed.meta[group]);
-                let row = PartialRow {
-                    workspace: entity.workspace(),
-                    agent: entity.agent(),
-                    instance: entity.instance(),
-                    samples: meta.samples,
-                    at: (meta.first_at, meta.last_at),
-                    last_position: meta.last_position,
-                    state: meta.state,
-                    ready_at: meta.ready_at,
-                    attributes: sealed.attributes_of(meta),
-                };
-                rows.push(&row, sealed.stats_of(group), sealed.sketches_of(group), sealed.points_of(group));
+            };
+            for sum in sums {
+                make_room(&mut rows);
+                sum.push_to(&mut rows);
+            }
+            for group in groups {
+                make_room(&mut rows);
+                self.push_instance(&sealed, group, &mut rows);
             }
             send(rows, true);
         }
         partitions
+    }
+
+    fn push_instance(&self, sealed: &SealedPane, group: usize, rows: &mut RowsBuilder) {
+        let (entity, meta) = (self.entities.get(sealed.entities[group]), &sealed.meta[group]);
+        let row = PartialRow {
+            workspace: entity.workspace(),
+            agent: entity.agent(),
+            instance: entity.instance(),
+            samples: meta.samples,
+            at: (meta.first_at, meta.last_at),
+            last_position: meta.last_position,
+            state: meta.state,
+            ready_at: meta.ready_at,
+            attributes: sealed.attributes_of(meta),
+        };
+        rows.push(&row, sealed.stats_of(group), sealed.sketches_of(group), sealed.points_of(group));
     }
 
     fn record(&self, partition: u32, mark: Option<Mark>, partial: Option<Partial>) -> AggregatorOutput {

@@ -17,6 +17,8 @@
 //!   are most of the memory, and kept as long as the longest window of instances needs them, one by one only as long as
 //!   one begins between them ([`granule`]): what comes later for their pane adds to the agent's cell, and whoever begins to
 //!   look at instances is asked once they reach back far enough.
+//! - **D10** A workspace and the fleet are kept as agents are, whose instances are the sources that sent their sums
+//!   ([`crate::aggregator`], A5). Nothing is decided or found on them, and their completeness is that of the sources.
 //! - **D6** Restored from a checkpoint and given the journal from [`Checkpoint::replay_from`] on, a Decider is, from
 //!   [`Checkpoint::next_offset`] on, as the one that the checkpoint was taken of ([`restore`]).
 
@@ -35,6 +37,7 @@ mod position;
 mod region;
 mod repartition;
 mod restore;
+mod revise;
 mod rollup;
 mod roster;
 mod session;
@@ -57,9 +60,11 @@ pub(crate) use control::TargetControl;
 pub(crate) use counter::KeptReading;
 pub(crate) use instance::InstanceState as KeptInstance;
 pub(crate) use restore::Base;
+pub(crate) use revise::KeptTold;
 pub(crate) use rollup::{KeptRollup, KeptRollups};
 pub(crate) use session::KeptSession;
 
+use crate::aggregator::Sums;
 use crate::held::{Heaviest, Held};
 use crate::journal::{ControlChange, JournalRecord, Partial, PartialRows, SourceRecord};
 use crate::state::Checkpoint;
@@ -70,11 +75,14 @@ use compact::Place;
 use granule::Granules;
 use instance::Instance;
 use restore::{Bases, Phase};
+use revise::Corrected;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegauge_analytics::live::LiveConfig;
-use tidegauge_model::{AlertTransition, Decision, EventTime, Finding, Target, TimeRange, WindowSpec, WindowSummary};
+use tidegauge_model::{
+    AlertTransition, Decision, EventTime, Finding, Level, Target, TimeRange, WindowSpec, WindowSummary,
+};
 use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
 
 /// An agent without a row for this long (event time) is no longer evaluated.
@@ -91,14 +99,31 @@ pub struct WindowRule {
     pub region: bool,
     /// Emit one per instance.
     pub instance: bool,
+    /// Emit one per workspace, and one of the fleet, where Aggregators send their sums.
+    pub sums: Sums,
     /// Which of them carry their sketches.
     pub sketches: Sketches,
+    /// For how long after its end a window is said again when rows come for it: a whole number of panes.
+    pub revisions: Option<Duration>,
 }
 
 impl WindowRule {
     /// Windows that are built, and that nobody else sees.
-    fn unpublished(spec: WindowSpec) -> Self {
-        Self { spec, agent: false, region: false, instance: false, sketches: Sketches::default() }
+    #[must_use]
+    pub fn unpublished(spec: WindowSpec) -> Self {
+        let (sums, sketches) = (Sums::default(), Sketches::default());
+        Self { spec, agent: false, region: false, instance: false, sums, sketches, revisions: None }
+    }
+
+    /// The same for a target of this level. To a sum it is as an agent of which nothing but its own window is wanted.
+    fn at(&self, level: Level) -> Option<Self> {
+        let is_wanted = match level {
+            Level::Workspace => self.sums.workspace,
+            Level::Fleet => self.sums.fleet,
+            Level::Agent | Level::Region | Level::Instance => return Some(*self),
+        };
+        let sketches = Sketches { agent: self.sketches.sums, ..Sketches::default() };
+        is_wanted.then(|| Self { agent: true, sketches, revisions: self.revisions, ..Self::unpublished(self.spec) })
     }
 }
 
@@ -109,13 +134,15 @@ pub struct Sketches {
     pub agent: bool,
     /// Those of instances.
     pub instance: bool,
+    /// Those of workspaces and of the fleet.
+    pub sums: bool,
 }
 
 impl std::ops::BitOr for Sketches {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self { agent: self.agent | other.agent, instance: self.instance | other.instance }
+        Self { agent: self.agent | other.agent, instance: self.instance | other.instance, sums: self.sums | other.sums }
     }
 }
 
@@ -216,6 +243,7 @@ pub struct Decider {
     last_pane: Option<EventTime>,
     agents: BTreeMap<Target, Agent>,
     beyond: Beyond,
+    corrected: Corrected,
     /// End of the last closed pane.
     closed_through: Option<EventTime>,
     /// Cells of panes before this are gone.
@@ -271,6 +299,7 @@ impl Decider {
             last_pane: None,
             agents: BTreeMap::new(),
             beyond: Beyond::new(&config),
+            corrected: Corrected::new(),
             closed_through: None,
             cells_from: None,
             instances_from: None,
@@ -296,6 +325,7 @@ impl Decider {
         }
         self.end_repetition(offset);
         self.keep_base(offset);
+        let has_mark = matches!(&record, JournalRecord::Source(SourceRecord { mark: Some(_), .. }));
         match record {
             JournalRecord::Source(SourceRecord { source, partitions, mark, partial }) => {
                 if let Some(partial) = partial {
@@ -310,6 +340,9 @@ impl Decider {
                 self.take_change(change, &mut out);
                 self.sources.advance(log_time);
             }
+        }
+        if has_mark {
+            self.revise(&mut out);
         }
         self.close_panes(&mut out);
         out
@@ -373,10 +406,10 @@ impl Decider {
         }
     }
 
-    /// Whether a window that holds this closed pane is still to be emitted (D3).
+    /// Whether a window that holds this closed pane is still to be emitted, or may be again (D3).
     fn is_usable(&self, pane: EventTime) -> bool {
-        let last_end = |rule: &WindowRule| pane.plus(rule.spec.size).floor_to(rule.spec.slide);
-        Some(pane) >= self.cells_from && self.windows.iter().any(|rule| Some(last_end(rule)) > self.closed_through)
+        let is_usable = |rule: &WindowRule| Some(rule.usable_until(pane)) > self.closed_through;
+        Some(pane) >= self.cells_from && self.windows.iter().any(is_usable)
     }
 
     /// Closes pane after pane up to the watermark.
@@ -436,10 +469,15 @@ impl Decider {
         self.windows.iter().map(|rule| rule.spec.size).max().unwrap_or(self.config.pane)
     }
 
-    /// Of those that somebody wants per instance.
-    fn longest_window_of_instances(&self) -> Duration {
+    /// How long cells are kept, from their panes on.
+    fn longest_reach(&self) -> Duration {
+        self.windows.iter().map(WindowRule::reach).max().unwrap_or(self.config.pane)
+    }
+
+    /// The same of those that somebody wants per instance.
+    fn longest_reach_of_instances(&self) -> Duration {
         let wanted = self.windows.iter().filter(|rule| self.is_by_instance(rule));
-        wanted.map(|rule| rule.spec.size).max().unwrap_or(self.config.pane)
+        wanted.map(WindowRule::reach).max().unwrap_or(self.config.pane)
     }
 
     fn is_by_instance(&self, rule: &WindowRule) -> bool {
@@ -468,6 +506,8 @@ impl Decider {
             let first = reader.row(start);
             let target = Target { workspace: first.workspace.into(), agent: first.agent.into(), region: None };
             let agent = self.agents.entry(target.clone()).or_default();
+            // What a sum is made of is not asked for one by one: it goes with the pane (D10).
+            let instances = if is_closed && target.is_sum() { Place::Gone } else { instances };
             let places = agent.instances.places((start..end).map(|at| reader.instance(at)));
             for (at, place) in (start..end).zip(places) {
                 let (instance, row) = (agent.instances.at(place), reader.row(at));
@@ -496,8 +536,8 @@ impl Decider {
 
     /// Ends a pane for these agents, or for all: their cells are made anew from their instances' cells.
     fn settle(&mut self, pane: EventTime, targets: Option<&[Target]>) {
-        let merger = &mut self.merger;
-        let settle = |agent: &mut Agent| {
+        let (merger, end) = (&mut self.merger, pane.plus(self.config.pane));
+        let mut settle = |target: &Target, agent: &mut Agent| {
             for instance in agent.instances.values_mut() {
                 instance.settle(pane);
                 instance.cells.at(pane).into_iter().for_each(|cell| merger.add_instance(cell));
@@ -505,15 +545,17 @@ impl Decider {
             if let Some(cell) = merger.take() {
                 agent.put_cell(pane, cell);
             }
+            if target.is_sum() {
+                agent.instances.values_mut().for_each(|source| source.cells.forget_before(end));
+            }
         };
         match targets {
-            None => self.agents.values_mut().for_each(settle),
+            None => self.agents.iter_mut().for_each(|(target, agent)| settle(target, agent)),
             Some(targets) => {
                 let mut targets: Vec<&Target> = targets.iter().collect();
                 targets.dedup();
-                let mut settle = settle;
                 for target in targets {
-                    settle(self.agents.get_mut(target).expect("a known agent"));
+                    settle(target, self.agents.get_mut(target).expect("a known agent"));
                 }
             }
         }
@@ -522,8 +564,8 @@ impl Decider {
     /// Drops what no window can need any more.
     fn forget(&mut self, end: EventTime, out: &mut Vec<DeciderOutput>) {
         let next_end = end.plus(self.config.pane);
-        self.cells_from = self.cells_from.max(Some(next_end.minus(self.longest_window())));
-        let instances_from = next_end.minus(self.longest_window_of_instances());
+        self.cells_from = self.cells_from.max(Some(next_end.minus(self.longest_reach())));
+        let instances_from = next_end.minus(self.longest_reach_of_instances());
         let instances_from = granule::ceiling(instances_from, self.granule_width());
         self.instances_from = self.instances_from.max(Some(instances_from));
         self.trim_cells();
@@ -531,6 +573,8 @@ impl Decider {
         for agent in self.agents.values_mut() {
             agent.instances.retain(|instance| instance.was_heard_since(self.cells_from) || !instance.is_gone(end));
             agent.counters.forget_before(end.minus(counter::LONGEST_GAP));
+            let of = |spec: WindowSpec| self.windows.iter().find(|rule| rule.spec == spec)?.revisions;
+            agent.told.retain(|(closed, spec), _| of(*spec).is_some_and(|revisions| closed.plus(revisions) > end));
         }
         if self.phase.is_restoring() {
             return; // who is known is in the checkpoint
@@ -622,14 +666,19 @@ impl Decider {
             samples: self.pending_samples(),
             cells: self.agents.values().map(|agent| cells(agent) as u64).sum::<u64>() + self.beyond.open(),
             findings: self.agents.values().map(|agent| agent.findings.open_findings() as u64).sum(),
-            instances: self.agents.values().map(|agent| agent.instances.len() as u64).sum(),
+            instances: self.agents().map(|(_, agent)| agent.instances.len() as u64).sum(),
         }
+    }
+
+    /// Sums over agents aside.
+    fn agents(&self) -> impl Iterator<Item = (&Target, &Agent)> {
+        self.agents.iter().filter(|(target, _)| !target.is_sum())
     }
 
     /// The agent with most instances; `None` while none is known.
     #[must_use]
     pub fn heaviest(&self) -> Option<Heaviest> {
-        Heaviest::of(self.agents.iter().map(|(target, agent)| (target, agent.instances.len() as u64)), Clone::clone)
+        Heaviest::of(self.agents().map(|(target, agent)| (target, agent.instances.len() as u64)), Clone::clone)
     }
 
     /// Rows in panes that have not closed.

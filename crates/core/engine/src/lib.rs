@@ -12,8 +12,8 @@
 //! - **E1** Each row of telemetry ends in exactly one place: windowed, too late, or set aside with a code.
 //! - **E2** Outputs do not depend on how the telemetry was cut into batches, nor on what order the journal has of
 //!   different sources' partials of one pane.
-//! - **E3** No window is emitted twice, but for early results, each of a higher revision than those before it; windows of
-//!   one key leave in the order of their ends.
+//! - **E3** No window is emitted twice, but for early results and revisions, each of a higher revision than those before it;
+//!   windows of one key leave in the order of their ends, revisions aside.
 //! - **E4** Watermarks never move back (W1), so a closed pane stays closed.
 //! - **E5** What leaves together leaves in the order (window end, target, window size, slide, instance); an early result
 //!   where its window would end if it ended then, and sessions behind everything else that leaves with them.
@@ -26,7 +26,7 @@ pub mod partition;
 pub mod signal;
 pub mod state;
 
-pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint};
+pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint, Sums};
 pub use decider::{
     Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, LatePartial,
     Leaving, Measured, PositionError, Repartition, RollupRule, Seen, SessionRule, SignalTrouble, Sketches, Unlike,

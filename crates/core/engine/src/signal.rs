@@ -96,7 +96,8 @@ impl SignalPlan {
         let reads = self.plan.reads();
         let is_read = |table: Table| reads.get(&table).is_some_and(|scan| table.reads_sketches(scan));
         let in_metrics = is_read(Table::Metrics);
-        Sketches { agent: is_read(Table::Windows) || in_metrics, instance: is_read(Table::Instances) || in_metrics }
+        let (agent, instance) = (is_read(Table::Windows) || in_metrics, is_read(Table::Instances) || in_metrics);
+        Sketches { agent, instance, sums: false }
     }
 
     /// Its value over the closed windows of one agent: those with rows, the agent's first, its instances' ascending.

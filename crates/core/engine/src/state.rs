@@ -25,13 +25,13 @@ pub use bytes::{StateRecord, encode};
 pub use reader::{StateError, StateReader};
 pub use sample::layout_fingerprint;
 
-use crate::decider::{Base, KeptBeyond, KeptInstance, KeptReading, KeptRollup, KeptSession, TargetControl};
+use crate::decider::{Base, KeptBeyond, KeptInstance, KeptReading, KeptRollup, KeptSession, KeptTold, TargetControl};
 use crate::journal::ControlChange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_analytics::live::AgentMemory;
-use tidegauge_model::{EventTime, InstanceId, Target};
+use tidegauge_model::{EventTime, InstanceId, Level, Target};
 use tidegauge_policy::AlertBook;
 
 /// Version of the state's layout: raised when a change of meaning does not show in the layout.
@@ -64,6 +64,8 @@ pub(crate) struct KeptAgent {
     /// The last readings of cumulative counters, and what they were at the base.
     pub(crate) readings: Vec<KeptReading>,
     pub(crate) base_readings: Vec<KeptReading>,
+    /// What windows said that may be revised.
+    pub(crate) told: Vec<KeptTold>,
 }
 
 impl Checkpoint {
@@ -91,7 +93,7 @@ impl Checkpoint {
         &self.documents
     }
 
-    /// The agents that it knows.
+    /// The agents that it knows, and workspaces and the fleet.
     pub fn targets(&self) -> impl ExactSizeIterator<Item = &Target> {
         self.agents.keys()
     }
@@ -99,7 +101,8 @@ impl Checkpoint {
     /// How many instances it knows.
     #[must_use]
     pub fn instances(&self) -> usize {
-        self.agents.values().map(|agent| agent.instances.len()).sum()
+        let agents = self.agents.iter().filter(|(target, _)| !target.is_sum());
+        agents.map(|(_, agent)| agent.instances.len()).sum()
     }
 
     /// How many alerts are pending or fire.
@@ -132,8 +135,8 @@ struct Head {
     last_pane: Option<EventTime>,
     documents: Vec<ControlChange>,
     generations: Vec<(Target, String, u64)>,
-    /// Size in microseconds, and since when it is followed.
-    rollups: Vec<(u64, Option<EventTime>)>,
+    /// Size and slide in microseconds, level, and since when it is followed.
+    rollups: Vec<(u64, u64, Level, Option<EventTime>)>,
 }
 
 /// The other records.
@@ -172,4 +175,5 @@ struct TargetPart {
     instances: BTreeMap<InstanceId, KeptInstance>,
     readings: Vec<KeptReading>,
     base_readings: Vec<KeptReading>,
+    told: Vec<KeptTold>,
 }

@@ -21,8 +21,8 @@ fn mark() -> SourceRecord {
     }
 }
 
-/// As it was when neither attributes nor cumulative counters were in the journal yet, or with them.
-fn partial(attributes: Option<&Arc<Attributes>>, counts: bool) -> SourceRecord {
+/// As it was when attributes, cumulative counters or sums over agents were not in the journal yet, or with them.
+fn partial(attributes: Option<&Arc<Attributes>>, counts: bool, sums: bool) -> SourceRecord {
     let mut latencies = (Stats::default(), Sketch::default());
     let mut depth = Stats::default();
     for (offset, value) in [12.5, 250.0, 0.0].into_iter().enumerate() {
@@ -34,7 +34,7 @@ fn partial(attributes: Option<&Arc<Attributes>>, counts: bool) -> SourceRecord {
     let metrics = vec![Metric::named("queue_depth"), Metric::named("response_time_ms"), Metric::named("fan_rpm")];
     let mut rows = RowsBuilder::new(metrics);
     let row = |instance, state, attributes| PartialRow {
-        workspace: "default",
+        workspace: if sums { "blue" } else { "default" },
         agent: "planner",
         instance,
         samples: 3,
@@ -55,6 +55,12 @@ fn partial(attributes: Option<&Arc<Attributes>>, counts: bool) -> SourceRecord {
         (2, reading(1_767_225_612, 130.5, Some(1_767_225_000))),
     ];
     let all = [(0, depth), (1, latencies.0), (2, depth)];
+    for workspace in ["", "blue"].into_iter().filter(|_| sums) {
+        let source = PartialRow { workspace, agent: "", ..row("agents.telemetry.v1/3", None, None) };
+        rows.push(&source, all.into_iter(), [(1, &latencies.1)].into_iter(), std::iter::empty());
+        let readings_of = PartialRow { samples: 0, instance: "blue/planner/planner-1", ..source };
+        rows.push(&readings_of, std::iter::empty(), std::iter::empty(), readings.into_iter());
+    }
     rows.push(
         &row("planner-1", Some(InstanceState::Ready), attributes),
         all.into_iter(),
@@ -79,15 +85,17 @@ fn released_bytes_are_still_read() {
     let attributes = Arc::new(Attributes::from([(Attribute::Region, "eu".into()), (Attribute::Version, "1.4".into())]));
     let records = [
         ("mark.v1.bin", mark()),
-        ("partial.v1.bin", partial(None, false)),
+        ("partial.v1.bin", partial(None, false, false)),
         ("mark.v2.bin", mark()),
-        ("partial.v2.bin", partial(Some(&attributes), false)),
-        ("partial.v3.bin", partial(Some(&attributes), true)),
+        ("partial.v2.bin", partial(Some(&attributes), false, false)),
+        ("partial.v3.bin", partial(Some(&attributes), true, false)),
+        ("mark.v4.bin", mark()),
+        ("partial.v4.bin", partial(Some(&attributes), true, true)),
     ];
     for (name, record) in records {
         let record = JournalRecord::Source(record);
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-        if std::env::var_os("TIDEGAUGE_BLESS").is_some() && name.contains(".v3.") {
+        if std::env::var_os("TIDEGAUGE_BLESS").is_some() && name.contains(".v4.") {
             std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
             std::fs::write(&file, encode(&record)).expect("a golden file");
         }
@@ -96,9 +104,18 @@ fn released_bytes_are_still_read() {
     }
 }
 
+/// Sums are of rows that are counted where their agents are.
+#[test]
+fn sums_count_no_rows_again() {
+    let SourceRecord { partial: Some(without), .. } = partial(None, true, false) else { panic!("a partial") };
+    let SourceRecord { partial: Some(with), .. } = partial(None, true, true) else { panic!("a partial") };
+    assert_eq!((without.samples, with.samples, with.rows.samples()), (6, 6, 6));
+    assert_eq!((without.rows.len(), with.rows.len()), (2, 6));
+}
+
 #[test]
 fn damaged_bytes_are_an_error_and_never_a_panic() {
-    let bytes = encode(&JournalRecord::Source(partial(None, true)));
+    let bytes = encode(&JournalRecord::Source(partial(None, true, true)));
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
     }

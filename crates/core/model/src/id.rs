@@ -1,5 +1,6 @@
 //! Ids: who a sample is about, and who a decision is about.
 
+use crate::window::Level;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
@@ -82,6 +83,9 @@ impl WorkspaceId {
 }
 
 /// What a decision is about: an agent, or an agent in one region where a policy scales regions apart.
+///
+/// Windows have two more: a workspace, which has no agent, and the fleet, which has no workspace either. No agent and no
+/// workspace of telemetry has an empty name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// The agent's workspace.
@@ -93,6 +97,35 @@ pub struct Target {
 }
 
 impl Target {
+    /// All agents of a workspace together.
+    #[must_use]
+    pub fn of_workspace(workspace: WorkspaceId) -> Self {
+        Self { workspace, agent: AgentId::from(""), region: None }
+    }
+
+    /// All agents together.
+    #[must_use]
+    pub fn fleet() -> Self {
+        Self::of_workspace(WorkspaceId::from(""))
+    }
+
+    /// What it is: an agent, a region of one, a workspace or the fleet.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match (&self.region, self.workspace.as_str(), self.agent.as_str()) {
+            (Some(_), ..) => Level::Region,
+            (None, "", "") => Level::Fleet,
+            (None, _, "") => Level::Workspace,
+            (None, ..) => Level::Agent,
+        }
+    }
+
+    /// Whether it is a sum over agents.
+    #[must_use]
+    pub fn is_sum(&self) -> bool {
+        matches!(self.level(), Level::Workspace | Level::Fleet)
+    }
+
     /// The domain of this target where none is configured: the target alone.
     #[must_use]
     pub fn own_domain(&self) -> Domain {
@@ -101,8 +134,13 @@ impl Target {
 }
 
 impl fmt::Display for Target {
-    /// `workspace/agent`, or `workspace/agent@region`, each part percent-encoded.
+    /// `workspace/agent`, or `workspace/agent@region`, each part percent-encoded; `workspace/*`; `*/*`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.level() {
+            Level::Fleet => return f.write_str("*/*"),
+            Level::Workspace => return write!(f, "{}/*", Encoded(self.workspace.as_str())),
+            _ => {}
+        }
         write!(f, "{}/{}", Encoded(self.workspace.as_str()), Encoded(self.agent.as_str()))?;
         match &self.region {
             Some(region) => write!(f, "@{}", Encoded(region.as_str())),
@@ -144,6 +182,9 @@ mod tests {
             (target("default", "planner", Some("eu-west-1")), "default/planner@eu-west-1"),
             (target("a/b", "x@y", None), "a%2Fb/x%40y"),
             (target("default", "é", None), "default/%C3%A9"),
+            (target("default", "*", None), "default/%2A"),
+            (Target::of_workspace("a/b".into()), "a%2Fb/*"),
+            (Target::fleet(), "*/*"),
         ];
         for (target, want) in cases {
             assert_eq!(target.to_string(), want);

@@ -53,6 +53,27 @@ pub enum Level {
     Region,
     /// One instance.
     Instance,
+    /// All agents of a workspace.
+    Workspace,
+    /// All agents.
+    Fleet,
+}
+
+impl Level {
+    /// All there are, from the narrowest.
+    pub const ALL: [Self; 5] = [Self::Instance, Self::Agent, Self::Region, Self::Workspace, Self::Fleet];
+
+    /// Its name in configuration, schemas and SQL.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Region => "region",
+            Self::Instance => "instance",
+            Self::Workspace => "workspace",
+            Self::Fleet => "fleet",
+        }
+    }
 }
 
 /// One metric over one window, from `count` values. `variance` is that of the population.
@@ -135,24 +156,27 @@ pub struct Edition {
     pub early_through: Option<EventTime>,
     /// Grows from each result of a window to the next, not always by one; 0 where a window has one result.
     pub revision: u32,
+    /// The window had closed before, and rows have come for it since.
+    #[serde(default)]
+    pub is_revised: bool,
 }
 
 impl Edition {
     /// The result of a window that has closed, and had none before.
-    pub const ONLY: Self = Self { early_through: None, revision: 0 };
+    pub const ONLY: Self = Self { early_through: None, revision: 0, is_revised: false };
 
-    /// Whether the window has closed.
+    /// Whether it is what the window said when it closed: neither early nor revised.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        self.early_through.is_none()
+        self.early_through.is_none() && !self.is_revised
     }
 }
 
-/// A window of one agent, of a region of it, or of one of its instances. Closed and emitted once, unless it says
-/// otherwise of itself ([`Edition`]).
+/// A window of one agent, of a region of it, of one of its instances, or of all agents of a workspace or of the fleet.
+/// Closed and emitted once, unless it says otherwise of itself ([`Edition`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowSummary {
-    /// The agent; with a region where the window is one of that region's.
+    /// The agent; with a region where the window is one of that region's; or a workspace, or the fleet.
     pub target: Target,
     /// The instance, or `None` for the whole agent or region.
     pub instance: Option<InstanceId>,
@@ -222,11 +246,7 @@ impl WindowSummary {
     /// What the window is about.
     #[must_use]
     pub fn level(&self) -> Level {
-        match (&self.instance, &self.target.region) {
-            (Some(_), _) => Level::Instance,
-            (None, Some(_)) => Level::Region,
-            (None, None) => Level::Agent,
-        }
+        if self.instance.is_some() { Level::Instance } else { self.target.level() }
     }
 
     /// Tumbling, sliding, or a session.

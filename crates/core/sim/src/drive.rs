@@ -9,7 +9,7 @@ use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Control, Decider, DeciderInput, DeciderOutput, JournalRecord,
     journal,
 };
-use tidegauge_model::{EventTime, InstanceId, Target, TimeRange, WindowKind, WindowSummary};
+use tidegauge_model::{Edition, EventTime, InstanceId, Target, TimeRange, WindowKind, WindowSummary};
 
 /// Whose window, its bounds and its slide.
 type WindowKey = (Target, Option<InstanceId>, TimeRange, Duration);
@@ -23,11 +23,13 @@ pub struct Drive {
     journal_lengths: Vec<i64>,
     now: EventTime,
     watermarks: Vec<Option<EventTime>>,
-    /// Of each window whether its last result was final, and its revision.
-    emitted: BTreeMap<WindowKey, (bool, u32)>,
+    /// Of each window its last result.
+    emitted: BTreeMap<WindowKey, Edition>,
     /// Sessions of each entity.
     sessions: BTreeMap<(Target, Option<InstanceId>), Vec<TimeRange>>,
     last_end: Vec<EventTime>,
+    /// How far each Decider has closed its panes.
+    last_closed: Vec<EventTime>,
     sent_late: u64,
     /// Every window, in the order of publication, by shuffle partition.
     pub windows: Vec<Vec<WindowSummary>>,
@@ -51,6 +53,7 @@ impl Drive {
             emitted: BTreeMap::new(),
             sessions: BTreeMap::new(),
             last_end: vec![EventTime::MIN; shuffle],
+            last_closed: vec![EventTime::MIN; shuffle],
             sent_late: 0,
             windows: vec![Vec::new(); shuffle],
             journal: vec![Vec::new(); shuffle],
@@ -148,6 +151,7 @@ impl Drive {
         if let Some(expected) = expected {
             crate::reference::assert_equal(&expected, &windows);
         }
+        self.last_closed[shuffle] = self.deciders[shuffle].closed_through().unwrap_or(EventTime::MIN);
         self.check_windows(shuffle, &windows);
         self.windows[shuffle].extend(windows);
         let decider = &self.deciders[shuffle];
@@ -177,9 +181,17 @@ impl Drive {
         }
         for window in windows {
             let key = (window.target.clone(), window.instance.clone(), window.range, window.slide);
-            let revision = (window.edition.is_final(), window.edition.revision);
-            let before = self.emitted.insert(key, revision);
-            assert!(before.is_none_or(|before| !before.0 && before.1 < revision.1), "E3: a window twice: {window:?}");
+            let before = self.emitted.insert(key, window.edition);
+            let follows = |before: Edition| {
+                let may_follow =
+                    if window.edition.is_revised { before.early_through.is_none() } else { !before.is_final() };
+                may_follow && before.revision < window.edition.revision
+            };
+            assert!(before.is_none_or(follows), "E3: a window twice: {window:?}");
+            if window.edition.is_revised {
+                assert!(window.range.end <= self.last_closed[shuffle], "V1: it has closed: {window:?}");
+                continue;
+            }
             let said_at = window.edition.early_through.unwrap_or(window.range.end);
             assert!(said_at >= self.last_end[shuffle], "E5: windows leave in the order of their ends");
             self.last_end[shuffle] = said_at;

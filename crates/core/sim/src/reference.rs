@@ -8,22 +8,22 @@ pub use compare::assert_equal;
 
 use crate::scenario::{Row, Scenario};
 use sessions::Session;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
+use std::time::Duration;
 use tidegauge_engine::partition::shuffle_partition;
-use tidegauge_engine::{LatePartial, Refusal, RollupRule, SourceRecord};
-use tidegauge_model::{EventTime, Position, Target, TimeRange};
+use tidegauge_engine::{LatePartial, Refusal, RollupRule, SourceRecord, Sums};
+use tidegauge_model::time::micros;
+use tidegauge_model::{Edition, EventTime, Level, Position, Target, TimeRange};
 
 /// What the reference expects of one window.
 #[derive(Clone, Debug)]
 pub struct ExpectedWindow {
-    target: String,
+    target: Target,
     instance: Option<String>,
     range: TimeRange,
     slide_us: i64,
-    /// Of an early result.
-    early_through: Option<EventTime>,
-    revision: u32,
+    edition: Edition,
     /// When it is said.
     said_at: EventTime,
     /// Regions have windows of this kind.
@@ -57,8 +57,12 @@ struct Shuffle {
     closed: Option<i64>,
     /// Rows that count.
     rows: Vec<Kept>,
-    /// Rows in the last early result, by size, agent and start.
-    early: BTreeMap<(i64, String, i64), usize>,
+    /// Rows in the last early result, by size, target and start.
+    early: BTreeMap<(i64, Target, i64), usize>,
+    /// Of which pane, target and instance rows came after it had closed, since the last mark.
+    corrected: Vec<(i64, Target, String)>,
+    /// Revisions so far, by target, end, size and slide.
+    revisions: BTreeMap<(Target, i64, i64, i64), u32>,
     /// That are open.
     sessions: Vec<Session>,
     late: Vec<(usize, i64, u64)>,
@@ -67,6 +71,8 @@ struct Shuffle {
 /// A row that counts.
 #[derive(Clone, Debug)]
 struct Kept {
+    /// For whom: an agent, a workspace, the fleet.
+    target: Target,
     pane: i64,
     partition: usize,
     /// It was there when its pane was closed.
@@ -189,30 +195,86 @@ impl Reference {
             let pane = partial.pane.as_micros();
             let all = &self.left[&(partition, pane, partial.sequence)];
             let count = self.scenario.shuffle_partitions;
-            let here = |row: &&Row| shuffle_partition(&target(&row.agent).own_domain(), count) as usize == shuffle;
-            let rows: Vec<Row> = all.iter().filter(here).cloned().collect();
-            assert_eq!(rows.len() as u64, partial.samples, "rows of pane {pane} sequence {}", partial.sequence);
+            let here = |target: &Target| shuffle_partition(&target.own_domain(), count) as usize == shuffle;
+            let sums = self.scenario.sums();
+            let rows = all.iter().flat_map(|row| row.targets(sums).map(move |target| (target, row.clone())));
+            let rows: Vec<(Target, Row)> = rows.filter(|(target, _)| here(target)).collect();
+            let samples = rows.iter().filter(|(target, _)| !target.is_sum()).count() as u64;
+            assert_eq!(samples, partial.samples, "rows of pane {pane} sequence {}", partial.sequence);
             let usable = self.is_usable(shuffle, pane);
             let (rule, width) = (self.scenario.sessions, self.pane_us());
             let shuffle = &mut self.shuffles[shuffle];
             let is_on_time = shuffle.closed.is_none_or(|closed| pane >= closed);
-            let kept = |row| Kept { pane, partition, is_on_time, increase: None, row };
+            let kept = |(target, row)| Kept { target, pane, partition, is_on_time, increase: None, row };
             let rows: Vec<Kept> = rows.into_iter().map(kept).collect();
             if let Some(rule) = rule.filter(|rule| sessions::takes_correction(rule, pane + width, shuffle.closed)) {
                 sessions::join_rows(&mut shuffle.sessions, &rule, (pane, pane + width), &rows);
             }
+            if usable && !is_on_time {
+                let each = rows.iter().map(|kept| (pane, kept.target.clone(), kept.instance.clone()));
+                shuffle.corrected.extend(each);
+            }
             if usable {
                 shuffle.rows.extend(rows);
             } else {
-                shuffle.late.push((partition, pane, rows.len() as u64));
+                shuffle.late.push((partition, pane, samples));
             }
         }
+        let mut windows = if record.mark.is_some() { self.revised(shuffle) } else { Vec::new() };
         if let Some(mark) = record.mark {
             let seen = (log_time.as_micros(), mark.watermark.map(EventTime::as_micros), mark.drained, mark.ended);
             self.shuffles[shuffle].marks.entry(partition).or_default().push(seen);
         }
         self.advance(shuffle, log_time.as_micros());
-        self.close_windows(shuffle)
+        windows.extend(self.close_windows(shuffle));
+        windows
+    }
+
+    /// The windows that had closed before rows came for one of their panes, and not too long before.
+    fn revised(&mut self, shuffle: usize) -> Vec<ExpectedWindow> {
+        let this = &mut self.shuffles[shuffle];
+        let corrected = std::mem::take(&mut this.corrected);
+        let Some(closed) = this.closed else { return Vec::new() };
+        let mut held: BTreeMap<(i64, Target, (i64, i64), Option<String>), Vec<Kept>> = BTreeMap::new();
+        for rule in &self.scenario.windows {
+            let Some(revisions) = rule.revisions else { continue };
+            let (size, slide) = (micros(rule.spec.size), micros(rule.spec.slide));
+            for (pane, target, instance) in &corrected {
+                let first = pane + slide - pane.rem_euclid(slide);
+                let ends = (first..=pane + size).step_by(slide as usize);
+                for end in ends.filter(|end| *end <= closed && end + micros(revisions) > closed) {
+                    let of_target = this.rows.iter().filter(|kept| kept.target == *target);
+                    let of_window: Vec<&Kept> =
+                        of_target.filter(|kept| (end - size..end).contains(&kept.pane)).collect();
+                    let key = |instance: Option<String>| (end, target.clone(), (size, slide), instance);
+                    if wants(rule.agent, rule.sums, target) {
+                        held.insert(key(None), of_window.iter().map(|kept| (*kept).clone()).collect());
+                    }
+                    if rule.instance && !target.is_sum() {
+                        let own = of_window.iter().filter(|kept| kept.instance == *instance);
+                        held.insert(key(Some(instance.clone())), own.map(|kept| (*kept).clone()).collect());
+                    }
+                }
+            }
+        }
+        let numbers: BTreeSet<_> =
+            held.keys().map(|(end, target, kind, _)| (target.clone(), *end, kind.0, kind.1)).collect();
+        numbers.iter().for_each(|number| *this.revisions.entry(number.clone()).or_default() += 1);
+        let windows = held.into_iter().map(|((end, target, (size, slide), instance), rows)| ExpectedWindow {
+            instance,
+            range: TimeRange { start: EventTime::from_micros(end - size), end: EventTime::from_micros(end) },
+            slide_us: slide,
+            edition: Edition {
+                early_through: None,
+                revision: this.revisions[&(target.clone(), end, size, slide)],
+                is_revised: true,
+            },
+            target,
+            said_at: EventTime::from_micros(end),
+            with_regions: false,
+            rows,
+        });
+        windows.collect()
     }
 
     /// Whether a window that holds the pane is still to be emitted.
@@ -223,18 +285,18 @@ impl Reference {
         {
             return true;
         }
-        let kinds = self.scenario.windows.iter().map(|rule| rule.spec);
-        kinds.chain(self.scenario.rollups.iter().map(RollupRule::spec)).any(|spec| {
-            let (size, slide) = (spec.size.as_micros() as i64, spec.slide.as_micros() as i64);
+        let kinds = self.scenario.windows.iter().map(|rule| (rule.spec, rule.revisions.unwrap_or_default()));
+        kinds.chain(self.scenario.rollups.iter().map(|rule| (rule.spec(), Duration::ZERO))).any(|(spec, revisions)| {
+            let (size, slide) = (micros(spec.size), micros(spec.slide));
             let last_end = pane + size - (pane + size).rem_euclid(slide);
-            last_end > closed
+            last_end + micros(revisions) > closed
         })
     }
 
     /// Judges every source by the whole history of its marks.
     fn advance(&mut self, shuffle: usize, now: i64) {
         let rules = self.scenario.rules;
-        let us = |duration: std::time::Duration| duration.as_micros() as i64;
+        let us = |duration: Duration| duration.as_micros() as i64;
         let partitions = self.scenario.partitions.len();
         let this = &mut self.shuffles[shuffle];
         let best = |marks: &[MarkSeen]| marks.iter().filter_map(|mark| mark.1).max();
@@ -286,36 +348,35 @@ impl Reference {
         this.closed = Some(limit.max(before));
         let increases = increases(this.rows.iter().filter(|kept| kept.is_on_time && kept.pane < limit));
         for kept in &mut this.rows {
-            kept.increase = increases.get(&(kept.partition, kept.row.offset)).copied();
+            kept.increase = increases.get(&(kept.target.clone(), kept.partition, kept.row.offset)).copied();
         }
         let mut windows: Vec<ExpectedWindow> = Vec::new();
         for rule in &self.scenario.windows {
             let (size, slide) = (rule.spec.size.as_micros() as i64, rule.spec.slide.as_micros() as i64);
-            let mut held: BTreeMap<(i64, String, Option<String>), Vec<&Kept>> = BTreeMap::new();
+            let mut held: BTreeMap<(i64, Target, Option<String>), Vec<&Kept>> = BTreeMap::new();
             for kept in &this.rows {
-                let Kept { pane, row, .. } = kept;
+                let Kept { pane, row, target, .. } = kept;
                 // Every aligned end in (pane, pane + size] of a window that holds the pane.
                 let mut end = pane + slide - pane.rem_euclid(slide);
                 while end <= pane + size {
                     if end > before && end <= limit {
-                        let mut add = |instance| held.entry((end, row.agent.clone(), instance)).or_default().push(kept);
-                        if rule.agent {
+                        let mut add = |instance| held.entry((end, target.clone(), instance)).or_default().push(kept);
+                        if wants(rule.agent, rule.sums, target) {
                             add(None);
                         }
-                        if rule.instance {
+                        if rule.instance && !target.is_sum() {
                             add(Some(row.instance.clone()));
                         }
                     }
                     end += slide;
                 }
             }
-            windows.extend(held.into_iter().map(|((end, agent, instance), rows)| ExpectedWindow {
-                target: format!("default/{agent}"),
+            windows.extend(held.into_iter().map(|((end, target, instance), rows)| ExpectedWindow {
+                target,
                 instance,
                 range: TimeRange { start: EventTime::from_micros(end - size), end: EventTime::from_micros(end) },
                 slide_us: slide,
-                early_through: None,
-                revision: 0,
+                edition: Edition::ONLY,
                 said_at: EventTime::from_micros(end),
                 with_regions: rule.region,
                 rows: rows.into_iter().cloned().collect(),
@@ -348,11 +409,11 @@ impl Reference {
     }
 }
 
-/// By partition and offset, what the total of a row has grown by since the one before of its instance, or since its start.
-fn increases<'r>(rows: impl Iterator<Item = &'r Kept>) -> BTreeMap<(usize, i64), f64> {
-    let mut counters: BTreeMap<(&str, &str), Vec<&Kept>> = BTreeMap::new();
+/// By target, partition and offset, what the total of a row has grown by since the one before of its instance, or since its start.
+fn increases<'r>(rows: impl Iterator<Item = &'r Kept>) -> BTreeMap<(Target, usize, i64), f64> {
+    let mut counters: BTreeMap<(&Target, &str, &str), Vec<&Kept>> = BTreeMap::new();
     for kept in rows.filter(|kept| kept.row.total().is_some()) {
-        counters.entry((&kept.row.agent, &kept.row.instance)).or_default().push(kept);
+        counters.entry((&kept.target, &kept.row.agent, &kept.row.instance)).or_default().push(kept);
     }
     let mut increases = BTreeMap::new();
     for readings in counters.values_mut() {
@@ -370,7 +431,8 @@ fn increases<'r>(rows: impl Iterator<Item = &'r Kept>) -> BTreeMap<(usize, i64),
                 _ => since_start,
             };
             before = Some((at, value, start));
-            increases.extend(increase.map(|increase| ((kept.partition, kept.row.offset), increase)));
+            increases
+                .extend(increase.map(|increase| ((kept.target.clone(), kept.partition, kept.row.offset), increase)));
         }
     }
     increases
@@ -378,31 +440,36 @@ fn increases<'r>(rows: impl Iterator<Item = &'r Kept>) -> BTreeMap<(usize, i64),
 
 /// What a kind of roll-up says after `before`, up to `limit`: at every early moment what is new, at the end what there is.
 fn rollups(shuffle: &mut Shuffle, rule: &RollupRule, width: i64, (before, limit): (i64, i64)) -> Vec<ExpectedWindow> {
-    let us = |duration: std::time::Duration| duration.as_micros() as i64;
-    let (size, step) = (us(rule.size), us(rule.early.unwrap_or(rule.size)));
+    let (size, slide) = (micros(rule.size), micros(rule.slide));
+    let step = rule.early.map_or(slide, micros);
     let Some(first) = shuffle.rows.iter().map(|kept| kept.pane).min() else { return Vec::new() };
     let from = before.max(first);
     let (mut at, mut windows) = (from - from.rem_euclid(step) + step, Vec::new());
     while at <= limit {
-        let start = at - width - (at - width).rem_euclid(size);
-        let mut held: BTreeMap<String, Vec<Kept>> = BTreeMap::new();
+        // One that slides says nothing early: at each of its steps a window ends.
+        let start = if slide < size { at - size } else { at - width - (at - width).rem_euclid(size) };
+        let mut held: BTreeMap<Target, Vec<Kept>> = BTreeMap::new();
         for kept in shuffle.rows.iter().filter(|kept| (start..at).contains(&kept.pane)) {
             assert!(kept.pane + width <= at);
-            held.entry(kept.agent.clone()).or_default().push(kept.clone());
+            held.entry(kept.target.clone()).or_default().push(kept.clone());
         }
+        held.retain(|target, _| wants(rule.agent, rule.sums, target));
         let is_final = at == start + size;
-        for (agent, rows) in held {
-            let known = shuffle.early.insert((size, agent.clone(), start), rows.len());
+        for (target, rows) in held {
+            let known = shuffle.early.insert((size, target.clone(), start), rows.len());
             if !is_final && known == Some(rows.len()) {
                 continue;
             }
             windows.push(ExpectedWindow {
-                target: format!("default/{agent}"),
+                target,
                 instance: None,
                 range: TimeRange { start: EventTime::from_micros(start), end: EventTime::from_micros(start + size) },
-                slide_us: size,
-                early_through: (!is_final).then(|| EventTime::from_micros(at)),
-                revision: if rule.early.is_some() { ((at - start) / step - 1) as u32 } else { 0 },
+                slide_us: slide,
+                edition: Edition {
+                    early_through: (!is_final).then(|| EventTime::from_micros(at)),
+                    revision: if rule.early.is_some() { ((at - start) / step - 1) as u32 } else { 0 },
+                    is_revised: false,
+                },
                 said_at: EventTime::from_micros(at),
                 with_regions: false,
                 rows,
@@ -413,6 +480,11 @@ fn rollups(shuffle: &mut Shuffle, rule: &RollupRule, width: i64, (before, limit)
     windows
 }
 
-fn target(agent: &str) -> Target {
-    Target { workspace: "default".into(), agent: agent.into(), region: None }
+/// Whether a kind of windows has one of this target.
+fn wants(agent: bool, sums: Sums, target: &Target) -> bool {
+    match target.level() {
+        Level::Workspace => sums.workspace,
+        Level::Fleet => sums.fleet,
+        Level::Agent | Level::Region | Level::Instance => agent,
+    }
 }

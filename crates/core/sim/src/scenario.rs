@@ -9,10 +9,14 @@ use tidegauge_analytics::load::LoadConfig;
 use tidegauge_analytics::load::hotspot::HotspotRule;
 use tidegauge_analytics::load::idle::IdleRule;
 use tidegauge_analytics::tracker::Hold;
-use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, RollupRule, SessionRule, Sketches, WindowRule};
+use tidegauge_engine::{
+    AggregatorConfig, ControlChange, DeciderConfig, RollupRule, SessionRule, Sketches, Sums, WindowRule,
+};
 use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
-use tidegauge_model::{Attribute, EventTime, InstanceState, Metric, Position, SampleBatch, WindowSpec};
+use tidegauge_model::{
+    Attribute, EventTime, InstanceState, Metric, Position, SampleBatch, Target, WindowSpec, WorkspaceId,
+};
 use tidegauge_policy::Written;
 use tidegauge_window::{SourceId, SourceRules};
 
@@ -40,6 +44,21 @@ pub struct Row {
 }
 
 impl Row {
+    /// The first agent names no workspace, the others are of one.
+    #[must_use]
+    pub fn workspace(&self) -> &'static str {
+        if matches!(self.agent.as_str(), "agent-1" | "agent-2") { "blue" } else { "default" }
+    }
+
+    /// For whom it counts: its agent, and the sums that are wanted.
+    pub fn targets(&self, sums: Sums) -> impl Iterator<Item = Target> + use<> {
+        let workspace = WorkspaceId::from(self.workspace());
+        let is_named = workspace != WorkspaceId::unnamed();
+        let agent = Target { workspace: workspace.clone(), agent: self.agent.as_str().into(), region: None };
+        let of_workspace = (sums.workspace && is_named).then(|| Target::of_workspace(workspace));
+        [Some(agent), of_workspace, sums.fleet.then(Target::fleet)].into_iter().flatten()
+    }
+
     /// One row of five hands its response time over as a list of one.
     fn is_list(&self) -> bool {
         self.offset % 5 == 2
@@ -147,11 +166,10 @@ impl Scenario {
         let pane = Duration::from_secs(*rng.pick(&[5, 10]));
         let panes = |count: u32| pane * count;
         let rule = |size, slide, agent, instance| WindowRule {
-            spec: WindowSpec { size: panes(size), slide: panes(slide) },
             agent,
-            region: false,
             instance,
-            sketches: Sketches { agent, instance: false },
+            sketches: Sketches { agent, instance: false, sums: agent },
+            ..WindowRule::unpublished(WindowSpec { size: panes(size), slide: panes(slide) })
         };
         let windows = match rng.range(0, 4) {
             0 => vec![rule(6, 6, true, true), rule(30, 6, false, true)],
@@ -182,7 +200,8 @@ impl Scenario {
         }
         scenario.partitions = fleet(&mut rng, partitions);
         // Last, so that what came before is what it always was.
-        let rollup = |size, early: Option<u32>| RollupRule { size: panes(size), early: early.map(panes) };
+        let rollup =
+            |size, early: Option<u32>| RollupRule { early: early.map(panes), ..RollupRule::tumbling(panes(size)) };
         scenario.rollups = match rng.range(0, 4) {
             0 => Vec::new(),
             1 => vec![rollup(12, Some(1))],
@@ -200,6 +219,18 @@ impl Scenario {
         };
         let with_regions = rng.chance(0.5);
         scenario.windows.iter_mut().for_each(|rule| rule.region = with_regions && rule.instance);
+        for rule in &mut scenario.windows {
+            rule.sums = Sums { workspace: rng.chance(0.5), fleet: rng.chance(0.5) };
+            rule.revisions = rng.chance(0.4).then(|| panes(rng.range(1, 12) as u32));
+        }
+        for rule in &mut scenario.rollups {
+            rule.sums = Sums { workspace: rng.chance(0.3), fleet: rng.chance(0.3) };
+            rule.agent = rng.chance(0.8);
+        }
+        if rng.chance(0.3) {
+            let sums = Sums { workspace: rng.chance(0.5), fleet: rng.chance(0.5) };
+            scenario.rollups.push(RollupRule { slide: panes(4), sums, ..RollupRule::tumbling(panes(20)) });
+        }
         scenario
     }
 
@@ -211,11 +242,12 @@ impl Scenario {
         let undisturbed = seed.is_multiple_of(2);
         let pane = Duration::from_secs(5);
         let rule = |size, slide, instance| WindowRule {
-            spec: WindowSpec { size: pane * size, slide: pane * slide },
             agent: true,
             region: instance,
             instance,
-            sketches: Sketches::default(),
+            sums: Sums { workspace: true, fleet: instance },
+            revisions: instance.then_some(pane * 4),
+            ..WindowRule::unpublished(WindowSpec { size: pane * size, slide: pane * slide })
         };
         let far = Duration::from_secs(1_000_000);
         let rules = if undisturbed {
@@ -230,6 +262,7 @@ impl Scenario {
             vec![policy, WAVES_ALERTS.replace("VERSION", &version.to_string())]
         };
         let changed_ms = rng.range(20_000, 90_000);
+        let both = Sums { workspace: true, fleet: true };
         Self {
             seed,
             partitions: waves(&mut rng),
@@ -239,8 +272,9 @@ impl Scenario {
             rules,
             windows: vec![rule(1, 1, false), rule(6, 2, true)],
             rollups: vec![
-                RollupRule { size: pane * 4, early: None },
-                RollupRule { size: pane * 16, early: Some(pane * 2) },
+                RollupRule::tumbling(pane * 4),
+                RollupRule { slide: pane * 3, sums: both, ..RollupRule::tumbling(pane * 12) },
+                RollupRule { early: Some(pane * 2), sums: both, ..RollupRule::tumbling(pane * 16) },
             ],
             sessions: Some(SessionRule { gap: pane, longest: pane * 7, lateness, agent: true, instance: true }),
             stall: None,
@@ -262,7 +296,15 @@ impl Scenario {
             allowed_lateness: self.bounds.1,
             max_future: self.bounds.2,
             instances_per_agent: 1_000,
+            sums: self.sums(),
         }
+    }
+
+    /// What Aggregators add up over agents.
+    #[must_use]
+    pub fn sums(&self) -> Sums {
+        let wanted = self.windows.iter().map(|rule| rule.sums).chain(self.rollups.iter().map(|rule| rule.sums));
+        wanted.fold(Sums::default(), std::ops::BitOr::bitor)
     }
 
     /// Configuration of every Decider.
@@ -437,7 +479,7 @@ pub fn batch(partition: usize, rows: &[Row]) -> SampleBatch {
         event_time: times(|row| row.at_us),
         ingest_time: times(|row| row.ingest_us),
         position: UInt64Array::from_iter_values(rows.iter().map(|r| Position::new(partition as i32, r.offset).0)),
-        workspace: StringArray::from_iter_values(rows.iter().map(|_| "default")),
+        workspace: StringArray::from_iter_values(rows.iter().map(Row::workspace)),
         agent: StringArray::from_iter_values(rows.iter().map(|row| &row.agent)),
         instance: StringArray::from_iter_values(rows.iter().map(|row| &row.instance)),
         attributes: vec![

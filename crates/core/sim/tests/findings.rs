@@ -17,7 +17,7 @@ use tidegauge_engine::journal::decode;
 use tidegauge_engine::state::{self, StateReader};
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Checkpoint, Control, Decider, DeciderConfig,
-    DeciderInput, DeciderOutput, Sketches, WindowRule,
+    DeciderInput, DeciderOutput, Sums, WindowRule,
 };
 use tidegauge_model::{
     Entity, EventTime, FindingKind, FindingState, InstanceId, Severity, Target, WindowSpec, WindowSummary, finding_id,
@@ -45,7 +45,7 @@ fn config() -> DeciderConfig {
         pane: Duration::from_secs(PANE_S.unsigned_abs()),
         rollups: Vec::new(),
         sessions: None,
-        windows: vec![WindowRule { spec, agent: true, region: false, instance: true, sketches: Sketches::default() }],
+        windows: vec![WindowRule { agent: true, instance: true, ..WindowRule::unpublished(spec) }],
         analytics: Some(analytics),
     }
 }
@@ -97,6 +97,7 @@ fn journal(panes: i64) -> Vec<Vec<u8>> {
         allowed_lateness: Duration::ZERO,
         max_future: Duration::from_secs(60),
         instances_per_agent: 100,
+        sums: Sums::default(),
     });
     let (mut records, mut offset) = (Vec::new(), 0);
     let mut keep = |outputs: Vec<AggregatorOutput>| {

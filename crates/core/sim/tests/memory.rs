@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
-    DeciderOutput, Sketches, WindowRule, journal,
+    DeciderOutput, Sums, WindowRule, journal,
 };
 use tidegauge_model::{EventTime, Metric, Position, SampleBatch, WindowSpec};
 use tidegauge_sim::Rng;
@@ -68,6 +68,7 @@ fn measured(slide: Duration) -> f64 {
         allowed_lateness: Duration::ZERO,
         max_future: Duration::from_secs(600),
         instances_per_agent: 100_000,
+        sums: Sums::default(),
     });
     let spec = WindowSpec { size: Duration::from_secs(300), slide };
     let config = DeciderConfig {
@@ -77,7 +78,7 @@ fn measured(slide: Duration) -> f64 {
         analytics: None,
         rollups: Vec::new(),
         sessions: None,
-        windows: vec![WindowRule { spec, agent: false, region: false, instance: true, sketches: Sketches::default() }],
+        windows: vec![WindowRule { instance: true, ..WindowRule::unpublished(spec) }],
     };
     let mut decider = Decider::new(config, Control::default());
     let names: Vec<(String, String)> = (0..INSTANCES)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegauge_engine::state::{self, StateReader};
 use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Checkpoint, Control, Decider, DeciderConfig, DeciderInput,
-    DeciderOutput, RollupRule, Sketches, WindowRule, journal,
+    DeciderOutput, RollupRule, WindowRule, journal,
 };
 use tidegauge_model::{EventTime, WindowSpec, WindowSummary};
 use tidegauge_sim::Scenario;
@@ -25,7 +25,7 @@ fn scenario() -> Scenario {
         pane: Duration::from_secs(10),
         bounds: (Duration::from_secs(5), Duration::from_mins(1), Duration::from_mins(1)),
         rules: SourceRules { max_skew: far, idle_after: far, stall_after: far, ..SourceRules::default() },
-        windows: vec![WindowRule { spec, agent: false, region: false, instance: false, sketches: Sketches::default() }],
+        windows: vec![WindowRule::unpublished(spec)],
         shuffle_partitions: 1,
         partitions: vec![Vec::new()],
         sessions: None,
@@ -78,7 +78,7 @@ fn config(rollups: &[RollupRule]) -> DeciderConfig {
 }
 
 fn rule(size: Duration, early: Option<Duration>) -> RollupRule {
-    RollupRule { size, early }
+    RollupRule { early, ..RollupRule::tumbling(size) }
 }
 
 /// A Decider, and all that it has published.

@@ -126,7 +126,7 @@ fn decided(scenario: &Scenario, documents: &[String]) -> Seen {
 
 /// A scenario with windows of [`SPEC`], published for agents and instances.
 fn scenario(seed: u64) -> Scenario {
-    let rule = WindowRule { spec: SPEC, agent: true, region: false, instance: true, sketches: Sketches::default() };
+    let rule = WindowRule { agent: true, instance: true, ..WindowRule::unpublished(SPEC) };
     Scenario {
         windows: vec![rule],
         rollups: Vec::new(),
@@ -308,7 +308,8 @@ fn a_signal_sees_sketches_that_nobody_publishes() {
             scenario.windows[0].sketches = sketches;
             decided(&scenario, &documents)
         };
-        let (unpublished, published) = (with(Sketches::default()), with(Sketches { agent: true, instance: true }));
+        let (unpublished, published) =
+            (with(Sketches::default()), with(Sketches { agent: true, instance: true, sums: false }));
         assert!(unpublished.courses == published.courses, "seed {seed}");
         assert!(unpublished.windows.values().flatten().all(|window| window.sketches.is_empty()), "seed {seed}");
         for (target, course) in &published.courses {

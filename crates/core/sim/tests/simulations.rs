@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_engine::{
-    Control, Decider, DeciderConfig, DeciderInput, DeciderOutput, JournalRecord, Sketches, WindowRule, journal,
+    Control, Decider, DeciderConfig, DeciderInput, DeciderOutput, JournalRecord, WindowRule, journal,
 };
 use tidegauge_model::{Decision, EventTime, Level, WindowKind, WindowSpec, WindowSummary};
 use tidegauge_sim::scenario::changes;
@@ -25,10 +25,10 @@ fn seeds() -> Vec<u64> {
 /// Every window is the one that brute force computes, and every invariant holds after every step.
 #[test]
 fn windows_equal_the_naive_reference() {
-    let (mut windows, mut seen, mut kinds) = (0, [0_u64; 4], [0_u64; 4]);
+    let (mut windows, mut seen, mut kinds) = (0, [0_u64; 4], [0_u64; 8]);
     for seed in seeds() {
         let scenario = Scenario::new(seed);
-        let rows: usize = scenario.partitions.iter().map(Vec::len).sum();
+        let (rows, pane): (usize, _) = (scenario.partitions.iter().map(Vec::len).sum(), scenario.pane);
         let mut reference = Reference::new(scenario.clone());
         let mut drive = Drive::new(scenario);
         eprintln!("seed {seed}: {rows} rows");
@@ -44,6 +44,11 @@ fn windows_equal_the_naive_reference() {
                 !window.edition.is_final(),
                 window.level() == Level::Region,
                 is_session,
+                window.level() == Level::Workspace,
+                window.level() == Level::Fleet,
+                window.edition.is_revised,
+                // Of the windows of panes none slides by four and has twenty.
+                window.range.length() == window.slide * 5 && window.range.length() == pane * 20,
             ];
             kinds.iter_mut().zip(is_of).for_each(|(count, is_of)| *count += u64::from(is_of));
         }
@@ -52,7 +57,8 @@ fn windows_equal_the_naive_reference() {
         }
     }
     eprintln!("{windows} windows; rows windowed, late for a Decider, too late, in the future: {seen:?}");
-    eprintln!("{kinds:?} of them roll-ups with early results, early results, of regions, sessions");
+    eprintln!("{kinds:?} of them roll-ups with early results, early results, of regions, sessions,");
+    eprintln!("of workspaces, of the fleet, revisions, roll-ups that slide");
     if seeds().len() > 1 {
         assert!(kinds.iter().all(|&count| count > 1_000), "{kinds:?}");
         assert!(windows > 10_000 && seen.iter().all(|&count| count > 0), "the scenarios cover every way out: {seen:?}");
@@ -126,7 +132,7 @@ fn with_policy_from(scenario: &Scenario, journal: &[(EventTime, Vec<u8>)], from:
 #[test]
 fn a_policy_that_comes_later_waits_for_instances() {
     let spec = WindowSpec { size: Duration::from_secs(120), slide: Duration::from_secs(10) };
-    let windows = vec![WindowRule { spec, agent: true, region: false, instance: false, sketches: Sketches::default() }];
+    let windows = vec![WindowRule { agent: true, ..WindowRule::unpublished(spec) }];
     let (mut waited, mut checked) = (0, 0);
     for seed in 0..30 {
         let pane = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tidegauge_engine::journal::decode;
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
-    DeciderOutput, Sketches, WindowRule,
+    DeciderOutput, Sums, WindowRule,
 };
 use tidegauge_model::{Attribute, EventTime, InstanceId, SampleBatch, WindowSpec, WindowSummary};
 use tidegauge_window::{SourceId, SourceRules};
@@ -39,14 +39,10 @@ fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
         allowed_lateness: MINUTE,
         max_future: MINUTE,
         instances_per_agent: 100,
+        sums: Sums::default(),
     });
-    let rule = WindowRule {
-        spec: WindowSpec { size: MINUTE, slide: MINUTE },
-        agent: true,
-        region: false,
-        instance: true,
-        sketches: Sketches::default(),
-    };
+    let spec = WindowSpec { size: MINUTE, slide: MINUTE };
+    let rule = WindowRule { agent: true, instance: true, ..WindowRule::unpublished(spec) };
     let rules = SourceRules::default();
     let config = DeciderConfig {
         topics: vec![TOPIC.into()],

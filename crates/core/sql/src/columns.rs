@@ -2,7 +2,7 @@
 //!
 //! | table | a row is |
 //! | --- | --- |
-//! | `windows` | a closed window of an agent |
+//! | `windows` | a closed window of an agent, of a region of it, of a workspace, or of the fleet (`level`) |
 //! | `instances` | a closed window of one of its instances |
 //! | `metrics` | one metric in one window of either: also those that are not built in |
 //!
@@ -21,7 +21,7 @@ use tidegauge_model::{
 /// A table that SQL may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
-    /// Closed windows of agents.
+    /// Closed windows of agents, their regions, workspaces and the fleet.
     Windows,
     /// Closed windows of instances.
     Instances,
@@ -291,12 +291,25 @@ impl Table {
 
 const SKETCH: &str = "its sketch, where windows of this kind carry theirs (`windows[].sketches`), and in signals";
 
+/// What has no name is no agent and no workspace.
+fn named(name: &str) -> Option<&str> {
+    Some(name).filter(|name| !name.is_empty())
+}
+
 /// Who, when, and how complete: what every table begins with.
 fn common() -> Vec<Column> {
     use Read::{Number, Text, Time, Whole};
     vec![
-        Column::new("workspace_id", "the tenant", Text(|row| Some(row.window.target.workspace.as_str()))),
-        Column::new("agent_id", "the agent", Text(|row| Some(row.window.target.agent.as_str()))),
+        Column::new(
+            "workspace_id",
+            "the tenant; NULL of the fleet",
+            Text(|row| named(row.window.target.workspace.as_str())),
+        ),
+        Column::new(
+            "agent_id",
+            "the agent; NULL of a workspace and of the fleet",
+            Text(|row| named(row.window.target.agent.as_str())),
+        ),
         Column::new(
             "region",
             "the region, where regions are scaled apart; of an instance: the one it says",
@@ -306,6 +319,11 @@ fn common() -> Vec<Column> {
             "instance_id",
             "the instance; NULL for the whole agent",
             Text(|row| row.window.instance.as_ref().map(tidegauge_model::InstanceId::as_str)),
+        ),
+        Column::new(
+            "level",
+            "what the window is about: `agent`, `region`, `instance`, `workspace` or `fleet`",
+            Text(|row| Some(row.window.level().name())),
         ),
         Column::new("window_start", "first instant inside", Time(|window| Some(window.range.start))),
         Column::new("window_end", "first instant after", Time(|window| Some(window.range.end))),

@@ -100,8 +100,10 @@ impl Event for WindowSummary {
     fn id(&self) -> String {
         let instance = self.instance.as_ref().map(|id| format!("/{id}")).unwrap_or_default();
         let (start, end) = (self.range.start.as_millis(), self.range.end.as_millis());
-        let early = self.edition.early_through.map(|_| format!("#{}", self.edition.revision)).unwrap_or_default();
-        format!("{}{instance}:{start}-{end}/{}{early}", self.target, self.slide.as_millis())
+        // What the window said when it closed has the id of one that has no other result.
+        let number = if self.edition.is_final() { String::new() } else { format!("#{}", self.edition.revision) };
+        let revised = if self.edition.is_revised { "r" } else { "" };
+        format!("{}{instance}:{start}-{end}/{}{number}{revised}", self.target, self.slide.as_millis())
     }
 
     fn subject(&self) -> String {

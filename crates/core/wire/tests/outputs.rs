@@ -113,10 +113,18 @@ fn early_results_are_events_of_their_own() {
     let only = window();
     let early = |seconds, revision| {
         let early_through = Some(only.range.start.plus(Duration::from_secs(seconds)));
-        WindowSummary { edition: Edition { early_through, revision }, ..window() }
+        WindowSummary { edition: Edition { early_through, revision, is_revised: false }, ..window() }
     };
-    let last = WindowSummary { edition: Edition { early_through: None, revision: 5 }, ..window() };
-    for window in [early(10, 0), early(20, 1), last.clone()] {
+    let last = WindowSummary { edition: Edition { early_through: None, revision: 5, is_revised: false }, ..window() };
+    let revised = |target: Target| {
+        let edition = Edition { early_through: None, revision: 1, is_revised: true };
+        WindowSummary { edition, instance: None, target, ..window() }
+    };
+    let fleet = revised(Target::fleet());
+    let of_workspace = revised(Target::of_workspace("acme".into()));
+    assert!(fleet.id().starts_with("*/*:") && fleet.id().ends_with("#1r"), "{}", fleet.id());
+    assert_eq!((fleet.subject(), of_workspace.subject()), ("*/*".to_owned(), "acme/*".to_owned()));
+    for window in [early(10, 0), early(20, 1), last.clone(), fleet, of_workspace] {
         round_trip(&window);
         oracle(&window, schema::WINDOW_SUMMARY);
     }

@@ -80,8 +80,8 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
         ),
         (
             "a level that there is not",
-            "windows: [{size: 1m, levels: [fleet]}]",
-            &["windows[0].levels", "one of agent, region, instance", "found `fleet`"],
+            "windows: [{size: 1m, levels: [galaxy]}]",
+            &["windows[0].levels", "one of instance, agent, region, workspace, fleet", "found `galaxy`"],
         ),
         (
             "a roll-up of half a pane more",
@@ -89,11 +89,15 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
             &["tidegauge.yaml:1:", "rollups[1].size:", "multiple of time.pane, which is 10s"],
         ),
         ("a roll-up of a year", "rollups: [{size: 365d}]", &["rollups[0].size:", "expected at most 31d", "found 365d"]),
-        ("a roll-up twice", "rollups: [{size: 1h}, {size: 60m}]", &["rollups[1]:", "expected each size once"]),
+        (
+            "a roll-up twice",
+            "rollups: [{size: 1h}, {size: 60m}]",
+            &["rollups[1]:", "expected each pair of size and slide once"],
+        ),
         (
             "a roll-up that is a window",
             "{windows: [{size: 1m, slide: 10s}, {size: 1h}], rollups: [{size: 1h}]}",
-            &["rollups[0].size:", "`windows` has no tumbling window of"],
+            &["rollups[0].size:", "a size and slide that `windows` does not have"],
         ),
         (
             "early results that do not fit",
@@ -104,6 +108,36 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
             "early results at the end",
             "rollups: [{size: 1h, early: 1h}]",
             &["rollups[0].early:", "to be shorter", "found 1h"],
+        ),
+        (
+            "a roll-up that slides by what does not divide it",
+            "rollups: [{size: 1d, slide: 7h}]",
+            &["rollups[0].slide:", "divides the size of 1d", "found 7h"],
+        ),
+        (
+            "a roll-up of too many slides",
+            "rollups: [{size: 31d, slide: 1m}]",
+            &["rollups[0].slide:", "at most 744 slides", "found 1m"],
+        ),
+        (
+            "early results of roll-ups that overlap",
+            "rollups: [{size: 1d, slide: 1h, early: 10m}]",
+            &["rollups[0].early:", "none of roll-ups that overlap"],
+        ),
+        (
+            "roll-ups of instances",
+            "rollups: [{size: 1d, levels: [agent, instance]}]",
+            &["rollups[0].levels:", "expected agent, workspace, fleet, or several"],
+        ),
+        (
+            "revisions for half a pane",
+            "windows: [{size: 1m, revisions: 15s}]",
+            &["windows[0].revisions:", "multiple of time.pane, which is 10s", "found 15s"],
+        ),
+        (
+            "revisions for longer than the journal is kept",
+            "{windows: [{size: 1m, revisions: 1h}], topics: {replay_horizon: 1h}}",
+            &["topics.replay_horizon:", "with its revisions and its allowed lateness", "found 1h"],
         ),
         ("a gap of half a pane", "sessions: {gap: 5s}", &["sessions.gap:", "multiple of time.pane, which is 10s"]),
         (

@@ -2,6 +2,7 @@
 
 use super::cell::{Cell, Cells, Merger, Rows};
 use super::counter::Counters;
+use super::revise::AllTold;
 use super::roster::Roster;
 use super::slide::Slide;
 use std::ops::Range;
@@ -18,6 +19,8 @@ pub(super) struct Agent {
     pub(super) counters: Counters,
     /// What its findings rest on.
     pub(super) findings: AgentMemory,
+    /// Of windows that may be revised.
+    pub(super) told: AllTold,
 }
 
 impl Agent {

@@ -78,6 +78,7 @@ impl Decider {
             if self.place_of(pane.start) == Place::Own {
                 self.settle(pane.start, Some(&touched));
             }
+            self.note_correction(pane.start, rows);
         }
     }
 

@@ -1,9 +1,10 @@
 //! What the close of a pane says: the windows that end there, what is decided on them, and what is found in them.
 
+use super::revise::Told;
 use super::rollup::{Close, Due};
 use super::summary::{ClosedWindows, View};
 use super::{Agent, Decider, DeciderOutput, Sketches, WindowRule};
-use tidegauge_model::{EventTime, Target, TimeRange, WindowSpec};
+use tidegauge_model::{EventTime, Level, Target, TimeRange, WindowSpec};
 
 /// A kind of windows of which one ends now, or says something early.
 #[derive(Clone, Copy)]
@@ -27,7 +28,7 @@ impl Decider {
             return; // all of these were closed before the checkpoint
         }
         let ending = self.ending(end);
-        let mut due = self.beyond.rollups.due(end);
+        let mut due = self.beyond.rollups.due(end, &mut self.merger);
         let mut close = Close { sources_ratio: self.sources.ratio(), metrics: &self.metrics, merger: &mut self.merger };
         let mut follows = Vec::new();
         for (target, agent) in &mut self.agents {
@@ -35,7 +36,7 @@ impl Decider {
                 self.counts.windows += emit_forgotten(forgotten.remove_entry(), &mut close, out);
             }
             let mut closed = Vec::with_capacity(ending.len());
-            for &ending in &ending {
+            for ending in ending.iter().filter_map(|ending| ending.at(target.level())) {
                 let (spec, range) = (ending.rule.spec, TimeRange::ending_at(end, ending.rule.spec.size));
                 let (slide, sketches) = (spec.slide, ending.sketches);
                 let cell = ending.with_agent.then(|| agent.window(spec, end, close.merger)).flatten();
@@ -44,11 +45,15 @@ impl Decider {
                 if ending.rule.region && ending.with_instances {
                     windows.regions = view.regions(close.sources_ratio, close.merger);
                 }
+                if ending.rule.revisions.is_some() {
+                    agent.told.insert((end, spec), Told::of(&windows.agent));
+                }
                 closed.push((ending, windows));
             }
             if let Some(due) = due.remove(target) {
                 closed.extend(due.into_iter().map(|due| {
-                    let is_asked = due.edition.is_final() && !self.control.watches_instances(due.spec());
+                    let is_asked =
+                        due.edition.is_final() && !target.is_sum() && !self.control.watches_instances(due.spec());
                     (Ending::of_rollup(&due, is_asked), due.closed(target, agent, &mut close))
                 }));
                 closed.sort_by_key(|(ending, _)| ending.rule.spec);
@@ -108,10 +113,20 @@ impl Decider {
 }
 
 impl Ending {
+    /// The same for a target of this level; `None` where nobody wants it.
+    fn at(self, level: Level) -> Option<Self> {
+        let rule = self.rule.at(level)?;
+        Some(if matches!(level, Level::Workspace | Level::Fleet) { Self::published(rule) } else { self })
+    }
+
+    /// Windows that are published, and that is all.
+    fn published(rule: WindowRule) -> Self {
+        let sketches = rule.sketches;
+        Self { rule, with_agent: true, with_instances: false, sketches, is_asked: false, is_analysed: false }
+    }
+
     fn of_rollup(due: &Due, is_asked: bool) -> Self {
-        let rule = WindowRule { agent: true, ..WindowRule::unpublished(due.spec()) };
-        let sketches = Sketches::default();
-        Self { rule, with_agent: true, with_instances: false, sketches, is_asked, is_analysed: false }
+        Self { is_asked, ..Self::published(WindowRule { agent: true, ..WindowRule::unpublished(due.spec()) }) }
     }
 }
 

@@ -17,7 +17,7 @@
 
 use super::control::Control;
 use super::counter::{Counters, KeptReading};
-use super::{Agent, Decider, DeciderConfig, DeciderCounts, EventTime, Instance, Sources};
+use super::{Agent, Decider, DeciderConfig, DeciderCounts, EventTime, Instance, Sources, revise};
 use crate::journal::{ControlChange, JournalRecord};
 use crate::state::{Checkpoint, KeptAgent};
 use serde::{Deserialize, Serialize};
@@ -135,7 +135,8 @@ impl Decider {
         self.close_through(closed_through);
         let mut rebuilt = std::mem::take(&mut self.agents);
         let mut controls = Vec::new();
-        for (target, KeptAgent { control, last_at, findings, instances, readings, base_readings: _ }) in agents {
+        for (target, kept) in agents {
+            let KeptAgent { control, last_at, findings, instances, readings, base_readings: _, told } = kept;
             let rebuilt = rebuilt.remove(&target).unwrap_or_default();
             let mut cells: BTreeMap<_, Instance> = rebuilt.instances.into_iter().collect();
             let known = instances.into_iter().map(|(id, state)| {
@@ -145,7 +146,9 @@ impl Decider {
             });
             let instances = known.collect();
             let counters = Counters::restored(&readings, &mut self.metrics);
-            let agent = Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new(), counters, findings };
+            let told = revise::restored(told);
+            let agent =
+                Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new(), counters, findings, told };
             controls.push((target.clone(), control));
             self.agents.insert(target, agent);
         }
@@ -265,7 +268,8 @@ impl Decider {
             let (readings, base_readings) =
                 (agent.counters.kept(&self.metrics), at_base.remove(target).unwrap_or_default());
             let (last_at, findings) = (agent.last_at, agent.findings.clone());
-            (target.clone(), KeptAgent { control, last_at, findings, instances, readings, base_readings })
+            let told = revise::kept(&agent.told);
+            (target.clone(), KeptAgent { control, last_at, findings, instances, readings, base_readings, told })
         };
         Some(Checkpoint {
             next_offset,

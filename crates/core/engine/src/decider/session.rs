@@ -107,7 +107,7 @@ impl Sessions {
     /// Adds what has just closed.
     pub(super) fn add_pane(&mut self, pane: TimeRange, agents: &BTreeMap<Target, Agent>, merger: &mut Merger) {
         let Some(rule) = self.rule else { return };
-        for (target, agent) in agents {
+        for (target, agent) in agents.iter().filter(|(target, _)| !target.is_sum()) {
             let Some(cell) = agent.cells.at(pane.start) else { continue };
             if !self.open.contains_key(target) {
                 self.open.insert(target.clone(), OfAgent::new());
@@ -134,6 +134,10 @@ impl Sessions {
             let end = reader.end_of_agent(start);
             let first = reader.row(start);
             let target = Target { workspace: first.workspace.into(), agent: first.agent.into(), region: None };
+            if target.is_sum() {
+                start = end;
+                continue;
+            }
             let open = self.open.entry(target).or_default();
             if rule.agent {
                 (start..end).for_each(|row| merger.add_row(rows, row));

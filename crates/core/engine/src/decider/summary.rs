@@ -106,8 +106,10 @@ impl View<'_> {
             instances.clone().into_iter().filter(|instance| is(instance, end)).count() as u32
         };
         let (ready, present) = (count(Instance::is_ready), count(Instance::is_present));
-        let mut window = self.summary(None, cell, self.completeness(instances, sources_ratio));
-        (window.instances_ready, window.instances_present) = (Some(ready), Some(present));
+        let mut window = self.summary(None, cell, self.completeness(instances.clone(), sources_ratio));
+        if !self.target.is_sum() {
+            (window.instances_ready, window.instances_present) = (Some(ready), Some(present));
+        }
         window
     }
 
@@ -117,7 +119,9 @@ impl View<'_> {
         sources_ratio: f64,
     ) -> Completeness {
         let (start, end) = (self.range.start, self.range.end);
-        let expected: Vec<_> = instances.into_iter().filter(|each| each.is_expected(end)).collect();
+        // Those of a sum are sources.
+        let instances = instances.into_iter().filter(|_| !self.target.is_sum());
+        let expected: Vec<_> = instances.filter(|each| each.is_expected(end)).collect();
         let reported = expected.iter().filter(|each| each.has_reported(start, end)).count();
         let instances_ratio = if expected.is_empty() { 1.0 } else { reported as f64 / expected.len() as f64 };
         Completeness {

@@ -13,7 +13,7 @@ use arrow::ipc::{MetadataVersion, root_as_message};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
-use tidegauge_model::{Attribute, Attributes, EventTime, Metric};
+use tidegauge_model::{Attribute, Attributes, EventTime, Level, Metric, Target};
 use tidegauge_window::SourceId;
 
 /// Why bytes are not a journal record: the topic holds something foreign, or was damaged.
@@ -72,6 +72,13 @@ struct MarkHeader {
 struct AgentHeader {
     workspace: String,
     agent: String,
+    #[serde(default = "agent_level")]
+    level: String,
+}
+
+/// The level of all rows before there were others.
+fn agent_level() -> String {
+    Level::Agent.name().to_owned()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,12 +107,17 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
 
 static PREFIX: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEMA));
 
-/// The header as builds before wrote it.
-static SCHEMA_V1: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::parse_str(include_str!("../../../../../schemas/released/journal.v1.avsc")).expect("a released schema")
+/// The header as builds before wrote it, and what its bytes begin with.
+static EARLIER: LazyLock<[([u8; 10], Schema); 2]> = LazyLock::new(|| {
+    let texts = [
+        include_str!("../../../../../schemas/released/journal.v1.avsc"),
+        include_str!("../../../../../schemas/released/journal.v2.avsc"),
+    ];
+    texts.map(|text| {
+        let schema = Schema::parse_str(text).expect("a released schema");
+        (single_object_prefix(&schema), schema)
+    })
 });
-
-static PREFIX_V1: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEMA_V1));
 
 /// `C3 01` and a schema's fingerprint, as Avro's single-object encoding has them.
 pub(crate) fn single_object_prefix(schema: &Schema) -> [u8; 10] {
@@ -182,7 +194,10 @@ pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
     let unknown = || JournalError::UnknownHeader { first: bytes[..bytes.len().min(10)].to_vec() };
     let (schema, mut rest): (&Schema, _) = match bytes.strip_prefix(PREFIX.as_slice()) {
         Some(rest) => (&SCHEMA, rest),
-        None => (&SCHEMA_V1, bytes.strip_prefix(PREFIX_V1.as_slice()).ok_or_else(unknown)?),
+        None => {
+            let earlier = EARLIER.iter().map(|(prefix, schema)| Some((schema, bytes.strip_prefix(prefix.as_slice())?)));
+            earlier.flatten().next().ok_or_else(unknown)?
+        }
     };
     let reader = GenericDatumReader::builder(schema).build().map_err(|e| JournalError::Header(Box::new(e)))?;
     let header: Header = reader.read_deser(&mut rest).map_err(|e| JournalError::Header(Box::new(e)))?;
@@ -214,6 +229,9 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
         return Err(JournalError::Rows("their checksum is another".to_owned()));
     }
     let batch = decode_rows(body, schema).map_err(|error| JournalError::Rows(error.to_string()))?;
+    if let Some(other) = pane.agents.iter().find(|names| !names.is_known()) {
+        return Err(JournalError::Rows(format!("rows of a level that this version does not know, {}", other.level)));
+    }
     let lists = lists_of(pane);
     let rows = match fingerprint {
         v2 if v2 == *ROWS_FINGERPRINT_V2 => rows::upgraded_v2(lists, &batch),
@@ -234,8 +252,18 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
 
 impl AgentHeader {
     fn of((workspace, agent): &(Box<str>, Box<str>)) -> Self {
-        Self { workspace: workspace.to_string(), agent: agent.to_string() }
+        let level = target_of(workspace, agent).level().name().to_owned();
+        Self { workspace: workspace.to_string(), agent: agent.to_string(), level }
     }
+
+    /// A build that takes sums for rows of agents would publish them as such.
+    fn is_known(&self) -> bool {
+        self.level == target_of(&self.workspace, &self.agent).level().name()
+    }
+}
+
+fn target_of(workspace: &str, agent: &str) -> Target {
+    Target { workspace: workspace.into(), agent: agent.into(), region: None }
 }
 
 fn named(attributes: &Attributes) -> BTreeMap<String, String> {

@@ -33,14 +33,14 @@ use tidegauge_model::counter::{CounterPoint, Reading};
 use tidegauge_model::{Attributes, EventTime, InstanceState, Metric, Position};
 use tidegauge_window::{PackedSketch, Stats};
 
-/// What one source knows of one instance in one pane.
+/// What one source knows of one instance in one pane, or of a workspace or the fleet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartialRow<'a> {
-    /// Workspace of the instance.
+    /// Workspace of the instance; empty of the fleet.
     pub workspace: &'a str,
-    /// Agent of the instance.
+    /// Agent of the instance; empty of sums over agents.
     pub agent: &'a str,
-    /// The instance.
+    /// The instance; of sums the source, or `workspace/agent/instance` where it has readings only.
     pub instance: &'a str,
     /// Rows of telemetry.
     pub samples: u32,
@@ -65,7 +65,12 @@ pub(super) struct Lists {
     pub(super) attributes: Vec<Arc<Attributes>>,
 }
 
-/// Rows of a partial pane, sorted by (workspace, agent, instance), in the layout of [`schema`].
+/// Whether rows of this entry are sums over agents: of a workspace, or of the fleet.
+pub(super) fn is_sum((_, agent): &(Box<str>, Box<str>)) -> bool {
+    agent.is_empty()
+}
+
+/// Rows of a partial pane, sorted by (workspace, agent, instance), sums before all others, in the layout of [`schema`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartialRows {
     lists: Arc<Lists>,
@@ -127,11 +132,13 @@ impl PartialRows {
         self.len() == 0
     }
 
-    /// Rows of telemetry behind all rows.
+    /// Rows of telemetry behind all rows. Sums are of rows that are counted where they are.
     #[must_use]
     pub fn samples(&self) -> u64 {
-        let samples = self.batch.column(column::SAMPLES).as_primitive::<UInt32Type>();
-        samples.values().iter().copied().map(u64::from).sum()
+        let values = |at: usize| self.batch.column(at).as_primitive::<UInt32Type>().values();
+        let of_rows = values(column::AGENT).iter().zip(values(column::SAMPLES));
+        let counted = of_rows.filter(|(agent, _)| !is_sum(&self.lists.agents[**agent as usize]));
+        counted.map(|(_, samples)| u64::from(*samples)).sum()
     }
 
     /// Some of the rows, by their numbers.

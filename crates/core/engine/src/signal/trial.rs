@@ -53,8 +53,8 @@ impl Trial {
             Ok(_) | Err((SignalFailure::Evaluation, _)) => Ok(()),
             Err((SignalFailure::TooManyRows, detail)) => {
                 let instead = match plan.level() {
-                    Level::Agent | Level::Region => "aggregate them, or select `instance_id` too",
                     Level::Instance => "add GROUP BY instance_id",
+                    _ => "aggregate them, or select `instance_id` too",
                 };
                 Err(SignalError::Cost(format!("of an agent of {instances} instances it gives {detail}: {instead}")))
             }

@@ -96,7 +96,7 @@ fn head_of(checkpoint: &Checkpoint) -> Head {
             .rollups
             .since
             .iter()
-            .map(|(size, since)| (size.as_micros() as u64, *since))
+            .map(|((spec, level), since)| (spec.size.as_micros() as u64, spec.slide.as_micros() as u64, *level, *since))
             .collect(),
     }
 }
@@ -116,6 +116,7 @@ fn parts_of(target: &tidegauge_model::Target, agent: &KeptAgent) -> Vec<TargetPa
         instances: chunk.iter().map(|&(id, state): &(&_, &_)| (Clone::clone(id), Clone::clone(state))).collect(),
         readings: Vec::new(),
         base_readings: Vec::new(),
+        told: if place == 0 { agent.told.clone() } else { Vec::new() },
     };
     let mut parts: Vec<TargetPart> = chunks.into_iter().enumerate().map(part).collect();
     let more = || TargetPart {
@@ -126,6 +127,7 @@ fn parts_of(target: &tidegauge_model::Target, agent: &KeptAgent) -> Vec<TargetPa
         instances: Default::default(),
         readings: Vec::new(),
         base_readings: Vec::new(),
+        told: Vec::new(),
     };
     let (mut readings, mut at_base) = (agent.readings.chunks(INSTANCES), agent.base_readings.chunks(INSTANCES));
     parts[0].readings = readings.next().unwrap_or_default().to_vec();

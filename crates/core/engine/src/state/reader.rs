@@ -6,6 +6,7 @@ use super::{Checkpoint, Head, KeptAgent, Part, RollupPart, STATE_VERSION, Sessio
 use crate::decider::{KeptBeyond, KeptRollups};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegauge_model::WindowSpec;
 
 /// Why a round cannot be used. Offsets are those of the state topic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -149,15 +150,21 @@ impl Round {
         let (offset, head) = parts.next().ok_or(StateError::Nothing)?;
         let Head { base, pane_us, closed_through, cells_from, last_pane, documents, generations, rollups } =
             read(offset, &head)?;
-        let since = rollups.into_iter().map(|(size_us, since)| (Duration::from_micros(size_us), since)).collect();
+        let spec = |size_us, slide_us| {
+            let [size, slide] = [size_us, slide_us].map(Duration::from_micros);
+            WindowSpec { size, slide }
+        };
+        let kinds = rollups.into_iter().map(|(size, slide, level, since)| ((spec(size, slide), level), since));
+        let since = kinds.collect();
         let rollups = KeptRollups { since, open: BTreeMap::new() };
         let mut beyond = KeptBeyond { rollups, sessions: BTreeMap::new() };
         let mut agents: BTreeMap<_, KeptAgent> = BTreeMap::new();
         for (offset, body) in parts {
             match read(offset, &body)? {
                 Part::Target(part) => {
-                    let TargetPart { target, control, last_at, findings, instances, readings, base_readings } = *part;
-                    let first = || KeptAgent { control, last_at, findings, ..KeptAgent::default() };
+                    let TargetPart { target, control, last_at, findings, instances, readings, base_readings, told } =
+                        *part;
+                    let first = || KeptAgent { control, last_at, findings, told, ..KeptAgent::default() };
                     let agent = agents.entry(target).or_insert_with(first);
                     agent.instances.extend(instances);
                     agent.readings.extend(readings);

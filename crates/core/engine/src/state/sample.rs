@@ -66,7 +66,7 @@ fn samples() -> (Head, [Part; 3]) {
     let target = json!({"workspace": "w", "agent": "a", "region": "r"});
     let head = json!({
         "base": base, "pane_us": 1, "closed_through": 1, "cells_from": 1, "last_pane": 1,
-        "documents": documents, "generations": [[target, "policy", 1]], "rollups": [[1, 1]],
+        "documents": documents, "generations": [[target, "policy", 1]], "rollups": [[1, 1, "agent", 1]],
     });
     let (decision, book): (TargetState, AlertBook) = (read(target_state()), read(alert_book()));
     let control = TargetControl {
@@ -82,7 +82,7 @@ fn samples() -> (Head, [Part; 3]) {
     let findings: AgentMemory = read(agent_memory());
     let part = json!({
         "target": target, "control": control, "last_at": 1, "findings": findings, "instances": {"i": instance},
-        "readings": [reading], "base_readings": [reading],
+        "readings": [reading], "base_readings": [reading], "told": [told()],
     });
     let rollup = json!({"rollup": {"target": target, "open": rollup()}});
     let session = json!({"session": {"target": target, "open": session()}});
@@ -113,10 +113,20 @@ fn base() -> Value {
 
 fn rollup() -> Value {
     json!({
-        "size_us": 1, "start": 1, "has_news": true,
+        "size_us": 1, "slide_us": 1, "start": 1, "has_news": true,
         "tally": {"panes": 1, "sources": 1.5, "instances_expected": 1, "instances_reported": 1},
         "cell": cell(),
     })
+}
+
+fn told() -> Value {
+    let completeness = json!({
+        "ratio": 1.5, "sources_ratio": 1.5, "instances_ratio": 1.5, "instances_expected": 1, "instances_reported": 1,
+    });
+    let told = json!({
+        "completeness": completeness, "instances_ready": 1, "instances_present": 1, "revision": 1,
+    });
+    json!({"end": 1, "size_us": 1, "slide_us": 1, "told": told})
 }
 
 fn session() -> Value {

@@ -4,7 +4,7 @@ use super::ExpectedWindow;
 use crate::scenario::{Row, TOTAL};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegauge_model::{Attribute, Edition, EventTime, Level, WindowSummary};
+use tidegauge_model::{Attribute, Completeness, Edition, EventTime, Level, Region, Target, WindowKind, WindowSummary};
 use tidegauge_window::Sketch;
 use tidegauge_window::sketch::nearest_rank;
 
@@ -22,22 +22,48 @@ pub fn assert_equal(expected: &[ExpectedWindow], got: &[WindowSummary]) {
         assert_eq!(
             (want.target.clone(), want.instance.clone(), want.range, want.slide_us),
             (
-                got.target.to_string(),
+                got.target.clone(),
                 got.instance.as_ref().map(ToString::to_string),
                 got.range,
                 got.slide.as_micros() as i64
             )
         );
-        assert_eq!(
-            (want.early_through, want.revision),
-            (got.edition.early_through, got.edition.revision),
-            "{}",
-            describe(got)
-        );
+        assert_eq!(want.edition, got.edition, "{}", describe(got));
+        check_counts(got);
         check_values(want, got);
         check_attributes(want, got);
     }
+    let (revised, regions): (Vec<_>, Vec<_>) = regions.iter().partition(|window| window.edition.is_revised);
     check_regions(expected, &others, &regions);
+    check_revised_regions(&others, &revised);
+}
+
+/// What is said of instances: nothing of sums, which have none.
+fn check_counts(got: &WindowSummary) {
+    let Completeness { ratio, sources_ratio, instances_expected, .. } = got.completeness;
+    if got.target.is_sum() {
+        assert_eq!((got.instances_ready, got.instances_present, instances_expected), (None, None, 0));
+        assert!((ratio - sources_ratio).abs() < 1e-9, "{}", describe(got));
+    } else if got.kind() != WindowKind::Session && !got.edition.is_revised {
+        assert_eq!(got.instances_ready.is_some(), got.instance.is_none(), "{}", describe(got));
+    }
+}
+
+/// A region is revised with an instance that says that it is there, and has at least its rows.
+fn check_revised_regions(others: &[&WindowSummary], regions: &[&WindowSummary]) {
+    for region in regions {
+        let of_region = |window: &&&WindowSummary| {
+            let said = window.attributes.get(&Attribute::Region).map(|text| &**text);
+            window.edition.is_revised
+                && said == region.target.region.as_ref().map(Region::as_str)
+                && (window.range, window.slide) == (region.range, region.slide)
+                && (&window.target.workspace, &window.target.agent) == (&region.target.workspace, &region.target.agent)
+        };
+        let of_instances: Vec<_> = others.iter().filter(of_region).collect();
+        assert!(!of_instances.is_empty(), "{}", describe(region));
+        assert!(of_instances.iter().map(|window| window.samples).sum::<u64>() <= region.samples);
+        assert!(of_instances.iter().all(|window| window.edition == region.edition), "{}", describe(region));
+    }
 }
 
 fn check_values(want: &ExpectedWindow, got: &WindowSummary) {
@@ -54,15 +80,15 @@ fn check_values(want: &ExpectedWindow, got: &WindowSummary) {
 
 /// A region's window has the rows of the instances whose windows say that they are there, and every such region has one.
 fn check_regions(expected: &[ExpectedWindow], others: &[&WindowSummary], regions: &[&WindowSummary]) {
-    let mut wanted: BTreeMap<(EventTime, String, Duration, Duration), ExpectedWindow> = BTreeMap::new();
+    let mut wanted: BTreeMap<(EventTime, Target, Duration, Duration), ExpectedWindow> = BTreeMap::new();
     for (want, got) in expected.iter().zip(others).filter(|(want, _)| want.with_regions && want.instance.is_some()) {
         let Some(region) = got.attributes.get(&Attribute::Region) else { continue };
-        let target = format!("{}@{region}", got.target);
+        let target = Target { region: Some(Region::from(&**region)), ..got.target.clone() };
         let key = (got.range.end, target.clone(), got.range.length(), got.slide);
         let all = || ExpectedWindow { target, instance: None, rows: Vec::new(), ..want.clone() };
         wanted.entry(key).or_insert_with(all).rows.extend(want.rows.iter().cloned());
     }
-    let key = |got: &&WindowSummary| (got.range.end, got.target.to_string(), got.range.length(), got.slide);
+    let key = |got: &&WindowSummary| (got.range.end, got.target.clone(), got.range.length(), got.slide);
     assert_eq!(wanted.keys().cloned().collect::<Vec<_>>(), regions.iter().map(key).collect::<Vec<_>>());
     for (want, got) in wanted.values().zip(regions) {
         check_values(want, got);
@@ -105,6 +131,9 @@ fn check_attributes(want: &ExpectedWindow, got: &WindowSummary) {
     }
     if let Some(region) = want.rows.iter().find_map(|kept| kept.region()) {
         assert_eq!(text(Attribute::Region), Some(region), "{}", describe(got));
+    }
+    if got.edition.is_revised {
+        return; // it has what was said since
     }
     if let Some(newest) = want.rows.iter().filter_map(|kept| kept.version()).max() {
         assert!(text(Attribute::Version).is_some_and(|version| version <= newest), "{}", describe(got));

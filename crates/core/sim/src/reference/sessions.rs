@@ -3,11 +3,11 @@
 use super::{ExpectedWindow, Kept, Shuffle};
 use std::collections::BTreeMap;
 use tidegauge_engine::SessionRule;
-use tidegauge_model::{EventTime, TimeRange, time::micros};
+use tidegauge_model::{Edition, EventTime, Target, TimeRange, time::micros};
 
 /// An open session of an agent, or of an instance.
 pub(super) struct Session {
-    of: (String, Option<String>),
+    of: (Target, Option<String>),
     start: i64,
     end: i64,
     rows: Vec<Kept>,
@@ -25,11 +25,11 @@ pub(super) fn takes_correction(rule: &SessionRule, pane_end: i64, closed: Option
 
 /// Rows of a pane, each with its entities.
 pub(super) fn join_rows(open: &mut Vec<Session>, rule: &SessionRule, (start, end): (i64, i64), rows: &[Kept]) {
-    let mut entities: BTreeMap<(String, Option<String>), Vec<Kept>> = BTreeMap::new();
-    for row in rows {
+    let mut entities: BTreeMap<(Target, Option<String>), Vec<Kept>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.target.is_sum()) {
         let of_instance = rule.instance.then(|| Some(row.instance.clone()));
         for instance in of_instance.into_iter().chain(rule.agent.then_some(None)) {
-            entities.entry((row.agent.clone(), instance)).or_default().push(row.clone());
+            entities.entry((row.target.clone(), instance)).or_default().push(row.clone());
         }
     }
     for (of, rows) in entities {
@@ -77,12 +77,11 @@ pub(super) fn closed(
         join_rows(&mut shuffle.sessions, rule, (at - width, at), &rows);
         let is_over = |session: &mut Session| session.end + micros(rule.gap) + micros(rule.lateness) <= at;
         windows.extend(shuffle.sessions.extract_if(.., is_over).map(|session| ExpectedWindow {
-            target: format!("default/{}", session.of.0),
+            target: session.of.0,
             instance: session.of.1,
             range: TimeRange { start: EventTime::from_micros(session.start), end: EventTime::from_micros(session.end) },
             slide_us: 0,
-            early_through: None,
-            revision: 0,
+            edition: Edition::ONLY,
             said_at: EventTime::from_micros(at),
             with_regions: false,
             rows: session.rows,

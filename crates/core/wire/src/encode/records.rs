@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness, Constraint,
-    Counterfactual, Decision, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, InstanceState,
+    Counterfactual, Decision, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, InstanceState, Level,
     MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange,
     WindowKind, WindowSummary, WorkspaceId,
 };
@@ -70,6 +70,29 @@ pub(super) struct WindowRecord<'a> {
     revision: u32,
     #[serde(default)]
     sketches: Cow<'a, BTreeMap<MetricName, SketchBytes>>,
+    level: Option<Level>,
+    #[serde(default)]
+    edition: EditionSaid,
+}
+
+/// Which result of a window this is, in a word.
+#[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EditionSaid {
+    #[default]
+    Closed,
+    Early,
+    Revised,
+}
+
+impl EditionSaid {
+    fn of(edition: Edition) -> Self {
+        match edition {
+            Edition { is_revised: true, .. } => Self::Revised,
+            Edition { early_through: Some(_), .. } => Self::Early,
+            Edition { .. } => Self::Closed,
+        }
+    }
 }
 
 impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
@@ -100,6 +123,8 @@ impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
             early_through: window.edition.early_through.map(At),
             revision: window.edition.revision,
             sketches: Cow::Borrowed(&window.sketches),
+            level: Some(window.level()),
+            edition: EditionSaid::of(window.edition),
         }
     }
 }
@@ -111,7 +136,11 @@ impl From<WindowRecord<'_>> for WindowSummary {
             instance: record.instance_id.as_deref().map(InstanceId::from),
             range: TimeRange { start: record.window_start.0, end: record.window_end.0 },
             slide: Duration::from_millis(record.slide_ms),
-            edition: Edition { early_through: record.early_through.map(|at| at.0), revision: record.revision },
+            edition: Edition {
+                early_through: record.early_through.map(|at| at.0),
+                revision: record.revision,
+                is_revised: record.edition == EditionSaid::Revised,
+            },
             samples: record.samples,
             last_at: record.last_at.0,
             state: record.state,

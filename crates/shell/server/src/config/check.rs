@@ -15,7 +15,7 @@ use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tidegauge_engine::{RollupRule, SessionRule, Sketches};
+use tidegauge_engine::{RollupRule, SessionRule, Sketches, Sums};
 use tidegauge_model::{Level, WindowSpec, WorkspaceId};
 use tidegauge_sql::Limits;
 
@@ -180,15 +180,28 @@ fn window(raw: &WindowSection) -> WindowConfig {
         agent: raw.levels.contains(&Level::Agent),
         region: raw.levels.contains(&Level::Region),
         instance: raw.levels.contains(&Level::Instance),
+        sums: sums(&raw.levels),
         sketches: Sketches {
             agent: raw.sketches.contains(&Level::Agent),
             instance: raw.sketches.contains(&Level::Instance),
+            sums: sums(&raw.sketches) != Sums::default(),
         },
+        revisions: raw.revisions,
     }
 }
 
+fn sums(levels: &[Level]) -> Sums {
+    Sums { workspace: levels.contains(&Level::Workspace), fleet: levels.contains(&Level::Fleet) }
+}
+
 fn rollup(raw: &RollupSection) -> RollupRule {
-    RollupRule { size: raw.size, early: raw.early }
+    RollupRule {
+        size: raw.size,
+        slide: raw.slide.unwrap_or(raw.size),
+        early: raw.early,
+        agent: raw.levels.contains(&Level::Agent),
+        sums: sums(&raw.levels),
+    }
 }
 
 /// What comes as late as may be finds its session open.

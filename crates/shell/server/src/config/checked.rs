@@ -8,7 +8,7 @@ use std::time::Duration;
 use tidegauge_actuate::kubernetes::KubernetesConfig;
 use tidegauge_actuate::webhook::WebhookConfig;
 use tidegauge_analytics::live::LiveConfig;
-use tidegauge_engine::{ControlChange, RollupRule, SessionRule, SignalPlan, Sketches};
+use tidegauge_engine::{ControlChange, RollupRule, SessionRule, SignalPlan, Sketches, Sums};
 use tidegauge_kafka::client::{Connection, Secret};
 use tidegauge_model::{WindowSpec, WorkspaceId};
 use tidegauge_policy::{AlertRules, Policy};
@@ -33,7 +33,7 @@ pub struct Config {
     pub time: TimeConfig,
     /// Windows, each (size, slide) once, in the order written; at least one.
     pub windows: Vec<WindowConfig>,
-    /// Roll-ups, each size once.
+    /// Roll-ups, each pair of size and slide once.
     pub rollups: Vec<RollupRule>,
     /// Session windows, if any.
     pub sessions: Option<SessionRule>,
@@ -111,6 +111,15 @@ pub struct TopicsConfig {
     pub replay_horizon: Duration,
 }
 
+impl Config {
+    /// What Aggregators add up: whatever windows or roll-ups want.
+    #[must_use]
+    pub fn sums(&self) -> Sums {
+        let wanted = self.windows.iter().map(|window| window.sums).chain(self.rollups.iter().map(|rollup| rollup.sums));
+        wanted.fold(Sums::default(), std::ops::BitOr::bitor)
+    }
+}
+
 impl TopicsConfig {
     /// Those that tidegauge writes; [`crate::topics`] says how each is made.
     #[must_use]
@@ -183,14 +192,18 @@ pub struct TimeConfig {
 pub struct WindowConfig {
     /// Size and slide: whole numbers of panes, the size a multiple of the slide.
     pub spec: WindowSpec,
-    /// Whether agents are summarized. One of the three is true.
+    /// Whether agents are summarized. Something is.
     pub agent: bool,
     /// Whether regions of agents are summarized.
     pub region: bool,
     /// Whether instances are summarized.
     pub instance: bool,
+    /// Whether workspaces and the fleet are.
+    pub sums: Sums,
     /// Whose windows carry their sketches.
     pub sketches: Sketches,
+    /// For how long after its end a window is published again when samples come for it.
+    pub revisions: Option<Duration>,
 }
 
 /// How outputs are published.

@@ -11,6 +11,8 @@ const SHORTEST_PANE: Duration = Duration::from_millis(100);
 const LONGEST_PANE: Duration = Duration::from_secs(3_600);
 /// Of a window: each one costs memory and time.
 const MOST_PANES: u128 = 10_000;
+/// Of a roll-up that slides: hours of 31 days.
+const MOST_STRIPS: u128 = 31 * 24;
 /// Of a roll-up or a session: whoever asks of more asks the history.
 const LONGEST_SUM: Duration = Duration::from_hours(31 * 24);
 /// Workers send a mark at least every 5 s: one may be lost.
@@ -115,17 +117,18 @@ fn windows(raw: &RawConfig, checker: &mut Checker) {
         let kind = (window.size, window.slide.unwrap_or(window.size));
         checker.require(seen.insert(kind), &key, || "expected each pair of size and slide once".into());
         checker.require(!window.levels.is_empty(), &format!("{key}.levels"), || {
-            "expected agent, region or instance, or several".into()
+            format!("expected {} or several", Level::ALL.map(Level::name).join(", "))
         });
         let are_published = window.sketches.iter().all(|level| window.levels.contains(level));
         checker.require(are_published, &format!("{key}.sketches"), || {
             format!("expected levels that {key}.levels has too: sketches travel in windows that are published")
         });
         let horizon = raw.topics.replay_horizon;
-        if window.size + raw.time.allowed_lateness >= horizon {
+        let kept = window.size + window.revisions.unwrap_or_default() + raw.time.allowed_lateness;
+        if kept >= horizon {
             let message = format!(
-                "expected to be longer than every window with its allowed lateness, {} here, found {}",
-                HumanDuration(window.size + raw.time.allowed_lateness),
+                "expected to be longer than every window with its revisions and its allowed lateness, {} here, found {}",
+                HumanDuration(kept),
                 HumanDuration(horizon)
             );
             checker.note("topics.replay_horizon", message);
@@ -152,6 +155,14 @@ fn shape(window: &WindowSection, key: &str, pane: Duration, checker: &mut Checke
     checker.require(window.size.as_nanos() / pane.as_nanos() <= MOST_PANES, &format!("{key}.size"), || {
         format!("expected at most {MOST_PANES} panes, found {size_text} in panes of {}", HumanDuration(pane))
     });
+    let Some(revisions) = window.revisions else { return };
+    let (key, text) = (format!("{key}.revisions"), HumanDuration(revisions));
+    checker.require(!revisions.is_zero() && is_multiple(revisions, pane), &key, || {
+        format!("expected a multiple of time.pane, which is {}, or nothing, found {text}", HumanDuration(pane))
+    });
+    checker.require((window.size + revisions).as_nanos() / pane.as_nanos() <= MOST_PANES, &key, || {
+        format!("expected at most {MOST_PANES} panes with the size of {size_text}, found {text}")
+    });
 }
 
 fn rollups(raw: &RawConfig, checker: &mut Checker) {
@@ -159,19 +170,24 @@ fn rollups(raw: &RawConfig, checker: &mut Checker) {
     for (index, rollup) in raw.rollups.iter().enumerate() {
         let key = format!("rollups[{index}]");
         shape_of_rollup(rollup, &key, raw.time.pane, checker);
-        let text = HumanDuration(rollup.size);
-        checker.require(seen.insert(rollup.size), &key, || "expected each size once".into());
-        let is_window = |window: &WindowSection| (window.size, window.slide.unwrap_or(window.size));
-        let is_taken = raw.windows.iter().any(|window| is_window(window) == (rollup.size, rollup.size));
+        let (text, kind) = (HumanDuration(rollup.size), (rollup.size, rollup.slide.unwrap_or(rollup.size)));
+        checker.require(seen.insert(kind), &key, || "expected each pair of size and slide once".into());
+        let is_taken = raw.windows.iter().any(|window| (window.size, window.slide.unwrap_or(window.size)) == kind);
         checker.require(!is_taken, &format!("{key}.size"), || {
-            format!("expected a size that `windows` has no tumbling window of, found {text}")
+            format!("expected a size and slide that `windows` does not have, found {text}")
+        });
+        let are_kept = |level: &Level| matches!(level, Level::Agent | Level::Workspace | Level::Fleet);
+        let levels = &rollup.levels;
+        checker.require(!levels.is_empty() && levels.iter().all(are_kept), &format!("{key}.levels"), || {
+            "expected agent, workspace, fleet, or several".into()
         });
     }
 }
 
 fn shape_of_rollup(rollup: &RollupSection, key: &str, pane: Duration, checker: &mut Checker) {
-    if pane.is_zero() || rollup.size.is_zero() || rollup.early.is_some_and(|early| early.is_zero()) {
-        return checker.note(key, "expected a size, an early and a pane longer than 0s");
+    let slide = rollup.slide.unwrap_or(rollup.size);
+    if [pane, rollup.size, slide].contains(&Duration::ZERO) || rollup.early.is_some_and(|early| early.is_zero()) {
+        return checker.note(key, "expected a size, a slide, an early and a pane longer than 0s");
     }
     let is_multiple = |of: Duration, by: Duration| of.as_nanos().is_multiple_of(by.as_nanos());
     let [size_text, pane_text] = [rollup.size, pane].map(HumanDuration);
@@ -181,7 +197,17 @@ fn shape_of_rollup(rollup: &RollupSection, key: &str, pane: Duration, checker: &
     checker.require(rollup.size <= LONGEST_SUM, &format!("{key}.size"), || {
         format!("expected at most {}, found {size_text}", HumanDuration(LONGEST_SUM))
     });
+    let slide_text = HumanDuration(slide);
+    checker.require(is_multiple(slide, pane) && is_multiple(rollup.size, slide), &format!("{key}.slide"), || {
+        format!("expected a multiple of time.pane that divides the size of {size_text}, found {slide_text}")
+    });
+    checker.require(rollup.size.as_nanos() / slide.as_nanos() <= MOST_STRIPS, &format!("{key}.slide"), || {
+        format!("expected at most {MOST_STRIPS} slides in the size of {size_text}, found {slide_text}")
+    });
     let Some(early) = rollup.early else { return };
+    checker.require(slide == rollup.size, &format!("{key}.early"), || {
+        "expected none of roll-ups that overlap: each slide says what is known".into()
+    });
     let (key, text) = (format!("{key}.early"), HumanDuration(early));
     checker.require(is_multiple(early, pane), &key, || {
         format!("expected a multiple of time.pane, which is {pane_text}, found {text}")
@@ -208,7 +234,8 @@ fn sessions(sessions: &SessionsSection, pane: Duration, checker: &mut Checker) {
             format!("expected at most {most}, found {found}")
         });
     }
-    let has_windows = !sessions.levels.is_empty() && !sessions.levels.contains(&Level::Region);
+    let are_kept = |level: &Level| matches!(level, Level::Agent | Level::Instance);
+    let has_windows = !sessions.levels.is_empty() && sessions.levels.iter().all(are_kept);
     checker.require(has_windows, "sessions.levels", || "expected agent, instance, or both".into());
 }
 

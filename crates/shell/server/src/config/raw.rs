@@ -80,28 +80,20 @@ choices! {
 
 impl super::setting::Leaf for Level {
     fn expected() -> String {
-        "one of agent, region, instance".into()
+        format!("one of {}", Self::ALL.map(Self::name).join(", "))
     }
 
     fn read(value: &config::Value) -> Option<Self> {
-        match super::setting::text_of(value)?.as_str() {
-            "agent" => Some(Self::Agent),
-            "region" => Some(Self::Region),
-            "instance" => Some(Self::Instance),
-            _ => None,
-        }
+        let name = super::setting::text_of(value)?;
+        Self::ALL.into_iter().find(|level| level.name() == name)
     }
 
     fn kind() -> String {
-        "`agent`, `region`, `instance`".into()
+        Self::ALL.map(|level| format!("`{}`", level.name())).join(", ")
     }
 
     fn shown(&self) -> serde_json::Value {
-        match self {
-            Self::Agent => "agent".into(),
-            Self::Region => "region".into(),
-            Self::Instance => "instance".into(),
-        }
+        self.name().into()
     }
 }
 
@@ -123,8 +115,8 @@ sections! {
         time: TimeSection = "{}",
         /// The windows that are kept, published, and named by policies. Each pair of size and slide once.
         windows: Vec<WindowSection> = "[{size: 1m, slide: 10s, levels: [agent, instance]}]",
-        /// Windows of agents of hours or days, of which no panes are kept. They do not overlap, and begin where UTC has
-        /// them begin. Policies do not see them; alert rules that are not by instance may.
+        /// Windows of agents, workspaces or the fleet of hours or days, of which no panes are kept. They begin where UTC
+        /// has them begin. Policies do not see them; alert rules that are not by instance may see those of agents.
         rollups: Vec<RollupSection> = "[]",
         /// Windows from the first sign of life of an instance, or of an agent, to the last one before a silence.
         sessions: SessionsSection = "{}",
@@ -291,20 +283,35 @@ sections! {
         /// Distance between successive windows: a whole number of panes, and of which the size is a multiple.
         /// Default: the size, so that windows do not overlap.
         slide: Option<Duration> = Absent,
-        /// What is summarized: `agent`, `region`, `instance`, or several. A region is that of an agent, and has the
-        /// instances whose telemetry names it; it costs as much as windows of instances.
+        /// What is summarized: `instance`, `agent`, `region`, `workspace`, `fleet`, or several. A region is that of an agent,
+        /// and has the instances whose telemetry names it; it costs as much as windows of instances. A workspace has all
+        /// of its agents, the fleet all agents; the workspace `default`, that of telemetry that names none, has no windows
+        /// of its own. All processes of a group need the same levels: until the last has been restarted with new ones,
+        /// their windows hold a part.
         levels: Vec<Level> = "[agent, instance]",
-        /// Of those, whose windows carry the sketches behind their percentiles: `agent`, `instance`, or both. About a
-        /// kilobyte for each latency metric; from them SQL takes percentiles over hours, agents and workspaces.
+        /// Of those, whose windows carry the sketches behind their percentiles; regions as agents do, and workspaces and
+        /// the fleet where one of both is named. About a kilobyte for each latency metric; from them SQL takes
+        /// percentiles over hours, agents and workspaces.
         sketches: Vec<Level> = "[]",
+        /// For how long after its end a window that was published is published again when samples come for it: a whole
+        /// number of panes. Its cells are kept that much longer. Samples later than `time.allowed_lateness` in their own
+        /// partition are refused as ever. Policies, alert rules, findings, SQL and the history see windows as they
+        /// closed. Default: a window that was published stays as it is.
+        revisions: Option<Duration> = Absent,
     }
 
     /// One kind of roll-up.
     RollupSection {
-        /// Its length: a whole number of panes, and at most 31 days. Each once.
+        /// Its length: a whole number of panes, and at most 31 days.
         size: Duration = Required,
+        /// Distance between successive roll-ups: a whole number of panes, of which the size is a multiple, at most 744
+        /// times. For each target a sum is kept, and written with every snapshot, for each slide of the size. Each pair of
+        /// size and slide once. Default: the size, so that they do not overlap.
+        slide: Option<Duration> = Absent,
+        /// What is summarized: `agent`, `workspace`, `fleet`, or several, as in `windows`.
+        levels: Vec<Level> = "[agent]",
         /// How often what is known so far is published, before the window closes: a whole number of panes, of which the
-        /// size is a multiple. Default: never.
+        /// size is a multiple. Not of roll-ups that overlap. Default: never.
         early: Option<Duration> = Absent,
     }
 

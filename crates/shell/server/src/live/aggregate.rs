@@ -316,6 +316,7 @@ pub fn aggregator_config(
         allowed_lateness: config.time.allowed_lateness,
         max_future: config.time.max_future,
         instances_per_agent: config.ingest.instances_per_agent,
+        sums: config.sums(),
     }
 }
 

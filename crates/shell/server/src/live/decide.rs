@@ -445,8 +445,8 @@ pub fn decider_config(config: &Config) -> DeciderConfig {
     let windows = config.windows.iter();
     let mut windows: Vec<WindowRule> = windows
         .map(|window| {
-            let WindowConfig { spec, agent, region, instance, sketches } = *window;
-            WindowRule { spec, agent, region, instance, sketches }
+            let WindowConfig { spec, agent, region, instance, sums, sketches, revisions } = *window;
+            WindowRule { spec, agent, region, instance, sums, sketches, revisions }
         })
         .collect();
     windows.sort();

@@ -12,7 +12,7 @@ not there. Times are UTC, whole numbers are signed, names of columns end with th
 
 | table | a row is |
 | --- | --- |
-| `windows` | a closed window of an agent |
+| `windows` | a closed window of an agent, of a region of it, of a workspace, or of the fleet (`level`) |
 | `instances` | a closed window of one of its instances |
 | `metrics` | one metric in one window of either, also one that is not built in |
 ";

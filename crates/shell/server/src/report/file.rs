@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
-    DeciderOutput, Refusal, Sketches, WindowRule, journal,
+    DeciderOutput, Refusal, Sums, WindowRule, journal,
 };
 use tidegauge_model::{EventTime, WindowSpec, WindowSummary};
 use tidegauge_window::{SourceId, SourceRules};
@@ -97,19 +97,14 @@ impl Machines {
             // A file was stored after all that it tells.
             max_future: Duration::from_secs(1),
             instances_per_agent: INSTANCES,
+            sums: Sums::default(),
         };
         let spec = WindowSpec { size: input.window, slide: input.window };
         let decider = DeciderConfig {
             topics: vec![TOPIC.into()],
             rules: SourceRules::default(),
             pane: input.window,
-            windows: vec![WindowRule {
-                spec,
-                agent: true,
-                region: false,
-                instance: true,
-                sketches: Sketches::default(),
-            }],
+            windows: vec![WindowRule { agent: true, instance: true, ..WindowRule::unpublished(spec) }],
             analytics: None,
             rollups: Vec::new(),
             sessions: None,

@@ -1,7 +1,7 @@
 //! Fills [`PartialRows`], one row after the other.
 
 use super::layout::{apart_fields, item, point_fields, schema, sketch_fields, stats_fields};
-use super::{Lists, PartialRow, PartialRows};
+use super::{Lists, PartialRow, PartialRows, is_sum};
 use arrow::array::{
     ArrayRef, BinaryBuilder, Float64Array, ListArray, RecordBatch, StringBuilder, StructArray,
     TimestampMicrosecondArray, TimestampMicrosecondBuilder, UInt8Builder, UInt16Array, UInt16Builder, UInt32Array,
@@ -33,6 +33,8 @@ pub struct RowsBuilder {
     sketch_scratch: Vec<u8>,
     points: PointColumns,
     bytes: usize,
+    /// Rows of telemetry, sums aside.
+    telemetry: u64,
 }
 
 #[derive(Default)]
@@ -83,6 +85,7 @@ impl RowsBuilder {
             sketch_scratch: Vec::new(),
             points: PointColumns { ends: vec![0], ..PointColumns::default() },
             bytes: 0,
+            telemetry: 0,
         }
     }
 
@@ -96,6 +99,7 @@ impl RowsBuilder {
     ) {
         self.push_names(row);
         self.samples.push(row.samples);
+        self.telemetry += if self.lists.agents.last().is_some_and(is_sum) { 0 } else { row.samples.into() };
         self.at.0.push(row.at.0.as_micros());
         self.at.1.push(row.at.1.as_micros());
         self.last_position.push(row.last_position.0);
@@ -169,10 +173,10 @@ impl RowsBuilder {
         self.bytes
     }
 
-    /// Rows of telemetry behind the rows so far.
+    /// Rows of telemetry behind the rows so far, as [`PartialRows::samples`] counts them.
     #[must_use]
     pub fn samples(&self) -> u64 {
-        self.samples.iter().copied().map(u64::from).sum()
+        self.telemetry
     }
 
     /// Whether no row was pushed.

@@ -5,7 +5,7 @@ use super::follow::Received;
 use super::letter::Letter;
 use crate::terminal::{Cell, Columns, Tone};
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Decision, EventTime, Finding, FindingState, Severity, WindowSummary,
+    Action, AlertState, AlertTransition, Decision, Edition, EventTime, Finding, FindingState, Severity, WindowSummary,
 };
 use tidegauge_policy::HumanDuration;
 use tidegauge_wire::{Encoding, Output};
@@ -62,7 +62,7 @@ fn window_cells(window: &WindowSummary) -> Vec<Cell> {
     let errors_tone = window.error_rate.map_or(Tone::Plain, |rate| above(rate, 0.01, 0.05));
     vec![
         plain(window.edition.early_through.unwrap_or(window.range.end)),
-        plain(format!("{}{}", HumanDuration(window.range.length()), if window.edition.is_final() { "" } else { "…" })),
+        plain(format!("{}{}", HumanDuration(window.range.length()), edition(window.edition))),
         plain(&window.target),
         plain(window.instance.as_ref().map_or("", |instance| instance.as_str())),
         plain(window.samples),
@@ -74,6 +74,15 @@ fn window_cells(window: &WindowSummary) -> Vec<Cell> {
         plain(p95.unwrap_or_default()),
         (share(window.error_rate), errors_tone),
     ]
+}
+
+/// `…` of an early result, `r2` of the second revision.
+fn edition(edition: Edition) -> String {
+    match edition {
+        Edition { is_revised: true, revision, .. } => format!(" r{revision}"),
+        Edition { early_through: Some(_), .. } => "…".to_owned(),
+        Edition { .. } => String::new(),
+    }
 }
 
 impl Shown for Decision {

@@ -12,7 +12,7 @@ use crate::report::Quality;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tidegauge_engine::{DeciderOutput, Sketches};
+use tidegauge_engine::{DeciderOutput, Sketches, Sums};
 use tidegauge_kafka::admin::FoundTopic;
 use tidegauge_model::{WindowSpec, WindowSummary};
 
@@ -46,8 +46,9 @@ fn watching(config: &Config, window: Duration) -> anyhow::Result<Config> {
     }
     let mut config = config.clone();
     let spec = WindowSpec { size: window, slide: window };
-    let sketches = Sketches::default();
-    config.windows = vec![WindowConfig { spec, agent: true, region: false, instance: true, sketches }];
+    let (sums, sketches) = (Sums::default(), Sketches::default());
+    let (agent, region, instance, revisions) = (true, false, true, None);
+    config.windows = vec![WindowConfig { spec, agent, region, instance, sums, sketches, revisions }];
     (config.rollups, config.sessions, config.analytics) = (Vec::new(), None, None);
     config.control = Vec::new();
     Ok(config)
