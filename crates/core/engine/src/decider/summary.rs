@@ -106,7 +106,7 @@ impl View<'_> {
             instances.clone().into_iter().filter(|instance| is(instance, end)).count() as u32
         };
         let (ready, present) = (count(Instance::is_ready), count(Instance::is_present));
-        let mut window = self.summary(None, cell, self.completeness(instances.clone(), sources_ratio));
+        let mut window = self.summary(None, cell, self.completeness(instances, sources_ratio));
         if !self.target.is_sum() {
             (window.instances_ready, window.instances_present) = (Some(ready), Some(present));
         }
