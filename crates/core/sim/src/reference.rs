@@ -68,6 +68,9 @@ struct Shuffle {
     late: Vec<(usize, i64, u64)>,
 }
 
+/// Rows of windows that are said again, by end, target, size and slide, and instance.
+type RevisedRows = BTreeMap<(i64, Target, (i64, i64), Option<String>), Vec<Kept>>;
+
 /// A row that counts.
 #[derive(Clone, Debug)]
 struct Kept {
@@ -235,7 +238,7 @@ impl Reference {
         let this = &mut self.shuffles[shuffle];
         let corrected = std::mem::take(&mut this.corrected);
         let Some(closed) = this.closed else { return Vec::new() };
-        let mut held: BTreeMap<(i64, Target, (i64, i64), Option<String>), Vec<Kept>> = BTreeMap::new();
+        let mut held: RevisedRows = BTreeMap::new();
         for rule in &self.scenario.windows {
             let Some(revisions) = rule.revisions else { continue };
             let (size, slide) = (micros(rule.spec.size), micros(rule.spec.slide));
