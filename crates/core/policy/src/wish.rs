@@ -59,6 +59,11 @@ impl Wish {
         Self { reading, of: None, totals: None, population: Population::default(), voice }
     }
 
+    /// Whether it has an opinion, or should have one.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.voice != Voice::Silent
+    }
+
     /// Whether this objective would call for growth if the measured load lay on `instances`, at least 1, not `current`.
     #[must_use]
     pub fn would_grow_at(&self, objective: &Objective, instances: u32, current: u32) -> bool {

@@ -1,8 +1,10 @@
 //! From a policy as written to a policy as checked: defaults filled in, contradictions refused with their key path.
 
 mod demand;
+mod factors;
 mod formula;
 mod pid;
+mod prediction;
 mod safety;
 mod schedule;
 mod trigger;
@@ -60,6 +62,8 @@ impl RawPolicy {
         }
         let mut names: Vec<String> = objectives.iter().map(|objective| objective.name.clone()).collect();
         let demands = demand::check_demands(&spec.demands, &mut names, &formulas)?;
+        let watched: Vec<&str> = names.iter().map(String::as_str).collect();
+        let prediction = spec.prediction.as_ref().map(|raw| prediction::check_prediction(raw, &watched)).transpose()?;
         let schedules = schedule::check_schedules(&spec.schedules, &mut names)?;
         let triggers = trigger::check_triggers(&spec.triggers, &mut names, &formulas)?;
         let pids = pid::check_pids(&spec.pid, &mut names, &formulas, spec.tolerance)?;
@@ -96,6 +100,9 @@ impl RawPolicy {
             schedules,
             triggers,
             pids,
+            prediction,
+            five_factors: spec.five_factors.map(factors::check_factors).transpose()?,
+            targets: factors::check_targets(spec.performance_targets)?,
             safety,
             orders,
             min_instances,

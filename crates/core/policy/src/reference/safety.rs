@@ -18,9 +18,16 @@ pub(super) fn refused(
 ) -> i64 {
     let now = seen[seen.len() - 1].now();
     if desired > standing {
-        return if may_grow(policy, past, seen, now) { desired } else { standing };
+        let most = super::factors::placeable(policy, &seen[seen.len() - 1], counts).map(|most| most.max(standing));
+        return if may_grow(policy, past, seen, now) {
+            most.map_or(desired, |most| desired.min(most))
+        } else {
+            standing
+        };
     }
-    if desired == standing || !may_shrink(policy, past, now) {
+    let is_missed =
+        super::factors::margin(policy, seen[seen.len() - 1].agent).flatten().is_some_and(|margin| margin < 0.0);
+    if desired == standing || is_missed || !may_shrink(policy, past, now) {
         return standing;
     }
     let Some(floor) = policy.safety.availability_floor else { return desired };
