@@ -10,9 +10,9 @@
 //! often the newer half of the errors stayed below the quantile of the older half. The expert whose quantile costs least
 //! there (pinball loss) is asked.
 //!
-//! - **F1** A step in which nothing was observed is missing, not 0; nothing is forecast from what is missing.
-//! - **F2** Memory is bounded by [`Setting::reach`].
-//! - **F3** A forecast is a function of the steps that are kept, so that restores and replays make the same one.
+//! - **N1** A step in which nothing was observed is missing, not 0; nothing is forecast from what is missing.
+//! - **N2** Memory is bounded by [`Setting::reach`].
+//! - **N3** A forecast is a function of the steps that are kept, so that restores and replays make the same one.
 //!
 //! Seasons are of event time in UTC: when clocks change, a day's course comes an hour off for a day, a week's for a week.
 //! Learning while something is wrong is not frozen, and bias is not removed before the quantiles are taken.

@@ -77,7 +77,7 @@ fn coverage_is_what_was_measured() {
     assert!(worse.coverage < 0.5, "{worse:?}");
 }
 
-/// **F1**: what was not observed is not 0.
+/// **N1**: what was not observed is not 0.
 #[test]
 fn what_is_missing_is_no_zero() {
     let mut values = vec![Some(100.0); 30];
@@ -96,7 +96,7 @@ fn what_is_missing_is_no_zero() {
     assert_eq!(series.forecast(&setting, 1), None);
 }
 
-/// **F2**: memory is bounded, however long it goes on.
+/// **N2**: memory is bounded, however long it goes on.
 #[test]
 fn no_more_is_kept_than_forecasts_reach() {
     let setting = setting(&Expert::ALL, 0.9);
@@ -129,7 +129,7 @@ fn any_history() -> impl Strategy<Value = Vec<(usize, Option<f64>)>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The same as from the whole history, step by step; and the same from what was written out and read back (F3).
+    /// The same as from the whole history, step by step; and the same from what was written out and read back (N3).
     #[test]
     fn forecasts_are_those_of_the_reference(
         history in any_history(),

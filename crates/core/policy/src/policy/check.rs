@@ -267,11 +267,15 @@ fn check_source(raw: &RawObjective, path: &str) -> Result<(Source, ObjectiveKind
         require(kind == ObjectiveKind::Utilization, format!("{path}.type"), || {
             "expected utilization for cpu and memory; for cores or bytes use `metric`".to_owned()
         })?;
-        check_statistic(&resource.utilization_metric(Of::Request), statistic, &format!("{path}.statistic"))?;
+        check_statistic(resource.utilization_metric(Of::Request), statistic, &format!("{path}.statistic"))?;
         let source = Source::Resource { resource, of: raw.of.unwrap_or_default(), statistic };
         return Ok((source, kind, resource.name().to_owned()));
     }
     require(raw.of.is_none(), format!("{path}.of"), || "expected only with cpu or memory".to_owned())?;
+    let unit = metric::by_name(metric).map_or("ratio", |known| known.unit);
+    require(kind != ObjectiveKind::Utilization || unit == "ratio", format!("{path}.type"), || {
+        format!("expected average_value or value: `{metric}` is in {unit}, and a utilization is a ratio")
+    })?;
     check_statistic(metric, statistic, &format!("{path}.statistic"))?;
     Ok((Source::Metric { metric: metric.to_owned(), statistic }, kind, metric.to_owned()))
 }
