@@ -201,6 +201,7 @@ fn nothing_shrinks_while_a_target_is_missed() {
         (Some(600.0), Some(0.001), 12, Some(ReasonCode::TargetMissed)),
         (Some(400.0), Some(0.02), 12, Some(ReasonCode::TargetMissed)),
         (None, Some(0.001), 4, None), // not measured is not missed
+        (None, Some(0.02), 12, Some(ReasonCode::TargetMissed)), // and hides nothing
     ];
     for (p95_ms, error_rate, want, rule) in cases {
         let mut state = TargetState::default();

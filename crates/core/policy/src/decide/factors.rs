@@ -138,20 +138,20 @@ fn compliance(scene: &Scene<'_>) -> Factor {
     let targets = &scene.policy.targets;
     let margin = match targets.is_empty() {
         true => of_objectives(scene),
-        false => margin(targets, scene.observation),
+        false => margins(targets, scene.observation).try_fold(1.0, |least, margin| margin.map(|it| it.min(least))),
     };
     let detail = match margin {
         None => "not known".to_owned(),
         Some(margin) if margin < 0.0 => format!("missed by {:.0} %", -100.0 * margin),
         Some(margin) => format!("{:.0} % to spare", 100.0 * margin),
     };
-    let wish_instances = margin.filter(|margin| *margin < 0.0).map(|_| scene.held);
+    let wish_instances = missed(targets, scene.observation).map(|_| scene.held);
     let confidence = scene.observation.completeness;
     Factor { wish_instances, margin, detail, ..factor("sla_compliance", confidence) }
 }
 
-/// How far the nearest target is from being missed, as a share of it; `None` where one is not measured.
-pub(super) fn margin(targets: &PerformanceTargets, observation: &Observation<'_>) -> Option<f64> {
+/// How far each target is from being missed, as a share of it; `None` of one that is not measured.
+fn margins(targets: &PerformanceTargets, observation: &Observation<'_>) -> impl Iterator<Item = Option<f64>> {
     let agent = observation.agent;
     let p95 = agent.latencies.get("response_time_ms").map(|latency| latency.p95);
     let failed = agent.availability.map(|availability| 1.0 - availability);
@@ -160,9 +160,13 @@ pub(super) fn margin(targets: &PerformanceTargets, observation: &Observation<'_>
         (targets.min_availability.map(|least| 1.0 - least), failed),
         (targets.max_error_rate, agent.error_rate),
     ];
-    let mut margins = stated.iter().filter_map(|(most, value)| Some((*value, (*most)?)));
-    let least = margins.try_fold(f64::INFINITY, |least, (value, most)| Some(least.min((most - value?) / most)))?;
-    least.is_finite().then_some(least)
+    let margin = |(most, value): (f64, Option<f64>)| value.map(|value| (most - value) / most);
+    stated.into_iter().filter_map(|(most, value)| Some((most?, value))).map(margin)
+}
+
+/// Of the target that is missed by most; `None` where none is, as far as they are measured.
+pub(super) fn missed(targets: &PerformanceTargets, observation: &Observation<'_>) -> Option<f64> {
+    margins(targets, observation).flatten().filter(|margin| *margin < 0.0).reduce(f64::min)
 }
 
 /// As many as can be placed, where instances or the agent tell.

@@ -77,8 +77,7 @@ fn available(chain: &mut Chain, scene: &Scene<'_>) {
 
 /// Nothing shrinks while what users are to see is missed.
 fn on_target(chain: &mut Chain, scene: &Scene<'_>) {
-    let margin = factors::margin(&scene.policy.targets, scene.observation);
-    if let Some(missed) = margin.filter(|margin| *margin < 0.0) {
+    if let Some(missed) = factors::missed(&scene.policy.targets, scene.observation) {
         let detail = || format!("a performance target is missed by {:.0} %", -100.0 * missed);
         hold(chain, scene, Some(Toward::ScaleDown), ReasonCode::TargetMissed, detail);
     }

@@ -23,8 +23,12 @@ pub(super) fn arbitrated(
     if needed > counts.held {
         return if calm || urgency > levels.urgency { wished.max(needed) } else { wished };
     }
-    let margin = margin(policy, seen.agent).unwrap_or_else(|| nearest(signals, policy));
-    if !calm || !margin.is_some_and(|margin| margin > levels.margin) || asked.contains(&None) {
+    let margins = match margins(policy, seen.agent) {
+        none if none.is_empty() => vec![nearest(signals, policy)],
+        stated => stated,
+    };
+    let is_wide = margins.iter().all(|margin| margin.is_some_and(|margin| margin > levels.margin));
+    if !calm || !is_wide || asked.contains(&None) {
         return wished;
     }
     let counted = asked[signals.len()..].iter().copied().flatten();
@@ -33,9 +37,8 @@ pub(super) fn arbitrated(
     (least..counts.held).find(suits).unwrap_or(wished)
 }
 
-/// Of stated targets; the outer `None` is that none is stated, the inner one that one is not measured.
-#[expect(clippy::option_option, reason = "not stated is not the same as not measured")]
-pub(super) fn margin(policy: &Policy, agent: &WindowSummary) -> Option<Option<f64>> {
+/// Of each target that is stated; `None` of one that is not measured.
+fn margins(policy: &Policy, agent: &WindowSummary) -> Vec<Option<f64>> {
     let targets = &policy.targets;
     let mut margins = Vec::new();
     if let Some(most) = targets.max_response_time_ms {
@@ -48,11 +51,12 @@ pub(super) fn margin(policy: &Policy, agent: &WindowSummary) -> Option<Option<f6
     if let Some(most) = targets.max_error_rate {
         margins.push(agent.error_rate.map(|it| (most - it) / most));
     }
-    if margins.is_empty() {
-        return None;
-    }
-    let known: Option<Vec<f64>> = margins.into_iter().collect();
-    Some(known.map(|margins| margins.into_iter().fold(f64::INFINITY, f64::min)))
+    margins
+}
+
+/// Whether any target is missed that is measured.
+pub(super) fn is_missed(policy: &Policy, agent: &WindowSummary) -> bool {
+    margins(policy, agent).into_iter().flatten().any(|margin| margin < 0.0)
 }
 
 /// Of the objective that is nearest to what is wanted.

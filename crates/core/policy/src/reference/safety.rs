@@ -25,8 +25,7 @@ pub(super) fn refused(
             standing
         };
     }
-    let is_missed =
-        super::factors::margin(policy, seen[seen.len() - 1].agent).flatten().is_some_and(|margin| margin < 0.0);
+    let is_missed = super::factors::is_missed(policy, seen[seen.len() - 1].agent);
     if desired == standing || is_missed || !may_shrink(policy, past, now) {
         return standing;
     }
