@@ -57,6 +57,21 @@ pub struct PidState {
     pub slope: f64,
     /// When that was.
     pub at: EventTime,
+    /// How load is shared, where that is learnt.
+    pub sharing: Option<Sharing>,
+}
+
+/// What a controller has learnt of how load is shared: weighted least squares in sums.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sharing {
+    /// Of steps of the count times steps of the load, both logarithms.
+    pub products: f64,
+    /// Of squared steps of the count.
+    pub squares: f64,
+    /// The value at the last close that had one, of what is wanted.
+    pub ratio: f64,
+    /// Ready instances then.
+    pub ready: u32,
 }
 
 /// What is remembered of a prediction.

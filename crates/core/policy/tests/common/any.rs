@@ -159,11 +159,11 @@ fn pid() -> impl Strategy<Value = String> {
         "{ signal: response_time_ms, target: 600 }",
         "{ formula: busy, type: average_value, thresholds: { up: 30, down: 10 } }",
     ]);
-    (objective, 0_u32..=10, 1_u32..=10, 0_u32..60, 0_u32..60, 0_u32..12).prop_map(
-        |(objective, proportional, integral, derivative, filter, start_up)| {
+    (objective, 0_u32..=10, 1_u32..=10, 0_u32..60, 0_u32..60, 0_u32..12, any::<bool>()).prop_map(
+        |(objective, proportional, integral, derivative, filter, start_up, adaptive)| {
             format!(
                 "{{ objective: {objective}, proportional: {}, integral_per_s: {}, derivative_s: {derivative}, \
-                 filter: {filter}s, start_up: {start_up}0s }}",
+                 filter: {filter}s, start_up: {start_up}0s, adaptive: {adaptive} }}",
                 f64::from(proportional) / 10.0,
                 f64::from(integral) / 200.0,
             )
