@@ -202,13 +202,13 @@ impl Series {
         judged.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, forecast)| forecast)
     }
 
-    /// The share of what `expert` got wrong by so much that more than `level` would come than it says now.
+    /// What would come if `expert` were as wrong now as at each of the last steps.
     #[must_use]
-    pub fn share_above(&self, setting: &Setting<'_>, steps: usize, expert: Expert, level: f64) -> Option<f64> {
-        let value = self.said(setting, expert, self.steps.len().checked_sub(1)?, steps)?;
+    pub fn outcomes(&self, setting: &Setting<'_>, steps: usize, expert: Expert) -> Vec<f64> {
+        let last = self.steps.len().checked_sub(1);
+        let Some(value) = last.and_then(|last| self.said(setting, expert, last, steps)) else { return Vec::new() };
         let errors = self.errors(setting, expert, steps);
-        let above = errors.iter().filter(|error| value + error.relative * value.max(setting.unit) > level).count();
-        (!errors.is_empty()).then(|| above as f64 / errors.len() as f64)
+        errors.iter().map(|error| value + error.relative * value.max(setting.unit)).collect()
     }
 
     /// What `expert` says at the step `origin` of the one so many steps later.

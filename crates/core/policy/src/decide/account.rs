@@ -95,11 +95,15 @@ fn alternatives(scene: &Scene<'_>, desired: u32) -> Vec<Alternative> {
         ("forecast_median", median),
         ("forecast", upper),
     ];
-    let one = |(name, instances): (&str, Option<u32>)| instances.map(|instances| alternative(scene, name, instances));
+    let outcomes = scene.outlook.as_ref().map(|outlook| outlook.outcomes(scene.state)).unwrap_or_default();
+    let one = |(name, instances): (&str, Option<u32>)| {
+        instances.map(|instances| alternative(scene, &outcomes, name, instances))
+    };
     named.into_iter().filter_map(one).collect()
 }
 
-fn alternative(scene: &Scene<'_>, name: &str, instances: u32) -> Alternative {
+/// `outcomes`: what may be needed later, each as likely as the others.
+fn alternative(scene: &Scene<'_>, outcomes: &[f64], name: &str, instances: u32) -> Alternative {
     let (policy, observation) = (scene.policy, scene.observation);
     let current = f64::from(observation.current_instances);
     let ratio = |wish: &Wish| Some(wish.reading.value? / wish.reading.objective * current / f64::from(instances));
@@ -108,12 +112,13 @@ fn alternative(scene: &Scene<'_>, name: &str, instances: u32) -> Alternative {
         DemandKind::Queueing(queueing) => demand::late_share_at(queueing, observation, instances),
         DemandKind::Lag(_) => None,
     });
+    let short = outcomes.iter().filter(|needed| **needed > f64::from(instances)).count();
     Alternative {
         name: name.to_owned(),
         instances,
         load_ratio: of_objectives.filter_map(ratio).filter(|ratio| ratio.is_finite()).reduce(f64::max),
         cost_per_hour: guard::cost_of_one(observation.instances).map(|each| each * f64::from(instances)),
         late_share: late.reduce(f64::max),
-        shortfall_share: scene.outlook.as_ref().and_then(|outlook| outlook.shortfall(scene.state, instances)),
+        shortfall_share: (!outcomes.is_empty()).then(|| short as f64 / outcomes.len() as f64),
     }
 }

@@ -164,10 +164,10 @@ impl Outlook<'_> {
         [self.at_lookahead.map(|ahead| count(ahead.forecast.value)), self.at_lookahead.map(|ahead| ahead.instances)]
     }
 
-    /// How likely more instances than these are needed at the lookahead, by what such forecasts got wrong.
-    pub(super) fn shortfall(&self, state: &TargetState, instances: u32) -> Option<f64> {
-        let expert = self.at_lookahead?.forecast.expert;
-        let series = &state.prediction.as_ref()?.series;
-        series.share_above(&self.prediction.setting(self.unit), self.steps, expert, f64::from(instances) * self.unit)
+    /// What may be needed at the lookahead, not rounded, by what such forecasts got wrong.
+    pub(super) fn outcomes(&self, state: &TargetState) -> Vec<f64> {
+        let (Some(ahead), Some(past)) = (self.at_lookahead, &state.prediction) else { return Vec::new() };
+        let outcomes = past.series.outcomes(&self.prediction.setting(self.unit), self.steps, ahead.forecast.expert);
+        outcomes.iter().map(|load| load / self.unit).collect()
     }
 }
