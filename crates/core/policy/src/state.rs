@@ -68,10 +68,12 @@ pub struct Sharing {
     pub products: f64,
     /// Of squared steps of the count.
     pub squares: f64,
-    /// The value at the last close that had one, of what is wanted.
-    pub ratio: f64,
-    /// Ready instances then.
+    /// Ready instances.
     pub ready: u32,
+    /// Since when there are so many.
+    pub since: EventTime,
+    /// What the last count led to that stood for a whole window: the value, of what is wanted, and that count.
+    pub settled: Option<(f64, u32)>,
 }
 
 /// What is remembered of a prediction.

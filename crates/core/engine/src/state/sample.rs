@@ -151,7 +151,7 @@ fn target_state() -> Value {
         "triggers": {"t": {"when": [1], "until": [1], "step": {"at": 1, "instances": 1}}},
         "pids": {"p": {
             "count": 0.5, "demand": 0.5, "slope": 0.5, "at": 1,
-            "sharing": {"products": 0.5, "squares": 0.5, "ratio": 0.5, "ready": 1},
+            "sharing": {"products": 0.5, "squares": 0.5, "ready": 1, "since": 1, "settled": [0.5, 1]},
         }},
         "prediction": {
             "of": "o", "step_us": 1, "series": {"open": 1, "sum": 0.5, "count": 1, "steps": [0.5]},

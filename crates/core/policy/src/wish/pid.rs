@@ -31,7 +31,7 @@ pub(crate) fn wish(pid: &Pid, observation: &Observation<'_>, supply: Supply<'_>,
     let count = supply.count(pid, now).max(1);
     let ready = observation.current_instances;
     let ratio = value / pid.objective.target;
-    let sharing = pid.adaptive.then(|| learnt(state.and_then(|state| state.sharing), ratio, ready));
+    let sharing = pid.adaptive.then(|| learnt(state.and_then(|state| state.sharing), observation, ratio));
     let needed = match sharing {
         Some(sharing) => f64::from(ready) * ratio.max(0.0).powf(1.0 / share(sharing)),
         None => value * f64::from(ready) / pid.objective.target,
@@ -51,19 +51,28 @@ impl Supply<'_> {
     }
 }
 
-/// What the step since the last close teaches of how load is shared.
-fn learnt(before: Option<Sharing>, ratio: f64, ready: u32) -> Sharing {
-    let Some(before) = before else { return Sharing { products: PRIOR, squares: PRIOR, ratio, ready } };
-    let of_count = (f64::from(ready) / f64::from(before.ready)).ln();
-    let of_load = -(ratio / before.ratio).ln();
-    let sharing = Sharing { ratio, ready, ..before };
-    if of_count.abs() < EXCITATION || !(0.0..=2.0).contains(&(of_load / of_count)) {
-        return sharing;
+/// What this close teaches of how load is shared, if anything.
+fn learnt(before: Option<Sharing>, observation: &Observation<'_>, ratio: f64) -> Sharing {
+    let (now, ready) = (observation.window.end, observation.current_instances);
+    let first = Sharing { products: PRIOR, squares: PRIOR, ready, since: now, settled: None };
+    let before = before.unwrap_or(first);
+    if ready != before.ready {
+        return Sharing { ready, since: now, ..before };
+    }
+    if now.since(before.since) < observation.window.length() {
+        return before;
+    }
+    let settled = Sharing { settled: Some((ratio, ready)), ..before };
+    let Some((was, of)) = before.settled else { return settled };
+    let (of_count, of_load) = ((f64::from(ready) / f64::from(of)).ln(), -(ratio / was).ln());
+    let is_telling = of_count.abs() >= EXCITATION && was.ln().abs() >= EXCITATION;
+    if !is_telling || !(0.0..=2.0).contains(&(of_load / of_count)) {
+        return settled;
     }
     Sharing {
         products: FORGETTING * before.products + of_count * of_load,
         squares: FORGETTING * before.squares + of_count * of_count,
-        ..sharing
+        ..settled
     }
 }
 
