@@ -147,8 +147,8 @@ impl Decider {
             let instances = known.collect();
             let counters = Counters::restored(&readings, &mut self.metrics);
             let told = revise::restored(told);
-            let agent =
-                Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new(), counters, findings, told };
+            let cells = rebuilt.cells;
+            let agent = Agent { cells, last_at, instances, counters, findings, told, ..Agent::default() };
             controls.push((target.clone(), control));
             self.agents.insert(target, agent);
         }
