@@ -218,7 +218,7 @@ fn going_on(decision: &Decision) -> [bool; 3] {
 #[test]
 fn a_restart_amid_stabilization_cooldown_or_learning_changes_no_decision() {
     let (mut amid, mut equal, mut predicted) = ([0; 3], 0, 0);
-    for seed in 0..SEEDS / 2 {
+    for seed in 0..SEEDS / 3 {
         let scenario = Scenario::new(seed);
         let mut drive = Drive::new(scenario.clone());
         drive.run(seed, None);
@@ -262,7 +262,7 @@ fn a_restart_amid_stabilization_cooldown_or_learning_changes_no_decision() {
         "restarts amid: {stabilized} stabilizations, {cooled} cooldowns, {learning} times of learning; {equal} decisions \
          equal; {predicted} forecasts raised the count"
     );
-    assert!(amid.iter().all(|count| *count > 10) && equal > 2_000 && predicted > 20);
+    assert!(amid.iter().all(|count| *count >= 5) && equal > 2_000 && predicted > 20);
 }
 
 fn decisions(outputs: Vec<DeciderOutput>) -> Vec<Decision> {
