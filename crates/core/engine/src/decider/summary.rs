@@ -101,7 +101,7 @@ impl View<'_> {
         instances: impl IntoIterator<Item = &'i Instance> + Clone,
         sources_ratio: f64,
     ) -> WindowSummary {
-        let end = self.agent.judged_at(self.range.end);
+        let end = self.agent.judged_at(self.range.end, self.slide);
         let count = |is: fn(&Instance, EventTime) -> bool| {
             instances.clone().into_iter().filter(|instance| is(instance, end)).count() as u32
         };
@@ -118,7 +118,7 @@ impl View<'_> {
         instances: impl IntoIterator<Item = &'i Instance>,
         sources_ratio: f64,
     ) -> Completeness {
-        let (start, end) = (self.range.start, self.agent.judged_at(self.range.end));
+        let (start, end) = (self.range.start, self.agent.judged_at(self.range.end, self.slide));
         // Those of a sum are sources.
         let instances = instances.into_iter().filter(|_| !self.target.is_sum());
         let expected: Vec<_> = instances.filter(|each| each.is_expected(end)).collect();
