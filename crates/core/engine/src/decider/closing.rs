@@ -1,5 +1,6 @@
 //! What the close of a pane says: the windows that end there, what is decided on them, and what is found in them.
 
+use super::control::Said;
 use super::rollup::{Close, Due};
 use super::summary::{ClosedWindows, View};
 use super::{Agent, Decider, DeciderOutput, Sketches, WindowRule};
@@ -57,21 +58,29 @@ impl Decider {
             let asked = closed.iter().filter(|(ending, _)| ending.is_asked);
             let together: Vec<_> = asked.map(|(ending, windows)| (ending.rule.spec, windows)).collect();
             let signals = self.control.signal_values(target, &together);
+            // Alert rules look at the findings that these windows open and end.
+            let mut found = Vec::new();
+            for (ending, windows) in &closed {
+                match self.config.analytics.as_ref() {
+                    Some(config) if ending.is_analysed => {
+                        let measured = self.seen.is_some().then_some(&mut self.measured);
+                        agent.find(windows, config, &mut self.counts, measured, &mut found);
+                    }
+                    Some(_) => {}
+                    None => self.counts.findings += agent.end_findings(end, ending.rule.spec.size, &mut found),
+                }
+            }
+            let open = if self.control.reads_findings(target) { agent.open_findings(end) } else { Vec::new() };
             let mut regions = Vec::new();
             for (Ending { rule, is_asked, is_analysed, .. }, windows) in closed {
                 if is_asked {
-                    let seen = self.seen.as_mut();
-                    let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
+                    let (seen, said) = (self.seen.as_mut(), Said { signals: &signals, findings: &open });
+                    let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, said, &mut follows, seen);
                     self.counts.decisions += decisions;
                     self.counts.alerts += alerts;
                 }
-                match self.config.analytics.as_ref() {
-                    Some(config) if is_analysed => {
-                        let measured = self.seen.is_some().then_some(&mut self.measured);
-                        agent.find(&windows, config, &mut self.counts, measured, &mut follows);
-                    }
-                    Some(_) => {}
-                    None => self.counts.findings += agent.end_findings(end, rule.spec.size, &mut follows),
+                if is_analysed || self.config.analytics.is_none() {
+                    follows.append(&mut found);
                 }
                 self.counts.windows += windows.emit(&rule, &mut regions, out);
                 out.append(&mut follows);

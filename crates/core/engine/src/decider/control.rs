@@ -16,11 +16,12 @@ use super::{DeciderOutput, Seen, Sketches};
 use crate::journal::{ControlChange, ControlKind};
 use crate::signal::SignalPlan;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegauge_model::{EventTime, Mode, Severity, Target, WindowSpec, WindowSummary};
+use tidegauge_model::{EventTime, Finding, Mode, Severity, Target, WindowSpec, WindowSummary};
 use tidegauge_policy::alert::rules::{AlertRules, By};
 use tidegauge_policy::policy::applicable;
 use tidegauge_policy::{
-    AlertBook, Document, Observation, Policy, SignalValues, TargetState, Written, decide, document, end_all, evaluate,
+    AlertBook, Document, Inhibition, Muting, Observation, Policy, SignalValues, Silence, TargetState, Written, decide,
+    document, end_all, evaluate_sets,
 };
 
 /// What is decided and alerted on, and what must be remembered for it.
@@ -30,6 +31,8 @@ pub struct Control {
     is_fixed: bool,
     policies: BTreeMap<String, Held<Policy>>,
     rules: BTreeMap<String, Held<AlertRules>>,
+    silences: BTreeMap<String, Held<Silence>>,
+    inhibitions: BTreeMap<String, Held<Inhibition>>,
     signals: Signals,
     /// By target, then by policy.
     decisions: BTreeMap<Target, BTreeMap<String, TargetState>>,
@@ -58,6 +61,15 @@ pub struct ControlDifference {
     pub refused: Vec<String>,
 }
 
+/// What is said of a target's windows besides their numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    /// By signals of SQL.
+    pub(super) signals: &'a SignalValues,
+    /// The findings that are open.
+    pub(super) findings: &'a [Finding],
+}
+
 /// What is remembered of one target.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct TargetControl {
@@ -73,6 +85,8 @@ impl ControlChange {
             document @ Document::Policy(_) => (document, ControlKind::Policy),
             document @ Document::AlertRules(_) => (document, ControlKind::AlertRules),
             document @ Document::Signal(_) => (document, ControlKind::Signal),
+            document @ Document::Silence(_) => (document, ControlKind::Silence),
+            document @ Document::Inhibition(_) => (document, ControlKind::Inhibition),
         };
         let (name, hash) = (document.name().to_owned(), document.hash().to_owned());
         Self { kind, name, version: document.version(), hash, document: Some(written.text.clone()) }
@@ -138,6 +152,11 @@ impl Control {
         self.decided().any(|watched| watched == spec)
     }
 
+    /// Whether a rule about a target follows findings.
+    pub(super) fn reads_findings(&self, target: &Target) -> bool {
+        self.rules().any(|rules| rules.reads_findings() && rules.matches.covers(target))
+    }
+
     /// Whether windows of instances are looked at, besides those of agents.
     pub(super) fn watches_instances(&self, spec: WindowSpec) -> bool {
         let by_instance = |rules: &AlertRules| rules.rules.iter().any(|rule| rule.by == By::Instance);
@@ -177,7 +196,7 @@ impl Control {
         &mut self,
         spec: WindowSpec,
         windows: &ClosedWindows,
-        signals: &SignalValues,
+        said: Said<'_>,
         out: &mut Vec<DeciderOutput>,
         seen: Option<&mut Vec<Seen>>,
     ) -> (u64, u64) {
@@ -185,7 +204,8 @@ impl Control {
             return (0, 0);
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
-        let observation = Observation::of(&windows.agent, &instances).with_signals(signals);
+        let observation =
+            Observation::of(&windows.agent, &instances).with_signals(said.signals).with_findings(said.findings);
         let before = out.len();
         self.decide(spec, &observation, out, seen);
         let decisions = out.len() - before;
@@ -230,14 +250,18 @@ impl Control {
     fn alert(&mut self, spec: WindowSpec, observation: &Observation<'_>, out: &mut Vec<DeciderOutput>) {
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         let min_instances = policies.iter().find(|policy| policy.mode == Mode::Live).map(|policy| policy.min_instances);
-        for rules in self.rules.values().filter_map(|held| held.value.as_ref()).filter(|rules| rules.window() == spec) {
-            if !rules.matches.covers(observation.target) {
-                continue;
-            }
-            let books = self.alerts.entry(observation.target.clone()).or_default();
-            let transitions = evaluate(rules, books.entry(rules.name.clone()).or_default(), observation, min_instances);
-            out.extend(transitions.into_iter().map(told));
+        let held = self.rules.values().filter_map(|held| held.value.as_ref());
+        let sets: Vec<&AlertRules> = held.filter(|rules| rules.matches.covers(observation.target)).collect();
+        if sets.iter().all(|rules| rules.window() != spec) {
+            return;
         }
+        let muting = Muting {
+            silences: self.silences.values().filter_map(|held| held.value.as_ref()).collect(),
+            inhibitions: self.inhibitions.values().filter_map(|held| held.value.as_ref()).collect(),
+        };
+        let books = self.alerts.entry(observation.target.clone()).or_default();
+        let transitions = evaluate_sets(&sets, spec, books, &muting, observation, min_instances);
+        out.extend(transitions.into_iter().map(told));
     }
 
     /// How `wanted`, all documents of a process, differ from what holds.
@@ -274,13 +298,18 @@ impl Control {
             ControlKind::Policy => self.policies.get(name).map(|held| &held.change),
             ControlKind::AlertRules => self.rules.get(name).map(|held| &held.change),
             ControlKind::Signal => self.signals.held(name),
+            ControlKind::Silence => self.silences.get(name).map(|held| &held.change),
+            ControlKind::Inhibition => self.inhibitions.get(name).map(|held| &held.change),
         }
     }
 
     /// Every document as the journal had it, those that were taken away too.
     pub(super) fn documents(&self) -> impl Iterator<Item = &ControlChange> {
         let policies = self.policies.values().map(|held| &held.change);
-        policies.chain(self.rules.values().map(|held| &held.change)).chain(self.signals.changes())
+        let silences = self.silences.values().map(|held| &held.change);
+        let inhibitions = self.inhibitions.values().map(|held| &held.change);
+        let rules = self.rules.values().map(|held| &held.change);
+        policies.chain(rules).chain(self.signals.changes()).chain(silences).chain(inhibitions)
     }
 
     /// What the journal says shall hold from here on; alerts that nobody watches any more end at `at`.
@@ -311,6 +340,20 @@ impl Control {
                 }
             }
             (ControlKind::Signal, None) => self.signals.end(change),
+            (ControlKind::Silence, Some(Document::Silence(silence))) => {
+                let change = ControlChange { hash: silence.hash.clone(), ..change };
+                self.silences.insert(name, Held { change, value: Some(silence) });
+            }
+            (ControlKind::Inhibition, Some(Document::Inhibition(inhibition))) => {
+                let change = ControlChange { hash: inhibition.hash.clone(), ..change };
+                self.inhibitions.insert(name, Held { change, value: Some(inhibition) });
+            }
+            (ControlKind::Silence, None) => {
+                self.silences.insert(name, Held { change, value: None });
+            }
+            (ControlKind::Inhibition, None) => {
+                self.inhibitions.insert(name, Held { change, value: None });
+            }
             (ControlKind::Policy, None) => {
                 self.forget_policy(&name);
                 self.policies.insert(name, Held { change, value: None });

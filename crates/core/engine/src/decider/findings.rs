@@ -55,6 +55,11 @@ impl Agent {
         }
     }
 
+    /// What is open, as of then, by kind and entity.
+    pub(super) fn open_findings(&self, end: EventTime) -> Vec<Finding> {
+        self.findings.open(end)
+    }
+
     /// Instances that run and have no row in these windows, which ascend as the roster does.
     fn silent(&self, windows: &[&WindowSummary], end: EventTime) -> Vec<InstanceId> {
         let mut heard = windows.iter().filter_map(|window| window.instance.as_ref()).peekable();

@@ -91,8 +91,7 @@ impl Checker {
         let (signals, mut control): (Vec<_>, Vec<_>) = self.signals(&raw.signals.paths, &windows).into_iter().unzip();
         let (policies, of_policies): (Vec<_>, Vec<_>) =
             self.policies(&raw.policies.paths, &windows, &signals).into_iter().unzip();
-        let (alerts, of_alerts): (Vec<_>, Vec<_>) =
-            self.alerts(raw.alerts.path.as_deref(), &windows, &rollups, &signals).into_iter().unzip();
+        let (alerts, of_alerts) = self.alerts(raw.alerts.path.as_deref(), &windows, &rollups, &signals);
         control.extend(of_policies.into_iter().chain(of_alerts));
         Some(Config {
             file: self.file.clone(),
