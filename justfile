@@ -40,13 +40,14 @@ check-deploy *options:
 check-secure *options:
     scripts/check-secure {{ options }}
 
-# The Kubernetes API server for check-deploy and the actuator's tests; built once, in five minutes
+# The Kubernetes API server for check-deploy and the actuator's tests, and Alertmanager; built once, in seven minutes
 parts:
     scripts/parts/kubernetes install
+    scripts/parts/alertmanager install
 
-# The actuator against that API server
+# The actuator against that API server; the notifier against Alertmanager, with the broker of TIDEGAUGE_TEST_KAFKA
 interop:
-    cargo test --release --workspace --locked --test kubernetes -- --nocapture
+    cargo test --release --workspace --locked --test kubernetes --test notify -- --nocapture
 
 # The dashboards against Grafana's own types; needs Node and npm
 dashboards:

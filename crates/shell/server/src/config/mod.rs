@@ -26,6 +26,7 @@ mod files;
 mod history;
 pub mod layers;
 mod limits;
+mod notify;
 mod problem;
 pub mod raw;
 mod reader;
@@ -37,7 +38,8 @@ mod template;
 
 pub use checked::{
     ActuateConfig, Config, HistoryConfig, HistoryPlace, HttpConfig, IngestConfig, KafkaConfig, LogConfig,
-    MetricsConfig, OutputConfig, QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig, WorkersConfig,
+    MetricsConfig, NotifyConfig, OutputConfig, QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig,
+    WorkersConfig,
 };
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};

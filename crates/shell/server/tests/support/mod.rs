@@ -13,6 +13,7 @@
 //! Every wait has an end, and none is an assertion about speed.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod alertmanager;
 pub(crate) mod broker;
 pub(crate) mod bulk;
 pub(crate) mod certificates;
