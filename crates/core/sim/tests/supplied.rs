@@ -45,6 +45,7 @@ fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
         agent: true,
         region: false,
         instance: true,
+        entity: false,
         sketches: Sketches::default(),
     };
     let rules = SourceRules::default();

@@ -4,9 +4,10 @@ use super::cell::{Cell, Cells, Merger, Rows};
 use super::counter::Counters;
 use super::roster::Roster;
 use super::slide::Slide;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use tidegauge_analytics::live::AgentMemory;
-use tidegauge_model::{EventTime, WindowSpec};
+use tidegauge_model::{EntityKey, EventTime, WindowSpec};
 
 #[derive(Debug, Default)]
 pub(super) struct Agent {
@@ -18,9 +19,23 @@ pub(super) struct Agent {
     pub(super) counters: Counters,
     /// What its findings rest on.
     pub(super) findings: AgentMemory,
+    /// Other entities than its instances, each kept as an agent whose instances are those who report it (D11).
+    pub(super) entities: BTreeMap<EntityKey, Agent>,
 }
 
 impl Agent {
+    /// Itself, then its other entities.
+    pub(super) fn each(&mut self, mut act: impl FnMut(&mut Self)) {
+        act(self);
+        self.entities.values_mut().for_each(act);
+    }
+
+    /// Findings that are open, of its other entities too.
+    pub(super) fn open_findings(&self) -> u64 {
+        let entities = self.entities.values().map(|entity| entity.findings.open_findings());
+        (self.findings.open_findings() + entities.sum::<usize>()) as u64
+    }
+
     /// Adds to the pane that closes what its readings of cumulative counters come to.
     pub(super) fn count_up(&mut self, pane: EventTime, merger: &mut Merger) {
         let differences = self.counters.differences();
