@@ -74,8 +74,11 @@ fn outputs(records: &[(i64, String)], instances_per_agent: usize, documents: &[S
 }
 
 fn windows(outputs: &[DeciderOutput]) -> Vec<&WindowSummary> {
-    let window = |output| if let DeciderOutput::Window(window) = output { Some(&**window) } else { None };
-    outputs.iter().filter_map(window).collect()
+    let each = outputs.iter().filter_map(|output| match output {
+        DeciderOutput::Window(window) => Some(&**window),
+        _ => None,
+    });
+    each.collect()
 }
 
 fn of<'w>(windows: &[&'w WindowSummary], agent: &str, entity: Option<&EntityKey>) -> Vec<&'w WindowSummary> {
