@@ -198,7 +198,7 @@ fn alert_rules_and_findings_see_the_entities_of_their_agent() {
     };
     let findings: Vec<_> = outputs.iter().filter_map(finding).collect();
     assert_eq!(findings[0].entity.to_string(), "default/orders/dependency=orders-db");
-    assert_eq!((findings[0].state, findings[0].severity), (FindingState::Open, Severity::Critical));
+    assert_eq!((findings[0].state, findings[0].severity), (FindingState::Open, Severity::Warning));
     assert_eq!(findings[0].onset, EventTime::from_secs(START_S));
     assert!(!findings[0].remedies.is_empty() && findings.iter().all(|each| each.entity == findings[0].entity));
 }

@@ -14,6 +14,8 @@ pub(super) struct Agent {
     pub(super) cells: Cells,
     pub(super) instances: Roster,
     pub(super) last_at: Option<EventTime>,
+    /// Where a bounded run ended, while its last windows close: nobody is silent for lack of more to read.
+    pub(super) read_until: Option<EventTime>,
     /// Sums of its cells, per kind of window.
     pub(super) slides: Vec<Slide>,
     pub(super) counters: Counters,
@@ -34,6 +36,11 @@ impl Agent {
     pub(super) fn open_findings(&self) -> u64 {
         let entities = self.entities.values().map(|entity| entity.findings.open_findings());
         (self.findings.open_findings() + entities.sum::<usize>()) as u64
+    }
+
+    /// The instant as of which a window that ends at `end` says who is there.
+    pub(super) fn judged_at(&self, end: EventTime) -> EventTime {
+        self.read_until.map_or(end, |read| end.min(read))
     }
 
     /// Adds to the pane that closes what its readings of cumulative counters come to.

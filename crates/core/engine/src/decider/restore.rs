@@ -121,7 +121,7 @@ impl Agent {
             (key, entity)
         });
         let entities = entities.collect();
-        Self { cells: self.cells, last_at, instances, slides: Vec::new(), counters, findings, entities }
+        Self { cells: self.cells, last_at, instances, counters, findings, entities, ..Self::default() }
     }
 }
 

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness, Constraint,
-    Counterfactual, Decision, DistributionSummary, Edition, EntityKey, EntityKind, EventTime, GaugeSummary, InstanceId,
-    InstanceState, MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity, SignalReading, SketchBytes,
-    Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
+    Counterfactual, Decision, DistributionSummary, Edition, EntityKey, EntityKind, EventTime, Factor, GaugeSummary,
+    InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity, SignalReading,
+    SketchBytes, Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -169,6 +169,8 @@ pub(super) struct DecisionRecord<'a> {
     counterfactual: Option<Cow<'a, Counterfactual>>,
     #[serde(default)]
     alternatives: Cow<'a, [Alternative]>,
+    #[serde(default)]
+    factors: Cow<'a, [Factor]>,
 }
 
 impl<'a> From<&'a Decision> for DecisionRecord<'a> {
@@ -204,6 +206,7 @@ impl<'a> From<&'a Decision> for DecisionRecord<'a> {
             binding: decision.binding,
             counterfactual: decision.counterfactual.as_ref().map(Cow::Borrowed),
             alternatives: Cow::from(&decision.alternatives),
+            factors: Cow::from(&decision.factors),
         }
     }
 }
@@ -237,6 +240,7 @@ impl From<DecisionRecord<'_>> for Decision {
             binding: record.binding,
             counterfactual: record.counterfactual.map(Cow::into_owned),
             alternatives: record.alternatives.into_owned(),
+            factors: record.factors.into_owned(),
         }
     }
 }
