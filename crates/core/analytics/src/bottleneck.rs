@@ -329,21 +329,20 @@ pub fn bottlenecks(window: &WindowSummary) -> Vec<Bottleneck> {
     found
 }
 
+/// A symptom with its value.
+type Held = (&'static Symptom, f64);
+
 impl Rule {
     fn judge(&self, window: &WindowSummary) -> Option<Bottleneck> {
         let read = |symptom: &'static Symptom| (symptom.read)(window).filter(|v| v.is_finite()).map(|v| (symptom, v));
-        let reported: Vec<(&Symptom, f64)> = self.symptoms.iter().filter_map(read).collect();
+        let reported: Vec<Held> = self.symptoms.iter().filter_map(read).collect();
         let held: Vec<_> = reported.iter().filter(|(symptom, value)| symptom.holds(*value)).collect();
         if !held.iter().any(|(symptom, _)| symptom.primary) {
             return None;
         }
-        let as_evidence = |(symptom, value): &&(&Symptom, f64)| Evidence {
-            name: symptom.name.into(),
-            value: *value,
-            unit: symptom.unit.into(),
-        };
-        let (first, then): (Vec<&(&Symptom, f64)>, Vec<&(&Symptom, f64)>) =
-            held.iter().copied().partition(|(symptom, _)| symptom.primary);
+        let as_evidence =
+            |(symptom, value): &&Held| Evidence { name: symptom.name.into(), value: *value, unit: symptom.unit.into() };
+        let (first, then): (Vec<&Held>, Vec<&Held>) = held.iter().copied().partition(|(symptom, _)| symptom.primary);
         Some(Bottleneck {
             kind: self.kind,
             severity: held.iter().map(|(symptom, value)| symptom.over(*value)).fold(1.0, f64::max),
