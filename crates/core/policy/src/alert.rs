@@ -34,7 +34,9 @@ use serde::{Deserialize, Serialize};
 use signal::{Condition, Measured};
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegauge_model::{AlertFinding, AlertState, AlertTransition, EventTime, InstanceId, Target, WindowSpec};
+use tidegauge_model::{
+    AlertFinding, AlertState, AlertTransition, EntityKey, EventTime, InstanceId, Target, WindowSpec,
+};
 
 /// The alerts of one target that are pending or firing, by fingerprint; and what its rules remember besides.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -183,7 +185,7 @@ fn firing(
             let rule = rules.rules.iter().find(|rule| rule.name == alert.rule)?;
             let end = End { target, at: alert.started_at, completeness: 0.0 };
             let blank = end.transition(fingerprint.clone(), alert, &alert.ended(), String::new());
-            let (severity, labels) = (rule.severity, rule.labels.clone());
+            let (severity, labels) = (rule.severity, labels(rule));
             let importance = rules.importance_of(target);
             Some((fingerprint.clone(), AlertTransition { severity, importance, labels, ..blank }.all_labels()))
         });
@@ -202,7 +204,9 @@ fn step_all(
 ) -> Vec<Said> {
     take_events(rules, book, observation);
     let mut said = Vec::new();
-    for rule in &rules.rules {
+    let is_somebody = !observation.target.agent.as_str().is_empty();
+    // Entities that no agent has are kept under nobody's name: what is asked of agents is not asked there.
+    for rule in rules.rules.iter().filter(|rule| is_somebody || rule.entity.is_some()) {
         for subject in signal::subjects(rule, book, observation) {
             let measured = signal::measure(rule, observation, &subject, book.burns.get(&rule.name), min_instances);
             // Nearly always nothing is pending, nothing fires, and nobody needs the hash.
@@ -449,7 +453,7 @@ impl Teller<'_> {
             at: observation.window.end,
             completeness: observation.completeness,
             summary: self.text(&rule.summary),
-            labels: rule.labels.clone(),
+            labels: labels(rule),
             annotations: rule.annotations.iter().map(|(name, text)| (name.clone(), self.text(text))).collect(),
             runbook_url: rule.runbook_url.as_deref().map(|link| self.text(link)),
             silenced_by: told.muted.silenced_by,
@@ -482,13 +486,33 @@ impl Teller<'_> {
                 let kind = subject.finding.as_ref().map(|finding| format!("{} is over", finding.kind));
                 measured.says.clone().or(kind)?
             }
-            "entity" => subject.finding.as_ref()?.entity.clone(),
+            "entity" => {
+                let found = subject.finding.as_ref().map(|finding| finding.entity.clone());
+                rule.entity.as_ref().map(entity_in_words).or(found)?
+            }
             label => rule.labels.get(label.strip_prefix(template::LABEL)?)?.clone(),
         })
     }
 }
 
+/// The rule's own, and what it is about where that is another entity than the agent.
+fn labels(rule: &Rule) -> BTreeMap<String, String> {
+    let mut labels = rule.labels.clone();
+    if let Some(entity) = &rule.entity {
+        labels.insert("entity_kind".to_owned(), entity.kind.name().to_owned());
+        if !entity.kind.is_single() {
+            labels.insert("entity_id".to_owned(), entity.id.to_string());
+        }
+    }
+    labels
+}
+
 /// The word that stands in records.
 fn word<T: Serialize>(value: &T) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// `dependency orders-db`.
+fn entity_in_words(entity: &EntityKey) -> String {
+    format!("{} {}", entity.kind.name(), entity.id).trim_end().to_owned()
 }

@@ -52,6 +52,7 @@ fn windows_of(batch: &SampleBatch) -> Vec<WindowSummary> {
         agent: true,
         region: false,
         instance: true,
+        entity: false,
         sketches: Sketches::default(),
     };
     let rules = SourceRules::default();

@@ -5,6 +5,8 @@
 //!       (cells)                        (roster)                  └─► measures ─► whoever watches
 //! ```
 //!
+//! Another entity of an agent has a memory of its own, and findings of its own.
+//!
 //! - **D8** A finding that is open ends before its agent is forgotten, and with the first window after analytics were
 //!   switched off: none is left open that nobody follows any more.
 
@@ -55,9 +57,27 @@ impl Agent {
         }
     }
 
-    /// What is open, as of then, by kind and entity.
+    /// Looks through the windows of its other entities.
+    pub(super) fn find_in_entities(
+        &mut self,
+        windows: &[WindowSummary],
+        config: &LiveConfig,
+        counts: &mut DeciderCounts,
+        out: &mut Vec<DeciderOutput>,
+    ) {
+        for window in windows {
+            let Some(entity) = window.entity.as_ref().and_then(|key| self.entities.get_mut(key)) else { continue };
+            let (findings, left_out) = entity.findings.step_entity(window, config);
+            counts.findings_left_out += left_out;
+            counts.findings += tell(findings, out);
+        }
+    }
+
+    /// What is open of it and of its other entities, as of then; of each by kind and entity.
     pub(super) fn open_findings(&self, end: EventTime) -> Vec<Finding> {
-        self.findings.open(end)
+        let mut open = self.findings.open(end);
+        open.extend(self.entities.values().flat_map(|entity| entity.findings.open(end)));
+        open
     }
 
     /// Instances that run and have no row in these windows, which ascend as the roster does.
@@ -74,10 +94,14 @@ impl Agent {
 
     /// Ends all that is open (D8), with a window of that length; returns how many that are.
     pub(super) fn end_findings(&mut self, end: EventTime, length: Duration, out: &mut Vec<DeciderOutput>) -> u64 {
-        if self.findings.is_empty() {
-            return 0;
-        }
-        tell(self.findings.end_all(TimeRange::ending_at(end, length)), out)
+        let window = TimeRange::ending_at(end, length);
+        let mut ended = 0;
+        self.each(|each| {
+            if !each.findings.is_empty() {
+                ended += tell(each.findings.end_all(window), out);
+            }
+        });
+        ended
     }
 }
 

@@ -11,7 +11,7 @@ use crate::policy::{Matches, Of, Resource, Statistic};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tidegauge_model::{FindingKind, IDENTITY_LABELS, Importance, Severity, Target, WindowSpec};
+use tidegauge_model::{EntityKey, EntityKind, FindingKind, IDENTITY_LABELS, Importance, Severity, Target, WindowSpec};
 
 /// The document as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -65,6 +65,8 @@ pub struct RawRule {
     pub name: String,
     /// What it looks at.
     pub signal: RuleSignal,
+    /// Of whom, where that is another entity than the agent and its instances, such as a database.
+    pub entity: Option<RawEntity>,
     /// The condition: the value is greater.
     pub above: Option<f64>,
     /// The condition: the value is less.
@@ -94,6 +96,16 @@ pub struct RawRule {
     pub annotations: BTreeMap<String, String>,
     /// The address of a page that says what to do, http or https, with the same names in braces.
     pub runbook_url: Option<String>,
+}
+
+/// Another entity than an instance, as written: `{kind: dependency, name: orders-db}`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawEntity {
+    /// `dependency`, `shard`, `coordinator`, `region`, `region_pair`, `agent` or `workspace`.
+    pub kind: EntityKind,
+    /// Which of them, as telemetry names it in `entity_id`; none of `agent` and `workspace`.
+    pub name: Option<String>,
 }
 
 /// What a rule looks at.
@@ -297,6 +309,8 @@ pub struct AlertRules {
 pub struct Rule {
     pub name: String,
     pub signal: RuleSignal,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<EntityKey>,
     pub side: Side,
     pub threshold: f64,
     pub recovery: Option<f64>,
@@ -417,6 +431,7 @@ impl RawAlertRules {
 
 fn check_rule(raw: RawRule, window: WindowSpec, path: &str) -> Result<Rule, Problem> {
     check_signal(&raw, window, path)?;
+    let entity = check_entity(&raw, path)?;
     let (side, threshold) = check_threshold(&raw, path)?;
     check_recovery(&raw, side, threshold, path)?;
     check_texts(&raw, path)?;
@@ -437,16 +452,45 @@ fn check_rule(raw: RawRule, window: WindowSpec, path: &str) -> Result<Rule, Prob
         severity: raw.severity.unwrap_or(Severity::Warning),
         by: raw.by,
         labels: raw.labels,
-        summary: raw.summary.unwrap_or_else(|| default_summary(&raw.signal, side).to_owned()),
+        summary: raw.summary.unwrap_or_else(|| default_summary(&raw.signal, entity.is_some(), side).to_owned()),
         annotations: raw.annotations,
         runbook_url: raw.runbook_url,
         name: raw.name,
         signal: raw.signal,
+        entity,
     })
 }
 
-const fn default_summary(signal: &RuleSignal, side: Side) -> &'static str {
+/// The windows of an entity have no instances, and SQL reads them by itself.
+fn check_entity(raw: &RawRule, path: &str) -> Result<Option<EntityKey>, Problem> {
+    let Some(entity) = &raw.entity else { return Ok(None) };
+    let path = format!("{path}.entity");
+    let of_window =
+        matches!(raw.signal, RuleSignal::Metric { .. } | RuleSignal::Utilization { .. } | RuleSignal::ErrorRate);
+    if !of_window {
+        return Err(Problem::at(path, "expected a signal of kind metric, utilization or error_rate with an entity"));
+    }
+    if raw.by == By::Instance {
+        return Err(Problem::at(path, "expected no `by: instance` with an entity: it has no instances"));
+    }
+    let name = entity.name.as_deref().unwrap_or_default();
+    if name.is_empty() != entity.kind.is_single() {
+        let message = match entity.kind.is_single() {
+            true => format!("expected no name: there is one {}, found `{name}`", entity.kind.name()),
+            false => format!(
+                "expected the name of the {}, as telemetry has it in `entity_id`, found none",
+                entity.kind.name()
+            ),
+        };
+        return Err(Problem::at(format!("{path}.name"), message));
+    }
+    Ok(Some(EntityKey::new(entity.kind, name)))
+}
+
+const fn default_summary(signal: &RuleSignal, has_entity: bool, side: Side) -> &'static str {
     match (signal, side) {
+        (_, Side::Above) if has_entity => "{target}: {rule}, {value} of {entity} is above {threshold}",
+        (_, Side::Below) if has_entity => "{target}: {rule}, {value} of {entity} is below {threshold}",
         (RuleSignal::NoData { .. }, _) => "{target}: {rule}, no data",
         (RuleSignal::Finding { .. }, _) => "{target}: {rule}: {finding}",
         (RuleSignal::BurnRate(_), _) => {

@@ -97,13 +97,16 @@ pub(super) fn measure(
         }
         RuleSignal::Scaling { trouble } => observation.scaling.map(|scaling| f64::from(count(*trouble, scaling))),
         signal => {
-            let window = match rule.by {
-                By::Agent => Some(observation.agent),
-                By::Instance => {
+            let window = match (&rule.entity, rule.by) {
+                (Some(entity), _) => observation.entity(entity),
+                (None, By::Agent) => Some(observation.agent),
+                (None, By::Instance) => {
                     observation.instances.iter().copied().find(|window| window.instance.as_ref() == instance)
                 }
             };
-            window.and_then(|window| value_of(signal, window, observation.agent))
+            // What is reported of an entity is said by its own window.
+            window
+                .and_then(|window| value_of(signal, window, rule.entity.as_ref().map_or(observation.agent, |_| window)))
         }
     };
     Measured::of(rule, value, rule.threshold)
