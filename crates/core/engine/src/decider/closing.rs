@@ -74,7 +74,7 @@ impl Decider {
                     None => self.counts.findings += agent.end_findings(end, ending.rule.spec.size, &mut found),
                 }
             }
-            let open = if self.control.reads_findings(target) { agent.open_findings(end) } else { Vec::new() };
+            let open = if self.control.reads_findings(target) { agent.findings_open_at(end) } else { Vec::new() };
             let mut regions = Vec::new();
             for (Ending { rule, is_asked, is_analysed, .. }, windows) in closed {
                 if is_asked {

@@ -74,7 +74,7 @@ impl Agent {
     }
 
     /// What is open of it and of its other entities, as of then; of each by kind and entity.
-    pub(super) fn open_findings(&self, end: EventTime) -> Vec<Finding> {
+    pub(super) fn findings_open_at(&self, end: EventTime) -> Vec<Finding> {
         let mut open = self.findings.open(end);
         open.extend(self.entities.values().flat_map(|entity| entity.findings.open(end)));
         open
