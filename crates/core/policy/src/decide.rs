@@ -49,6 +49,7 @@ use crate::wish::{Voice, Wish, demand, pid, schedule, trigger, wish};
 use account::Account;
 use chain::Chain;
 use combine::{Combined, combine};
+pub(crate) use guard::cost_of_one;
 use publish::{Made, News};
 use tidegauge_model::{Decision, EventTime, ReasonCode};
 
@@ -149,7 +150,8 @@ fn wishes(
     }
     for pid in &policy.pids {
         let mut remembered = state.pids.get(&pid.objective.name).copied();
-        let supply = Supply { standing, held, changes: &state.changes };
+        let came_to = observation.feedback.came_to;
+        let supply = Supply { standing, held, came_to, changes: &state.changes };
         wishes.push(pid::wish(pid, observation, supply, &mut remembered));
         if let Some(remembered) = remembered {
             state.pids.insert(pid.objective.name.clone(), remembered);

@@ -4,6 +4,7 @@
 //! failed is ignored; one that should have reported and did not is *missing*, and known by number only.
 
 use crate::hpa::pods::Group;
+use crate::life::Feedback;
 use crate::signal::SignalValues;
 use tidegauge_model::{InstanceState, Target, TimeRange, WindowSummary};
 
@@ -24,6 +25,8 @@ pub struct Observation<'a> {
     pub instances: &'a [&'a WindowSummary],
     /// What the signals of SQL said of the agent at the window's end.
     pub signals: &'a SignalValues,
+    /// What actuators have said of decisions about the agent.
+    pub feedback: &'a Feedback,
 }
 
 impl<'a> Observation<'a> {
@@ -40,6 +43,7 @@ impl<'a> Observation<'a> {
             agent,
             instances,
             signals: SignalValues::NONE,
+            feedback: Feedback::NONE,
         }
     }
 
@@ -47,6 +51,12 @@ impl<'a> Observation<'a> {
     #[must_use]
     pub fn with_signals(self, signals: &'a SignalValues) -> Self {
         Self { signals, ..self }
+    }
+
+    /// The same with what actuators have said.
+    #[must_use]
+    pub fn with_feedback(self, feedback: &'a Feedback) -> Self {
+        Self { feedback, ..self }
     }
 
     /// Instances that exist and are on their way to ready.

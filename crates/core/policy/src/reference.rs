@@ -6,6 +6,7 @@
 
 mod demand;
 mod formula;
+pub mod life;
 mod pid;
 mod safety;
 pub mod schedule;

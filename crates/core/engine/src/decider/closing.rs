@@ -61,9 +61,10 @@ impl Decider {
             for (Ending { rule, is_asked, is_analysed, .. }, windows) in closed {
                 if is_asked {
                     let seen = self.seen.as_mut();
-                    let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
-                    self.counts.decisions += decisions;
-                    self.counts.alerts += alerts;
+                    let said = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
+                    self.counts.decisions += said.decisions;
+                    self.counts.alerts += said.alerts;
+                    self.counts.findings += said.findings;
                 }
                 match self.config.analytics.as_ref() {
                     Some(config) if is_analysed => {

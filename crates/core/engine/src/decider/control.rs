@@ -8,19 +8,25 @@
 //!
 //! - **C1** Of two documents of one name the higher version holds, whoever wrote them and in whatever order.
 //! - **C2** A target's generation never falls, whoever decides and whatever is forgotten in between.
-//! - **C3** An alert that nobody watches any more ends: its rules were taken away, or its agent was forgotten.
+//! - **C3** An alert that nobody watches any more ends: its rules were taken away, no policy acts, or its agent was
+//!   forgotten.
 
+use super::feedback::{FeedbackTrouble, Troubles};
 use super::signals::Signals;
 use super::summary::ClosedWindows;
 use super::{DeciderOutput, Seen, Sketches};
 use crate::journal::{ControlChange, ControlKind};
 use crate::signal::SignalPlan;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegauge_model::{EventTime, Mode, Severity, Target, WindowSpec, WindowSummary};
+use tidegauge_model::{Decision, EventTime, Mode, ScalingEvent, Severity, Target, WindowSpec, WindowSummary};
 use tidegauge_policy::alert::rules::{AlertRules, By};
+use tidegauge_policy::life::Observed;
+use tidegauge_policy::life::effect::Sight;
 use tidegauge_policy::policy::applicable;
+use tidegauge_policy::regret::{self, Load};
 use tidegauge_policy::{
-    AlertBook, Document, Observation, Policy, SignalValues, TargetState, Written, decide, document, end_all, evaluate,
+    AlertBook, Document, LifeBook, Observation, Oddity, Policy, SignalValues, TargetState, Written, decide, document,
+    end_all, evaluate,
 };
 
 /// What is decided and alerted on, and what must be remembered for it.
@@ -35,6 +41,9 @@ pub struct Control {
     decisions: BTreeMap<Target, BTreeMap<String, TargetState>>,
     /// By target, then by set of rules.
     alerts: BTreeMap<Target, BTreeMap<String, AlertBook>>,
+    /// What became of live decisions.
+    lives: BTreeMap<Target, LifeBook>,
+    troubles: Troubles,
     /// Generations of targets whose state is gone, by policy.
     generations: BTreeMap<(Target, String), u64>,
     refused: Vec<String>,
@@ -63,6 +72,15 @@ pub struct ControlDifference {
 pub(crate) struct TargetControl {
     pub(crate) decisions: BTreeMap<String, TargetState>,
     pub(crate) alerts: BTreeMap<String, AlertBook>,
+    pub(crate) life: LifeBook,
+}
+
+/// How many outputs of each kind were made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    pub(super) decisions: u64,
+    pub(super) alerts: u64,
+    pub(super) findings: u64,
 }
 
 impl ControlChange {
@@ -172,7 +190,7 @@ impl Control {
         self.signals.take_trouble()
     }
 
-    /// Evaluates every policy and rule whose window this is; returns how many decisions and alerts were published.
+    /// Evaluates every policy and rule whose window this is; returns how much was published.
     pub(super) fn evaluate(
         &mut self,
         spec: WindowSpec,
@@ -180,17 +198,21 @@ impl Control {
         signals: &SignalValues,
         out: &mut Vec<DeciderOutput>,
         seen: Option<&mut Vec<Seen>>,
-    ) -> (u64, u64) {
+    ) -> Said {
+        let mut said = Said::default();
         if !self.watches(spec) {
-            return (0, 0);
+            return said;
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
         let observation = Observation::of(&windows.agent, &instances).with_signals(signals);
+        let observed = self.decide(spec, &observation, out, seen, &mut said);
         let before = out.len();
-        self.decide(spec, &observation, out, seen);
-        let decisions = out.len() - before;
+        out.extend(observed.alerts.into_iter().map(told));
         self.alert(spec, &observation, out);
-        (decisions as u64, (out.len() - before - decisions) as u64)
+        said.alerts += (out.len() - before) as u64;
+        said.findings += observed.reports.len() as u64;
+        out.extend(observed.reports.into_iter().map(|report| DeciderOutput::Finding(Box::new(report))));
+        said
     }
 
     fn decide(
@@ -199,7 +221,11 @@ impl Control {
         observation: &Observation<'_>,
         out: &mut Vec<DeciderOutput>,
         mut seen: Option<&mut Vec<Seen>>,
-    ) {
+        said: &mut Said,
+    ) -> Observed {
+        let mut observed = Observed::default();
+        let feedback = self.lives.get(observation.target).map(LifeBook::feedback).unwrap_or_default();
+        let (mut load, mut shadows) = (None, Vec::new());
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         for policy in policies.into_iter().filter(|policy| policy.window == spec) {
             let floor = self.generation_of(observation.target);
@@ -209,14 +235,81 @@ impl Control {
                 // C2: another policy decided last, or nobody knows who. What this one remembers was long ago.
                 *state = TargetState::above_generation(floor);
             }
-            let verdict = decide(policy, state, observation);
+            // Of what others do nothing becomes.
+            let is_live = policy.mode == Mode::Live;
+            let observation = if is_live { observation.with_feedback(&feedback) } else { *observation };
+            let stood = state.standing.as_ref().map(|standing| standing.desired_instances);
+            let verdict = decide(policy, state, &observation);
+            if is_live {
+                let life = self.lives.entry(observation.target.clone()).or_default();
+                observed = follow(life, policy, &observation, &verdict.decision, verdict.publish);
+                load = Load::of(policy, &observation, &verdict.decision);
+            }
+            if policy.mode == Mode::Shadow {
+                shadows.extend(stood.map(|stood| (policy.name.clone(), stood)));
+            }
             if let Some(seen) = &mut seen {
-                seen.push(Seen::of(policy, &verdict.decision));
+                let life = self.lives.get(observation.target).filter(|_| is_live);
+                seen.push(Seen::of(policy, &verdict.decision, life));
             }
             if verdict.publish {
+                said.decisions += 1;
                 out.push(DeciderOutput::Decision(Box::new(verdict.decision)));
             }
         }
+        self.compare(observation.target, load, shadows);
+        observed
+    }
+
+    /// Lays the load of a close on what each shadow had asked for before it.
+    fn compare(&mut self, target: &Target, load: Option<Load>, shadows: Vec<(String, u32)>) {
+        let (Some(load), Some(states)) = (load, self.decisions.get_mut(target)) else { return };
+        for (policy, stood) in shadows {
+            if let Some(state) = states.get_mut(&policy) {
+                regret::step(state.regret.get_or_insert_default(), load, stood);
+            }
+        }
+    }
+
+    /// An actuator says what became of a decision; what is odd about it is counted.
+    pub(super) fn note(&mut self, event: &ScalingEvent, now: EventTime) {
+        if self.is_fixed {
+            return; // it speaks of other decisions
+        }
+        let odd = match self.lives.get_mut(&event.target) {
+            Some(life) => life.note(event, now),
+            None if event.generation.is_none() && event.decision_id.is_none() => Some(Oddity::NoDecision),
+            None => Some(Oddity::UnknownDecision),
+        };
+        if let Some(oddity) = odd {
+            self.troubles.note(oddity, event);
+        }
+    }
+
+    /// What was odd about scaling events since this was last called.
+    pub(super) fn take_feedback_trouble(&mut self) -> Vec<FeedbackTrouble> {
+        self.troubles.take()
+    }
+
+    /// What became of the live decisions about a target.
+    pub(super) fn life(&self, target: &Target) -> Option<&LifeBook> {
+        self.lives.get(target)
+    }
+
+    /// C3: where no policy acts any more, nobody looks at what becomes of decisions.
+    fn end_lives_of_nobody(&mut self, at: EventTime, out: &mut Vec<DeciderOutput>) {
+        let policies = &self.policies;
+        let acting = |target: &Target| {
+            let covering = applicable(policies.values().filter_map(|held| held.value.as_ref()), target);
+            covering.iter().any(|policy| policy.mode == Mode::Live)
+        };
+        self.lives.retain(|target, life| {
+            let stays = acting(target);
+            if !stays {
+                out.extend(life.end(target, at, "no policy acts any more").into_iter().map(told));
+            }
+            stays
+        });
     }
 
     /// The highest generation that any policy has given this target.
@@ -300,6 +393,7 @@ impl Control {
             (ControlKind::Policy, Some(Document::Policy(policy))) => {
                 let change = ControlChange { hash: policy.hash.clone(), ..change };
                 self.policies.insert(name, Held { change, value: Some(policy) });
+                self.end_lives_of_nobody(at, out);
             }
             (ControlKind::AlertRules, Some(Document::AlertRules(rules))) => {
                 let change = ControlChange { hash: rules.hash.clone(), ..change };
@@ -314,6 +408,7 @@ impl Control {
             (ControlKind::Policy, None) => {
                 self.forget_policy(&name);
                 self.policies.insert(name, Held { change, value: None });
+                self.end_lives_of_nobody(at, out);
             }
             (ControlKind::AlertRules, None) => {
                 let targets: Vec<Target> = self.alerts.keys().cloned().collect();
@@ -345,7 +440,11 @@ impl Control {
         for (policy, state) in self.decisions.remove(target).unwrap_or_default() {
             self.generations.insert((target.clone(), policy), state.generation); // C2
         }
-        self.end_alerts(target, None, at, "nothing was heard of the agent for an hour", out);
+        let why = "nothing was heard of the agent for an hour";
+        if let Some(mut life) = self.lives.remove(target) {
+            out.extend(life.end(target, at, why).into_iter().map(told));
+        }
+        self.end_alerts(target, None, at, why, out);
     }
 
     /// C3, of one set of rules or of all.
@@ -371,11 +470,13 @@ impl Control {
     pub(super) fn firing(&self) -> impl Iterator<Item = (&Target, &str, Severity)> {
         let books =
             self.alerts.iter().flat_map(|(target, books)| books.iter().map(move |(set, book)| (target, set, book)));
-        books.flat_map(|(target, set, book)| {
+        let of_rules = books.flat_map(|(target, set, book)| {
             let rules = self.rules.get(set).and_then(|held| held.value.as_ref()).map_or(&[][..], |set| &set.rules);
             let severity = |name: &str| rules.iter().find(|rule| rule.name == name).map(|rule| rule.severity);
             book.firing_rules().filter_map(move |rule| Some((target, rule, severity(rule)?)))
-        })
+        });
+        let of_lives = self.lives.iter().flat_map(|(target, life)| life.firing().map(move |alarm| (target, alarm)));
+        of_rules.chain(of_lives.map(|(target, alarm)| (target, alarm.rule(), alarm.severity())))
     }
 
     /// What is remembered of a target.
@@ -383,6 +484,7 @@ impl Control {
         TargetControl {
             decisions: self.decisions.get(target).cloned().unwrap_or_default(),
             alerts: self.alerts.get(target).cloned().unwrap_or_default(),
+            life: self.lives.get(target).cloned().unwrap_or_default(),
         }
     }
 
@@ -400,9 +502,12 @@ impl Control {
         for document in documents {
             control.apply(document, EventTime::MIN, &mut Vec::new());
         }
-        for (target, TargetControl { decisions, alerts }) in targets {
+        for (target, TargetControl { decisions, alerts, life }) in targets {
             if !decisions.is_empty() {
                 control.decisions.insert(target.clone(), decisions);
+            }
+            if !life.is_empty() {
+                control.lives.insert(target.clone(), life);
             }
             if !alerts.is_empty() {
                 control.alerts.insert(target, alerts);
@@ -410,6 +515,21 @@ impl Control {
         }
         control
     }
+}
+
+/// What becomes of a live decision, seen from one more window.
+fn follow(
+    life: &mut LifeBook,
+    policy: &Policy,
+    observation: &Observation<'_>,
+    decision: &Decision,
+    is_published: bool,
+) -> Observed {
+    if is_published {
+        let sight = Sight::of(policy, observation, decision, None);
+        life.decided(decision, observation.held_instances(), sight);
+    }
+    life.observe(policy, observation, decision)
 }
 
 /// A document that holds without the journal.

@@ -1,6 +1,7 @@
 //! From a policy as written to a policy as checked: defaults filled in, contradictions refused with their key path.
 
 mod demand;
+mod feedback;
 mod formula;
 mod pid;
 mod safety;
@@ -98,6 +99,7 @@ impl RawPolicy {
             pids,
             safety,
             orders,
+            feedback: feedback::check_feedback(spec.feedback)?,
             min_instances,
             max_instances,
             scale_up: check_direction(spec.behavior.scale_up, "spec.behavior.scale_up", default_scale_up())?,

@@ -3,12 +3,14 @@
 //! [`Policy`]: super::Policy
 
 mod demand;
+mod feedback;
 mod pid;
 mod safety;
 mod schedule;
 mod trigger;
 
 pub use demand::{RawDemand, RawLag, RawMeasured, RawQuantity, RawQueueing, RawServiceTime, RawTimed};
+pub use feedback::RawFeedback;
 pub use pid::RawPid;
 pub use safety::{
     RawBudget, RawExcluded, RawFallback, RawFlapBudget, RawFloor, RawFreeze, RawOverride, RawPlannedEvent, RawQuota,
@@ -99,6 +101,9 @@ pub struct RawSpec {
     /// What nothing that is measured gets past.
     #[serde(default)]
     pub safety: RawSafety,
+    /// What is expected of actuators, and how their work is judged.
+    #[serde(default)]
+    pub feedback: RawFeedback,
     /// Somebody's own count for a while, instead of what is wished.
     pub r#override: Option<RawOverride>,
     /// Nothing changes for a while.

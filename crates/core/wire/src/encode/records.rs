@@ -10,8 +10,8 @@ use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness, Constraint,
     Counterfactual, Decision, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, InstanceState,
-    MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange,
-    WindowKind, WindowSummary, WorkspaceId,
+    MetricName, Mode, ReasonCode, Region, Regret, ResourceSaturation, Severity, SignalReading, SketchBytes, Target,
+    TimeRange, WindowKind, WindowSummary, WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -162,6 +162,7 @@ pub(super) struct DecisionRecord<'a> {
     counterfactual: Option<Cow<'a, Counterfactual>>,
     #[serde(default)]
     alternatives: Cow<'a, [Alternative]>,
+    regret: Option<Regret>,
 }
 
 impl<'a> From<&'a Decision> for DecisionRecord<'a> {
@@ -197,6 +198,7 @@ impl<'a> From<&'a Decision> for DecisionRecord<'a> {
             binding: decision.binding,
             counterfactual: decision.counterfactual.as_ref().map(Cow::Borrowed),
             alternatives: Cow::from(&decision.alternatives),
+            regret: decision.regret,
         }
     }
 }
@@ -230,6 +232,7 @@ impl From<DecisionRecord<'_>> for Decision {
             binding: record.binding,
             counterfactual: record.counterfactual.map(Cow::into_owned),
             alternatives: record.alternatives.into_owned(),
+            regret: record.regret,
         }
     }
 }
