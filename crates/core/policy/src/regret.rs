@@ -48,3 +48,44 @@ pub fn step(regret: &mut Regret, load: Load, standing: u32) {
     regret.instance_hours += f64::from(standing) * seconds / 3_600.0;
     regret.instance_hours_live += f64::from(load.instances) * seconds / 3_600.0;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(load: f64, live: u32, shadow: u32) -> Regret {
+        let mut regret = Regret::default();
+        let load = Load { total: load, instances: live, lasts: Duration::from_secs(10) };
+        (0..360).for_each(|_| step(&mut regret, load, shadow));
+        regret
+    }
+
+    /// An hour in closes of 10 s. A load of 6 is met by 6 instances.
+    #[test]
+    fn an_hour_by_hand() {
+        let cases = [
+            // load, live, shadow; seconds late of the shadow and of the live one
+            (6.0, 6, 6, 0.0, 0.0),
+            (6.0, 8, 5, 3_600.0, 0.0),
+            (6.5, 6, 7, 0.0, 3_600.0),
+            (0.5, 1, 0, 3_600.0, 0.0),
+            (0.0, 0, 0, 0.0, 0.0),
+        ];
+        for (load, live, shadow, late_s, late_s_live) in cases {
+            let regret = after(load, live, shadow);
+            assert_eq!((regret.compared_s, regret.late_s, regret.late_s_live), (3_600.0, late_s, late_s_live));
+            assert!((regret.instance_hours - f64::from(shadow)).abs() < 1e-9, "{regret:?}");
+            assert!((regret.instance_hours_live - f64::from(live)).abs() < 1e-9, "{regret:?}");
+        }
+    }
+
+    #[test]
+    fn r1_r2_the_same_count_has_no_regret_and_more_are_never_later() {
+        for live in 0..20 {
+            let same = after(7.3, live, live);
+            assert_eq!((same.late_s, same.instance_hours), (same.late_s_live, same.instance_hours_live), "R1");
+            let (fewer, more) = (after(7.3, 5, live), after(7.3, 5, live + 1));
+            assert!(more.late_s <= fewer.late_s && more.instance_hours >= fewer.instance_hours, "R2");
+        }
+    }
+}
