@@ -166,15 +166,6 @@ impl Feedback {
         &Self { grown_at: None, changed_at: None, came_to: CameTo::AsAsked, without_effect: None };
 }
 
-/// What one closed window adds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observed {
-    /// Alerts that changed their state.
-    pub alerts: Vec<AlertTransition>,
-    /// Reports of changes whose effect is known now.
-    pub reports: Vec<Finding>,
-}
-
 impl LifeBook {
     /// Whether nothing is remembered.
     #[must_use]
@@ -269,8 +260,7 @@ impl LifeBook {
             Some(state) if !is_same && !may_be_tried_again(state) => return Some(Oddity::SecondActuation),
             _ => {}
         }
-        let is_begun =
-            self.lives[at + 1..].iter().any(|later| later.accepted_at.is_some() || later.started_at.is_some());
+        let is_begun = self.lives[at + 1..].iter().any(Life::is_begun);
         (is_begun && is_begin(event.state)).then_some(Oddity::StaleGeneration)
     }
 
@@ -291,15 +281,19 @@ impl LifeBook {
         Feedback { grown_at: last(true).flatten(), changed_at: last(false).flatten(), came_to, without_effect }
     }
 
-    /// One more closed window of the acting policy: scores what has settled, and looks after the alerts.
-    pub fn observe(&mut self, policy: &Policy, observation: &Observation<'_>, decision: &Decision) -> Observed {
-        let now = observation.window.end;
+    /// One more closed window of the acting policy, before it decides: scores what has settled, and lets growth go on
+    /// where there is reason to. Returns reports.
+    pub fn judge(&mut self, policy: &Policy, observation: &Observation<'_>) -> Vec<Finding> {
         let open = self.lives.iter_mut().filter(|life| life.effect.is_none());
         open.for_each(|life| life.watch.take(observation));
-        let reports = effect::score(self, policy, observation, decision);
-        effect::reconsider(self, policy, observation, decision);
-        let alerts = alarm::step(self, policy, observation.target, now, observation.completeness);
-        Observed { alerts, reports }
+        let report = effect::score(self, policy, observation);
+        effect::reconsider(self, policy, observation);
+        report.into_iter().collect()
+    }
+
+    /// And after it has decided: alerts that change their state.
+    pub fn alert(&mut self, policy: &Policy, observation: &Observation<'_>) -> Vec<AlertTransition> {
+        alarm::step(self, policy, observation.target, observation.window.end, observation.completeness)
     }
 
     /// Nobody looks any more: every alert ends.
@@ -325,6 +319,11 @@ impl Life {
     #[must_use]
     pub fn is_done(&self) -> bool {
         matches!(self.state, Some(ScalingState::Applied | ScalingState::Partial))
+    }
+
+    /// Whether an actuator has begun with it.
+    fn is_begun(&self) -> bool {
+        self.accepted_at.is_some() || self.started_at.is_some()
     }
 
     fn done_at(&self) -> Option<EventTime> {

@@ -11,9 +11,17 @@ use tidegauge_model::{
 };
 use tidegauge_policy::life::alarm::Alarm;
 use tidegauge_policy::life::effect::{Remedy, Sight, Verdict};
-use tidegauge_policy::life::{CameTo, Feedback, Observed, Oddity};
+use tidegauge_policy::life::{CameTo, Feedback, Oddity};
 use tidegauge_policy::reference::life as reference;
 use tidegauge_policy::{LifeBook, Observation, Policy, TargetState, decide};
+
+type Close = (Decision, Observed);
+
+/// What is told besides the decision.
+struct Observed {
+    alerts: Vec<AlertTransition>,
+    reports: Vec<Finding>,
+}
 
 const EPOCH_S: i64 = 1_700_000_000;
 
@@ -56,18 +64,20 @@ impl Target {
         Self { policy: policy(spec), state: TargetState::default(), book: LifeBook::default() }
     }
 
-    fn close(&mut self, end_s: i64, fleet: &Fleet) -> (Decision, Observed) {
+    fn close(&mut self, end_s: i64, fleet: &Fleet) -> Close {
         let (agent, instances) = fleet.windows(end_s);
         let instances: Vec<_> = instances.iter().collect();
+        let observation = Observation::of(&agent, &instances);
+        let reports = self.book.judge(&self.policy, &observation);
         let feedback = self.book.feedback();
-        let observation = Observation::of(&agent, &instances).with_feedback(&feedback);
+        let observation = observation.with_feedback(&feedback);
         let verdict = decide(&self.policy, &mut self.state, &observation);
         if verdict.publish {
-            let sight = Sight::of(&self.policy, &observation, &verdict.decision, None);
+            let sight = Sight::of(&self.policy, &observation, None);
             self.book.decided(&verdict.decision, observation.held_instances(), sight);
         }
-        let observed = self.book.observe(&self.policy, &observation, &verdict.decision);
-        (verdict.decision, observed)
+        let alerts = self.book.alert(&self.policy, &observation);
+        (verdict.decision, Observed { alerts, reports })
     }
 
     /// An actuator carries the standing decision out.
@@ -328,9 +338,8 @@ fn growth_that_brings_nothing_is_held_until_a_window_says_otherwise() {
         let mut target = Target::new(CPU);
         target.close(60, &serving(4, 0.9, 10.0));
         target.carried_out(1, ScalingState::Applied, 8, 70);
-        let told = target.close(160, &serving(8, 0.9, 5.0)).1.alerts;
-        assert_eq!(rules(&told), [("ScalingIneffective", AlertState::Firing, Severity::Warning)]);
-        let (decision, _) = target.close(170, &serving(8, 0.9, 5.0));
+        let (decision, observed) = target.close(160, &serving(8, 0.9, 5.0));
+        assert_eq!(rules(&observed.alerts), [("ScalingIneffective", AlertState::Firing, Severity::Warning)]);
         assert_eq!(decision.action, Action::Hold, "{}", decision.explanation);
         assert!(decision.reasons.contains(&ReasonCode::Ineffective), "{}", decision.explanation);
         assert!(decision.explanation.contains("more instances do not help"), "{}", decision.explanation);
@@ -340,8 +349,8 @@ fn growth_that_brings_nothing_is_held_until_a_window_says_otherwise() {
         decision.desired_instances
     };
     assert_eq!(grown(&serving(8, 0.9, 5.0), 900), 8, "it goes on being held");
-    assert_eq!(grown(&serving(8, 0.9, 5.0), 1_060), 16, "tried again after 15m");
-    assert_eq!(grown(&serving(8, 0.9, 7.5), 300), 16, "half of what came has grown the capacity by now");
+    assert_eq!(grown(&serving(8, 0.9, 5.0), 1_060), 15, "tried again after 15m");
+    assert_eq!(grown(&serving(8, 0.9, 7.5), 300), 15, "half of what came has grown the capacity by now");
     assert_eq!(grown(&serving(8, 0.2, 5.0), 300), 4, "shrinking is not held");
 }
 
@@ -430,7 +439,7 @@ proptest! {
             (decision.generation, decision.desired_instances, decision.decided_at) = (generation, desired, at(now_s));
             let (agent, instances) = serving(held as usize, 0.9, 1.0).windows(now_s);
             let instances: Vec<_> = instances.iter().collect();
-            let sight = Sight::of(&target.policy, &Observation::of(&agent, &instances), &decision, None);
+            let sight = Sight::of(&target.policy, &Observation::of(&agent, &instances), None);
             book.decided(&decision, held, sight);
             history.push(reference::Said::Decision { generation, held, desired, at: at(now_s) });
             // What is said between this decision and the next.

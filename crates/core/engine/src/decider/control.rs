@@ -18,9 +18,10 @@ use super::{DeciderOutput, Seen, Sketches};
 use crate::journal::{ControlChange, ControlKind};
 use crate::signal::SignalPlan;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegauge_model::{Decision, EventTime, Mode, ScalingEvent, Severity, Target, WindowSpec, WindowSummary};
+use tidegauge_model::{
+    AlertTransition, EventTime, Finding, Mode, ScalingEvent, Severity, Target, WindowSpec, WindowSummary,
+};
 use tidegauge_policy::alert::rules::{AlertRules, By};
-use tidegauge_policy::life::Observed;
 use tidegauge_policy::life::effect::Sight;
 use tidegauge_policy::policy::applicable;
 use tidegauge_policy::regret::{self, Load};
@@ -73,6 +74,14 @@ pub(crate) struct TargetControl {
     pub(crate) decisions: BTreeMap<String, TargetState>,
     pub(crate) alerts: BTreeMap<String, AlertBook>,
     pub(crate) life: LifeBook,
+}
+
+/// What became of live decisions, seen from one more window.
+#[derive(Debug, Default)]
+struct Observed {
+    alerts: Vec<AlertTransition>,
+    /// Of changes whose effect is known now.
+    reports: Vec<Finding>,
 }
 
 /// How many outputs of each kind were made.
@@ -224,7 +233,6 @@ impl Control {
         said: &mut Said,
     ) -> Observed {
         let mut observed = Observed::default();
-        let feedback = self.lives.get(observation.target).map(LifeBook::feedback).unwrap_or_default();
         let (mut load, mut shadows) = (None, Vec::new());
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         for policy in policies.into_iter().filter(|policy| policy.window == spec) {
@@ -237,12 +245,18 @@ impl Control {
             }
             // Of what others do nothing becomes.
             let is_live = policy.mode == Mode::Live;
-            let observation = if is_live { observation.with_feedback(&feedback) } else { *observation };
+            let mut life = is_live.then(|| self.lives.entry(observation.target.clone()).or_default());
+            observed.reports.extend(life.iter_mut().flat_map(|life| life.judge(policy, observation)));
+            let feedback = life.as_ref().map(|life| life.feedback()).unwrap_or_default();
+            let observation = observation.with_feedback(&feedback);
             let stood = state.standing.as_ref().map(|standing| standing.desired_instances);
             let verdict = decide(policy, state, &observation);
-            if is_live {
-                let life = self.lives.entry(observation.target.clone()).or_default();
-                observed = follow(life, policy, &observation, &verdict.decision, verdict.publish);
+            if let Some(life) = life {
+                if verdict.publish {
+                    let sight = Sight::of(policy, &observation, None);
+                    life.decided(&verdict.decision, observation.held_instances(), sight);
+                }
+                observed.alerts.extend(life.alert(policy, &observation));
                 load = Load::of(policy, &observation, &verdict.decision);
             }
             if policy.mode == Mode::Shadow {
@@ -517,21 +531,6 @@ impl Control {
     }
 }
 
-/// What becomes of a live decision, seen from one more window.
-fn follow(
-    life: &mut LifeBook,
-    policy: &Policy,
-    observation: &Observation<'_>,
-    decision: &Decision,
-    is_published: bool,
-) -> Observed {
-    if is_published {
-        let sight = Sight::of(policy, observation, decision, None);
-        life.decided(decision, observation.held_instances(), sight);
-    }
-    life.observe(policy, observation, decision)
-}
-
 /// A document that holds without the journal.
 pub(super) fn nameless(kind: ControlKind, name: &str) -> ControlChange {
     ControlChange { kind, name: name.to_owned(), version: 0, hash: String::new(), document: None }
@@ -543,6 +542,6 @@ fn is_newer(change: &ControlChange, held: &ControlChange) -> bool {
     change.version > held.version || (change.version == held.version && ends)
 }
 
-fn told(transition: tidegauge_model::AlertTransition) -> DeciderOutput {
+fn told(transition: AlertTransition) -> DeciderOutput {
     DeciderOutput::Alert(Box::new(transition))
 }

@@ -18,12 +18,13 @@ use super::{Life, LifeBook};
 use crate::decide::cost_of_one;
 use crate::duration::HumanDuration;
 use crate::observe::Observation;
-use crate::policy::Policy;
+use crate::policy::{Objective, Policy};
+use crate::wish::wish;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use tidegauge_model::{
-    Confidence, Decision, Entity, EventTime, Evidence, Finding, FindingKind, FindingState, ScalingState, Severity,
-    SignalReading, WindowSummary, finding_id,
+    Confidence, Entity, EventTime, Evidence, Finding, FindingKind, FindingState, ScalingState, Severity, WindowSummary,
+    finding_id,
 };
 
 /// Of what came, at least this share has to grow the capacity.
@@ -57,15 +58,15 @@ pub struct Sight {
 impl Sight {
     /// What a window shows: of `signal`, or where none is named, of the objective with the greatest load.
     #[must_use]
-    pub fn of(policy: &Policy, observation: &Observation<'_>, decision: &Decision, signal: Option<&str>) -> Self {
-        let of_objectives = &decision.signals[..policy.objectives.len().min(decision.signals.len())];
-        let loads = of_objectives.iter().filter(|of| signal.is_none_or(|name| of.name == name)).filter_map(load);
+    pub fn of(policy: &Policy, observation: &Observation<'_>, signal: Option<&str>) -> Self {
+        let watched = policy.objectives.iter().filter(|objective| signal.is_none_or(|name| objective.name == name));
+        let loads = watched.filter_map(|objective| Some((&objective.name, load(objective, observation)?)));
         let leading = loads.max_by(|a, b| a.1.total_cmp(&b.1));
         let instances = observation.current_instances;
         Self {
             at: observation.window.end,
             instances,
-            signal: leading.map(|(name, _)| name.to_owned()),
+            signal: leading.map(|(name, _)| name.clone()),
             load_ratio: leading.map(|(_, ratio)| ratio),
             throughput_per_s: throughput(observation),
             latency_ms: observation.agent.latencies.get("response_time_ms").map(|times| times.p95),
@@ -87,9 +88,10 @@ impl Sight {
     }
 }
 
-fn load(of: &SignalReading) -> Option<(&str, f64)> {
-    let ratio = of.value? / of.objective;
-    ratio.is_finite().then_some((of.name.as_str(), ratio))
+/// Its value ÷ what is wanted of it.
+fn load(objective: &Objective, observation: &Observation<'_>) -> Option<f64> {
+    let ratio = wish(objective, observation, observation.held_instances()).reading.value? / objective.target;
+    ratio.is_finite().then_some(ratio)
 }
 
 /// As instances report it; else requests that were counted.
@@ -254,22 +256,17 @@ impl fmt::Display for WithoutEffect {
     }
 }
 
-/// Scores the last change, once it was carried out and a window lies behind it that begins after it has settled (F1).
-pub(super) fn score(
-    book: &mut LifeBook,
-    policy: &Policy,
-    observation: &Observation<'_>,
-    decision: &Decision,
-) -> Vec<Finding> {
-    let Some(life) = book.lives.last_mut().filter(|life| life.is_change() && life.is_done() && life.effect.is_none())
-    else {
-        return Vec::new();
-    };
-    let (Some(done_at), Some(before)) = (life.done_at(), life.before.clone()) else { return Vec::new() };
+/// Scores the last change that was carried out, once a window lies behind it that begins after it has settled, unless a
+/// later one has begun by then (F1).
+pub(super) fn score(book: &mut LifeBook, policy: &Policy, observation: &Observation<'_>) -> Option<Finding> {
+    let later = book.lives.iter().rev().take_while(|life| !life.is_begun() && !life.is_done()).count();
+    let at = book.lives.len().checked_sub(later + 1)?;
+    let life = book.lives.get_mut(at).filter(|life| life.is_change() && life.is_done() && life.effect.is_none())?;
+    let (done_at, before) = (life.done_at()?, life.before.clone()?);
     if observation.window.start < done_at.plus(policy.feedback.settle_after) {
-        return Vec::new();
+        return None;
     }
-    let after = Sight::of(policy, observation, decision, before.signal.as_deref());
+    let after = Sight::of(policy, observation, before.signal.as_deref());
     let effect = Effect::of(life, &before, after, observation);
     life.effect = Some(effect.clone());
     let report = report(life, &before, &effect, observation);
@@ -278,13 +275,13 @@ pub(super) fn score(
         let instances = effect.after.instances;
         book.without_effect = Some(WithoutEffect { before, until, instances, grown, remedy });
     }
-    vec![report]
+    Some(report)
 }
 
 /// Lets growth go on, if there is reason to.
-pub(super) fn reconsider(book: &mut LifeBook, policy: &Policy, observation: &Observation<'_>, decision: &Decision) {
+pub(super) fn reconsider(book: &mut LifeBook, policy: &Policy, observation: &Observation<'_>) {
     let Some(held) = &book.without_effect else { return };
-    let now = Sight::of(policy, observation, decision, held.before.signal.as_deref());
+    let now = Sight::of(policy, observation, held.before.signal.as_deref());
     let is_calm = now.load_ratio.is_some_and(|ratio| ratio < 1.0);
     let is_fewer = now.instances <= held.before.instances;
     let has_grown = grown(&held.before, &now).is_some_and(|grown| grown >= LEAST_GROWN);

@@ -82,52 +82,45 @@ fn judge(before: &[Said], counted: &[Counted<'_>], event: &ScalingEvent) -> Opti
             return Some(Oddity::SecondActuation);
         }
     }
-    let has_begun = |other: &Counted<'_>| {
-        let tells = other.event.accepted_at.is_some() || other.event.started_at.is_some();
-        tells || [Accepted, Started].contains(&other.event.state)
+    let has_begun = |generation: u64| {
+        let of_later: Vec<_> = counted.iter().filter(|other| other.event.generation == Some(generation)).collect();
+        let last = attempt(&of_later, of_later.last().map_or("", |last| last.event.id.as_str()));
+        last.iter().any(|other| accepted(other.event).is_some() || started(other.event).is_some())
     };
-    // Only the last attempt at each generation counts.
-    let greater = (generation + 1..=generation + 100).any(|later| {
-        let of_later: Vec<_> = counted.iter().filter(|other| other.event.generation == Some(later)).collect();
-        let attempt = of_later.last().map(|last| last.event.id.clone());
-        of_later.iter().any(|other| Some(&other.event.id) == attempt.as_ref() && has_begun(other))
-    });
-    if greater && [Accepted, Started, Applied, Partial].contains(&event.state) {
+    let is_stale = (generation + 1..=generation + 100).any(has_begun);
+    if is_stale && [Accepted, Started, Applied, Partial].contains(&event.state) {
         return Some(Oddity::StaleGeneration);
     }
-    let (began, ended) = times(&of_it, event, decided_at);
-    let first = [event.accepted_at, event.started_at, own(event)].into_iter().flatten().min();
-    if began.zip(ended).is_some_and(|(began, ended)| ended < began) {
+    let before = attempt(&of_it, &event.id);
+    let known = |of: fn(&ScalingEvent) -> Option<EventTime>| {
+        let mut told = before.iter().filter_map(|other| Some((other, of(other.event)?)));
+        told.next().map(|(other, at)| if other.oddity.is_some() { other.now } else { at.max(decided_at) })
+    };
+    let began = started(event).or(known(started)).or(accepted(event)).or(known(accepted));
+    let first = [accepted(event), started(event), ended(event)].into_iter().flatten().min();
+    if began.zip(ended(event)).is_some_and(|(began, ended)| ended < began) {
         return Some(Oddity::CompletedBeforeStarted);
     }
     first.is_some_and(|first| first < decided_at.minus(Duration::from_secs(60))).then_some(Oddity::BeforeItsDecision)
 }
 
-/// The time of the state itself.
-fn own(event: &ScalingEvent) -> Option<EventTime> {
-    if event.state.is_final() { Some(event.completed_at.unwrap_or(event.state_at)) } else { Some(event.state_at) }
+/// The last events, as far as they are all of this actuation, in order.
+fn attempt<'a>(of_it: &[&'a Counted<'a>], id: &str) -> Vec<&'a Counted<'a>> {
+    let mut last: Vec<_> = of_it.iter().rev().take_while(|other| other.event.id == id).copied().collect();
+    last.reverse();
+    last
 }
 
-/// When the actuation began and ended, as this event and those before it of the same id tell.
-fn times(
-    of_it: &[&Counted<'_>],
-    event: &ScalingEvent,
-    decided_at: EventTime,
-) -> (Option<EventTime>, Option<EventTime>) {
-    let started =
-        |event: &ScalingEvent| event.started_at.or((event.state == ScalingState::Started).then_some(event.state_at));
-    let accepted =
-        |event: &ScalingEvent| event.accepted_at.or((event.state == ScalingState::Accepted).then_some(event.state_at));
-    let known = |of: &dyn Fn(&ScalingEvent) -> Option<EventTime>| {
-        let earlier = of_it.iter().filter(|other| other.event.id == event.id);
-        earlier
-            .filter_map(|other| Some((other, of(other.event)?)))
-            .map(|(other, at)| if other.oddity.is_some() { other.now } else { at.max(decided_at) })
-            .next()
-    };
-    let began = started(event).or(known(&started)).or(accepted(event)).or(known(&accepted));
-    let ended = event.state.is_final().then(|| event.completed_at.unwrap_or(event.state_at));
-    (began, ended)
+fn accepted(event: &ScalingEvent) -> Option<EventTime> {
+    event.accepted_at.or((event.state == ScalingState::Accepted).then_some(event.state_at))
+}
+
+fn started(event: &ScalingEvent) -> Option<EventTime> {
+    event.started_at.or((event.state == ScalingState::Started).then_some(event.state_at))
+}
+
+fn ended(event: &ScalingEvent) -> Option<EventTime> {
+    event.state.is_final().then(|| event.completed_at.unwrap_or(event.state_at))
 }
 
 /// Where a generation stands.
