@@ -284,8 +284,11 @@ impl LifeBook {
     /// One more closed window of the acting policy, before it decides: scores what has settled, and lets growth go on
     /// where there is reason to. Returns reports.
     pub fn judge(&mut self, policy: &Policy, observation: &Observation<'_>) -> Vec<Finding> {
-        let open = self.lives.iter_mut().filter(|life| life.effect.is_none());
-        open.for_each(|life| life.watch.take(observation));
+        if self.is_heard {
+            let seen = Watch::of(observation);
+            let open = self.lives.iter_mut().filter(|life| life.is_change() && life.effect.is_none());
+            open.for_each(|life| life.watch.merge(&seen));
+        }
         let report = effect::score(self, policy, observation);
         effect::reconsider(self, policy, observation);
         report.into_iter().collect()

@@ -17,20 +17,29 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Takes one more window.
-    pub(super) fn take(&mut self, observation: &Observation<'_>) {
+    /// One window.
+    pub(super) fn of(observation: &Observation<'_>) -> Self {
         let agent = observation.agent;
         let sum = |metric: &str| agent.gauges.get(metric).map(|gauge| gauge.sum);
-        let worst = |known: Option<f64>, now: Option<f64>| [known, now].into_iter().flatten().reduce(f64::max);
-        self.dropped_requests = worst(self.dropped_requests, sum("dropped_requests"));
-        self.probe_failures = worst(self.probe_failures, sum("health_probe_failures"));
-        self.conflicts = worst(self.conflicts, sum("conflicts"));
-        if let Some(completed) = sum("throughput_per_s") {
-            let is_stuck = completed == 0.0 && agent.latencies.contains_key("lock_wait_ms");
-            self.is_stuck = Some(self.is_stuck.unwrap_or(false) || is_stuck);
-        }
+        let is_stuck = |completed: f64| completed == 0.0 && agent.latencies.contains_key("lock_wait_ms");
         let failed = observation.instances.iter().filter(|instance| instance.state == Some(InstanceState::Failed));
-        self.failed_instances = self.failed_instances.max(count(failed.count()));
+        Self {
+            dropped_requests: sum("dropped_requests"),
+            probe_failures: sum("health_probe_failures"),
+            conflicts: sum("conflicts"),
+            is_stuck: sum("throughput_per_s").map(is_stuck),
+            failed_instances: count(failed.count()),
+        }
+    }
+
+    /// The worst of both.
+    pub(super) fn merge(&mut self, other: &Self) {
+        let worst = |one: Option<f64>, other: Option<f64>| [one, other].into_iter().flatten().reduce(f64::max);
+        self.dropped_requests = worst(self.dropped_requests, other.dropped_requests);
+        self.probe_failures = worst(self.probe_failures, other.probe_failures);
+        self.conflicts = worst(self.conflicts, other.conflicts);
+        self.is_stuck = self.is_stuck.max(other.is_stuck);
+        self.failed_instances = self.failed_instances.max(other.failed_instances);
     }
 
     /// What held throughout, by name.
