@@ -173,7 +173,8 @@ fn a_restored_decider_goes_on_as_the_one_before() {
         drive.run(seed, None);
         let mut rng = Rng::new(seed ^ 0x7265_7374);
         for recorded in &drive.journal {
-            let entries = answered(&mut rng, &scenario, journal_of(&mut rng, &scenario, recorded));
+            let entries = journal_of(&mut rng, &scenario, recorded);
+            let entries = answered(&mut rng, &scenario, entries);
             let mut golden = Decider::new(scenario.decider(), Control::journaled([].into()));
             let want: Vec<_> = (0..entries.len()).map(|offset| step(&mut golden, &entries, offset)).collect();
             outputs += want.iter().map(Vec::len).sum::<usize>();
