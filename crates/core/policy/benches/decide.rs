@@ -29,6 +29,9 @@ triggers:
     action: scale_up
     amount: { percent: 20 }
 pid: [{ objective: { signal: requests_per_s, target: 25 } }]
+prediction: {}
+five_factors: {}
+performance_targets: { max_response_time_ms: 500, max_error_rate: 0.01 }
 schedules: [{ name: morning, cron: '30 8 * * mon-fri', time_zone: Europe/Berlin, lasts: 10h, floor: 12 }]
 safety:
   flap_budget: { shrinks: 2, within: 1h }
@@ -72,6 +75,7 @@ fn windows(end: EventTime) -> (WindowSummary, Vec<WindowSummary>) {
     let agent = WindowSummary {
         target: Target { workspace: WorkspaceId::unnamed(), agent: AgentId::from("planner"), region: None },
         instance: None,
+        entity: None,
         range: TimeRange::ending_at(end, Duration::from_mins(1)),
         slide: Duration::from_secs(10),
         edition: tidegauge_model::Edition::ONLY,

@@ -92,7 +92,7 @@ fn errors_say_what_to_do() {
         ("preset: balancd",
             "p.yaml:5:11: spec.preset: unknown value `balancd`; expected one of `aggressive`, `conservative`, `balanced`; did you mean `balanced`?"),
         ("presett: balanced",
-            "p.yaml:5:3: spec.presett: unknown key `presett`; expected one of `match`, `mode`, `window`, `preset`, `objectives`, `formulas`, `demands`, `schedules`, `triggers`, `pid`, `planned_events`, `tolerance`, `min_instances`, `max_instances`, `behavior`, `safety`, `override`, `freeze`, `kill_switch`, `min_completeness`, `expires_after`; did you mean `preset`?"),
+            "p.yaml:5:3: spec.presett: unknown key `presett`; expected one of `match`, `mode`, `window`, `preset`, `objectives`, `formulas`, `demands`, `schedules`, `triggers`, `pid`, `prediction`, `five_factors`, `performance_targets`, `planned_events`, `tolerance`, `min_instances`, `max_instances`, `behavior`, `safety`, `override`, `freeze`, `kill_switch`, `min_completeness`, `expires_after`; did you mean `preset`?"),
         ("preset: balanced\nexpires_after: 5min",
             "p.yaml:6:18: spec.expires_after: `5min` is not a duration: a unit is unknown; expected a duration with a unit, such as 500ms, 10s, 5m, 1h30m or 2d"),
         ("preset: balanced\nexpires_after: 300",
@@ -139,6 +139,8 @@ fn errors_say_what_to_do() {
             "p.yaml:7:28: spec.objectives[0].metric: expected either `signal` or `metric`, found both"),
         ("max_instances: 5\nobjectives:\n- { signal: cpuu, target: 0.7 }",
             "p.yaml:7:15: spec.objectives[0].signal: unknown signal `cpuu`; expected one of `cpu`, `memory`, `queue_depth`, `requests_per_s`, `response_time_ms`; or with `type` beside it a signal of SQL of that name; did you mean `cpu`?"),
+        ("max_instances: 5\nobjectives:\n- { metric: queue_depth, type: utilization, target: 0.7 }",
+            "p.yaml:7:34: spec.objectives[0].type: expected average_value or value: `queue_depth` is in waiting items, and a utilization is a ratio"),
         ("max_instances: 5\nobjectives:\n- { signal: hot_share, type: utilization, target: 0.7 }",
             "p.yaml:7:32: spec.objectives[0].type: expected average_value or value for a signal of SQL, found utilization"),
         ("max_instances: 5\nobjectives:\n- { signal: hot_share, type: value, statistic: max, target: 0.7 }",
@@ -205,6 +207,28 @@ fn errors_say_what_to_do() {
             "p.yaml:7:88: spec.triggers[0].amount.percent: expected 1 to 1000, found 0"),
         ("max_instances: 5\ntriggers:\n- { name: t, when: { signal: cpu, above: 0.8 }, action: scale_upp, amount: { instances: 1 } }",
             "p.yaml:7:59: spec.triggers[0].action: unknown value `scale_upp`; expected one of `scale_up`, `scale_down`; did you mean `scale_up`?"),
+        ("preset: balanced\nprediction: { of: cpuu }",
+            "p.yaml:6:21: spec.prediction.of: expected the name of an objective or demand, one of `cpu`, found `cpuu`; did you mean `cpu`?"),
+        ("preset: balanced\nprediction: { model: scaled_dayly }",
+            "p.yaml:6:24: spec.prediction.model: unknown value `scaled_dayly`; expected one of `auto`, `last_value`, `daily`, `scaled_daily`, `weekly`, `scaled_weekly`; did you mean `scaled_daily`?"),
+        ("preset: balanced\nprediction: { quantile: 90 }",
+            "p.yaml:6:27: spec.prediction.quantile: expected 0.5 to 0.99, found 90"),
+        ("preset: balanced\nprediction: { confidence: 0.95 }",
+            "p.yaml:6:29: spec.prediction.confidence: expected more than 0 and at most the quantile, which is 0.9, found 0.95"),
+        ("preset: balanced\nprediction: { step: 1m }",
+            "p.yaml:6:23: spec.prediction.step: expected 5m to 1h with this model, found 1m"),
+        ("preset: balanced\nprediction: { step: 7m, model: daily }",
+            "p.yaml:6:23: spec.prediction.step: expected a divisor of a day, found 7m"),
+        ("preset: balanced\nprediction: { lead_time: 30m, lookahead: 10m }",
+            "p.yaml:6:44: spec.prediction.lookahead: expected lead_time, which is 30m, to 1d, found 10m"),
+        ("max_instances: 5\ntriggers: [{ name: t, when: { signal: cpu, above: 0.8 }, action: scale_up, amount: { instances: 1 } }]\nprediction: {}",
+            "p.yaml:7:15: spec.prediction: expected an objective or a demand to forecast, found none"),
+        ("preset: balanced\nfive_factors: { urgency: 80 }",
+            "p.yaml:6:28: spec.five_factors.urgency: expected 0 to 1, found 80"),
+        ("preset: balanced\nperformance_targets: { min_availability: 99.9 }",
+            "p.yaml:6:44: spec.performance_targets.min_availability: expected a share of 0 or more and less than 1, such as 0.999, found 99.9"),
+        ("preset: balanced\nperformance_targets: { max_error_rate: 5 }",
+            "p.yaml:6:42: spec.performance_targets.max_error_rate: expected a share above 0 and at most 1, such as 0.01, found 5"),
         ("preset: balanced\npid:\n- { objective: { signal: cpu, target: 0.7 }, proportional: 3 }",
             "p.yaml:7:62: spec.pid[0].proportional: expected 0 to 1, found 3"),
         ("preset: balanced\npid:\n- { name: cpu, objective: { signal: cpu, target: 0.7 } }",
@@ -276,6 +300,29 @@ fn documents_keep_their_lines() {
     assert_eq!(Policy::parse("p.yaml", &text).map(|policies| policies.len()), Ok(2));
 }
 
+/// An entity has a window and no instances, and is named where its kind has several.
+#[test]
+fn entities_of_alert_rules_are_checked() {
+    let head = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  rules:\n";
+    #[rustfmt::skip]
+    let cases = [
+        ("{ name: a, entity: { kind: dependency }, signal: { kind: error_rate }, above: 1 }",
+            "spec.rules[0].entity.name: expected the name of the dependency, as telemetry has it in `entity_id`, found none"),
+        ("{ name: a, entity: { kind: agent, name: b }, signal: { kind: error_rate }, above: 1 }",
+            "spec.rules[0].entity.name: expected no name: there is one agent, found `b`"),
+        ("{ name: a, entity: { kind: shard, name: b }, signal: { kind: error_rate }, by: instance, above: 1 }",
+            "spec.rules[0].entity: expected no `by: instance` with an entity: it has no instances"),
+        ("{ name: a, entity: { kind: shard, name: b }, signal: { kind: signal, name: s }, above: 1 }",
+            "spec.rules[0].entity: expected a signal of kind metric, utilization or error_rate with an entity"),
+        ("{ name: a, entity: { kind: instance, name: b }, signal: { kind: error_rate }, above: 1 }",
+            "spec.rules[0].entity.kind: "),
+    ];
+    for (rule, want) in cases {
+        let got = AlertRules::parse("r.yaml", &format!("{head}  - {rule}\n")).expect_err(want).to_string();
+        assert!(got.contains(want), "{rule}\n want {want}\n  got {got}");
+    }
+}
+
 #[test]
 fn alert_rules_are_checked_too() {
     let head = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  rules:\n";
@@ -290,7 +337,7 @@ fn alert_rules_are_checked_too() {
         ("  - { name: a, signal: { kind: error_rate }, above: 1, for: 5 }",
             "r.yaml:6:61: spec.rules[0].for: `5` is not a duration: a number has no unit; expected a duration with a unit, such as 500ms, 10s, 5m, 1h30m or 2d"),
         ("  - { name: a, signal: { kind: error_rate }, above: 1, fro: 5m }",
-            "r.yaml:6:56: spec.rules[0].fro: unknown key `fro`; expected one of `name`, `signal`, `above`, `below`, `recovery`, `for`, `keep_firing_for`, `severity`, `by`, `forget_absent_after`, `labels`, `summary`; did you mean `for`?"),
+            "r.yaml:6:56: spec.rules[0].fro: unknown key `fro`; expected one of `name`, `signal`, `entity`, `above`, `below`, `recovery`, `for`, `keep_firing_for`, `severity`, `by`, `forget_absent_after`, `labels`, `summary`; did you mean `for`?"),
         ("  - { name: a, signal: { kind: metric, metric: queue_depth, statistic: p99 }, above: 1 }",
             "r.yaml:6:72: spec.rules[0].signal.statistic: expected mean, min, max, last, sum or rate_per_s of `queue_depth`, found p99"),
     ];

@@ -42,6 +42,7 @@ fn decision(agent: u64, generation: u64, valid: Duration) -> Decision {
         binding: None,
         counterfactual: None,
         alternatives: Vec::new(),
+        factors: Vec::new(),
         regret: None,
         completeness: 1.0,
         explanation: "because".into(),

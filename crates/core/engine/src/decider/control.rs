@@ -199,11 +199,13 @@ impl Control {
         self.signals.take_trouble()
     }
 
-    /// Evaluates every policy and rule whose window this is; returns how much was published.
+    /// Evaluates every policy and rule whose window this is; returns how much was published. Nothing is decided on an agent
+    /// of which nothing `was_heard` but other entities.
     pub(super) fn evaluate(
         &mut self,
         spec: WindowSpec,
         windows: &ClosedWindows,
+        was_heard: bool,
         signals: &SignalValues,
         out: &mut Vec<DeciderOutput>,
         seen: Option<&mut Vec<Seen>>,
@@ -213,8 +215,10 @@ impl Control {
             return said;
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
-        let observation = Observation::of(&windows.agent, &instances).with_signals(signals);
-        let observed = self.decide(spec, &observation, out, seen, &mut said);
+        let observation = Observation::of(&windows.agent, &instances);
+        let observation = observation.with_entities(&windows.entities).with_signals(signals);
+        let observed =
+            if was_heard { self.decide(spec, &observation, out, seen, &mut said) } else { Observed::default() };
         let before = out.len();
         out.extend(observed.alerts.into_iter().map(told));
         self.alert(spec, &observation, out);

@@ -54,6 +54,8 @@ struct Compiler<'s, 'c> {
 struct Wanted {
     agent: bool,
     instance: bool,
+    /// It says itself what its samples are about, and so which ids they have.
+    entity: bool,
     event_time: bool,
 }
 
@@ -63,6 +65,7 @@ impl Wanted {
             match sink {
                 Sink::Text { slot: TextSlot::Agent, .. } => self.agent = true,
                 Sink::Text { slot: TextSlot::Instance, .. } => self.instance = true,
+                Sink::Entity => self.entity = true,
                 Sink::Time { slot: TimeSlot::Event, .. } => self.event_time = true,
                 _ => {}
             }
@@ -70,9 +73,10 @@ impl Wanted {
     }
 
     fn check(&self, columns: &Columns) -> Result<(), SchemaError> {
+        let is_instance = !self.entity && columns.entity_constant().is_none();
         let missing = [
-            ("agent_id", self.agent || columns.has_constant(TextSlot::Agent)),
-            ("instance_id", self.instance || columns.has_constant(TextSlot::Instance)),
+            ("agent_id", !is_instance || self.agent || columns.has_constant(TextSlot::Agent)),
+            ("instance_id", !is_instance || self.instance || columns.has_constant(TextSlot::Instance)),
             ("event_time", self.event_time),
         ];
         match missing.iter().find(|(_, there)| !there) {
@@ -256,7 +260,7 @@ impl<'s> Compiler<'s, '_> {
                     path: path.into(),
                     by_key,
                     other,
-                    metrics: metrics && numbers,
+                    metrics: (metrics && numbers).then_some(object.prefix),
                     counters: false,
                 })))
             }
@@ -275,7 +279,7 @@ impl<'s> Compiler<'s, '_> {
             Schema::Map(map) => {
                 let other = self.object(path, &map.types, fields)?;
                 let by_key = HashMap::new();
-                Ok(Node::Map(Box::new(Entries { path: path.into(), by_key, other, metrics: false, counters: true })))
+                Ok(Node::Map(Box::new(Entries { path: path.into(), by_key, other, metrics: None, counters: true })))
             }
             other => Err(mismatch(Some(path), format!("a value of type {} is not a map", type_name(other)))),
         }
@@ -325,7 +329,7 @@ impl<'s> Compiler<'s, '_> {
             Schema::Map(map) => {
                 let other = self.skip(path, &map.types)?;
                 let entries =
-                    Entries { path: path.into(), by_key: HashMap::new(), other, metrics: false, counters: false };
+                    Entries { path: path.into(), by_key: HashMap::new(), other, metrics: None, counters: false };
                 Node::Map(Box::new(entries))
             }
             Schema::Record(record) => self.named_record(path, &record.name, schema)?,

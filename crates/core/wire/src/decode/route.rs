@@ -15,13 +15,14 @@ use crate::mapping::{MappedField, Mapping, Scale, Take, Target, TimeUnit};
 use crate::reject::{Fault, RejectCode, fault};
 use crate::time_text::parse_rfc3339;
 use hashbrown::HashMap;
-use tidegauge_model::metric::BUILT_IN;
-use tidegauge_model::{Attribute, InstanceState};
+use tidegauge_model::metric::{BUILT_IN, REQUESTS_BY_KIND};
+use tidegauge_model::{Attribute, EntityKind, InstanceState};
 
 /// The fields of a native sample besides its metrics.
 pub(crate) const NATIVE_FIELDS: &[(&str, NativeField)] = &[
     ("event_time", NativeField::Time(TimeSlot::Event)),
     ("entity", NativeField::Entity),
+    ("entity_id", NativeField::Text(TextSlot::Entity)),
     ("workspace_id", NativeField::Text(TextSlot::Workspace)),
     ("agent_id", NativeField::Text(TextSlot::Agent)),
     ("instance_id", NativeField::Text(TextSlot::Instance)),
@@ -44,7 +45,7 @@ pub(crate) const NATIVE_FIELDS: &[(&str, NativeField)] = &[
     ("response_time_exponential_histogram", NativeField::Histogram(EXPONENTIAL)),
     ("response_time_explicit_histogram", NativeField::Histogram(EXPLICIT)),
     (counters::FIELD, NativeField::Counters),
-    ("requests_by_kind", NativeField::Unused),
+    ("requests_by_kind", NativeField::Counts(REQUESTS_BY_KIND)),
     ("top_keys", NativeField::Unused),
     ("metrics", NativeField::Metrics),
 ];
@@ -86,6 +87,8 @@ pub(crate) enum NativeField {
     Histogram(HistogramFields),
     /// Cumulative counters by name.
     Counters,
+    /// Counts by name, each a metric whose name begins like that.
+    Counts(&'static str),
     /// Read over.
     Unused,
 }
@@ -131,6 +134,8 @@ pub(crate) struct Leaf {
 pub(crate) struct Object {
     pub(crate) keys: HashMap<Box<str>, Route>,
     pub(crate) others: Others,
+    /// What the names of metrics without a route begin with.
+    pub(crate) prefix: &'static str,
 }
 
 /// What to do with a field that has no route.
@@ -169,7 +174,7 @@ impl Route {
         let start = Sink::Time { slot: TimeSlot::CounterStart(None), unit: Some(TimeUnit::Microseconds) };
         let route = |(field, sink): (&str, Sink)| (Box::from(field), Self::leaf(&format!("{name}.{field}"), sink));
         let keys = [("value", value), ("start", start)].into_iter().map(route).collect();
-        Self::Counters(name.into(), Object { keys, others: Others::Skip })
+        Self::Counters(name.into(), Object { keys, ..Object::default() })
     }
 
     fn histogram(name: &str, fields: HistogramFields) -> Self {
@@ -178,7 +183,7 @@ impl Route {
             let route = if *is_list { Self::items(&path, *piece) } else { Self::leaf(&path, Sink::Piece(*piece)) };
             (Box::from(*field), route)
         };
-        Self::Object(Object { keys: fields.iter().map(route).collect(), others: Others::Skip })
+        Self::Object(Object { keys: fields.iter().map(route).collect(), ..Object::default() })
     }
 }
 
@@ -195,6 +200,9 @@ pub(crate) fn native() -> Object {
             NativeField::Values => Route::items(name, Piece::Value),
             NativeField::Histogram(fields) => Route::histogram(name, fields),
             NativeField::Counters => Route::counters(name),
+            NativeField::Counts(prefix) => {
+                Route::Object(Object { others: Others::OnlyNumbers, prefix, ..Object::default() })
+            }
             NativeField::Unused => Route::Skip,
         };
         keys.insert((*name).into(), route);
@@ -202,7 +210,7 @@ pub(crate) fn native() -> Object {
     for (def, column) in BUILT_IN.iter().zip(0..).filter(|(def, _)| !def.derived) {
         keys.insert(def.name.into(), Route::leaf(def.name, Sink::Metric { column, scale: Scale::ONE }));
     }
-    Object { keys, others: Others::Numbers }
+    Object { keys, others: Others::Numbers, prefix: "" }
 }
 
 /// The routes of a mapping. Metrics that are not built in get their columns here.
@@ -310,7 +318,7 @@ impl Columns {
                     None => return Err(wrong_type(leaf, sink, "another text")),
                 },
                 Sink::State => self.put_state(leaf, sink, value)?,
-                Sink::Entity => check_entity(leaf, sink, value)?,
+                Sink::Entity => self.put_entity(leaf, sink, value)?,
                 Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_) if is_non_finite(value) => {
                     return Err(fault(
                         RejectCode::NotFinite,
@@ -357,18 +365,22 @@ impl Columns {
             None => Err(wrong_type(leaf, sink, "another text")),
         }
     }
-}
 
-fn check_entity(leaf: &Leaf, sink: &Sink, value: &str) -> Result<(), Fault> {
-    match value {
-        "instance" => Ok(()),
-        "agent" | "region" | "region_pair" | "shard" | "coordinator" | "workspace" | "dependency" | "unknown" => {
-            let message = format!("samples of entity kind {value} are not taken yet, only those of instances");
-            Err(fault(RejectCode::UnsupportedYet, &leaf.path, message))
+    fn put_entity(&mut self, leaf: &Leaf, sink: &Sink, value: &str) -> Result<(), Fault> {
+        match (value, EntityKind::named(value)) {
+            (INSTANCE, _) => self.entity(None, &leaf.path),
+            (_, Some(kind)) => self.entity(Some(kind), &leaf.path),
+            ("unknown", None) => {
+                let message = "a kind of entity that this version does not know".to_owned();
+                Err(fault(RejectCode::UnsupportedYet, &leaf.path, message))
+            }
+            (_, None) => Err(wrong_type(leaf, sink, "another text")),
         }
-        _ => Err(wrong_type(leaf, sink, "another text")),
     }
 }
+
+/// The kind of entity that is no [`EntityKind`]: the usual one.
+pub(crate) const INSTANCE: &str = "instance";
 
 /// Whether a text is how some languages write a value that is not finite.
 pub(crate) fn is_non_finite(text: &str) -> bool {
@@ -384,7 +396,7 @@ pub(crate) fn wrong_type(leaf: &Leaf, sink: &Sink, found: &str) -> Fault {
         Sink::Time { unit: Some(_), .. } => "a time: a number in the declared unit, or RFC 3339 text",
         Sink::Time { unit: None, .. } => "a time as RFC 3339 text (numbers need a unit in the mapping)",
         Sink::State => "one of starting, ready, draining, stopped, failed",
-        Sink::Entity => "an entity kind, such as instance",
+        Sink::Entity => "one of instance, agent, region, region_pair, shard, coordinator, workspace, dependency",
         Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_) => "a number",
     };
     fault(RejectCode::WrongType, &leaf.path, format!("{found} where {expected} is expected"))
