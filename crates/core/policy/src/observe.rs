@@ -4,6 +4,7 @@
 //! failed is ignored; one that should have reported and did not is *missing*, and known by number only.
 
 use crate::hpa::pods::Group;
+use crate::life::Feedback;
 use crate::signal::SignalValues;
 use tidegauge_model::{EntityKey, InstanceState, Target, TimeRange, WindowSummary};
 
@@ -26,6 +27,8 @@ pub struct Observation<'a> {
     pub entities: &'a [WindowSummary],
     /// What the signals of SQL said of the agent at the window's end.
     pub signals: &'a SignalValues,
+    /// What actuators have said of decisions about the agent.
+    pub feedback: &'a Feedback,
 }
 
 impl<'a> Observation<'a> {
@@ -43,6 +46,7 @@ impl<'a> Observation<'a> {
             instances,
             entities: &[],
             signals: SignalValues::NONE,
+            feedback: Feedback::NONE,
         }
     }
 
@@ -50,6 +54,12 @@ impl<'a> Observation<'a> {
     #[must_use]
     pub fn with_signals(self, signals: &'a SignalValues) -> Self {
         Self { signals, ..self }
+    }
+
+    /// The same with what actuators have said.
+    #[must_use]
+    pub fn with_feedback(self, feedback: &'a Feedback) -> Self {
+        Self { feedback, ..self }
     }
 
     /// The same with the windows of its other entities, ascending.

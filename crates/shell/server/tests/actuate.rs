@@ -43,6 +43,7 @@ fn decision(agent: u64, generation: u64, valid: Duration) -> Decision {
         counterfactual: None,
         alternatives: Vec::new(),
         factors: Vec::new(),
+        regret: None,
         completeness: 1.0,
         explanation: "because".into(),
         window: TimeRange { start: at.minus(Duration::from_secs(10)), end: at },

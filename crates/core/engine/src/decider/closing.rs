@@ -65,10 +65,10 @@ impl Decider {
                 if is_asked {
                     let seen = self.seen.as_mut();
                     let was_heard = agent.last_at.is_some();
-                    let (decisions, alerts) =
-                        self.control.evaluate(rule.spec, &windows, was_heard, &signals, &mut follows, seen);
-                    self.counts.decisions += decisions;
-                    self.counts.alerts += alerts;
+                    let said = self.control.evaluate(rule.spec, &windows, was_heard, &signals, &mut follows, seen);
+                    self.counts.decisions += said.decisions;
+                    self.counts.alerts += said.alerts;
+                    self.counts.findings += said.findings;
                 }
                 match self.config.analytics.as_ref() {
                     Some(config) if is_analysed => {

@@ -223,7 +223,8 @@ sections! {
         dead_letters: String = "tidegauge.dead-letters.v1",
         /// What Deciders remember, in rounds.
         state: String = "tidegauge.state.v1",
-        /// What actuators did about decisions. `tidegauge actuate` writes it; `topics ensure --scaling-events` creates it.
+        /// What actuators did about decisions. `tidegauge actuate` writes it, `run` reads it where it exists at the start;
+        /// `topics ensure --scaling-events` creates it.
         scaling_events: String = "agents.scaling-events.v1",
         /// Partitions of the shuffle topic, of the state topic and of the outputs, 1 to 1024: the most workers that
         /// can decide at the same time. Fixed once the topics exist.

@@ -3,7 +3,7 @@
 //! ```text
 //!              ┌─ aggregate-0 ─┐                    ┌─ decide-0 ─┐
 //!  telemetry ─►├─ aggregate-1 ─┤─► shuffle topic ──►├─ decide-1 ─┤─► windows, decisions, alerts, findings
-//!              └─ …            ┘                    └─ …         ┘     └─► state topic
+//!  events    ─►└─ …            ┘                    └─ …         ┘     └─► state topic
 //!                 group -aggregate                     group -decide
 //! ```
 //!
@@ -23,6 +23,7 @@ mod aggregate;
 mod appended;
 pub(crate) mod crash;
 mod decide;
+mod events;
 mod handle;
 mod lead;
 mod meeting;
