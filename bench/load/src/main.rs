@@ -17,6 +17,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 fn main() {
@@ -88,8 +89,19 @@ fn create(names: &[&str]) {
 
 fn held(topic: &str) -> u64 {
     let consumer: BaseConsumer = client().create().expect("consumer");
-    let size = |p| consumer.fetch_watermarks(topic, p, Duration::from_secs(10)).map(|(low, high)| (high - low) as u64);
-    (0..PARTITIONS).map(|p| size(p).expect("watermarks")).sum()
+    (0..PARTITIONS).map(|p| size(&consumer, topic, p)).sum()
+}
+
+/// A topic that has just been created is not known to the broker at once: asked again, for 30 s at most.
+fn size(consumer: &BaseConsumer, topic: &str, partition: i32) -> u64 {
+    let since = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)) {
+            Ok((low, high)) => return (high - low) as u64,
+            Err(error) if since.elapsed() > Duration::from_secs(30) => panic!("size of {topic}: {error}"),
+            Err(_) => thread::sleep(Duration::from_millis(100)),
+        }
+    }
 }
 
 struct Failures(Arc<AtomicU64>);
