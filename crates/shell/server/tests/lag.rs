@@ -15,7 +15,7 @@ use support::broker::{Broker, unique};
 use support::process::{Deployment, Process};
 use tidegauge_kafka::writer::Record;
 use tidegauge_model::{Decision, EventTime, InstanceState, Metric, WindowSummary};
-use tidegauge_wire::{Framing, Output as _, SampleEncoder, SampleRow};
+use tidegauge_wire::{Framing, SampleEncoder, SampleRow};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Consumers that report, whatever is decided.

@@ -509,7 +509,7 @@ sections! {
 
     /// Carrying decisions out, which `tidegauge actuate` does. `run` reads none of this.
     ActuateSection {
-        /// Consumer group; `-kubernetes`, `-webhook` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
+        /// Consumer group; `-kubernetes`, `-webhook`, `-keda` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
         /// Another name begins anew, with what is valid then.
         group: Option<String> = Absent,
         /// Address of `/livez`, `/readyz`, `/metrics` and `/status` of an actuator, such as 127.0.0.1:9465; default: nowhere.

@@ -103,8 +103,7 @@ impl ControlPlane {
 
     /// Watches the pods of a deployment from now on.
     pub(crate) fn pods(&self, app: &str) -> Pods {
-        let columns =
-            "custom-columns=E:.type,N:.object.metadata.name,H:.object.spec.nodeName,\
+        let columns = "custom-columns=E:.type,N:.object.metadata.name,H:.object.spec.nodeName,\
             R:.object.status.conditions[?(@.type==\"Ready\")].status";
         let label = format!("--selector=app={app}");
         let arguments =
