@@ -199,7 +199,7 @@ spec:
     process.terminate();
 }
 
-/// A wish for what keeps utilization at 0.7, at once.
+/// What keeps utilization at 0.7. After each change it waits until no sample of before is left in the window.
 const POLICY: &str = "\
 apiVersion: tidegauge.io/v1
 kind: Policy
@@ -211,7 +211,7 @@ spec:
   min_instances: 1
   max_instances: 20
   behavior:
-    scale_up: {stabilization_window: 0s, policies: [{type: percent, value: 100, period: 1s}]}
+    scale_up: {cooldown: 4s, stabilization_window: 0s, policies: [{type: percent, value: 100, period: 1s}]}
     scale_down: {stabilization_window: 60s}
 ";
 /// Cores that the load takes: 8 pods of one core are busy for 0.7 of their time.
@@ -282,7 +282,7 @@ fn telemetry_leads_to_pods_that_are_ready_and_each_stage_is_timed() {
         let events = said_of_planner(&broker, &deployment);
         tell_stages(&broker, &deployment, &events, &pods, (step_at, step_ms));
         // What was asked for is enough: nothing more happens.
-        sleep(Duration::from_secs(6));
+        sleep(Duration::from_secs(8));
         assert_eq!(pods.ready().len(), 8, "{}", logs());
         drop(stop);
         stopped(run, actuate);
