@@ -74,6 +74,9 @@ struct Symptom {
     name: &'static str,
     unit: &'static str,
     level: f64,
+    /// The level from which it is critical, if there is one. A level of its own: a twentieth of the time saturated is a
+    /// sign, and 1.2 times that is no emergency.
+    critical: Option<f64>,
     /// The symptom is to be at or below the level.
     below: bool,
     primary: bool,
@@ -92,11 +95,17 @@ const fn primary(
     level: f64,
     read: fn(&WindowSummary) -> Option<f64>,
 ) -> Symptom {
-    Symptom { name, unit, level, below: false, primary: true, read }
+    Symptom { name, unit, level, critical: None, below: false, primary: true, read }
 }
 
 const fn minor(name: &'static str, unit: &'static str, level: f64, read: fn(&WindowSummary) -> Option<f64>) -> Symptom {
-    Symptom { name, unit, level, below: false, primary: false, read }
+    Symptom { name, unit, level, critical: None, below: false, primary: false, read }
+}
+
+impl Symptom {
+    const fn critical_from(self, level: f64) -> Self {
+        Self { critical: Some(level), ..self }
+    }
 }
 
 fn mean(window: &WindowSummary, name: &str) -> Option<f64> {
@@ -128,8 +137,9 @@ const RULES: &[Rule] = &[
     Rule {
         kind: BottleneckKind::Cpu,
         symptoms: &[
-            primary("cpu_saturated_share", "share of instance-time", 0.05, |w| share(w, "cpu")),
-            primary("cpu_utilization_of_limit", "ratio", 0.8, |w| mean(w, "cpu_utilization_of_limit")),
+            primary("cpu_saturated_share", "share of instance-time", 0.05, |w| share(w, "cpu")).critical_from(0.5),
+            primary("cpu_utilization_of_limit", "ratio", 0.8, |w| mean(w, "cpu_utilization_of_limit"))
+                .critical_from(0.95),
             minor("cpu_throttled_ratio", "ratio", 0.05, |w| mean(w, "cpu_throttled_ratio")),
             minor("run_queue", "tasks", 1.0, |w| mean(w, "run_queue")),
         ],
@@ -138,8 +148,9 @@ const RULES: &[Rule] = &[
     Rule {
         kind: BottleneckKind::Memory,
         symptoms: &[
-            primary("memory_utilization_of_limit", "ratio", 0.9, |w| mean(w, "memory_utilization_of_limit")),
-            primary("oom_kills", "kills", 1.0, |w| count(w, "oom_kills")),
+            primary("memory_utilization_of_limit", "ratio", 0.9, |w| mean(w, "memory_utilization_of_limit"))
+                .critical_from(0.97),
+            primary("oom_kills", "kills", 1.0, |w| count(w, "oom_kills")).critical_from(1.0),
             primary("swap_bytes", "bytes", 1.0, |w| mean(w, "swap_bytes")),
             minor("memory_pressure_ratio", "ratio", 0.05, |w| mean(w, "memory_pressure_ratio")),
         ],
@@ -154,9 +165,10 @@ const RULES: &[Rule] = &[
     Rule {
         kind: BottleneckKind::FileIo,
         symptoms: &[
-            primary("io_saturated_share", "share of instance-time", 0.05, |w| share(w, "io")),
-            primary("io_wait_ratio", "ratio", 0.2, |w| mean(w, "io_wait_ratio")),
-            primary("disk_utilization_of_limit", "ratio", 0.9, |w| mean(w, "disk_utilization_of_limit")),
+            primary("io_saturated_share", "share of instance-time", 0.05, |w| share(w, "io")).critical_from(0.5),
+            primary("io_wait_ratio", "ratio", 0.2, |w| mean(w, "io_wait_ratio")).critical_from(0.5),
+            primary("disk_utilization_of_limit", "ratio", 0.9, |w| mean(w, "disk_utilization_of_limit"))
+                .critical_from(0.97),
             minor("io_utilization_of_limit", "ratio", 0.8, |w| mean(w, "io_utilization_of_limit")),
         ],
         remedies: &["shard what is written", "batch operations", "faster or larger disks"],
@@ -164,9 +176,11 @@ const RULES: &[Rule] = &[
     Rule {
         kind: BottleneckKind::Network,
         symptoms: &[
-            primary("network_saturated_share", "share of instance-time", 0.05, |w| share(w, "network")),
-            primary("network_utilization_of_limit", "ratio", 0.8, |w| mean(w, "network_utilization_of_limit")),
-            primary("packet_loss_ratio", "ratio", 0.001, |w| mean(w, "packet_loss_ratio")),
+            primary("network_saturated_share", "share of instance-time", 0.05, |w| share(w, "network"))
+                .critical_from(0.5),
+            primary("network_utilization_of_limit", "ratio", 0.8, |w| mean(w, "network_utilization_of_limit"))
+                .critical_from(0.95),
+            primary("packet_loss_ratio", "ratio", 0.001, |w| mean(w, "packet_loss_ratio")).critical_from(0.01),
             minor("timeout_errors_per_request", "ratio", 0.01, |w| per_request(w, "timeout_errors")),
             minor("latency_to_users_ms_p95", "ms", 300.0, |w| p95(w, "latency_to_users_ms")),
         ],
@@ -181,7 +195,8 @@ const RULES: &[Rule] = &[
     Rule {
         kind: BottleneckKind::Gpu,
         symptoms: &[
-            primary("gpu_utilization_of_limit", "ratio", 0.9, |w| mean(w, "gpu_utilization_of_limit")),
+            primary("gpu_utilization_of_limit", "ratio", 0.9, |w| mean(w, "gpu_utilization_of_limit"))
+                .critical_from(0.98),
             minor("kv_cache_utilization", "ratio", 0.9, |w| mean(w, "kv_cache_utilization")),
         ],
         remedies: &["batch requests", "scale horizontally", "a smaller or quantized model"],
@@ -189,7 +204,7 @@ const RULES: &[Rule] = &[
     Rule {
         kind: BottleneckKind::Database,
         symptoms: &[
-            primary("slow_queries_per_request", "ratio", 0.01, |w| per_request(w, "slow_queries")),
+            primary("slow_queries_per_request", "ratio", 0.01, |w| per_request(w, "slow_queries")).critical_from(0.1),
             minor("pool_in_use", "share of the pool", 0.9, pool_use),
             minor("lock_wait_ms_p95", "ms", 100.0, |w| p95(w, "lock_wait_ms")),
         ],
@@ -204,7 +219,7 @@ const RULES: &[Rule] = &[
     Rule {
         kind: BottleneckKind::ConnectionPool,
         symptoms: &[
-            primary("pool_in_use", "share of the pool", 0.9, pool_use),
+            primary("pool_in_use", "share of the pool", 0.9, pool_use).critical_from(0.99),
             minor("timeout_errors_per_request", "ratio", 0.01, |w| per_request(w, "timeout_errors")),
         ],
         remedies: &[
@@ -219,6 +234,7 @@ const RULES: &[Rule] = &[
             name: "cache_hit_ratio",
             unit: "ratio",
             level: 0.8,
+            critical: Some(0.5),
             below: true,
             primary: true,
             read: |w| mean(w, "cache_hit_ratio"),
@@ -228,21 +244,24 @@ const RULES: &[Rule] = &[
     Rule {
         kind: BottleneckKind::Locks,
         symptoms: &[
-            primary("lock_wait_ms_p95", "ms", 100.0, |w| p95(w, "lock_wait_ms")),
-            primary("conflicts_per_request", "ratio", 0.05, |w| per_request(w, "conflicts")),
+            primary("lock_wait_ms_p95", "ms", 100.0, |w| p95(w, "lock_wait_ms")).critical_from(1_000.0),
+            primary("conflicts_per_request", "ratio", 0.05, |w| per_request(w, "conflicts")).critical_from(0.25),
         ],
         remedies: &["hold locks shorter", "more shards", "change state by compare and swap"],
     },
     Rule {
         kind: BottleneckKind::Replication,
-        symptoms: &[primary("replication_lag_ms_p95", "ms", 10_000.0, |w| p95(w, "replication_lag_ms"))],
+        symptoms: &[
+            primary("replication_lag_ms_p95", "ms", 10_000.0, |w| p95(w, "replication_lag_ms")).critical_from(60_000.0)
+        ],
         remedies: &["write less, or in batches", "a larger replica", "read what must be fresh from the primary"],
     },
     Rule {
         kind: BottleneckKind::UpstreamLimit,
         symptoms: &[primary("upstream_rate_limited_per_request", "ratio", 0.01, |w| {
             per_request(w, "upstream_rate_limited")
-        })],
+        })
+        .critical_from(0.1)],
         remedies: &["ask for a higher limit", "queue and slow down; do not add instances", "cache answers"],
     },
 ];
@@ -268,6 +287,8 @@ pub struct Bottleneck {
     pub kind: BottleneckKind,
     /// Greatest value ÷ level over the symptoms that hold (level ÷ value where low is bad): at least 1.
     pub severity: f64,
+    /// A primary symptom is at the level from which it is critical.
+    pub critical: bool,
     /// Symptoms that hold ÷ symptoms that were reported.
     pub certainty: f64,
     /// The symptoms that hold, the primary ones first.
@@ -301,10 +322,12 @@ impl Rule {
             value: *value,
             unit: symptom.unit.into(),
         };
-        let (first, then): (Vec<_>, Vec<_>) = held.iter().copied().partition(|(symptom, _)| symptom.primary);
+        let (first, then): (Vec<&(&Symptom, f64)>, Vec<&(&Symptom, f64)>) =
+            held.iter().copied().partition(|(symptom, _)| symptom.primary);
         Some(Bottleneck {
             kind: self.kind,
             severity: held.iter().map(|(symptom, value)| symptom.over(*value)).fold(1.0, f64::max),
+            critical: first.iter().any(|(symptom, value)| symptom.is_critical(*value)),
             certainty: held.len() as f64 / reported.len() as f64,
             evidence: first.iter().chain(&then).map(as_evidence).collect(),
             remedies: self.remedies.iter().map(|remedy| (*remedy).to_owned()).collect(),
@@ -314,7 +337,15 @@ impl Rule {
 
 impl Symptom {
     fn holds(&self, value: f64) -> bool {
-        if self.below { value <= self.level } else { value >= self.level }
+        self.is_at(self.level, value)
+    }
+
+    fn is_critical(&self, value: f64) -> bool {
+        self.critical.is_some_and(|level| self.is_at(level, value))
+    }
+
+    fn is_at(&self, level: f64, value: f64) -> bool {
+        if self.below { value <= level } else { value >= level }
     }
 
     /// How far beyond the level, at most a thousandfold.
@@ -340,7 +371,7 @@ pub fn indications(window: &WindowSummary, dependency: Option<&str>) -> Vec<Indi
                 false => Entity::Resource { target, resource: kind.name().into() },
             },
             strength: Strength::Enter,
-            severity: if found.severity >= 1.2 { Severity::Critical } else { Severity::Warning },
+            severity: if found.critical { Severity::Critical } else { Severity::Warning },
             value: first.value,
             unit: first.unit.clone(),
             confidence: Confidence {

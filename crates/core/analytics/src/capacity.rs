@@ -19,6 +19,7 @@
 
 mod daily;
 mod instances;
+mod limits;
 pub mod phases;
 mod projection;
 pub mod quota;
@@ -30,6 +31,7 @@ mod status;
 
 pub use daily::{DayPeak, Series, daily_peaks, joint};
 pub use instances::{InstanceNeed, ResourceNeed, instances_needed};
+pub use limits::{SCALE_LIMITS, ScaleLimit, headroom};
 pub use projection::{LEAST_DAYS, Projection, Trend, fit_trend};
 pub use requirements::{PerUnit, Requirement, requirement};
 pub use schedule::{Band, Required, Schedule, ScheduleError, required_instances};

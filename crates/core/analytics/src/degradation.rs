@@ -305,6 +305,9 @@ pub fn indication(target: &Target, found: &Degradation) -> Option<Indication> {
         },
         causes: found.causes.clone(),
         remedies: found.causes.iter().map(|cause| remedy(cause.code).into()).collect(),
-        summary: format!("{:.3} where {:.3} was usual", worst.value, worst.baseline),
+        summary: match is_time {
+            true => format!("p95 of {:.1} ms where {:.1} ms was usual", worst.value, worst.baseline),
+            false => format!("{:.2} % errors where {:.2} % was usual", 100.0 * worst.value, 100.0 * worst.baseline),
+        },
     })
 }

@@ -22,6 +22,7 @@ pub mod demand;
 pub mod diagnosis;
 pub mod elasticity;
 pub mod events;
+pub mod failures;
 pub mod inference;
 pub mod live;
 pub mod load;

@@ -27,6 +27,7 @@ mod places;
 pub use facts::facts;
 pub use measures::Measures;
 pub use past::PAST_WINDOWS;
+pub(crate) use places::{by_region, shard_loads};
 
 use crate::absent::Absent;
 use crate::degradation::{self, Degradation, DegradationRule};
@@ -116,6 +117,19 @@ pub struct Analyzed {
     pub left_out: u64,
 }
 
+/// What a window shows, before anybody asks what of it is news.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// Findings that are open in it or ended with it, by kind, then entity; none of a window that is not complete enough.
+    pub findings: Vec<Finding>,
+    /// What is shown besides; what is open is not filled in.
+    pub measures: Measures,
+    /// Beside what was usual.
+    pub worse: Degradation,
+    /// Indications beyond `max_findings`, which are not followed.
+    pub left_out: u64,
+}
+
 /// What is remembered of an agent from window to window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,8 +144,17 @@ pub struct AgentMemory {
 }
 
 impl AgentMemory {
-    /// Takes in the next window of the agent.
+    /// Takes in the next window of the agent, and says what is news.
     pub fn step(&mut self, closed: &Closed<'_>, config: &LiveConfig) -> Analyzed {
+        let Judged { findings, mut measures, left_out, .. } = self.judge(closed, config);
+        let findings = news::news(&mut self.said, findings, config);
+        measures.open = news::open(&self.said);
+        Analyzed { findings, measures, left_out }
+    }
+
+    /// Takes in the next window of the agent, for who wants all that it shows. A memory is given windows by this or by
+    /// [`Self::step`], not by both.
+    pub fn judge(&mut self, closed: &Closed<'_>, config: &LiveConfig) -> Judged {
         let window = closed.agent.range;
         self.changes.see(closed, config.degradation.change_before);
         self.past.forget_before(window.end.minus(config.baseline));
@@ -144,7 +167,7 @@ impl AgentMemory {
         );
         let capacity = self.past.capacity(&now, &config.load);
         let load = self.load(closed, config);
-        let mut measures = Measures::of(closed, load.as_ref().ok(), &capacity, &now);
+        let measures = Measures::of(closed, load.as_ref().ok(), &capacity, &now);
         let mut findings = Vec::new();
         let mut left_out = 0;
         if closed.agent.completeness.ratio >= config.min_completeness {
@@ -153,12 +176,10 @@ impl AgentMemory {
             let (indications, beyond) = self.within(indications, config.max_findings);
             left_out = beyond;
             let completeness = closed.agent.completeness.ratio;
-            let held = self.tracker.step(Shown { window, completeness, indications, unjudged }, |_| config.hold);
-            findings = news::news(&mut self.said, held, config);
+            findings = self.tracker.step(Shown { window, completeness, indications, unjudged }, |_| config.hold);
             self.past.keep(now, worse.is_worse(), config.baseline);
         }
-        measures.open = news::open(&self.said);
-        Analyzed { findings, measures, left_out }
+        Judged { findings, measures, worse, left_out }
     }
 
     /// Ends all that is open with `window`: the agent is gone, or nobody looks any more.

@@ -1,6 +1,7 @@
 //! Load tests: from levels of load with what was measured at each, to a test record.
 //!
 //! ```text
+//!  telemetry with a run_id ─► observed ─┐
 //!  levels ─► little (bad ones out) ─► breaking points ─► failure mode ─► record: metrics at shares of the load,
 //!              │                                                                  peaks, cost, score, recommendations
 //!  two runs ─► compare          many runs ─► series (change points) ─► cause
@@ -21,6 +22,7 @@ mod failure;
 mod kind;
 mod level;
 mod little;
+mod observed;
 mod recommend;
 mod record;
 mod score;
@@ -30,6 +32,7 @@ pub use failure::{FailureMode, Resource, SATURATED, classify};
 pub use kind::TestType;
 pub use level::{Bucket, Level, LoadUnit, Measured, join_levels};
 pub use little::{LITTLE_TOLERANCE, LittleViolation, exclude_by_little};
+pub use observed::{ObservedRun, Observer};
 pub use recommend::{Recommendation, recommend};
-pub use record::{At, TestConfig, TestRecord, TestRun, analyze, at_load};
+pub use record::{At, Identity, TestConfig, TestRecord, TestRun, TestStatus, analyze, at_load};
 pub use score::{performance_score, success_rate, within_slo};

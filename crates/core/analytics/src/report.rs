@@ -1,7 +1,7 @@
 //! The report of a period: everything that closed windows say of an agent, measure by measure.
 //!
 //! ```text
-//!  windows of an agent and its instances, in order ─► Analysis ─┬─► Judge: what lasts ─► findings, onset to end
+//!  windows of an agent and its instances, in order ─► Analysis ─┬─► AgentMemory, as in a run ─► findings, onset to end
 //!  scaling events ────────────────────────────────► (per agent) ├─► sums of records, windows as one whole
 //!                                                               └─► operations, places, totals
 //!  finish ─► sections of measures and tables, each value there or absent with its reason; points for charts
@@ -14,7 +14,7 @@
 //! - **RP3** An agent's report depends on its own windows and events only.
 
 mod agent;
-mod judge;
+mod fleet;
 mod page;
 mod scaling;
 mod sections;
@@ -25,11 +25,10 @@ mod whole;
 pub use page::{Cell, Column, Measure, Point, Section, Table, Value};
 pub use spans::FindingSpan;
 
-use crate::degradation::DegradationRule;
 use crate::demand::{Bounds, Objectives};
 use crate::elasticity::ScoreConfig;
-use crate::load::LoadConfig;
-use crate::saturation::SaturationRule;
+use crate::live::{LiveConfig, PAST_WINDOWS};
+use crate::loadtest::ObservedRun;
 use crate::strategy::SizeCatalogue;
 use agent::AgentAnalysis;
 use serde::Serialize;
@@ -40,14 +39,9 @@ use tidegauge_model::{ScalingEvent, Target, TimeRange, WindowSummary};
 /// What a report is told beside windows.
 #[derive(Clone, Debug)]
 pub struct ReportConfig {
-    /// How load lies on instances, and how long findings have to hold.
-    pub load: LoadConfig,
-    /// Resources at their limit.
-    pub saturation: SaturationRule,
-    /// Worse than it used to be.
-    pub degradation: DegradationRule,
-    /// Windows that make "used to". Default 60.
-    pub baseline_windows: usize,
+    /// What is a finding, as in a run, but with all of them. Its baseline is at least as long as the windows that a run
+    /// remembers.
+    pub live: LiveConfig,
     /// What capacity and demand are judged by. Default: utilization of 0.8.
     pub objectives: Objectives,
     /// Bounds of demand. Default 1 to 1,000,000.
@@ -67,10 +61,7 @@ pub struct ReportConfig {
 impl Default for ReportConfig {
     fn default() -> Self {
         Self {
-            load: LoadConfig::default(),
-            saturation: SaturationRule::default(),
-            degradation: DegradationRule::default(),
-            baseline_windows: 60,
+            live: LiveConfig { max_findings: usize::MAX, ..LiveConfig::default() },
             objectives: Objectives { utilization: Some(0.8), ..Objectives::default() },
             bounds: Bounds { min: 1, max: 1_000_000 },
             down_window: Duration::from_mins(5),
@@ -79,6 +70,13 @@ impl Default for ReportConfig {
             confidence: 0.95,
             sizes: None,
         }
+    }
+}
+
+impl ReportConfig {
+    /// What is a finding in windows of that length.
+    fn live_of(&self, window: Duration) -> LiveConfig {
+        LiveConfig { window, baseline: self.live.baseline.max(window * PAST_WINDOWS), ..self.live }
     }
 }
 
@@ -150,6 +148,23 @@ impl Analysis {
     /// Takes in a record of an actuation, in any order.
     pub fn event(&mut self, event: ScalingEvent) {
         self.events.push(event);
+    }
+
+    /// All agents together.
+    #[must_use]
+    pub fn fleet(&mut self) -> Section {
+        self.agents.values_mut().for_each(|agent| agent.close(&self.config));
+        fleet::section(self.agents.values().map(|agent| agent.points.as_slice()))
+    }
+
+    /// The load tests that telemetry names by `run_id`, by agent, then id.
+    #[must_use]
+    pub fn load_tests(&mut self) -> Vec<ObservedRun> {
+        let of = |agent: &mut AgentAnalysis| {
+            agent.close(&self.config);
+            agent.tests.runs()
+        };
+        self.agents.values_mut().flat_map(of).collect()
     }
 
     /// The reports, by agent.

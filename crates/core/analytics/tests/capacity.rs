@@ -4,13 +4,14 @@
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::time::Duration;
+use tidegauge_analytics::Absent;
 use tidegauge_analytics::capacity::phases::{Gate, PlanError, Progress, Step, plan};
 use tidegauge_analytics::capacity::quota::{Amounts, Surge, check};
 use tidegauge_analytics::capacity::readiness::{CHECKLIST, Check, Evidence, Verdict, evaluate};
-use tidegauge_analytics::capacity::seed::{SeedDay, SeedStatus, seed_capacity};
+use tidegauge_analytics::capacity::seed::{SeedDay, SeedRow, SeedStatus, SeedUsage, seed_capacity};
 use tidegauge_analytics::capacity::{
-    Ceiling, DayPeak, PerUnit, ResourceNeed, Schedule, Series, daily_peaks, fit_trend, instances_needed, joint, judge,
-    required_instances, requirement,
+    Ceiling, DayPeak, PerUnit, ResourceNeed, SCALE_LIMITS, Schedule, Series, daily_peaks, fit_trend, headroom,
+    instances_needed, joint, judge, required_instances, requirement,
 };
 use tidegauge_analytics::inference::SplitMix64;
 use tidegauge_model::EventTime;
@@ -140,9 +141,10 @@ fn a_workspace_is_forecast_as_one() {
 fn the_seeds_view_as_written_and_where_it_errs() {
     let day = |i: i32| SeedDay {
         day_s: 86_400.0 * f64::from(20_000 + i),
-        peak_users: 100.0 + 10.0 * f64::from(i),
-        peak_cpu_percent: 70.0,
-        peak_memory_gb: 8.0,
+        peak_users: Some(100.0 + 10.0 * f64::from(i)),
+        peak_cpu_percent: Some(70.0),
+        peak_memory_gb: Some(8.0),
+        ..SeedDay::default()
     };
     let days: Vec<SeedDay> = (0..30).map(day).collect();
     let got = seed_capacity(&days).unwrap();
@@ -151,12 +153,32 @@ fn the_seeds_view_as_written_and_where_it_errs() {
     assert!((got.growth_predictability.unwrap() - 1.0).abs() < 1e-9);
     assert_eq!((got.capacity_status, got.recommended_instance_count), (SeedStatus::MonitorClosely, Some(1.0)));
     // One day: no slope, every comparison with null is false.
-    let one = seed_capacity(&[SeedDay { peak_cpu_percent: 99.0, ..day(0) }]).unwrap();
+    let one = seed_capacity(&[SeedDay { peak_cpu_percent: Some(99.0), ..day(0) }]).unwrap();
     assert_eq!((one.capacity_status, one.recommended_instance_count), (SeedStatus::AdequateCapacity, None));
     assert_eq!(seed_capacity(&[]), None);
-    let full: Vec<SeedDay> = (0..3).map(|i| SeedDay { peak_memory_gb: 33.0, ..day(i) }).collect();
+    let full: Vec<SeedDay> = (0..3).map(|i| SeedDay { peak_memory_gb: Some(33.0), ..day(i) }).collect();
     let full = seed_capacity(&full).unwrap();
     assert_eq!((full.capacity_status, full.recommended_instance_count), (SeedStatus::UrgentScalingNeeded, Some(2.0)));
+}
+
+/// Day 0 has two rows, day 1 one without users, day 91 one: the view of that day begins on day 2, whose 90 days hold it
+/// alone.
+#[test]
+fn the_seeds_view_holds_the_last_ninety_days() {
+    let row = |users, rps| SeedRow { users, rps: Some(rps), ..SeedRow::default() };
+    let mut usage = SeedUsage::default();
+    assert!(usage.days().is_empty());
+    usage.see(EventTime::from_secs(10), &row(Some(5.0), 10.0));
+    usage.see(EventTime::from_secs(86_399), &row(Some(9.0), 30.0));
+    usage.see(EventTime::from_secs(86_400), &row(None, 50.0));
+    let got: Vec<_> = usage.days().iter().map(|d| (d.day_s, d.peak_users, d.avg_rps, d.peak_rps)).collect();
+    assert_eq!(got, [(0.0, Some(9.0), Some(20.0), Some(30.0)), (86_400.0, None, Some(50.0), Some(50.0))]);
+    // A day without users is no day of the slope, as SQL leaves nulls out: one day has none.
+    let view = seed_capacity(&usage.days()).expect("days");
+    assert_eq!((view.current_peak_users, view.user_growth_rate), (Some(9.0), None));
+    assert!((view.rps_growth_rate.expect("two days") - 20.0 / 86_400.0).abs() < 1e-12);
+    usage.see(EventTime::from_secs(91 * 86_400), &row(Some(1.0), 1.0));
+    assert_eq!(usage.days().iter().map(|day| day.day_s).collect::<Vec<_>>(), [91.0 * 86_400.0]);
 }
 
 #[test]
@@ -362,4 +384,26 @@ proptest! {
             prop_assert_eq!(quota, 0);
         }
     }
+}
+
+/// The guide's table: five dimensions, and what is left of 23.6 operations per second when 11.8 are done.
+#[test]
+fn headroom_is_what_is_left_of_the_guides_limits() {
+    let named: Vec<(&str, f64, f64)> =
+        SCALE_LIMITS.iter().map(|limit| (limit.dimension, limit.current, limit.enterprise)).collect();
+    let table = [
+        ("concurrent_agents", 10.0, 1_000.0),
+        ("work_items", 10_000.0, 1_000_000.0),
+        ("operations_per_s", 23.6, 1_000.0),
+        ("data_gb", 100.0, 10_000.0),
+        ("regions", 1.0, 10.0),
+    ];
+    assert_eq!(named, table);
+    let cases = [(11.8, Ok(0.5)), (0.0, Ok(1.0)), (23.6, Ok(0.0)), (47.2, Ok(-1.0))];
+    for (seen, want) in cases {
+        assert_eq!(headroom(Ok(seen), 23.6), want, "{seen}");
+    }
+    assert_eq!(headroom(Err(Absent::NotReported), 10.0), Err(Absent::NotReported));
+    assert_eq!(headroom(Ok(1.0), 0.0), Err(Absent::ZeroDenominator));
+    assert_eq!(headroom(Ok(f64::NAN), 10.0), Err(Absent::OutOfDomain));
 }

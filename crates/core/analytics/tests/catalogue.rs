@@ -1,5 +1,5 @@
-//! `docs/catalogue.md` says what there is: each module, item and test that a row names exists, and what a row calls built
-//! has a test or says that it has none.
+//! `docs/catalogue.md` says what there is: each module, item and test that a row names exists; what a row calls built has a
+//! test; what it calls not built says with what it comes, or why it does not. Nothing is unmapped.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "this test reads the repository")]
 
 use std::collections::BTreeMap;
@@ -33,6 +33,51 @@ fn rows(text: &str) -> Vec<Row> {
         })
     };
     text.lines().enumerate().filter_map(of).collect()
+}
+
+/// How far a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    /// All of it is there.
+    Built,
+    /// Some of it is; the rest says why not.
+    Part,
+    /// It belongs to another part of the product, which is named.
+    Other,
+    /// It is left out, for a reason.
+    LeftOut,
+}
+
+/// The parts of the product that rows may point to, as in the document's list of them.
+const PARTS: [&str; 8] =
+    ["forecasts", "anomalies", "decisions", "alerts", "interfaces", "carrying out", "telemetry", "other systems"];
+
+/// Words with which a row says that something is missing.
+const MISSING: [&str; 3] = ["not built", "Not built", "no measure"];
+
+/// How far a row is, or what it fails to say: what is missing has to be followed by "(with PART)" or by "because".
+fn state_of(row: &Row) -> Result<State, String> {
+    let is_missing = MISSING.iter().any(|words| row.measure.contains(words));
+    if !is_missing {
+        return Ok(State::Built);
+    }
+    let parts: Vec<&str> = row
+        .measure
+        .match_indices("(with ")
+        .filter_map(|(at, words)| row.measure[at + words.len()..].split(')').next())
+        .collect();
+    if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(part)) {
+        return Err(format!("line {}: there is no part called {unknown}", row.line));
+    }
+    if parts.is_empty() && !row.measure.contains("because ") {
+        return Err(format!("line {}: {} is missing, and not with what it comes or why not", row.line, row.asked));
+    }
+    let is_wholly_missing = MISSING.iter().any(|words| row.measure.starts_with(words));
+    Ok(match (is_wholly_missing, parts.is_empty()) {
+        (false, _) => State::Part,
+        (true, false) => State::Other,
+        (true, true) => State::LeftOut,
+    })
 }
 
 /// What stands between backticks.
@@ -205,17 +250,48 @@ fn each_row_names_what_exists() {
     let text = fs::read_to_string(repository().join("docs/catalogue.md")).expect("the catalogue");
     let rows = rows(&text);
     assert!(rows.len() > 300, "{} rows: is the table read at all?", rows.len());
-    let (mut wrong, mut inherited) = (Vec::new(), None);
+    let (mut wrong, mut inherited, mut states) = (Vec::new(), None, BTreeMap::new());
     for row in &rows {
         let modules = check_modules(row, &mut wrong);
         check_tests(row, &modules, &mut inherited, &mut wrong);
-        // A row that stands for nothing that could be tested says so in its measure.
-        let is_open = ["not built", "no measure", "words;"].iter().any(|words| row.measure.contains(words));
-        if row.test.is_empty() && !is_open {
-            wrong.push(format!("line {}: {} has no test and does not say that it is not built", row.line, row.asked));
+        match state_of(row) {
+            Err(missing) => wrong.push(missing),
+            Ok(State::Built) if ["", "none"].contains(&row.test.as_str()) => {
+                wrong.push(format!("line {}: {} is built and has no test", row.line, row.asked));
+            }
+            Ok(state) => *states.entry(state).or_insert(0_usize) += 1,
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let all = [State::Built, State::Part, State::Other, State::LeftOut];
+    let [built, part, other, left_out] = all.map(|state| states.get(&state).copied().unwrap_or(0));
+    let said =
+        format!("{} rows: {built} built, {part} in part, {other} with other parts, {left_out} left out.", rows.len());
+    assert!(text.contains(&said), "the document should say: {said}");
+}
+
+/// What a row says of what is missing decides how far it is; one that says nothing of it is found.
+#[test]
+fn a_row_that_is_unmapped_is_found() {
+    let row = |measure: &str| Row {
+        line: 1,
+        asked: String::new(),
+        measure: measure.to_owned(),
+        module: String::new(),
+        test: String::new(),
+    };
+    let cases = [
+        ("a number", Some(State::Built)),
+        ("not built (with forecasts): nobody looks ahead", Some(State::Other)),
+        ("a number. Not built (with interfaces): a panel", Some(State::Part)),
+        ("not built, because nothing says what it is compared with", Some(State::LeftOut)),
+        ("not built: some day", None),
+        ("not built", None),
+        ("not built (with magic)", None),
+    ];
+    for (measure, want) in cases {
+        assert_eq!(state_of(&row(measure)).ok(), want, "{measure}");
+    }
 }
 
 /// The checks above fail where a name is wrong.

@@ -1,5 +1,8 @@
 //! Load tests: a record worked by hand, failure modes, comparisons and change points on synthetic runs, LT1 to LT5.
 
+mod common;
+
+use common::Window;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tidegauge_analytics::breaking::Criterion;
@@ -8,10 +11,11 @@ use tidegauge_analytics::loadtest::cause::{Cause, MemorySeries, Side, causes};
 use tidegauge_analytics::loadtest::compare::{self, Verdict, compare, compare_runs};
 use tidegauge_analytics::loadtest::series::{self, change_points};
 use tidegauge_analytics::loadtest::{
-    Bucket, FailureMode, Level, LoadUnit, Measured, Resource, TestConfig, TestRecord, TestRun, TestType, analyze,
-    at_load, classify, within_slo,
+    Bucket, FailureMode, Identity, Level, LoadUnit, Measured, Observer, Resource, TestConfig, TestRecord, TestRun,
+    TestStatus, TestType, analyze, at_load, classify, within_slo,
 };
 use tidegauge_analytics::usl::Usl;
+use tidegauge_model::{Attribute, EventTime, WindowSummary};
 
 fn checkout() -> TestRun {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/loadtest/checkout.csv");
@@ -41,7 +45,14 @@ fn checkout() -> TestRun {
 }
 
 fn run(unit: LoadUnit, think_time_s: Option<f64>, levels: Vec<Level>) -> TestRun {
-    TestRun { name: "checkout".to_owned(), test_type: Some(TestType::Stress), unit, think_time_s, levels }
+    TestRun {
+        name: "checkout".to_owned(),
+        identity: Identity::default(),
+        test_type: Some(TestType::Stress),
+        unit,
+        think_time_s,
+        levels,
+    }
 }
 
 fn analyzed(run: &TestRun) -> TestRecord {
@@ -326,4 +337,91 @@ fn the_greatest_traffic_and_the_curve_are_those_of_the_levels() {
     let got = analyzed(&spike);
     assert_eq!((got.network_mbps_max, got.test_type), (Some(310.0), TestType::Spike));
     assert_eq!(got.curve.iter().map(|(load, _)| *load).collect::<Vec<_>>(), [10.0, 15.0, 40.0]);
+}
+
+/// A minute of two instances at `offered` requests per second, with the run that each of them names.
+fn minute_of(number: i64, offered: f64, runs: [Option<&str>; 2]) -> (WindowSummary, Vec<WindowSummary>) {
+    let agent = Window::agent(number)
+        .ready(2)
+        .gauge("requests", offered * 60.0)
+        .gauge("throughput_per_s", offered / 2.0)
+        .gauge("timeout_errors", offered * 0.6)
+        .latency("response_time_ms", offered)
+        .errors(0.02);
+    let instance = |(name, run): (&str, Option<&str>)| {
+        let window = Window::instance(number, name)
+            .gauge("throughput_per_s", offered / 2.0)
+            .gauge("network_in_bytes_per_s", 1e6)
+            .gauge("network_out_bytes_per_s", 2e6);
+        let mut window = window.0;
+        window.attributes = run.map(|run| (Attribute::RunId, run.into())).into_iter().collect();
+        window
+    };
+    (agent.0, ["a", "b"].into_iter().zip(runs).map(instance).collect())
+}
+
+fn observed(minutes: &[(f64, [Option<&str>; 2])]) -> Observer {
+    let mut observer = Observer::default();
+    for (number, (offered, runs)) in (0..).zip(minutes) {
+        let (agent, instances) = minute_of(number, *offered, *runs);
+        observer.window(&agent, &instances.iter().collect::<Vec<_>>());
+    }
+    observer
+}
+
+/// Minute 0 is nobody's, 1 to 6 are r1's: 100, 102, a ramp of 150, 200, 196, 204; then nobody's again. Levels: 101 of two
+/// minutes, 200 of three (**OB1**, **OB2**). The greatest load is met after
+/// three minutes, the ramp's included.
+#[test]
+fn a_run_is_seen_in_telemetry() {
+    let own = [Some("r1"), Some("r1")];
+    let minutes = [
+        (50.0, [None, None]),
+        (100.0, own),
+        (102.0, own),
+        (150.0, own),
+        (200.0, own),
+        (196.0, own),
+        (204.0, own),
+        (50.0, [None, None]),
+    ];
+    let runs = observed(&minutes).runs();
+    let test = &runs[0].test;
+    let levels: Vec<(f64, usize)> = test.levels.iter().map(|level| (level.load, level.repeats.len())).collect();
+    assert_eq!((runs.len(), levels), (1, vec![(101.0, 2), (200.0, 3)]));
+    let record = analyzed(test);
+    let identity = Identity {
+        id: Some("r1".to_owned()),
+        agent: Some("default/planner".to_owned()),
+        status: TestStatus::Completed,
+        started_at: Some(EventTime::from_secs(60)),
+        completed_at: Some(EventTime::from_secs(420)),
+        lasted_s: Some(360.0),
+        ramp_up_s: Some(180.0),
+    };
+    assert_eq!((record.identity, record.unit), (identity, LoadUnit::RequestsPerS));
+    assert_eq!((record.duration_s, record.ramp_up_s), (Some(360.0), Some(180.0)));
+    // Two instances with 3 MB/s each: 6 MB/s, 48 Mbit/s.
+    assert_eq!((record.transfer_mb_per_s_max, record.network_mbps_max), (Some(6.0), Some(48.0)));
+    let first = &test.levels[0].repeats[0];
+    assert_eq!((first.p75_ms, first.p90_ms, first.timeout_rate), (Some(200.0), Some(300.0), Some(0.01)));
+}
+
+/// **OB2** to **OB4**, and the degenerate cases.
+#[test]
+fn windows_belong_to_the_run_that_most_name() {
+    let both = |run| [Some(run), Some(run)];
+    // No plateau: every window is a level. The last window still shows it.
+    let steps = observed(&[(100.0, both("r")), (200.0, both("r")), (400.0, both("r"))]).runs();
+    assert_eq!(steps[0].test.levels.len(), 3);
+    assert_eq!((steps[0].test.identity.status, steps[0].test.identity.completed_at), (TestStatus::Running, None));
+    // Equally many name each: the first by name. One alone is named by most.
+    let mixed = observed(&[(100.0, [Some("z"), Some("b")]), (100.0, [Some("z"), None])]).runs();
+    let of: Vec<_> = mixed.iter().map(|run| (run.test.name.as_str(), run.test.levels.len())).collect();
+    assert_eq!(of, [("b", 1), ("z", 1)]);
+    assert!(observed(&[(100.0, [None, None])]).runs().is_empty());
+    // Without any load there is no level, and the test has failed.
+    let idle = observed(&[(0.0, both("r")), (0.0, [None, None])]).runs();
+    let record = analyzed(&idle[0].test);
+    assert_eq!((record.identity.status, record.levels, record.ramp_up_s), (TestStatus::Failed, 0, None));
 }

@@ -6,7 +6,7 @@ use common::{Window, minute, target};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tidegauge_analytics::Absent;
-use tidegauge_analytics::report::{AgentReport, Analysis, ReportConfig};
+use tidegauge_analytics::report::{AgentReport, Analysis, Cell, ReportConfig, Value as Shown};
 use tidegauge_analytics::strategy::SizeCatalogue;
 use tidegauge_model::{Attribute, EventTime, FindingKind, ScalingAction, ScalingEvent, ScalingState, WindowSummary};
 
@@ -40,7 +40,11 @@ fn fleet() -> Vec<WindowSummary> {
         let rate = 350.0 - 250.0 * (number as f64 / 5.0).cos();
         let each = rate / count as f64;
         let (busy, p50) = (each / 160.0, 20.0 + each / 4.0);
-        let error_rate = if number % 7 == 0 { 0.01 } else { 0.001 };
+        let error_rate = match number {
+            70..73 | 80 => 0.1,
+            _ if number % 7 == 0 => 0.01,
+            _ => 0.001,
+        };
         let agent = Window::agent(number)
             .ready(count as u32)
             .gauge("requests", rate * 60.0)
@@ -63,8 +67,16 @@ fn fleet() -> Vec<WindowSummary> {
             .gauge("requests_per_s", each)
             .gauge("throughput_per_s", each)
             .latency("response_time_ms", p50)
+            .gauge("requests_by_kind.search", rate * 45.0)
+            .gauge("requests_by_kind.book", rate * 15.0)
+            .gauge("tokens_per_s", 500.0)
+            .spread("kv_cache_utilization", 0.05, 0.7)
+            .gauge("tool_calls_in_flight", 3.0)
+            .latency("time_to_first_token_ms", 80.0)
             .errors(error_rate);
-        windows.push(agent.0);
+        let mut agent = agent.0;
+        (agent.completeness.instances_expected, agent.completeness.instances_reported) = (count as u32, count as u32);
+        windows.push(agent);
         for instance in 0..count {
             let hot = instance == 0 && (40..60).contains(&number);
             let (share, used) = if hot { (2.0, (busy * 2.0).min(1.0)) } else { (1.0, busy) };
@@ -76,6 +88,9 @@ fn fleet() -> Vec<WindowSummary> {
                 .gauge("queue_depth", 2.0)
                 .gauge("cpu_used_cores", 2.0 * used)
                 .gauge("cpu_limit_cores", 2.0)
+                .gauge("network_in_bytes_per_s", 1e6)
+                .gauge("network_out_bytes_per_s", 1e6)
+                .gauge("disk_used_bytes", 5e9)
                 .gauge("memory_used_bytes", 1e9)
                 .gauge("compute_cost_per_hour", 0.5)
                 .gauge("storage_cost_per_hour", 0.1)
@@ -85,6 +100,9 @@ fn fleet() -> Vec<WindowSummary> {
                 .spread("cpu_utilization_of_limit", used, used)
                 .latency("response_time_ms", p50 * share);
             window.0.attributes = BTreeMap::from(attributes(instance));
+            if (75..80).contains(&number) {
+                window.0.attributes.insert(Attribute::RunId, "nightly".into());
+            }
             windows.push(window.0);
         }
     }
@@ -117,7 +135,7 @@ fn actuation() -> ScalingEvent {
 
 fn config() -> ReportConfig {
     let mut config = ReportConfig::default();
-    (config.objectives.p95_ms, config.load.slo_ms) = (Some(200.0), Some(200.0));
+    (config.objectives.p95_ms, config.live.load.slo_ms) = (Some(200.0), Some(200.0));
     config.objectives.error_rate = Some(0.05);
     config.sizes = Some((SizeCatalogue::of_the_guide(), "medium".to_owned()));
     config
@@ -142,6 +160,12 @@ fn a_fleet_that_reports_everything_has_every_measure() {
         ("cost.steady_base", Absent::TooFew),
         ("saturation.time_to_saturation", Absent::NotGiven),
         ("elasticity.goal_decision", Absent::NoEvents),
+        ("capacity.seed_projected_30d_users", Absent::TooFew),
+        ("capacity.seed_projected_90d_users", Absent::TooFew),
+        ("capacity.seed_projected_30d_cpu", Absent::TooFew),
+        ("capacity.seed_projected_30d_memory", Absent::TooFew),
+        ("capacity.seed_growth_predictability", Absent::TooFew),
+        ("capacity.seed_recommended_instance_count", Absent::TooFew),
     ]
     .map(|(name, why)| (name.to_owned(), why))
     .into();
@@ -182,8 +206,8 @@ fn number(report: &AgentReport, section: &str, name: &str) -> f64 {
     let section = report.section(section).expect("a section");
     let measure = section.measures.iter().find(|measure| measure.name == name).expect("a measure");
     match measure.value.as_ref().unwrap_or_else(|absent| panic!("{name} is absent: {absent}")) {
-        tidegauge_analytics::report::Value::Number(number) => *number,
-        tidegauge_analytics::report::Value::Count(count) => *count as f64,
+        Shown::Number(number) => *number,
+        Shown::Count(count) => *count as f64,
         other => panic!("{name} is {other:?}"),
     }
 }
@@ -261,6 +285,111 @@ fn scaling_is_told_from_events_or_inferred() {
     let without = report(&fleet(), &[], config());
     assert_eq!(number(&without, "scaling", "inferred_events"), 1.0);
     assert_eq!(absent(&without)["scaling.avg_scaling_time"], Absent::NoEvents, "nobody timed it");
+}
+
+fn text(report: &AgentReport, section: &str, name: &str) -> String {
+    let section = report.section(section).expect("a section");
+    let measure = section.measures.iter().find(|measure| measure.name == name).expect("a measure");
+    match measure.value.as_ref().unwrap_or_else(|absent| panic!("{name} is absent: {absent}")) {
+        Shown::Text(text) => text.clone(),
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+/// The column `name` of a table, of the row whose first cell is `row`.
+fn in_table(report: &AgentReport, section: &str, row: &str, name: &str) -> Cell {
+    let table = &report.section(section).expect("a section").tables[0];
+    let rows = table.rows.as_ref().expect("rows");
+    let is_row = |cells: &&Vec<Cell>| cells[0] == Ok(Shown::from(row));
+    let at = table.columns.iter().position(|column| column.name == name).expect("a column");
+    rows.iter().find(is_row).expect("a row")[at].clone()
+}
+
+/// Minutes 70 to 72 and 80 fail: 4 of 90, in stretches of 180 and 60 s, 420 s apart. Three quarters of the requests are
+/// searches, which keep 4.5 of the 6 instances. Six instances with 2 MB/s each move 12 MB/s: 43.2 GB an hour.
+#[test]
+fn what_is_watched_is_as_worked_by_hand() {
+    let got = report(&fleet(), &[actuation()], config());
+    let wants = [
+        ("failures", "failing_share", 4.0 / 90.0),
+        ("failures", "failure_stretches", 2.0),
+        ("failures", "failures_open", 0.0),
+        ("failures", "recovery_time_mean", 120.0),
+        ("failures", "recovery_time_max", 180.0),
+        ("failures", "time_between_failures", 420.0),
+        ("request_kinds", "dominant_instances", 4.5),
+        ("language_model", "first_token_p50_ms", 80.0),
+        ("language_model", "first_token_p95_ms_worst", 320.0),
+        ("language_model", "kv_cache_peak", 0.7),
+        ("monitoring", "instance_coverage", 1.0),
+        ("monitoring", "metric_coverage", 1.0),
+        ("load_tests", "runs", 1.0),
+    ];
+    for (section, name, want) in wants {
+        let found = number(&got, section, name);
+        assert!((found - want).abs() < 1e-9, "{section}.{name}: {found}, not {want}");
+    }
+    assert_eq!(text(&got, "request_kinds", "dominant_kind"), "search");
+    assert_eq!(text(&got, "failures", "failure_pattern"), "sporadic");
+    assert_eq!(text(&got, "monitoring", "goal_coverage"), "met");
+    let seen = |row: &str, column| in_table(&got, "records", row, column).expect("seen");
+    assert_eq!(seen("Data through the network", "seen"), Shown::Number(43.2));
+    // Two regions of ten.
+    assert_eq!(in_table(&got, "limits", "regions", "enterprise_headroom"), Ok(Shown::Number(0.8)));
+    assert_eq!(in_table(&got, "load_tests", "nightly", "test_status"), Ok(Shown::from("completed")));
+}
+
+/// Where one instance reports no disk, one pair of metric and instance of 2 × 3 is lacking, and the goal is missed.
+#[test]
+fn a_metric_that_one_instance_lacks_is_named() {
+    let mut windows = vec![Window::agent(0).ready(2).gauge("cpu_used_cores", 1.0).0];
+    (windows[0].completeness.instances_expected, windows[0].completeness.instances_reported) = (3, 2);
+    for name in ["a", "b"] {
+        let window = Window::instance(0, name).gauge("cpu_used_cores", 1.0).gauge("queue_depth", 1.0);
+        windows.push(if name == "a" { window.gauge("disk_used_bytes", 1.0).0 } else { window.0 });
+    }
+    let got = report(&windows, &[], ReportConfig::default());
+    assert_eq!(number(&got, "monitoring", "metric_coverage"), 5.0 / 6.0);
+    assert_eq!(number(&got, "monitoring", "instance_coverage"), 2.0 / 3.0);
+    assert_eq!(text(&got, "monitoring", "goal_coverage"), "missed");
+    assert_eq!(in_table(&got, "monitoring", "disk_used_bytes", "instances"), Ok(Shown::from(1_u32)));
+}
+
+/// What a fleet has together is the sum over agents of one time, not of their greatest times.
+#[test]
+fn a_fleets_records_are_of_one_time() {
+    let mut analysis = Analysis::new(ReportConfig::default());
+    for (number, agents) in [(0, &["a", "b"][..]), (1, &["b", "c", "d"][..]), (2, &["a"][..])] {
+        for agent in agents {
+            let mut window = Window::agent(number).ready(2).0;
+            window.target.agent = (*agent).into();
+            analysis.window(&window);
+        }
+    }
+    let fleet = analysis.fleet();
+    let most = |name: &str| fleet.measures.iter().find(|m| m.name == name).expect("a measure").value.clone();
+    assert_eq!((most("agents_most"), most("instances_most")), (Ok(Shown::Number(3.0)), Ok(Shown::Number(6.0))));
+    assert_eq!(most("throughput_most_per_s"), Err(Absent::NotReported), "nobody reported it: it is not zero");
+    assert_eq!(Analysis::new(ReportConfig::default()).fleet().tables[0].rows, Err(Absent::NotReported));
+}
+
+/// An instance of which the window says that it is present, and that is not heard of, keeps what was found of it: as in
+/// a run, silence ends nothing.
+#[test]
+fn silence_ends_no_finding_of_a_report() {
+    let hot = |number: i64, heard: bool| {
+        let mut windows = vec![Window::agent(number).ready(5).gauge("cpu_utilization_of_limit", 0.6).0];
+        let loads = [("a", 0.95), ("b", 0.5), ("c", 0.5), ("d", 0.51), ("e", 0.5)];
+        let loads = loads.iter().filter(|(name, _)| heard || *name != "a");
+        windows.extend(
+            loads.map(|(name, load)| Window::instance(number, name).gauge("cpu_utilization_of_limit", *load).0),
+        );
+        windows
+    };
+    let windows: Vec<_> = (0..9).flat_map(|number| hot(number, !(3..8).contains(&number))).collect();
+    let got = report(&windows, &[], ReportConfig::default());
+    let hotspots: Vec<_> = got.findings.iter().filter(|span| span.worst.kind == FindingKind::Hotspot).collect();
+    assert_eq!((hotspots.len(), hotspots[0].ended_at), (1, None));
 }
 
 /// **RP1**, **RP3**: another agent's windows in between change nothing.

@@ -173,6 +173,29 @@ fn certainty_is_what_holds_of_what_was_reported() {
     assert_eq!(said[0].entity.to_string(), "default/planner/dependency=orders-db");
 }
 
+/// Six percent of the time saturated is a sign and no emergency; half of it is one. So is a single kill.
+#[test]
+fn a_bottleneck_is_critical_from_a_level_of_its_own() {
+    use tidegauge_model::Severity::{Critical, Warning};
+    let window = || Window::agent(0).gauge("requests", 1_000.0);
+    let cases = [
+        ("a sign", window().saturated("cpu", 0.06, false), Warning),
+        ("half of the time", window().saturated("cpu", 0.5, false), Critical),
+        ("busy", window().gauge("cpu_utilization_of_limit", 0.94), Warning),
+        ("full", window().gauge("cpu_utilization_of_limit", 0.95), Critical),
+        ("killed", window().gauge("oom_kills", 1.0), Critical),
+        ("swaps", window().gauge("swap_bytes", 1e9), Warning),
+        ("misses", window().gauge("cache_hit_ratio", 0.6), Warning),
+        ("misses most", window().gauge("cache_hit_ratio", 0.5), Critical),
+        // A minor symptom makes none critical.
+        ("throttled", window().gauge("cpu_utilization_of_limit", 0.85).gauge("cpu_throttled_ratio", 1.0), Warning),
+    ];
+    for (name, window, want) in cases {
+        let got: Vec<_> = bottleneck::indications(&window.0, None).iter().map(|each| each.severity).collect();
+        assert_eq!(got, [want], "{name}");
+    }
+}
+
 proptest! {
     /// **B2**, and nothing wild comes out.
     #[test]
@@ -229,7 +252,8 @@ fn a_worse_window_has_its_cause() {
     assert!(time.above && (time.z.expect("spread") - 134.56).abs() < 0.01 && (time.baseline - 200.5).abs() < 1e-9);
     assert!(!found.error_rate.expect("compared").above);
     assert_eq!(found.causes[0].code, CauseCode::Unexplained);
-    assert_eq!(degradation::indication(&target(), &found).expect("worse").value, 400.0);
+    let said = degradation::indication(&target(), &found).expect("worse");
+    assert_eq!((said.value, said.summary.as_str()), (400.0, "p95 of 400.0 ms where 200.5 ms was usual"));
 
     let leaking: Vec<_> =
         (0..20).map(|n| Performance { memory_per_instance: Some(1e9 + 2e7 * n as f64), ..usual(n) }).collect();
@@ -281,4 +305,6 @@ fn what_is_usual_is_not_worse() {
     let faultless: Vec<_> = (0..20).map(|n| Performance { error_rate: Some(0.0), ..usual(n) }).collect();
     let found = degradation(&usual(20), &faultless, &[], &DegradationRule::default());
     assert!(found.is_worse() && found.error_rate.expect("compared").ratio == Err(Absent::ZeroDenominator));
+    let said = degradation::indication(&target(), &found).expect("worse");
+    assert_eq!(said.summary, "1.00 % errors where 0.00 % was usual");
 }

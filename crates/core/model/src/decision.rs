@@ -102,6 +102,14 @@ pub enum ReasonCode {
     Paused,
     /// What stands is left alone.
     KillSwitch,
+    /// Forecasts need more than is wished now.
+    Predicted,
+    /// Fewer would do, now and as far as is forecast, and cost less.
+    CostSaving,
+    /// What users are to see is missed.
+    TargetMissed,
+    /// There is no room for more.
+    NoCapacity,
 }
 
 /// One signal as a policy saw it, and what it alone asked for.
@@ -121,6 +129,23 @@ pub struct SignalReading {
     pub wish_instances: Option<u32>,
     /// Why there is no value, or what was assumed.
     pub problem: Option<String>,
+}
+
+/// One of the five factors that a decision weighs, and how it sees things.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Factor {
+    /// `current_load`, `predicted_load`, `cost_efficiency`, `sla_compliance` or `resource_availability`.
+    pub name: String,
+    /// What it asks for; of `resource_availability` the most that can be had. `None` where it asks for nothing.
+    pub wish_instances: Option<u32>,
+    /// Lead time divided by the time until more is needed than there is, 0 to 1; `None` where it knows of no time.
+    pub urgency: Option<f64>,
+    /// How far the nearest objective is from being missed, as a share of it, below 0 where it is; `None` if not known.
+    pub margin: Option<f64>,
+    /// Completeness of the window times measured coverage, 0 to 1.
+    pub confidence: f64,
+    /// The numbers behind it, for people.
+    pub detail: String,
 }
 
 /// A rule that changed the answer, and from what to what, in the order in which they were applied.
@@ -152,7 +177,8 @@ pub struct Counterfactual {
 /// Another answer, and what it would come to with the load as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alternative {
-    /// `hold`, `one_fewer`, `one_more`, or `hpa`: what objectives alone ask for, within the bounds.
+    /// `hold`, `one_fewer`, `one_more`; `hpa`: what objectives alone ask for, within the bounds; `forecast_median` and
+    /// `forecast`: what the middle and the upper end of the forecast at the lookahead need.
     pub name: String,
     /// How many.
     pub instances: u32,
@@ -162,6 +188,8 @@ pub struct Alternative {
     pub cost_per_hour: Option<f64>,
     /// The greatest share of late tasks of any queueing demand; `None` where there is none.
     pub late_share: Option<f64>,
+    /// How likely more are needed at the lookahead, by what such forecasts got wrong; `None` without a forecast.
+    pub shortfall_share: Option<f64>,
 }
 
 /// One decision about one target. What the fields mean to an actuator: schemas/decision.avsc.
@@ -195,8 +223,11 @@ pub struct Decision {
     pub max_instances: u32,
     /// Reasons in the order of the chain; the first is the signal's.
     pub reasons: Vec<ReasonCode>,
-    /// Every signal of the policy, in its order.
+    /// Every signal of the policy, in its order, then its forecasts.
     pub signals: Vec<SignalReading>,
+    /// The five factors in the order in which they are weighed; empty where the policy does not weigh them.
+    #[serde(default)]
+    pub factors: Vec<Factor>,
     /// What bound, in the order of application.
     pub constraints: Vec<Constraint>,
     /// The rule without which the answer would have been another; of several the last.

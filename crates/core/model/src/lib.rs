@@ -27,7 +27,7 @@ pub mod window;
 
 pub use alert::{AlertState, AlertTransition, Severity};
 pub use attribute::{Attribute, Attributes};
-pub use decision::{Action, Alternative, Constraint, Counterfactual, Decision, Mode, ReasonCode, SignalReading};
+pub use decision::{Action, Alternative, Constraint, Counterfactual, Decision, Factor, Mode, ReasonCode, SignalReading};
 pub use finding::{
     Cause, CauseCode, Confidence, Entity, Evidence, Finding, FindingKind, FindingState, Text, finding_id,
 };

@@ -115,6 +115,10 @@ pub fn by_name(name: &str) -> Option<&'static MetricDef> {
     BUILT_IN.iter().find(|def| def.name == name)
 }
 
+/// What the metrics begin with that hold requests by kind: `requests_by_kind.search`. Not built in, for kinds are the
+/// producer's; the sum over a window's samples is their count.
+pub const REQUESTS_BY_KIND: &str = "requests_by_kind.";
+
 macro_rules! metrics {
     ($($id:literal $constant:ident $name:literal $kind:ident $over:ident $unit:literal $($derived:ident)?;)*) => {
         /// Every built-in metric, ascending by number.

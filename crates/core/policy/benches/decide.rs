@@ -29,6 +29,9 @@ triggers:
     action: scale_up
     amount: { percent: 20 }
 pid: [{ objective: { signal: requests_per_s, target: 25 } }]
+prediction: {}
+five_factors: {}
+performance_targets: { max_response_time_ms: 500, max_error_rate: 0.01 }
 schedules: [{ name: morning, cron: '30 8 * * mon-fri', time_zone: Europe/Berlin, lasts: 10h, floor: 12 }]
 safety:
   flap_budget: { shrinks: 2, within: 1h }

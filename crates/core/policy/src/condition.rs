@@ -67,7 +67,7 @@ pub(crate) fn value(source: &Source, observation: &Observation<'_>) -> Option<f6
     let value = match source {
         Source::Resource { resource, of, statistic } => {
             let of = resource.resolve(*of, Of::Request, agent);
-            statistic.of(&resource.utilization_metric(of), agent).map(|(value, _)| value)
+            statistic.of(resource.utilization_metric(of), agent).map(|(value, _)| value)
         }
         Source::Metric { metric, statistic } => statistic.of(metric, agent).map(|(value, _)| value),
         Source::Signal { name } => observation.signals.value(name, None).ok().flatten(),

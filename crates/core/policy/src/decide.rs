@@ -1,15 +1,17 @@
 //! From a closed window to a decision: one pure function, stage by stage.
 //!
 //! ```text
-//!  objectives ─► wish each ─► combine ─► stabilize ─► limit ─► guard ─► bounds ─► completeness ─► anti-flap ─► caps
-//!                             largest    of a while   of rate  safety   min..max  not shrunk on   not into     quota,
-//!                                                              rules              thin data       growing      budget
+//!  objectives ─► wish each ─► combine ─► foresee ─► stabilize ─► limit ─► guard ─► bounds ─► completeness ─► anti-flap ─► caps
+//!                             largest    not below  of a while   of rate  safety   min..max  not shrunk on   not into     quota,
+//!                                        forecasts                        rules              thin data       growing      budget
 //! ```
 //!
 //! A demand ([`crate::policy::demand`]) is a wish among those of objectives. It has no load that could be moved to another
 //! count, and needs none: only bounds and caps go below the largest wish. A trigger ([`crate::policy::trigger`]) is one
 //! while it is active, and so is a controller ([`crate::policy::pid`]). A schedule ([`crate::policy::schedule`]) and a planned event are wishes while they hold; an exact
 //! one is the only one then.
+//!
+//! A prediction ([`crate::policy::prediction`]) is a floor under what is wished: measured coverage admits it.
 //!
 //! Three counts are told apart. *Current* is what is ready at the window's end. *Held* adds what is starting: what there
 //! is if nobody does anything, and what "no change" means to a signal. *Standing* is what was last asked for (held,
@@ -34,6 +36,8 @@ mod account;
 mod chain;
 mod combine;
 mod explain;
+mod factors;
+mod foresee;
 mod guard;
 mod publish;
 mod stage;
@@ -48,7 +52,8 @@ use crate::wish::pid::Supply;
 use crate::wish::{Voice, Wish, demand, pid, schedule, trigger, wish};
 use account::Account;
 use chain::Chain;
-use combine::{Combined, combine};
+use combine::combine;
+use foresee::Outlook;
 use publish::{Made, News};
 use tidegauge_model::{Decision, EventTime, ReasonCode};
 
@@ -71,6 +76,7 @@ struct Scene<'a> {
     /// How many of the wishes are measured; the others are stated.
     measured: usize,
     facts: Facts,
+    outlook: Option<Outlook<'a>>,
     now: EventTime,
     held: u32,
     standing: u32,
@@ -89,17 +95,19 @@ struct Facts {
 /// Windows of a target come in the order of their ends, each once.
 pub fn decide(policy: &Policy, state: &mut TargetState, observation: &Observation<'_>) -> Verdict {
     let made = with_scene(policy, state, observation, |scene| {
-        let combined = combine(scene);
+        let (combined, factors) = combine(scene);
         let chain = stage::run(scene, combined);
         let news = publish::news(scene, &chain);
         let account = if news == News::Nothing { Account::default() } else { Account::of(scene, combined, &chain) };
-        let explanation = explain::one_line(policy, observation, scene.wishes, &chain, publish::action(scene, &chain));
-        let signals = scene.wishes.iter().map(|wish| wish.reading.clone()).collect();
+        let explanation = explain::one_line(scene, &factors, &chain);
+        let foreseen = scene.outlook.iter().flat_map(|outlook| outlook.readings(scene.standing));
+        let signals = scene.wishes.iter().map(|wish| wish.reading.clone()).chain(foreseen).collect();
+        let recommended = stage::recommended(scene, combined);
         let (held, standing) = (scene.held, scene.standing);
-        Made { combined, chain, news, account, explanation, signals, held, standing }
+        Made { combined, factors, recommended, chain, news, account, explanation, signals, held, standing }
     });
-    if let Combined::Wish(wished, _) | Combined::Ordered(wished) = made.combined {
-        state.recommendations.push(recommendation(observation.window.end, wished));
+    if let Some(recommended) = made.recommended {
+        state.recommendations.push(recommendation(observation.window.end, recommended));
     }
     publish::publish(policy, state, observation, made)
 }
@@ -122,14 +130,17 @@ fn with_scene<T>(
     let (wishes, measured) = wishes(policy, state, observation, held, standing);
     let facts = facts(policy, state, observation);
     state.blind_since = blind(&wishes[..measured]).then(|| state.blind_since.unwrap_or(now));
-    look(&Scene { policy, state, observation, wishes: &wishes, measured, facts, now, held, standing })
+    let outlook = foresee::look_ahead(policy, state, observation, &wishes);
+    look(&Scene { policy, state, observation, wishes: &wishes, measured, facts, outlook, now, held, standing })
 }
 
 /// What the decision would be without one rule, from the same state and observation; nothing is remembered.
 #[must_use]
 pub fn decide_without(policy: &Policy, state: &TargetState, observation: &Observation<'_>, rule: ReasonCode) -> u32 {
     let mut state = state.clone();
-    with_scene(policy, &mut state, observation, |scene| stage::run_without(scene, combine(scene), Some(rule)).instances)
+    with_scene(policy, &mut state, observation, |scene| {
+        stage::run_without(scene, combine(scene).0, Some(rule)).instances
+    })
 }
 
 /// What everything that is watched asks for, and how many of these wishes are measured: they come first.

@@ -12,7 +12,7 @@
 //! ratios, stabilization and limits are those of the Kubernetes HPA v2 ([`hpa`]); invariants are numbered where they are
 //! kept: H in [`hpa`], Y in [`policy`], P in [`decide`](mod@decide) and [`state`], A in [`alert`], G in [`signal`], X in
 //! [`policy::trigger`], S in [`policy::safety`], O in [`policy::orders`], D in
-//! [`policy::pid`].
+//! [`policy::pid`], N in [`forecast`].
 #![forbid(unsafe_code)]
 
 pub mod alert;
@@ -21,6 +21,7 @@ pub mod decide;
 pub mod document;
 pub mod duration;
 pub mod error;
+pub mod forecast;
 pub mod hpa;
 pub mod identity;
 pub mod import;

@@ -9,7 +9,8 @@
 //! from windows and decisions as they were recorded. A policy that has not decided yet goes through the windows by itself.
 //!
 //! - **V1** Where windows and decisions reach back as far as stabilization and rate limits look, the answer is the one that
-//!   the policy itself gives.
+//!   the policy itself gives. A forecast learns from the windows that are given: it is the policy's own where they reach
+//!   back as far as that does, which is not asked for.
 
 use crate::decide::{Verdict, decide};
 use crate::hpa::rate::EventLog;
@@ -57,7 +58,7 @@ fn remembered(policy: &Policy, recorded: &[&Decision], before: &[Closed]) -> Tar
             changes.record(pair[1].decided_at, from, to, keep);
         }
     }
-    let mut recommendations = Vec::new();
+    let (mut recommendations, mut prediction) = (Vec::new(), None);
     for closed in before {
         let at = closed.0.range.end;
         // As it stood then: what changes nothing, and what is not the signals' own, goes by it.
@@ -67,7 +68,9 @@ fn remembered(policy: &Policy, recorded: &[&Decision], before: &[Closed]) -> Tar
             None if recorded[0].decided_at == at => TargetState::default(),
             None => continue,
         };
+        then.prediction = prediction.take();
         observed(closed, |observation| decide(policy, &mut then, observation));
+        prediction = then.prediction.take();
         recommendations.append(&mut then.recommendations);
         if stood.is_none() {
             // Its very first decision changed what it had found.
@@ -76,7 +79,7 @@ fn remembered(policy: &Policy, recorded: &[&Decision], before: &[Closed]) -> Tar
         }
     }
     let latest = recorded.last().map(|decision| standing(decision)).unwrap_or_default();
-    TargetState { recommendations, changes, ..latest }
+    TargetState { recommendations, changes, prediction, ..latest }
 }
 
 /// A state that knows nothing but what stands.

@@ -10,11 +10,13 @@
 
 pub mod check;
 pub mod demand;
+pub mod factors;
 pub mod formula;
 pub mod glob;
 pub mod objective;
 pub mod orders;
 pub mod pid;
+pub mod prediction;
 pub mod preset;
 pub mod raw;
 pub mod safety;
@@ -22,10 +24,12 @@ pub mod schedule;
 pub mod trigger;
 
 pub use demand::{Demand, DemandKind};
+pub use factors::{FiveFactors, PerformanceTargets};
 pub use glob::Glob;
 pub use objective::{Objective, ObjectiveKind, Of, Resource, Source, Statistic, WhenAbsent};
 pub use orders::Orders;
 pub use pid::Pid;
+pub use prediction::Prediction;
 pub use preset::Preset;
 pub use safety::Safety;
 pub use schedule::Schedule;
@@ -67,6 +71,15 @@ pub struct Policy {
     /// Controllers. Left out of the hash as demands are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pids: Vec<Pid>,
+    /// What is forecast. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<Prediction>,
+    /// How factors are weighed against one another, instead of the largest wish alone. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub five_factors: Option<FiveFactors>,
+    /// What users are to see. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "PerformanceTargets::is_empty")]
+    pub targets: PerformanceTargets,
     /// What nothing that is measured gets past. Left out of the hash as demands are.
     #[serde(skip_serializing_if = "Safety::is_empty")]
     pub safety: Safety,

@@ -5,8 +5,10 @@
 //! one of them is wrong. `O(windows²)`.
 
 mod demand;
+mod factors;
 mod formula;
 mod pid;
+pub mod prediction;
 mod safety;
 pub mod schedule;
 mod trigger;
@@ -186,6 +188,16 @@ fn one(policy: &Policy, past: &mut Past, all: &[Seen<'_>], counts: &Counts, stan
     let Some(wished) = wished else {
         return capped(standing.clamp(min, max));
     };
+    let outlook = prediction::outlook(policy, all, counts.held);
+    let is_said = nothing || prescribed.is_some() || is_idle;
+    let wished = match is_said || fallback.is_some() {
+        true => wished,
+        false => factors::arbitrated(policy, seen, counts, &signals, &asked, outlook.as_ref(), wished),
+    };
+    // What forecasts leave: all that is needed at the lead time, and of what stands what is needed at the lookahead.
+    let [start, keep] = outlook.as_ref().map_or([None; 2], |outlook| outlook.needed);
+    let floor_ahead = start.max(keep.map(|keep| keep.min(standing))).filter(|_| !is_said);
+    let wished = floor_ahead.map_or(wished, |floor| wished.max(floor));
     let partitions = policy.safety.partitions.map(i64::from);
     let divided = match partitions {
         Some(partitions) if wished > 0 => safety::divisor_up(partitions, wished),

@@ -59,6 +59,11 @@ impl Wish {
         Self { reading, of: None, totals: None, population: Population::default(), voice }
     }
 
+    /// Whether it has an opinion, or should have one.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.voice != Voice::Silent
+    }
+
     /// Whether this objective would call for growth if the measured load lay on `instances`, at least 1, not `current`.
     #[must_use]
     pub fn would_grow_at(&self, objective: &Objective, instances: u32, current: u32) -> bool {
@@ -112,15 +117,15 @@ struct View<'a> {
     read: Read<'a>,
 }
 
+/// A mean over the window.
+type GaugeMean = f64;
+
 /// Where values come from.
 enum Read<'a> {
     /// From the windows.
-    Statistic {
-        metric: String,
-        statistic: Statistic,
-        /// Metrics of usage and capacity, where every instance that reports the utilization reports those too.
-        weighted: Option<(&'static str, &'static str)>,
-    },
+    Statistic { metric: &'a str, statistic: Statistic },
+    /// Usage and capacity of each instance that reports the utilization, with the samples behind it.
+    Weighed(Vec<Option<(GaugeMean, GaugeMean, u64)>>),
     /// From a signal of SQL.
     Signal(&'a SignalValue),
     /// From a formula, which is one value of the whole agent.
@@ -135,17 +140,20 @@ impl<'a> View<'a> {
             Source::Resource { resource, of, statistic } => {
                 let of = resource.resolve(*of, Of::Request, observation.agent);
                 let metric = resource.utilization_metric(of);
-                let weighted = (*statistic == Statistic::Mean)
-                    .then(|| (resource.used_metric(), resource.capacity_metric(of)))
-                    .filter(|&(used, capacity)| all_report(observation.instances, &metric, used, capacity));
                 let is_cpu = *resource == Resource::Cpu;
-                let unit = if weighted.is_none() { 1e9 } else { whole_thousandths };
-                let read = Read::Statistic { metric, statistic: *statistic, weighted };
+                let weighed = match statistic {
+                    Statistic::Mean => weighed(observation.instances, *resource, of),
+                    _ => None,
+                };
+                let (unit, read) = match weighed {
+                    Some(loads) => (whole_thousandths, Read::Weighed(loads)),
+                    None => (1e9, Read::Statistic { metric, statistic: *statistic }),
+                };
                 Self { objective, of: Some(of), is_cpu, unit, read }
             }
             Source::Metric { metric, statistic } => {
                 let unit = if objective.kind == ObjectiveKind::Utilization { 1e9 } else { whole_thousandths };
-                plain(unit, Read::Statistic { metric: metric.clone(), statistic: *statistic, weighted: None })
+                plain(unit, Read::Statistic { metric, statistic: *statistic })
             }
             Source::Formula { formula } => {
                 let Observation { agent, instances, current_instances, .. } = *observation;
@@ -187,22 +195,20 @@ impl<'a> View<'a> {
 
     /// Usage and capacity of an instance, and the samples behind it.
     fn load(&self, window: &WindowSummary) -> Option<(Load, u64)> {
-        let (metric, statistic, weighted) = match &self.read {
+        let (value, samples) = match &self.read {
             Read::Signal(value) => return self.load_of_signal(value, window),
-            Read::Formula(value) => {
-                return Some((Load { used: self.integer((*value)?), capacity: self.one() }, window.samples));
-            }
-            Read::Statistic { metric, statistic, weighted } => (metric, statistic, weighted),
+            Read::Formula(value) => ((*value)?, window.samples),
+            Read::Statistic { metric, statistic } => statistic.of(metric, window)?,
+            Read::Weighed(_) => return None, // known of instances, one by one
         };
-        let (value, samples) = statistic.of(metric, window)?;
-        let load = match weighted {
-            None => Load { used: self.integer(value), capacity: self.one() },
-            Some((used, capacity)) => {
-                let mean = |metric| Statistic::Mean.of(metric, window).map(|(mean, _)| self.integer(mean));
-                Load { used: mean(used)?, capacity: mean(capacity)? }
-            }
-        };
-        Some((load, samples))
+        Some((Load { used: self.integer(value), capacity: self.one() }, samples))
+    }
+
+    /// The same of the instance that is so manieth of the observation.
+    fn load_at(&self, index: usize, window: &WindowSummary) -> Option<(Load, u64)> {
+        let Read::Weighed(loads) = &self.read else { return self.load(window) };
+        let (used, capacity, samples) = loads[index]?;
+        Some((Load { used: self.integer(used), capacity: self.integer(capacity) }, samples))
     }
 
     /// The samples behind a signal of SQL are those of the window that it saw, as far as anybody can say.
@@ -238,8 +244,9 @@ impl<'a> View<'a> {
         let (mut population, mut samples) = (Population::default(), 0);
         let (mut zero, mut unready) = (0, 0);
         let mut missing = usize::try_from(observation.missing_instances()).unwrap_or(usize::MAX);
-        for instance in observation.instances {
-            match (group(instance, self.is_cpu), self.load(instance), self.objective.when_absent) {
+        population.measured.reserve(observation.instances.len());
+        for (index, instance) in observation.instances.iter().enumerate() {
+            match (group(instance, self.is_cpu), self.load_at(index, instance), self.objective.when_absent) {
                 (Group::Ignored, _, _) => {}
                 (Group::Unready, _, _) => unready += 1,
                 (_, Some((load, count)), _) => {
@@ -261,14 +268,23 @@ impl<'a> View<'a> {
     }
 }
 
-/// Whether every instance with the utilization has usage and a capacity above zero too, so that it can be weighed.
-fn all_report(instances: &[&WindowSummary], utilization: &str, used: &str, capacity: &str) -> bool {
-    let with_utilization = instances.iter().filter(|instance| instance.gauges.contains_key(utilization));
-    with_utilization.clone().next().is_some()
-        && with_utilization.into_iter().all(|instance| {
-            let capacity_mean = instance.gauges.get(capacity).map(|gauge| gauge.mean);
-            instance.gauges.contains_key(used) && capacity_mean.is_some_and(|mean| mean > 0.0)
-        })
+/// Usage and capacity of each instance that reports the utilization, if all of those report both, the capacity above zero,
+/// so that they can be weighed.
+fn weighed(
+    instances: &[&WindowSummary],
+    resource: Resource,
+    of: Of,
+) -> Option<Vec<Option<(GaugeMean, GaugeMean, u64)>>> {
+    let (utilization, used, capacity) =
+        (resource.utilization_metric(of), resource.used_metric(), resource.capacity_metric(of));
+    let load = |window: &&WindowSummary| {
+        let Some(reported) = window.gauges.get(utilization) else { return Some(None) };
+        let (used, capacity) = (window.gauges.get(used)?.mean, window.gauges.get(capacity)?.mean);
+        let is_sound = used.is_finite() && capacity.is_finite() && capacity > 0.0;
+        is_sound.then_some(Some((used, capacity, reported.count)))
+    };
+    let loads: Vec<_> = instances.iter().map(load).collect::<Option<_>>()?;
+    loads.iter().any(Option::is_some).then_some(loads)
 }
 
 /// The mean capacity of those that report, at least 1: what a silent instance is taken to have.

@@ -115,6 +115,10 @@ fn what_is_wrong_is_said_with_its_place() {
         ("  a: queue_depth.p95", "spec.formulas.a: expected mean, min, max, last, sum or rate_per_s of `queue_depth`, found p95"),
         ("  a: instance", "spec.formulas.a: at character 1: expected one of `instances`, `a`, or a metric with its statistic such as queue_depth.mean, found `instance`; did you mean `instances`?"),
         ("  a: b + 1\n  b: min(1, c)\n  c: -b", "spec.formulas.c: expected no formula that needs itself, found b → c → b"),
+        ("  a: cpu_used_cores.mean + memory_used_bytes.mean", "spec.formulas.a: expected one unit on both sides of `+`, found cores and bytes; a factor in front converts"),
+        ("  a: max(b, queue_depth.mean)\n  b: response_time_ms.p95", "spec.formulas.a: expected one unit on both sides of `max`, found milliseconds and things; a factor in front converts"),
+        ("  a: requests_per_s.mean - queue_depth.mean", "spec.formulas.a: expected one unit on both sides of `-`, found things per second and things; a factor in front converts"),
+        ("  a: cpu_utilization_of_limit.mean - memory_used_bytes.mean / cpu_used_cores.mean", "spec.formulas.a: expected one unit on both sides of `-`, found a ratio and bytes per core; a factor in front converts"),
         ("  a: a", "spec.formulas.a: expected no formula that needs itself, found a → a"),
         ("  b: 1", "spec.objectives[0].formula: expected one of `b`, found `a`; did you mean `b`?"),
         ("  a: 1\n  min: 2", "spec.formulas.min: expected a name of its own in small letters, digits and `_`, a letter first, found `min`"),
@@ -140,6 +144,24 @@ fn what_is_wrong_is_said_with_its_place() {
     let error = Policy::parse("p.yaml", &text).expect_err("it would be 2^39 parts").to_string();
     assert!(error.contains("expected at most 2000 parts with all that it needs"), "{error}");
     assert!(parse(&"(".repeat(200)).is_err_and(|error| error.message.contains("50 levels")));
+}
+
+/// What has one unit, what is converted, and what nobody knows is fine.
+#[test]
+fn what_can_be_compared_is_taken() {
+    for formula in [
+        "queue_depth.last + requests_per_s.mean / requests_per_s.mean * instances",
+        "queue_depth.last + 60 * requests_per_s.mean",
+        "max(queue_depth.mean, tool_calls_in_flight.mean, 3)",
+        "memory_used_bytes.mean / memory_limit_bytes.mean - cpu_utilization_of_limit.mean",
+        "of_ours.mean + memory_used_bytes.mean",
+        "queue_depth.rate_per_s - requests_per_s.mean",
+    ] {
+        let spec = format!(
+            "max_instances: 9\nformulas: {{ a: '{formula}' }}\nobjectives: [{{ formula: a, type: value, target: 2 }}]"
+        );
+        policy(&spec);
+    }
 }
 
 /// 2 · 40 items at 40 completed per second: a second of waiting each, twice the half that is wanted.

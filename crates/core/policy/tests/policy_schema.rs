@@ -61,6 +61,9 @@ fn every_object_has_the_parsers_keys() {
         ("condition", with(&format!("triggers: [{{ name: t, when: {{ {unknown} }} }}]"))),
         ("amount", with(&format!("triggers: [{{ name: t, amount: {{ {unknown} }} }}]"))),
         ("pid", with(&format!("pid: [{{ {unknown} }}]"))),
+        ("prediction", with(&format!("prediction: {{ {unknown} }}"))),
+        ("five_factors", with(&format!("five_factors: {{ {unknown} }}"))),
+        ("performance_targets", with(&format!("performance_targets: {{ {unknown} }}"))),
         ("planned_event", with(&format!("planned_events: [{{ {unknown} }}]"))),
         ("override", with(&format!("override: {{ {unknown} }}"))),
         ("freeze", with(&format!("freeze: {{ {unknown} }}"))),
@@ -105,6 +108,7 @@ fn every_choice_has_the_parsers_words() {
         ("/$defs/statistic", objective("statistic: zzzzzzzz")),
         ("/$defs/direction/properties/select", behavior("select: zzzzzzzz")),
         ("/$defs/rate_limit/properties/type", behavior("policies: [{ type: zzzzzzzz, value: 1, period: 1s }]")),
+        ("/$defs/prediction/properties/model", with("prediction: { model: zzzzzzzz }")),
         ("/$defs/toward", with("triggers: [{ name: t, action: zzzzzzzz }]")),
         (
             "/$defs/queueing/properties/of",
@@ -140,6 +144,8 @@ fn the_schema_and_the_parser_agree() {
         "preset: balanced, pid: [{ objective: { signal: cpu, target: 0.7 } }], mode: paused_in",
         "preset: balanced, safety: { flap_budget: { shrinks: 1, within: 1h }, quota: { instances: 12 } }, kill_switch: true",
         "preset: balanced, planned_events: [{ name: e, from: 2026-11-27T06:00:00Z, to: 2026-11-27T08:00:00Z, floor: 4 }]",
+        "preset: balanced, prediction: { model: scaled_daily, lead_time: 2m, quantile: 0.95 }, five_factors: { urgency: 0.7 }",
+        "preset: balanced, prediction: {}, performance_targets: { max_response_time_ms: 500, min_availability: 0.999 }",
         "preset: balanced, override: { instances: 3, by: me, until: 2026-11-27T06:00:00Z }",
     ];
     for spec in fine {
@@ -166,6 +172,10 @@ fn the_schema_and_the_parser_agree() {
         "preset: balanced, triggers: [{ name: t, when: { signal: cpu, above: 1 }, action: scale_up, amount: {} }]",
         "preset: balanced, triggers: [{ name: t, when: {}, action: scale_up, amount: { instances: 1 } }]",
         "preset: balanced, pid: [{ objective: { signal: cpu, target: 0.7 }, proportional: 2 }]",
+        "preset: balanced, prediction: { quantile: 1 }",
+        "preset: balanced, prediction: { model: prophet }",
+        "preset: balanced, five_factors: { margin: 1 }",
+        "preset: balanced, performance_targets: { min_availability: 99.9 }",
         "preset: balanced, safety: { availability_floor: { percent: 101 } }",
         "preset: balanced, safety: { quota: {} }",
         "preset: balanced, planned_events: [{ name: e, from: 2026-11-27T06:00:00Z, to: 2026-11-27T08:00:00Z }]",

@@ -196,6 +196,40 @@ fn modes_have_their_places() {
     assert_eq!(decision.mode, Mode::Advisory);
 }
 
+/// Where twice as many take only 2^0.7 of the load from each, an adaptive controller learns it from the first jump of the
+/// load: it is there sooner after the second, and no further.
+#[test]
+fn an_adaptive_controller_learns_how_load_is_shared() {
+    let run = |adaptive: bool| {
+        let policy = policy(&format!(
+            "pid: [{{ objective: {{ signal: requests_per_s, target: 10 }}, proportional: 0.5, start_up: 2m, \
+             adaptive: {adaptive} }}]\nmax_instances: 1000\n\
+             behavior: {{ scale_up: {{ policies: [{{ type: instances, value: 1000, period: 15s }}] }} }}"
+        ));
+        let (mut state, mut ready_at, mut course) = (TargetState::default(), vec![0; 10], Vec::new());
+        for now in (0..6_000).step_by(10) {
+            // 10 for each of ten; four times as much, and twice that.
+            let load = 10.0 * [1.0, 4.0, 8.0][now as usize / 2_000];
+            let ready = ready_at.iter().filter(|at| **at <= now).count();
+            let each = load * (10.0 / ready as f64).powf(0.7);
+            let one = Instance { gauges: vec![("requests_per_s", each)], ..Instance::default() };
+            let instances = [vec![one; ready], vec![starting(); ready_at.len() - ready]].concat();
+            let fleet = Fleet { instances, ..Fleet::default() };
+            let desired = fleet.decide(&policy, &mut state, now).decision.desired_instances as usize;
+            ready_at.sort_unstable();
+            ready_at.resize(desired, now + 120);
+            course.push(ready);
+        }
+        course
+    };
+    let (plain, adaptive) = (run(false), run(true));
+    let enough = 10.0 * 8.0_f64.powf(1.0 / 0.7); // 195; within tolerance from a tenth more load on
+    let there = |course: &[usize]| course.iter().position(|ready| *ready as f64 >= 0.85 * enough);
+    let (sooner, later) = (there(&adaptive).expect("it is there"), there(&plain).expect("so is this"));
+    assert!(sooner + 10 <= later, "{sooner} and {later}\n{adaptive:?}\n{plain:?}");
+    assert!(adaptive.iter().all(|ready| *ready as f64 <= 1.1 * enough), "{adaptive:?}");
+}
+
 /// Half of the jump at once, then a tenth of the rest each time; instances that start count.
 #[test]
 fn a_controller_approaches() {

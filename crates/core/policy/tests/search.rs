@@ -203,18 +203,20 @@ fn no_preset_oscillates_under_constant_load() {
 #[test]
 fn a_controller_answers_a_step_without_swinging() {
     const SLIDE_S: i64 = 5;
-    for proportional in [0.0, 0.25, 0.5, 1.0] {
+    for (proportional, adaptive) in [(0.0, false), (0.25, true), (0.5, false), (0.5, true), (1.0, false), (1.0, true)] {
         for integral in [0.1, 0.2, 0.35, 0.5] {
             let policy = policy(&format!(
                 "pid: [{{ objective: {{ signal: requests_per_s, target: 10 }}, proportional: {proportional}, \
-                 integral_per_s: {}, start_up: 5m }}]\nmax_instances: 1000\nwindow: {{ size: 5s, slide: 5s }}\n\
+                 integral_per_s: {}, start_up: 5m, adaptive: {adaptive} }}]\nmax_instances: 1000\nwindow: {{ size: 5s, slide: 5s }}\n\
                  behavior: {{ scale_up: {{ policies: [{{ type: instances, value: 1000, period: 5s }}] }}, \
                  scale_down: {{ stabilization_window: 0s, policies: [{{ type: instances, value: 1000, period: 5s }}] }} }}",
                 integral / SLIDE_S as f64
             ));
             for start_up_s in [0, 10, 60, 300] {
                 for (before, after) in [(4, 5), (4, 12), (20, 60), (20, 30), (10, 11), (12, 4), (60, 21), (20, 15)] {
-                    let told = format!("Kp {proportional}, Ki·Δt {integral}, {start_up_s} s, {before} to {after}");
+                    let told = format!(
+                        "Kp {proportional}, adaptive {adaptive}, Ki·Δt {integral}, {start_up_s} s, {before} to {after}"
+                    );
                     check_step(&policy, SLIDE_S, start_up_s, f64::from(before), f64::from(after) - 0.5, &told);
                 }
             }

@@ -11,7 +11,7 @@ use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Checkpoint, Control, ControlChange, ControlKind, Decider,
     DeciderInput, DeciderOutput, JournalRecord, ResumePoint, journal,
 };
-use tidegauge_model::{EventTime, Mode, WindowKind};
+use tidegauge_model::{Decision, EventTime, Mode, ReasonCode, WindowKind};
 use tidegauge_policy::Written;
 use tidegauge_sim::scenario::batch;
 use tidegauge_sim::{Drive, Rng, Scenario};
@@ -190,6 +190,87 @@ fn a_restored_decider_goes_on_as_the_one_before() {
          among them"
     );
     assert!(one.is_some() || (restores > 300 && decisions > 300 && alerts > 300 && findings > 300));
+}
+
+/// A policy that remembers as much as one can: stabilization and cooldowns both ways, and a forecast that is still learning.
+fn watchful((size, slide): (u64, u64)) -> ControlChange {
+    change(&format!(
+        "apiVersion: tidegauge.io/v1\nkind: Policy\nmetadata: {{name: watchful, version: 1}}\nspec:\n  \
+         window: {{size: {size}s, slide: {slide}s}}\n  max_instances: 40\n  min_completeness: 0.2\n  \
+         objectives: [{{name: queue, metric: queue_depth, type: average_value, target: 22}}]\n  \
+         prediction: {{of: queue, model: last_value, step: 30s, lead_time: 30s, lookahead: 2m, quantile: 0.5, \
+         confidence: 0.3}}\n  five_factors: {{}}\n  behavior:\n    \
+         scale_up: {{stabilization_window: 30s, cooldown: 40s, policies: [{{type: instances, value: 2, period: 1m}}]}}\n    \
+         scale_down: {{stabilization_window: 1m, cooldown: 1m}}\n"
+    ))
+}
+
+/// What was going on when a decision was made, by its place in the counts of the test below.
+fn going_on(decision: &Decision) -> [bool; 3] {
+    let because = |reasons: &[ReasonCode]| decision.reasons.iter().any(|reason| reasons.contains(reason));
+    let learns = decision.signals.iter().any(|reading| reading.name.starts_with("prediction."));
+    let is_stabilized = because(&[ReasonCode::ScaleUpStabilized, ReasonCode::ScaleDownStabilized]);
+    [is_stabilized, because(&[ReasonCode::Cooldown]), learns]
+}
+
+/// A restart, or a move to another worker, in the middle of a stabilization window, of a cooldown, of a forecast's learning:
+/// the decisions are those of a run that nobody disturbed.
+#[test]
+fn a_restart_amid_stabilization_cooldown_or_learning_changes_no_decision() {
+    let (mut amid, mut equal, mut predicted) = ([0; 3], 0, 0);
+    for seed in 0..SEEDS / 5 {
+        let scenario = Scenario::new(seed);
+        let mut drive = Drive::new(scenario.clone());
+        drive.run(seed, None);
+        let mut rng = Rng::new(seed ^ 0x616d_6964);
+        let spec = scenario.windows[0].spec;
+        for recorded in &drive.journal {
+            let mut entries: Vec<Entry> =
+                recorded.iter().map(|(log_time, bytes)| Entry { bytes: bytes.clone(), log_time: *log_time }).collect();
+            let Some(log_time) = entries.first().map(|first| first.log_time) else { continue };
+            let policy = JournalRecord::Control(watchful((spec.size.as_secs(), spec.slide.as_secs())));
+            entries.insert(0, Entry { bytes: journal::encode(&policy), log_time });
+
+            let mut golden = Decider::new(scenario.decider(), Control::journaled([].into()));
+            let (mut want, mut places) = (Vec::new(), Vec::new());
+            for offset in 0..entries.len() {
+                want.push(decisions(step(&mut golden, &entries, offset)));
+                let seen =
+                    want[offset].iter().map(going_on).fold([false; 3], |a, b| [a[0] | b[0], a[1] | b[1], a[2] | b[2]]);
+                predicted += want[offset].iter().filter(|it| it.reasons.contains(&ReasonCode::Predicted)).count();
+                if seen.contains(&true) && rng.chance(0.2) {
+                    places.push((offset + 1, seen, golden.checkpoint(offset as i64 + 1).expect("it is whole")));
+                }
+            }
+            for (place, seen, checkpoint) in places {
+                let mut second = Decider::restored(scenario.decider(), through_bytes(&checkpoint), None);
+                for offset in checkpoint.replay_from() as usize..place {
+                    drop(step(&mut second, &entries, offset));
+                }
+                second.reached(place as i64);
+                for (offset, want) in want.iter().enumerate().skip(place) {
+                    let got = decisions(step(&mut second, &entries, offset));
+                    assert_eq!(&got, want, "seed {seed}, restarted at {place}, offset {offset}");
+                    equal += got.len();
+                }
+                amid.iter_mut().zip(seen).for_each(|(count, seen)| *count += u32::from(seen));
+            }
+        }
+    }
+    let [stabilized, cooled, learning] = amid;
+    eprintln!(
+        "restarts amid: {stabilized} stabilizations, {cooled} cooldowns, {learning} times of learning; {equal} decisions \
+         equal; {predicted} forecasts raised the count"
+    );
+    assert!(amid.iter().all(|count| *count > 50) && equal > 5_000 && predicted > 20);
+}
+
+fn decisions(outputs: Vec<DeciderOutput>) -> Vec<Decision> {
+    let of = |output| match output {
+        DeciderOutput::Decision(decision) => Some(*decision),
+        _ => None,
+    };
+    outputs.into_iter().filter_map(of).collect()
 }
 
 /// C2: a target's generation never falls, whichever live policy decides.

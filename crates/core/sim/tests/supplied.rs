@@ -121,3 +121,69 @@ fn attributes_are_the_latest_and_what_is_not_said_again_stays() {
     assert!(of(&windows, Some("b")).attributes.is_empty() && of(&windows, None).attributes.is_empty());
     assert_eq!(Attribute::named("instance_type"), Some(Attribute::InstanceType));
 }
+
+/// Windows of a minute by instance `a`: the run holds for the panes that name it, and no longer.
+#[test]
+fn a_load_test_is_over_with_the_first_pane_that_does_not_name_it() {
+    let named = r#""region": "eu", "run_id": "nightly", "queue_depth": 1"#;
+    let plain = r#""queue_depth": 1"#;
+    let windows = windows(&[(1, "a", named), (55, "a", named), (61, "a", named), (75, "a", plain), (130, "a", plain)]);
+    let said = |at: usize, attribute| {
+        let of_a = windows.iter().filter(|window| window.instance.is_some()).nth(at).expect("a window of it");
+        of_a.attributes.get(&attribute).map(ToString::to_string)
+    };
+    let runs: Vec<_> = (0..3).map(|at| said(at, Attribute::RunId)).collect();
+    assert_eq!(runs, [Some("nightly".to_owned()), None, None]);
+    assert_eq!(said(2, Attribute::Region).as_deref(), Some("eu"), "where it runs still holds");
+}
+
+/// Telemetry that ends five seconds after a window began: nobody is silent there, for nothing more was to be read. Who
+/// stopped long before that is gone all the same.
+#[test]
+fn the_last_window_of_a_bounded_run_has_its_instances() {
+    let gone: Vec<(i64, &str, &str)> = (0..20).map(|second| (second, "gone", r#""queue_depth": 1"#)).collect();
+    let here =
+        (0..=125).flat_map(|second| [(second, "a", r#""queue_depth": 1"#), (second, "b", r#""queue_depth": 1"#)]);
+    let mut records: Vec<(i64, &str, &str)> = here.chain(gone).collect();
+    records.sort_by_key(|(second, ..)| *second);
+    let windows = windows(&records);
+    let of_agent: Vec<_> = windows.iter().filter(|window| window.instance.is_none()).collect();
+    let counts: Vec<_> =
+        of_agent.iter().map(|w| (w.instances_ready, w.completeness.instances_reported, w.completeness.ratio)).collect();
+    assert_eq!(counts, [(Some(2), 2, 1.0), (Some(2), 2, 1.0), (Some(2), 2, 1.0)]);
+}
+
+/// What cannot be is refused or warned about by name; what moves is where it was last, once.
+#[test]
+fn bad_samples_are_named_and_harm_no_others() {
+    let mut decoder = Decoder::new(DecodeConfig::default());
+    let mut push = |offset, rest: &str| {
+        let micros = START_S * 1_000_000;
+        let text = format!(r#"{{"agent_id": "planner", "instance_id": "a", "event_time": {micros}, {rest}}}"#);
+        let timestamp_ms = START_S * 1_000;
+        let record = RawRecord { partition: 0, offset, timestamp_ms, key: None, value: Some(text.as_bytes()) };
+        decoder.push(&record).map_err(|undecoded| undecoded.to_string())
+    };
+    let negative = push(0, r#""requests": -5"#).expect_err("a count is not negative");
+    assert!(negative.contains("requests"), "{negative}");
+    let negative = push(1, r#""requests_by_kind": {"search": -1}"#).expect_err("nor is one of a kind");
+    assert!(negative.contains("requests_by_kind.search"), "{negative}");
+    // A percentage where a ratio is declared: it is kept, and told.
+    push(2, r#""cpu_utilization_of_limit": 85, "queue_depth": 1"#).expect("a row");
+    push(3, r#""cpu_utilization_of_limit": 0.85"#).expect("a row");
+    assert_eq!(decoder.finish().len(), 2);
+    let implausible = decoder.take_warnings().implausible;
+    assert_eq!(implausible.into_iter().collect::<Vec<_>>(), [("cpu_utilization_of_limit", 1)]);
+
+    // In mid-window it changes its region, its size, and back again its size.
+    let windows = windows(&[
+        (1, "a", r#""region": "eu", "instance_type": "small", "requests": 10"#),
+        (20, "a", r#""region": "us", "instance_type": "large", "requests": 10"#),
+        (40, "a", r#""instance_type": "small", "requests": 10"#),
+    ]);
+    let attributes = &of(&windows, Some("a")).attributes;
+    let said = |attribute| attributes.get(&attribute).map(|text| &**text);
+    assert_eq!((said(Attribute::Region), said(Attribute::InstanceType)), (Some("us"), Some("small")));
+    let of_agent = of(&windows, None);
+    assert_eq!((of_agent.gauges["requests"].sum, of_agent.instances_ready), (30.0, Some(1)));
+}

@@ -26,7 +26,7 @@ fn a_native_json_record_becomes_a_row() {
         r#", "workspace_id": "acme", "region": "eu", "state": "draining", "ready_at": 1767225590000000,
         "queue_depth": 7, "cpu_used_cores": 1.5, "cpu_limit_cores": 2, "requests": null, "zone": "a",
         "labels": {"team": "x"}, "metrics": {"fan_rpm": 900, "requests": 3}, "my_gauge": -0.5, "note": "text",
-        "flag": true, "list": [1, 2], "nested": {"a": 1}, "top_keys": [{"key": "k", "weight": 0.5}],
+        "flag": true, "list": [1, 2], "nested": {"a": 1}, "requests_by_kind": {"search": 4, "book": 1}, "top_keys": [{"key": "k", "weight": 0.5}],
         "response_times_ms": [], "cumulative_counters": {}, "response_time_exponential_histogram": null"#,
     );
     let batch = batch(&mut native(), &[&text, &json("")]);
@@ -52,6 +52,8 @@ fn a_native_json_record_becomes_a_row() {
         ("cpu_waiting_reported", 0.0),
         ("fan_rpm", 900.0),
         ("my_gauge", -0.5),
+        ("requests_by_kind.book", 1.0),
+        ("requests_by_kind.search", 4.0),
     ];
     assert_eq!(metrics(&batch, 0), want.map(|(name, value)| (name.to_owned(), value)));
     assert_eq!(metrics(&batch, 1), []);
@@ -130,6 +132,12 @@ fn d1_refusals_say_what_and_where_and_leave_nothing() {
         ("bare NaN of no built-in metric", json(r#", "fan": NaN"#), NotFinite, Some("fan")),
         ("beyond a double", json(r#", "queue_depth": 1e999"#), NotFinite, Some("queue_depth")),
         ("negative counter", json(r#", "requests": -1"#), NegativeCount, Some("requests")),
+        (
+            "negative count of a kind",
+            json(r#", "requests_by_kind": {"a": -1}"#),
+            NegativeCount,
+            Some("requests_by_kind.a"),
+        ),
         ("negative latency", json(r#", "response_time_ms": -0.1"#), NegativeCount, Some("response_time_ms")),
         ("event time 0", with("event_time", "0"), EventTimeImplausible, Some("event_time")),
         ("event time in seconds", with("event_time", "1767225600"), EventTimeImplausible, Some("event_time")),
@@ -454,6 +462,7 @@ fn a1_a2_a_foreign_schema_is_read_whatever_surrounds_what_is_wanted() {
         {"name": "agent_id", "type": "string"},
         {"name": "heat", "type": "float"},
         {"name": "metrics", "type": {"type": "map", "values": ["null", "long"]}},
+        {"name": "requests_by_kind", "type": {"type": "map", "values": "double"}},
         {"name": "nothing", "type": {"type": "array", "items": "null"}}]}"#,
     )
     .expect("a schema");
@@ -477,6 +486,7 @@ fn a1_a2_a_foreign_schema_is_read_whatever_surrounds_what_is_wanted() {
         ("agent_id", Value::String("a".to_owned())),
         ("heat", Value::Float(0.5)),
         ("metrics", map(vec![("fan", union(1, Value::Long(900))), ("none", union(0, Value::Null))])),
+        ("requests_by_kind", map(vec![("search", Value::Double(4.0))])),
         ("nothing", Value::Array(vec![Value::Null; 3])),
     ]);
     let mut decoder = native();
@@ -487,7 +497,8 @@ fn a1_a2_a_foreign_schema_is_read_whatever_surrounds_what_is_wanted() {
         ("a", "i", NEW_YEAR_MS * 1_000)
     );
     assert_eq!(batch.state.as_ref().map(|state| state.value(0)), Some(InstanceState::Failed as u8));
-    let want = [("queue_depth", 2.5), ("requests", 5.0), ("fan", 900.0), ("heat", 0.5)];
+    let want =
+        [("queue_depth", 2.5), ("requests", 5.0), ("fan", 900.0), ("heat", 0.5), ("requests_by_kind.search", 4.0)];
     assert_eq!(metrics(&batch, 0), want.map(|(name, value)| (name.to_owned(), value)));
 }
 

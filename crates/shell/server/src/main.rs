@@ -33,7 +33,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Explain(args) if !args.is_about_a_decision() => return commands::explain::run(args),
         Command::Analyze(args) => return commands::analyze::run(&layers, args),
         Command::Elasticity(args) => return commands::elasticity::run(args),
-        Command::Loadtest(command) => return commands::loadtest::run(command),
+        Command::Loadtest(command) => return commands::loadtest::run(&layers, command),
         Command::Capacity(args) => return commands::capacity::run(args),
         Command::Strategy(args) => return commands::strategy::run(args),
         Command::Completions(args) => return commands::install::completions(args),

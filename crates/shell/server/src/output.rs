@@ -1,10 +1,12 @@
-//! Results for people and for programs: one value, shown as a table, as JSON or as YAML.
+//! Results for people and for programs: one value, shown as a table, as JSON, as YAML, or as CSV.
 //!
 //! - **O1** JSON and YAML say the same, under the same names; a table may say less.
+//! - **O2** CSV has every value of the JSON, under its path of names.
 
 use crate::terminal;
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_json::Value;
 
 /// How results are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -46,10 +48,119 @@ pub fn yaml<V: Serialize>(value: &V) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// How the results of analyses are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ResultForm {
+    /// For people
+    #[default]
+    Table,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+    /// CSV with a header line
+    Csv,
+}
+
+impl ResultForm {
+    /// A result, as [`Form::text`] has it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn text<V: Serialize>(self, value: &V, table: impl FnOnce(bool) -> String) -> anyhow::Result<String> {
+        match self {
+            Self::Table => Form::Table.text(value, table),
+            Self::Json => Form::Json.text(value, table),
+            Self::Yaml => Form::Yaml.text(value, table),
+            Self::Csv => csv_of(&serde_json::to_value(value)?),
+        }
+    }
+}
+
+/// A list as a line for each of its items; anything else as a line for each of its values.
+///
+/// # Errors
+///
+/// None in practice: it is written into memory.
+pub fn csv_of(value: &Value) -> anyhow::Result<String> {
+    let Value::Array(items) = value else {
+        let mut values = Vec::new();
+        flatten(value, "", &mut values);
+        let rows = values.into_iter().map(|(path, text)| vec![path, text]);
+        return csv_lines(&["name", "value"], rows);
+    };
+    let items: Vec<Vec<(String, String)>> = items
+        .iter()
+        .map(|item| {
+            let mut values = Vec::new();
+            flatten(item, "", &mut values);
+            values
+        })
+        .collect();
+    let mut header: Vec<&str> = Vec::new();
+    for (path, _) in items.iter().flatten() {
+        if !header.contains(&path.as_str()) {
+            header.push(path);
+        }
+    }
+    if header.is_empty() {
+        return Ok(String::new());
+    }
+    let text = |item: &[(String, String)], path: &str| {
+        item.iter().find(|(other, _)| other == path).map_or_else(String::new, |(_, text)| text.clone())
+    };
+    let rows = items.iter().map(|item| header.iter().map(|path| text(item, path)).collect());
+    csv_lines(&header, rows)
+}
+
+/// CSV of these lines.
+///
+/// # Errors
+///
+/// None in practice: it is written into memory.
+pub fn csv_lines(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    let mut writer = csv::Writer::from_writer(&mut bytes);
+    writer.write_record(header)?;
+    for row in rows {
+        writer.write_record(row)?;
+    }
+    writer.flush()?;
+    drop(writer);
+    Ok(String::from_utf8(bytes)?)
+}
+
+/// Every value that is no container, under its path of names; what is null, or empty, is an empty text.
+fn flatten(value: &Value, path: &str, into: &mut Vec<(String, String)>) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            fields.iter().for_each(|(name, field)| flatten(field, &below(name), into));
+        }
+        Value::Array(items) if !items.is_empty() => {
+            items.iter().enumerate().for_each(|(at, item)| flatten(item, &below(&at.to_string()), into));
+        }
+        Value::String(text) => into.push((path.to_owned(), text.clone())),
+        Value::Null | Value::Object(_) | Value::Array(_) => into.push((path.to_owned(), String::new())),
+        other => into.push((path.to_owned(), other.to_string())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
+
+    /// **O2**: the second item lacks `a`, the first lacks `b.1`.
+    #[test]
+    fn o2_csv_has_every_value_under_its_path() {
+        let list = json!([{"a": 1, "b": ["x"]}, {"b": ["y, \"z\"", null], "c": {"d": true}}]);
+        assert_eq!(csv_of(&list).unwrap(), "a,b.0,b.1,c.d\n1,x,,\n,\"y, \"\"z\"\"\",,true\n");
+        let one = json!({"a": {"b": 1.5}, "empty": [], "none": null});
+        assert_eq!(csv_of(&one).unwrap(), "name,value\na.b,1.5\nempty,\nnone,\n");
+        assert_eq!(csv_of(&json!([])).unwrap(), "");
+    }
 
     #[test]
     fn o1_yaml_says_what_json_says() {

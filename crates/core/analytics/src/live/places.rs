@@ -1,6 +1,7 @@
 //! Where an agent's work lies: on shards and their coordinators, in regions.
 
 use super::Closed;
+use crate::absent::Measured;
 use crate::demand::CapacityModel;
 use crate::regions::{self, RegionState};
 use crate::shards::{self, ShardLoad, ShardRule, ShardSigns, imbalance_indication, shard_balance};
@@ -32,7 +33,7 @@ pub(super) fn of_shards(closed: &Closed<'_>, rule: &ShardRule) -> Vec<Indication
 }
 
 /// Items of each shard of each coordinator, over the instances that say all three.
-fn shard_loads(instances: &[&WindowSummary]) -> Vec<ShardLoad> {
+pub(crate) fn shard_loads(instances: &[&WindowSummary]) -> Vec<ShardLoad> {
     let mut loads: BTreeMap<(&str, &str), f64> = BTreeMap::new();
     for window in instances {
         let text = |attribute| window.attributes.get(&attribute).map(|text| &**text);
@@ -49,37 +50,47 @@ fn shard_loads(instances: &[&WindowSummary]) -> Vec<ShardLoad> {
     loads.into_iter().map(load).collect()
 }
 
-#[derive(Default)]
-struct InRegion<'a> {
-    instances: u32,
-    zones: BTreeSet<&'a str>,
-    offered_per_s: f64,
+/// What one region of an agent serves in a window.
+pub(crate) struct InRegion<'a> {
+    /// Ready ones.
+    pub(crate) instances: u32,
+    /// Zones that they name.
+    pub(crate) zones: BTreeSet<&'a str>,
+    /// Offered to them; absent unless each of them reports it.
+    pub(crate) offered_per_s: Measured,
+}
+
+/// What each region serves; `None` where a ready instance does not say where it is.
+pub(crate) fn by_region<'a>(instances: &[&'a WindowSummary]) -> Option<BTreeMap<&'a str, InRegion<'a>>> {
+    let mut found: BTreeMap<&str, InRegion<'_>> = BTreeMap::new();
+    let is_ready = |window: &&&WindowSummary| matches!(window.state, Some(InstanceState::Ready) | None);
+    for &window in instances.iter().filter(is_ready) {
+        let nothing = InRegion { instances: 0, zones: BTreeSet::new(), offered_per_s: Ok(0.0) };
+        let here = found.entry(window.attributes.get(&Attribute::Region)?).or_insert(nothing);
+        here.instances += 1;
+        here.zones.extend(window.attributes.get(&Attribute::Zone).map(|zone| &**zone));
+        here.offered_per_s = here.offered_per_s.and_then(|sum| Ok(sum + offered_per_s(window, &[window])?));
+    }
+    Some(found)
 }
 
 /// Whether the loss of a region is survived. What a region serves stands for what its users ask for, so that only the
 /// whole counts. Nothing, unless all ready instances say where they are and what they are offered.
 pub(super) fn of_regions(closed: &Closed<'_>, capacity: &CapacityModel) -> Option<Indication> {
-    let mut found: BTreeMap<&str, InRegion<'_>> = BTreeMap::new();
-    let is_ready = |window: &&&WindowSummary| matches!(window.state, Some(InstanceState::Ready) | None);
-    for &window in closed.instances.iter().filter(is_ready) {
-        let here = found.entry(window.attributes.get(&Attribute::Region)?).or_default();
-        here.instances += 1;
-        here.zones.extend(window.attributes.get(&Attribute::Zone).map(|zone| &**zone));
-        here.offered_per_s += offered_per_s(window, &[window]).ok()?;
-    }
-    let states: Vec<RegionState> = found
-        .into_iter()
-        .map(|(region, here)| RegionState {
+    let state = |(region, here): (&str, InRegion<'_>)| {
+        let offered_per_s = here.offered_per_s.ok()?;
+        Some(RegionState {
             region: Region::from(region),
             name: None,
             instances: here.instances,
             zones: here.zones.len() as u32,
-            demand_per_s: here.offered_per_s,
+            demand_per_s: offered_per_s,
             capacity_per_s: f64::from(here.instances) * capacity.per_instance_per_s,
-            served_per_s: Some(here.offered_per_s),
+            served_per_s: Some(offered_per_s),
             latency_to_users_ms: None,
         })
-        .collect();
+    };
+    let states: Vec<RegionState> = by_region(closed.instances)?.into_iter().map(state).collect::<Option<_>>()?;
     let report = regions::report(&states).ok()?;
     // Which demand is whose is not known here: that it lies elsewhere cannot be said.
     let indications =

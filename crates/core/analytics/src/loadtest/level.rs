@@ -36,6 +36,8 @@ pub struct Measured {
     /// Mean latency.
     pub mean_ms: Option<f64>,
     pub p50_ms: Option<f64>,
+    pub p75_ms: Option<f64>,
+    pub p90_ms: Option<f64>,
     pub p95_ms: Option<f64>,
     pub p99_ms: Option<f64>,
     /// Failed ÷ requests, 0 to 1.
@@ -64,6 +66,14 @@ pub struct Measured {
     pub latency_buckets: Vec<Bucket>,
 }
 
+impl Measured {
+    /// Transferred per second, in megabytes.
+    #[must_use]
+    pub fn transfer_mb_per_s(&self) -> Option<f64> {
+        self.network_mbps.map(|mbps| mbps / 8.0)
+    }
+}
+
 /// A number of a measurement: its name and how to reach it.
 type Field = (&'static str, fn(&Measured) -> Option<f64>, fn(&mut Measured) -> &mut Option<f64>);
 
@@ -80,6 +90,8 @@ fields!(
     throughput_per_s,
     mean_ms,
     p50_ms,
+    p75_ms,
+    p90_ms,
     p95_ms,
     p99_ms,
     error_rate,

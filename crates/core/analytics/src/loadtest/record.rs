@@ -11,12 +11,47 @@ use crate::inference::SplitMix64;
 use crate::usl::{self, FitError, Usl};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use tidegauge_model::EventTime;
+
+/// How far a test is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TestStatus {
+    /// The last window of the telemetry belongs to it.
+    Running,
+    /// It is over.
+    #[default]
+    Completed,
+    /// No measurement of it can be used.
+    Failed,
+}
+
+/// Which test it was; what nobody said is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Identity {
+    /// Its id: the `run_id` of telemetry.
+    pub id: Option<String>,
+    /// The agent that was tested.
+    pub agent: Option<String>,
+    /// How far it is.
+    pub status: TestStatus,
+    /// Start of its first window.
+    pub started_at: Option<EventTime>,
+    /// End of its last window; absent while it runs.
+    pub completed_at: Option<EventTime>,
+    /// From its first window to its last, in seconds; else the sum of its measurements' durations counts.
+    pub lasted_s: Option<f64>,
+    /// From its first window to the first at its greatest load, in seconds; else from the durations.
+    pub ramp_up_s: Option<f64>,
+}
 
 /// A test as it was run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestRun {
     /// Its name.
     pub name: String,
+    /// Which it was.
+    pub identity: Identity,
     /// What it is for; recognized by its course where nobody says it.
     pub test_type: Option<TestType>,
     /// What its loads count.
@@ -60,8 +95,14 @@ pub struct At {
 pub struct TestRecord {
     /// Its name.
     pub name: String,
+    /// Which it was; a test without a level that can be used has failed.
+    pub identity: Identity,
     /// What it is for.
     pub test_type: TestType,
+    /// How long it was measured, in seconds; absent where a measurement does not say.
+    pub duration_s: Option<f64>,
+    /// How long it was measured before its greatest load; absent likewise.
+    pub ramp_up_s: Option<f64>,
     /// What its loads count.
     pub unit: LoadUnit,
     /// The least and the greatest load that were measured and not excluded.
@@ -97,6 +138,8 @@ pub struct TestRecord {
     pub memory_gb_max: Option<f64>,
     /// Greatest network throughput, in Mbit/s.
     pub network_mbps_max: Option<f64>,
+    /// The same in megabytes per second.
+    pub transfer_mb_per_s_max: Option<f64>,
     /// Cost of the test in US dollars: where cost per hour and duration are known.
     pub cost_usd: Option<f64>,
     /// Answers that did not fail ÷ answers.
@@ -126,8 +169,12 @@ pub fn analyze(run: &TestRun, config: &TestConfig, random: &mut SplitMix64) -> T
     let over = |pick: fn(&Measured) -> Option<f64>| {
         levels.iter().flat_map(|level| &level.repeats).filter_map(pick).reduce(f64::max)
     };
+    let status = if levels.is_empty() { TestStatus::Failed } else { run.identity.status };
     let mut record = TestRecord {
         name: run.name.clone(),
+        identity: Identity { status, ..run.identity.clone() },
+        duration_s: run.identity.lasted_s.or_else(|| seconds(&course)),
+        ramp_up_s: run.identity.ramp_up_s.or_else(|| ramp_up_s(&course)),
         test_type: run.test_type.unwrap_or_else(|| TestType::recognize(&course, breaking_load.map(|b| b.1))),
         unit: run.unit,
         load_min: levels.first().map(|level| level.load),
@@ -146,6 +193,7 @@ pub fn analyze(run: &TestRun, config: &TestConfig, random: &mut SplitMix64) -> T
         utilization_max: utilization_max(&levels),
         memory_gb_max: over(|m| m.memory_gb),
         network_mbps_max: over(|m| m.network_mbps),
+        transfer_mb_per_s_max: over(Measured::transfer_mb_per_s),
         cost_usd,
         success_rate: success_rate(&levels),
         performance_score: config.slo.latency_ms.and_then(|slo| performance_score(&levels, run.unit, slo)),
@@ -153,6 +201,18 @@ pub fn analyze(run: &TestRun, config: &TestConfig, random: &mut SplitMix64) -> T
     };
     record.recommendations = recommend(&record);
     record
+}
+
+/// Sum of the durations, if there are any and all are known.
+fn seconds(course: &[(f64, Option<f64>)]) -> Option<f64> {
+    let known: Vec<f64> = course.iter().map(|(_, seconds)| *seconds).collect::<Option<_>>()?;
+    (!known.is_empty()).then(|| known.iter().sum())
+}
+
+fn ramp_up_s(course: &[(f64, Option<f64>)]) -> Option<f64> {
+    let most = course.iter().map(|(load, _)| *load).fold(f64::NEG_INFINITY, f64::max);
+    let at = course.iter().position(|(load, _)| *load == most)?;
+    if at == 0 { seconds(course).map(|_| 0.0) } else { seconds(&course[..at]) }
 }
 
 fn throughputs(steps: &[Step]) -> Vec<(f64, f64)> {

@@ -12,8 +12,8 @@ pub struct WithinSlo {
     pub estimated: bool,
 }
 
-/// The share of answers within `slo_ms`: from the histogram, interpolated within its bucket; else read off p50, p95
-/// and p99 (on straight lines, from 0 at 0 ms and to 1 at twice p99), and marked so. Absent without either.
+/// The share of answers within `slo_ms`: from the histogram, interpolated within its bucket; else read off the
+/// percentiles (on straight lines, from 0 at 0 ms and to 1 at twice p99), and marked so. Absent without either.
 #[must_use]
 pub fn within_slo(measured: &Measured, slo_ms: f64) -> Option<WithinSlo> {
     let total: u64 = measured.latency_buckets.iter().map(|bucket| bucket.count).sum();
@@ -21,7 +21,13 @@ pub fn within_slo(measured: &Measured, slo_ms: f64) -> Option<WithinSlo> {
         return Some(WithinSlo { ratio: share_of_buckets(measured, slo_ms, total), estimated: false });
     }
     let mut marks = vec![(0.0, 0.0)];
-    let known = [(measured.p50_ms, 0.5), (measured.p95_ms, 0.95), (measured.p99_ms, 0.99)];
+    let known = [
+        (measured.p50_ms, 0.5),
+        (measured.p75_ms, 0.75),
+        (measured.p90_ms, 0.9),
+        (measured.p95_ms, 0.95),
+        (measured.p99_ms, 0.99),
+    ];
     marks.extend(known.into_iter().filter_map(|(ms, share)| Some((ms?, share))));
     let greatest = marks.last().filter(|_| marks.len() > 1)?.0;
     marks.push((2.0 * greatest, 1.0));

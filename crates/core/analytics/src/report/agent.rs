@@ -1,20 +1,23 @@
 //! One agent's windows, gathered.
 
-use super::judge::Judge;
 use super::page::Point;
 use super::spans::Spans;
 use super::sums::{RecordSums, Sums};
 use super::{AgentReport, ReportConfig, sections, whole};
-use crate::absent::Measured;
 use crate::bottleneck::{Bottleneck, BottleneckKind, bottlenecks};
 use crate::capacity::Series;
+use crate::capacity::seed::{SeedRow, SeedUsage};
+use crate::coverage::Records;
 use crate::degradation::Degradation;
 use crate::demand::Operation;
 use crate::events::ServiceWindow;
+use crate::live::{AgentMemory, Closed, by_region};
+use crate::loadtest::Observer;
 use crate::record::{RecordContext, record};
 use crate::window::{offered_per_s, requests, total};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegauge_model::{Attribute, EventTime, InstanceId, InstanceState, ScalingEvent, Target, WindowSummary};
+use tidegauge_model::{EventTime, InstanceId, ScalingEvent, Target, WindowSummary};
 
 /// Costs by what they are for, in the order of [`crate::cost::CostPerHour`].
 pub(super) const COSTS: [&str; 4] =
@@ -22,11 +25,29 @@ pub(super) const COSTS: [&str; 4] =
 /// Totals of the agent whose growth is projected.
 pub(super) const TOTALS: [&str; 4] = ["concurrent_users", "requests_per_s", "cpu_used_cores", "memory_used_bytes"];
 
+/// What is summed beside the record of a window.
+const ALSO: [&str; 3] = ["tokens_per_s", "kv_cache_utilization", "tool_calls_in_flight"];
+/// Any of them says that an instance's requests are set.
+const REQUESTED: [&str; 4] =
+    ["cpu_requested_cores", "memory_requested_bytes", "cpu_utilization_of_request", "memory_utilization_of_request"];
+
 /// What an instance's windows add up to.
 #[derive(Debug)]
 pub(super) struct InstanceWhole {
     pub(super) window: WindowSummary,
     pub(super) windows: u64,
+    /// Names of the metrics that it ever reported.
+    pub(super) metrics: BTreeSet<String>,
+}
+
+impl InstanceWhole {
+    fn see_metrics(&mut self, window: &WindowSummary) {
+        for name in window.gauges.keys().chain(window.latencies.keys()) {
+            if !self.metrics.contains(&**name) {
+                self.metrics.insert(name.to_string());
+            }
+        }
+    }
 }
 
 /// One kind of bottleneck over windows.
@@ -51,7 +72,9 @@ pub(super) struct InRegion {
 pub(super) struct AgentAnalysis {
     /// The agent's window that is not complete yet, and its instances'.
     open: Option<(WindowSummary, Vec<WindowSummary>)>,
-    judge: Judge,
+    memory: AgentMemory,
+    /// Load tests that its telemetry names.
+    pub(super) tests: Observer,
     spans: Spans,
     pub(super) windows: u64,
     pub(super) whole: Option<WindowSummary>,
@@ -69,9 +92,17 @@ pub(super) struct AgentAnalysis {
     pub(super) hours: BTreeMap<i64, u32>,
     pub(super) regions: BTreeMap<Box<str>, InRegion>,
     pub(super) totals: BTreeMap<&'static str, Series>,
+    /// The seed's view of it.
+    pub(super) usage: SeedUsage,
     /// (end, offered per second), and requests of each window.
     pub(super) course: (Vec<(EventTime, f64)>, Vec<f64>),
     pub(super) services: Vec<ServiceWindow>,
+    /// Greatest values by name.
+    pub(super) best: Records,
+    /// Instances that reported, and that should have, over all windows.
+    pub(super) heard: (u64, u64),
+    /// The same of the last window.
+    pub(super) heard_last: Option<(u32, u32)>,
     pub(super) points: Vec<Point>,
 }
 
@@ -88,12 +119,15 @@ impl AgentAnalysis {
         }
     }
 
-    fn close(&mut self, config: &ReportConfig) {
+    /// Takes in the window that was open: all of its instances have been seen.
+    pub(super) fn close(&mut self, config: &ReportConfig) {
         let Some((agent, instances)) = self.open.take() else { return };
         let instances: Vec<&WindowSummary> = instances.iter().collect();
-        let judged = self.judge.step(&agent, &instances, config);
+        let closed = Closed { agent: &agent, instances: &instances, silent: &self.silent(&agent, &instances) };
+        let judged = self.memory.judge(&closed, &config.live_of(agent.range.length()));
         self.spans.take(judged.findings);
-        let imbalance = judged.load.and_then(|load| load.balance.ok()).map(|balance| balance.imbalance);
+        self.tests.window(&agent, &instances);
+        let imbalance = judged.measures.balance.ok().map(|balance| balance.imbalance);
         if let Some(imbalance) = imbalance {
             self.uneven.add(Ok(imbalance), 1.0);
         }
@@ -131,6 +165,14 @@ impl AgentAnalysis {
                 self.totals.entry(name).or_default().insert(agent.range.start, value);
             }
         }
+        let seen = |name| total(name, agent, instances).ok();
+        let row = SeedRow {
+            users: seen("concurrent_users"),
+            rps: offered_per_s(agent, instances).ok(),
+            cpu_percent: seen("cpu_utilization_of_limit").map(|ratio| 100.0 * ratio),
+            memory_gb: seen("memory_used_bytes").map(|bytes| bytes / 1e9),
+        };
+        self.usage.see(agent.range.start, &row);
         let hour = agent.range.start.as_secs().div_euclid(3_600);
         let running = self.hours.entry(hour).or_default();
         *running = (*running).max(agent.instances_ready.unwrap_or(instances.len() as u32));
@@ -138,23 +180,66 @@ impl AgentAnalysis {
             self.course.0.push((agent.range.end, offered));
         }
         self.course.1.extend(requests(agent, instances));
+        for name in ALSO {
+            self.records.see(name, total(name, agent, instances));
+        }
+        let heard = (agent.completeness.instances_reported, agent.completeness.instances_expected);
+        self.heard = (self.heard.0 + u64::from(heard.0), self.heard.1 + u64::from(heard.1));
+        self.heard_last = Some(heard);
+        self.see_records(agent, instances);
         self.add_places(instances);
+    }
+
+    fn see_records(&mut self, agent: &WindowSummary, instances: &[&WindowSummary]) {
+        let total = |name| total(name, agent, instances).ok();
+        let gb_per_h = |of: f64| of * 3_600.0 / 1e9;
+        let network = total("network_in_bytes_per_s").zip(total("network_out_bytes_per_s"));
+        let seen = [
+            ("concurrent_users", total("concurrent_users")),
+            ("instances", agent.instances_ready.map(f64::from)),
+            ("throughput_per_s", total("throughput_per_s")),
+            ("gb_per_h", network.map(|(received, sent)| gb_per_h(received + sent))),
+            ("data_gb", total("disk_used_bytes").map(|bytes| bytes / 1e9)),
+        ];
+        for (name, value) in seen {
+            if let Some(value) = value {
+                self.best.see(name, agent.range.start, value);
+            }
+        }
+    }
+
+    /// Instances that say what they request, of how many; nothing where none does.
+    pub(super) fn requests_set(&self) -> Option<(u32, u32)> {
+        let says = |seen: &&InstanceWhole| REQUESTED.iter().any(|name| seen.metrics.contains(*name));
+        let saying = self.instances.values().filter(says).count() as u32;
+        (saying > 0).then_some((saying, self.instances.len() as u32))
+    }
+
+    /// Instances that are not gone and have no row in this window. The agent's window says how many are present; those
+    /// that were heard last are meant.
+    fn silent(&self, agent: &WindowSummary, heard: &[&WindowSummary]) -> Vec<InstanceId> {
+        let missing = (agent.instances_present.unwrap_or(0) as usize).saturating_sub(heard.len());
+        if missing == 0 {
+            return Vec::new();
+        }
+        let heard: BTreeSet<&InstanceId> = heard.iter().filter_map(|window| window.instance.as_ref()).collect();
+        let mut known: Vec<_> = self.instances.iter().filter(|(id, _)| !heard.contains(id)).collect();
+        known.sort_by_key(|(id, seen)| (Reverse(seen.window.last_at), *id));
+        let mut silent: Vec<InstanceId> = known.into_iter().take(missing).map(|(id, _)| id.clone()).collect();
+        silent.sort();
+        silent
     }
 
     /// What each region serves. Where a ready instance does not say where it is, nothing is said of that window.
     fn add_places(&mut self, instances: &[&WindowSummary]) {
-        let is_ready = |window: &&&WindowSummary| matches!(window.state, Some(InstanceState::Ready) | None);
-        let mut here: BTreeMap<&str, (u32, Measured)> = BTreeMap::new();
-        for window in instances.iter().filter(is_ready) {
-            let Some(region) = window.attributes.get(&Attribute::Region) else { return };
-            let (count, offered) = here.entry(region).or_insert((0, Ok(0.0)));
-            *count += 1;
-            *offered = offered.and_then(|sum| Ok(sum + offered_per_s(window, &[window])?));
-            let zones = window.attributes.get(&Attribute::Zone).cloned();
-            self.regions.entry(region.clone()).or_default().zones.extend(zones);
+        let Some(here) = by_region(instances) else { return };
+        for (name, found) in &here {
+            let region = self.regions.entry(Box::from(*name)).or_default();
+            region.zones.extend(found.zones.iter().copied().map(Box::from));
         }
         for (name, region) in &mut self.regions {
-            let (count, offered) = here.get(&**name).copied().unwrap_or((0, Ok(0.0)));
+            let (count, offered) =
+                here.get(&**name).map_or((0, Ok(0.0)), |found| (found.instances, found.offered_per_s));
             region.instances.add(Ok(f64::from(count)), 1.0);
             region.offered_per_s.add(offered, 1.0);
         }
@@ -195,9 +280,12 @@ impl AgentAnalysis {
                 Some(seen) => {
                     whole::extend(&mut seen.window, window);
                     seen.windows += 1;
+                    seen.see_metrics(window);
                 }
                 None => {
-                    let fresh = InstanceWhole { window: whole::begin(window), windows: 1 };
+                    let mut fresh =
+                        InstanceWhole { window: whole::begin(window), windows: 1, metrics: BTreeSet::new() };
+                    fresh.see_metrics(window);
                     self.instances.insert(id.clone(), fresh);
                 }
             }

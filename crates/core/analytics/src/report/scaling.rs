@@ -160,6 +160,12 @@ impl Scaling {
         self.actuations.iter().filter(|actuation| !actuation.inferred)
     }
 
+    /// Whether the last actuation that ended did as it was told.
+    pub(super) fn last_applied(&self) -> Option<bool> {
+        let last = self.reported().filter(|one| one.outcome.is_attempt()).last()?;
+        Some(!last.outcome.has_failed())
+    }
+
     fn accuracy(&self, config: &ReportConfig) -> Measured {
         let curve = self.demand_curve.as_ref().map_err(|absent| *absent)?;
         let needed = |from, until| curve.greatest(from, until).map(f64::from);

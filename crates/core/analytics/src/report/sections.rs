@@ -1,10 +1,13 @@
 //! From what was gathered of an agent to the sections of its report.
 
 mod growth;
+mod kinds;
 mod load;
 mod places;
 mod resources;
+mod runs;
 mod service;
+mod watch;
 
 use super::ReportConfig;
 use super::agent::AgentAnalysis;
@@ -24,6 +27,9 @@ pub(super) fn all(
     let capacity = scaling.model.map(|model| model.per_instance_per_s);
     let sections = vec![
         service::section(analysis),
+        watch::failing(analysis, config),
+        kinds::requests(analysis, whole),
+        kinds::language_model(analysis, whole),
         load::section(analysis, whole, config),
         resources::saturation(analysis, whole),
         resources::bottlenecks(analysis),
@@ -31,11 +37,16 @@ pub(super) fn all(
         scaling.demand_section(),
         scaling.elasticity(&analysis.services, config),
         scaling.events(&analysis.services),
+        watch::diagnosis(analysis, whole, &scaling),
         growth::cost(analysis, whole, config),
         places::regions(analysis, capacity),
         places::shards(analysis, whole),
         growth::capacity(analysis, whole, config),
+        watch::records(analysis, &scaling),
+        watch::limits(analysis),
+        runs::section(analysis, config),
         growth::strategy(analysis, whole, config),
+        watch::monitoring(analysis),
     ];
     (sections, scaling.demand.unwrap_or_default())
 }

@@ -108,10 +108,30 @@ impl RecordSums {
         if let Ok(times) = &record.response_time_percentiles {
             self.response_ms.0 += times.mean * times.count as f64;
             self.response_ms.1 += times.count;
-            for (name, value) in [("p50", times.p50), ("p95", times.p95), ("p99", times.p99), ("p999", times.p999)] {
-                self.percentiles.entry(name).or_default().push(value);
-            }
+            let percentiles = [
+                ("p50", times.p50),
+                ("p75", times.p75),
+                ("p90", times.p90),
+                ("p95", times.p95),
+                ("p99", times.p99),
+                ("p999", times.p999),
+            ];
+            self.see_percentiles(&percentiles);
         }
+        if let Some(times) = window.latencies.get("time_to_first_token_ms") {
+            self.see_percentiles(&[("ttft_p50", times.p50), ("ttft_p95", times.p95)]);
+        }
+    }
+
+    fn see_percentiles(&mut self, percentiles: &[(&'static str, f64)]) {
+        for &(name, value) in percentiles {
+            self.percentiles.entry(name).or_default().push(value);
+        }
+    }
+
+    /// Adds a number that the record does not have.
+    pub(super) fn see(&mut self, name: &'static str, value: Measured) {
+        self.fields.entry(name).or_default().add(value, 1.0);
     }
 
     /// The sums of a field.

@@ -13,6 +13,8 @@ pub(super) struct Agent {
     pub(super) cells: Cells,
     pub(super) instances: Roster,
     pub(super) last_at: Option<EventTime>,
+    /// Where a bounded run ended, while its last windows close: nobody is silent for lack of more to read.
+    pub(super) read_until: Option<EventTime>,
     /// Sums of its cells, per kind of window.
     pub(super) slides: Vec<Slide>,
     pub(super) counters: Counters,
@@ -21,6 +23,11 @@ pub(super) struct Agent {
 }
 
 impl Agent {
+    /// The instant as of which a window that ends at `end` says who is there.
+    pub(super) fn judged_at(&self, end: EventTime) -> EventTime {
+        self.read_until.map_or(end, |read| end.min(read))
+    }
+
     /// Adds to the pane that closes what its readings of cumulative counters come to.
     pub(super) fn count_up(&mut self, pane: EventTime, merger: &mut Merger) {
         let differences = self.counters.differences();

@@ -26,11 +26,12 @@ impl Decider {
         if self.phase.is_restoring() {
             return; // all of these were closed before the checkpoint
         }
-        let ending = self.ending(end);
+        let (ending, read_until) = (self.ending(end), self.read_until(end));
         let mut due = self.beyond.rollups.due(end);
         let mut close = Close { sources_ratio: self.sources.ratio(), metrics: &self.metrics, merger: &mut self.merger };
         let mut follows = Vec::new();
         for (target, agent) in &mut self.agents {
+            agent.read_until = read_until;
             while let Some(forgotten) = due.first_entry().filter(|entry| entry.key() < target) {
                 self.counts.windows += emit_forgotten(forgotten.remove_entry(), &mut close, out);
             }
@@ -87,6 +88,12 @@ impl Decider {
         let sessions = self.beyond.sessions.closed(end, &self.agents, &close);
         self.counts.windows += sessions.len() as u64;
         out.extend(sessions.into_iter().map(|window| DeciderOutput::Window(Box::new(window))));
+    }
+
+    /// The last event time of a bounded run of which all was read, for a window that ends behind it.
+    fn read_until(&self, end: EventTime) -> Option<EventTime> {
+        let is_behind = self.sources.all_ended() && self.last_pane.is_some_and(|last| end > last);
+        is_behind.then(|| self.agents.values().filter_map(|agent| agent.last_at).max()).flatten()
     }
 
     /// Kinds of windows of panes of which one ends here, and is whole.

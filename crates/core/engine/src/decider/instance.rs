@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegauge_model::{Attributes, EventTime, InstanceState as Reported};
+use tidegauge_model::{Attribute, Attributes, EventTime, InstanceState as Reported};
 
 /// The interval of an instance that has not shown one yet.
 const FIRST_INTERVAL: Duration = Duration::from_secs(60);
@@ -83,8 +83,19 @@ impl Instance {
             self.state = row.state.or(self.state);
             self.ready_at = row.ready_at.or(self.ready_at);
         }
+        self.end_run(pane, row);
         if let Some(attributes) = row.attributes {
             self.hear_attributes(pane, attributes);
+        }
+    }
+
+    /// A load test is over with the first pane that does not name it: unlike where an instance runs, it is told of each
+    /// sample.
+    fn end_run(&mut self, pane: EventTime, row: &PartialRow<'_>) {
+        let names = |said: &Arc<Attributes>| said.contains_key(&Attribute::RunId);
+        let is_over = Some(pane) > self.attributes_at && !row.attributes.is_some_and(names);
+        if is_over && let Some(known) = self.attributes.as_mut().filter(|known| names(known)) {
+            Arc::make_mut(known).remove(&Attribute::RunId);
         }
     }
 

@@ -145,7 +145,7 @@ impl Decider {
             });
             let instances = known.collect();
             let counters = Counters::restored(&readings, &mut self.metrics);
-            let agent = Agent { cells: rebuilt.cells, last_at, instances, slides: Vec::new(), counters, findings };
+            let agent = Agent { cells: rebuilt.cells, last_at, instances, counters, findings, ..Agent::default() };
             controls.push((target.clone(), control));
             self.agents.insert(target, agent);
         }

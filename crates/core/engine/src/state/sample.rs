@@ -134,6 +134,12 @@ fn cell() -> Value {
 }
 
 fn target_state() -> Value {
+    let said = json!({
+        "steps": 1,
+        "forecast": {
+            "expert": "daily", "value": 0.5, "lower": 0.5, "upper": 0.5, "coverage": 0.5, "errors": 1,
+        },
+    });
     json!({
         "generation": 1,
         "standing": {
@@ -143,7 +149,14 @@ fn target_state() -> Value {
         "recommendations": [{"at": 1, "replicas": 1}],
         "changes": {"up": [{"at": 1, "change": 1}], "down": [{"at": 1, "change": 1}]},
         "triggers": {"t": {"when": [1], "until": [1], "step": {"at": 1, "instances": 1}}},
-        "pids": {"p": {"count": 0.5, "demand": 0.5, "slope": 0.5, "at": 1}},
+        "pids": {"p": {
+            "count": 0.5, "demand": 0.5, "slope": 0.5, "at": 1,
+            "sharing": {"products": 0.5, "squares": 0.5, "ready": 1, "since": 1, "settled": [0.5, 1]},
+        }},
+        "prediction": {
+            "of": "o", "step_us": 1, "series": {"open": 1, "sum": 0.5, "count": 1, "steps": [0.5]},
+            "said": [said, said],
+        },
         "clocks": {"idle": [1]}, "blind_since": 1,
     })
 }

@@ -39,7 +39,7 @@ fn value_of(signal: &RuleSignal, window: &WindowSummary, agent: &WindowSummary) 
     match signal {
         RuleSignal::Utilization { resource, of, statistic } => {
             let of = resource.resolve(*of, Of::Limit, agent);
-            number(*statistic, &resource.utilization_metric(of), window)
+            number(*statistic, resource.utilization_metric(of), window)
         }
         RuleSignal::Metric { metric, statistic } => number(*statistic, metric, window),
         RuleSignal::ErrorRate => window.error_rate,

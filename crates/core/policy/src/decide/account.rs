@@ -4,7 +4,8 @@
 //! - **E1** Without the binding rule the answer is another: the same stages say so, run without it.
 //! - **E2** With the signal at the counterfactual's value the wish is another. (Whether it would flap there is not asked.)
 
-use super::combine::{Combined, leading};
+use super::combine::{Combined, arbitrated, leading};
+use super::foresee::Outlook;
 use super::stage::run_without;
 use super::{Chain, Scene, guard};
 use crate::policy::DemandKind;
@@ -43,7 +44,8 @@ fn binding(scene: &Scene<'_>, combined: Combined, chain: &Chain) -> Option<(Reas
 /// The nearest value of the signal that led at which the answer would be another, if it is an objective's.
 fn of_signal(scene: &Scene<'_>, combined: Combined, desired: u32) -> Option<Counterfactual> {
     let Combined::Wish(_, reason) = combined else { return None };
-    if matches!(reason, ReasonCode::Idle | ReasonCode::Woken | ReasonCode::Fallback) {
+    use ReasonCode::{CostSaving, Fallback, Idle, Predicted, Woken};
+    if matches!(reason, Idle | Woken | Fallback | Predicted | CostSaving) {
         return None;
     }
     let at = leading(scene.wishes)?;
@@ -53,7 +55,7 @@ fn of_signal(scene: &Scene<'_>, combined: Combined, desired: u32) -> Option<Coun
     let others = scene.wishes.iter().enumerate().filter(|(index, _)| *index != at);
     let least = others.filter_map(|(_, wish)| wish.reading.wish_instances).max().unwrap_or(0).max(1);
     others_nearby(|factor| wish.scaled(objective, factor, scene.held)).into_iter().find_map(|(factor, wished)| {
-        let other = Combined::Wish(wished.max(least), reason);
+        let other = Combined::Wish(arbitrated(scene, wished.max(least)), reason);
         let desired_instances = run_without(scene, other, Some(ReasonCode::AntiFlap)).instances;
         let signal = Some(objective.name.clone());
         let found = Counterfactual { signal, value: Some(value * factor), rule: None, desired_instances };
@@ -84,17 +86,24 @@ fn alternatives(scene: &Scene<'_>, desired: u32) -> Vec<Alternative> {
     let of_objectives = &scene.wishes[..policy.objectives.len()];
     let hpa = of_objectives.iter().filter_map(|wish| wish.reading.wish_instances).max();
     let hpa = hpa.map(|hpa| hpa.max(1).clamp(policy.min_instances, policy.max_instances));
+    let [median, upper] = scene.outlook.as_ref().map_or([None; 2], Outlook::quantiles);
     let named = [
         ("hold", Some(scene.standing)),
         ("one_fewer", desired.checked_sub(1)),
         ("one_more", Some(desired.saturating_add(1))),
         ("hpa", hpa),
+        ("forecast_median", median),
+        ("forecast", upper),
     ];
-    let one = |(name, instances): (&str, Option<u32>)| instances.map(|instances| alternative(scene, name, instances));
+    let outcomes = scene.outlook.as_ref().map(|outlook| outlook.outcomes(scene.state)).unwrap_or_default();
+    let one = |(name, instances): (&str, Option<u32>)| {
+        instances.map(|instances| alternative(scene, &outcomes, name, instances))
+    };
     named.into_iter().filter_map(one).collect()
 }
 
-fn alternative(scene: &Scene<'_>, name: &str, instances: u32) -> Alternative {
+/// `outcomes`: what may be needed later, each as likely as the others.
+fn alternative(scene: &Scene<'_>, outcomes: &[f64], name: &str, instances: u32) -> Alternative {
     let (policy, observation) = (scene.policy, scene.observation);
     let current = f64::from(observation.current_instances);
     let ratio = |wish: &Wish| Some(wish.reading.value? / wish.reading.objective * current / f64::from(instances));
@@ -103,11 +112,13 @@ fn alternative(scene: &Scene<'_>, name: &str, instances: u32) -> Alternative {
         DemandKind::Queueing(queueing) => demand::late_share_at(queueing, observation, instances),
         DemandKind::Lag(_) => None,
     });
+    let short = outcomes.iter().filter(|needed| **needed > f64::from(instances)).count();
     Alternative {
         name: name.to_owned(),
         instances,
         load_ratio: of_objectives.filter_map(ratio).filter(|ratio| ratio.is_finite()).reduce(f64::max),
         cost_per_hour: guard::cost_of_one(observation.instances).map(|each| each * f64::from(instances)),
         late_share: late.reduce(f64::max),
+        shortfall_share: (!outcomes.is_empty()).then(|| short as f64 / outcomes.len() as f64),
     }
 }

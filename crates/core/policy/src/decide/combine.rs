@@ -1,9 +1,10 @@
 //! Of all wishes, the one that counts.
 
 use super::Scene;
+use super::factors::factors;
 use crate::wish::{Voice, Wish};
 use std::cmp::Ordering;
-use tidegauge_model::ReasonCode;
+use tidegauge_model::{Factor, ReasonCode};
 
 /// What all wishes together ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +19,34 @@ pub(super) enum Combined {
     Alone,
 }
 
+/// What all wishes together ask for, and the factors where they are weighed.
+pub(super) fn combine(scene: &Scene<'_>) -> (Combined, Vec<Factor>) {
+    let combined = largest(scene);
+    let (Combined::Wish(wished, reason), Some(levels)) = (combined, scene.policy.five_factors) else {
+        return (combined, Vec::new());
+    };
+    let factors = factors(scene, wished);
+    let (answer, of_factor) = match is_measured(scene, reason) {
+        true => factors.arbitrate(levels, wished, scene.held),
+        false => (wished, None),
+    };
+    (Combined::Wish(answer, of_factor.unwrap_or(reason)), factors.into_vec())
+}
+
+/// Whether it follows from what is measured, and not from what somebody has said.
+fn is_measured(scene: &Scene<'_>, reason: ReasonCode) -> bool {
+    !matches!(reason, ReasonCode::Idle | ReasonCode::Woken | ReasonCode::Fallback) && exact(scene.wishes).is_none()
+}
+
+/// What would be asked for if what is measured asked for `wished`.
+pub(super) fn arbitrated(scene: &Scene<'_>, wished: u32) -> u32 {
+    let levels = scene.policy.five_factors;
+    levels.map_or(wished, |levels| factors(scene, wished).arbitrate(levels, wished, scene.held).0)
+}
+
 /// What people say; else what a schedule prescribes, else the largest wish, at least 1. A signal without an answer blocks
 /// shrinking, not growth.
-pub(super) fn combine(scene: &Scene<'_>) -> Combined {
+fn largest(scene: &Scene<'_>) -> Combined {
     let Scene { policy, wishes, facts, held, standing, .. } = *scene;
     if policy.orders.kill_switch {
         return Combined::Alone;

@@ -1,7 +1,7 @@
 //! One line for people: what, the signal that led, and what bound.
 
-use super::chain::Chain;
 use super::combine::leading;
+use super::{Chain, Scene, publish};
 use crate::duration::HumanDuration;
 use crate::hpa::rate::{Rules, Select, Step};
 use crate::observe::Observation;
@@ -14,32 +14,36 @@ use crate::wish::{Wish, trigger};
 use jiff::Timestamp;
 use std::fmt::Write;
 use std::time::Duration;
-use tidegauge_model::{Action, Constraint, EventTime, ReasonCode, SignalReading};
+use tidegauge_model::{Action, Constraint, EventTime, Factor, ReasonCode, SignalReading};
 
 /// `up 4 -> 6: cpu 0.95 of request is over objective 0.70; limited from 8 by 100%/15s`.
-pub(super) fn one_line(
-    policy: &Policy,
-    observation: &Observation<'_>,
-    wishes: &[Wish],
-    chain: &Chain,
-    action: Action,
-) -> String {
-    let mut line = match action {
+pub(super) fn one_line(scene: &Scene<'_>, factors: &[Factor], chain: &Chain) -> String {
+    let Scene { policy, observation, wishes, .. } = *scene;
+    let mut line = match publish::action(scene, chain) {
         Action::ScaleUp => format!("up {} -> {}", observation.held_instances(), chain.instances),
         Action::ScaleDown => format!("down {} -> {}", observation.held_instances(), chain.instances),
         Action::Hold => format!("hold {}", chain.instances),
     };
-    let _ = write!(line, ": {}", cause(policy, observation, wishes, chain.reasons[0]));
+    let _ = write!(line, ": {}", cause(policy, observation, wishes, factors, chain.reasons[0]));
     for constraint in &chain.constraints {
         let _ = write!(line, "; {}", phrase(constraint));
     }
     line
 }
 
-fn cause(policy: &Policy, observation: &Observation<'_>, wishes: &[Wish], reason: ReasonCode) -> String {
+fn cause(
+    policy: &Policy,
+    observation: &Observation<'_>,
+    wishes: &[Wish],
+    factors: &[Factor],
+    reason: ReasonCode,
+) -> String {
     let first_failed = wishes.iter().find(|wish| wish.reading.wish_instances.is_none());
     let failed = || first_failed.map(|wish| wish.reading.name.as_str()).unwrap_or_default();
+    let of_factor = |name: &str| factors.iter().find(|factor| factor.name == name).map(|it| it.detail.clone());
     match reason {
+        ReasonCode::Predicted => of_factor("predicted_load").unwrap_or_default(),
+        ReasonCode::CostSaving => of_factor("cost_efficiency").unwrap_or_default(),
         ReasonCode::KillSwitch => "the kill switch is on".to_owned(),
         ReasonCode::Override => policy.orders.manual.as_ref().map(manual).unwrap_or_default(),
         ReasonCode::Fallback => "no signal has had a value for too long".to_owned(),

@@ -1,6 +1,6 @@
 //! The safety rules as stages: refusals, which go no further than to what stands (**P7**), and caps, which nothing beats.
 
-use super::{Chain, Scene, explain};
+use super::{Chain, Scene, explain, factors};
 use crate::hpa::rate::ScaleEvent;
 use crate::hpa::stabilize::within;
 use crate::policy::orders::{Pause, Wanted};
@@ -14,6 +14,8 @@ pub(super) fn refused(chain: &mut Chain, scene: &Scene<'_>) {
     cooled_down(chain, scene);
     within_flap_budget(chain, scene);
     available(chain, scene);
+    on_target(chain, scene);
+    placeable(chain, scene);
     spared_upstream(chain, scene);
     not_excluded(chain, scene);
     as_people_say(chain, scene);
@@ -70,6 +72,25 @@ fn available(chain: &mut Chain, scene: &Scene<'_>) {
     let least = standing.saturating_sub(ready.saturating_sub(floor)).max(floor).min(standing);
     if chain.instances < least {
         chain.apply(ReasonCode::AvailabilityFloor, least, || format!("{floor} of {ready} ready ones have to be left"));
+    }
+}
+
+/// Nothing shrinks while what users are to see is missed.
+fn on_target(chain: &mut Chain, scene: &Scene<'_>) {
+    if let Some(missed) = factors::missed(&scene.policy.targets, scene.observation) {
+        let detail = || format!("a performance target is missed by {:.0} %", -100.0 * missed);
+        hold(chain, scene, Some(Toward::ScaleDown), ReasonCode::TargetMissed, detail);
+    }
+}
+
+/// Where five factors are weighed, growth ends at what can be placed.
+fn placeable(chain: &mut Chain, scene: &Scene<'_>) {
+    let most = scene.policy.five_factors.and_then(|_| factors::placeable(scene));
+    if let Some(most) = most.map(|most| most.max(scene.standing)).filter(|most| chain.instances > *most) {
+        let held = scene.held;
+        chain.apply(ReasonCode::NoCapacity, most, || {
+            format!("{held} are there, and there is room for {} more", most - held)
+        });
     }
 }
 
@@ -185,6 +206,11 @@ pub(super) fn cost_of_one(instances: &[&WindowSummary]) -> Option<f64> {
     const COSTS: [&str; 4] =
         ["compute_cost_per_hour", "storage_cost_per_hour", "network_cost_per_hour", "services_cost_per_hour"];
     mean_over(instances, &COSTS)
+}
+
+/// The agent's latest value of a metric, if it is a number.
+pub(super) fn last_of(agent: &WindowSummary, metric: &str) -> Option<f64> {
+    agent.gauges.get(metric).map(|gauge| gauge.last).filter(|value| value.is_finite())
 }
 
 /// The mean, over the instances that report any of these metrics, of their sum; above 0, or there is none.

@@ -8,7 +8,7 @@ use crate::identity::id_of;
 use crate::observe::Observation;
 use crate::policy::Policy;
 use crate::state::{Standing, TargetState};
-use tidegauge_model::{Action, Decision, Mode, ReasonCode, SignalReading};
+use tidegauge_model::{Action, Decision, Factor, Mode, ReasonCode, SignalReading};
 
 /// How a decision relates to the standing one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub(super) enum News {
 /// What was made of one scene.
 pub(super) struct Made {
     pub(super) combined: Combined,
+    /// Where five factors are weighed.
+    pub(super) factors: Vec<Factor>,
+    /// What stabilization is to remember.
+    pub(super) recommended: Option<u32>,
     pub(super) chain: Chain,
     pub(super) news: News,
     pub(super) account: Account,
@@ -48,7 +52,7 @@ pub(super) fn publish(policy: &Policy, state: &mut TargetState, observation: &Ob
     remember(policy, state, observation, &made);
     let said = state.standing.as_ref().expect("a decision stands once one was made");
     let (wished, action) = (made.wished(), compare(made.chain.instances, made.held));
-    let Made { chain, news, account, explanation, signals, .. } = made;
+    let Made { chain, news, account, explanation, signals, factors, .. } = made;
     let Chain { instances, mut reasons, constraints, .. } = chain;
     if news == News::Renewed {
         reasons.push(ReasonCode::Renewed);
@@ -69,6 +73,7 @@ pub(super) fn publish(policy: &Policy, state: &mut TargetState, observation: &Ob
         max_instances: policy.max_instances,
         reasons,
         signals,
+        factors,
         constraints,
         binding: account.binding,
         counterfactual: account.counterfactual,

@@ -33,6 +33,7 @@ pub(super) fn run_without(scene: &Scene<'_>, combined: Combined, without: Option
         }
         Combined::Wish(instances, reason) => {
             let mut chain = Chain::new(instances, reason, without);
+            foreseen(&mut chain, scene);
             guard::divided(&mut chain, scene);
             stabilized(&mut chain, scene);
             limited(&mut chain, scene);
@@ -44,6 +45,29 @@ pub(super) fn run_without(scene: &Scene<'_>, combined: Combined, without: Option
             guard::capped(&mut chain, scene);
             chain
         }
+    }
+}
+
+/// What was wished and foreseen, before all that bounds it; nothing where nobody wishes anything.
+pub(super) fn recommended(scene: &Scene<'_>, combined: Combined) -> Option<u32> {
+    match combined {
+        Combined::Wish(instances, reason) => {
+            let mut chain = Chain::new(instances, reason, None);
+            foreseen(&mut chain, scene);
+            Some(chain.instances)
+        }
+        Combined::Ordered(instances) => Some(instances),
+        Combined::Stand(_) | Combined::Alone => None,
+    }
+}
+
+/// Not below what trusted forecasts leave. What a schedule prescribes is meant all the same, and forecasts neither wake a
+/// target nor keep it from sleep.
+fn foreseen(chain: &mut Chain, scene: &Scene<'_>) {
+    let is_meant = matches!(chain.reasons[0], ReasonCode::Idle | ReasonCode::Woken) || exact(scene.wishes).is_some();
+    let Some(outlook) = scene.outlook.as_ref().filter(|_| !is_meant) else { return };
+    if let Some((floor, ahead)) = outlook.floor(scene.standing).filter(|(floor, _)| chain.instances < *floor) {
+        chain.apply(ReasonCode::Predicted, floor, || outlook.told(&ahead));
     }
 }
 

@@ -1,8 +1,10 @@
 //! From a policy as written to a policy as checked: defaults filled in, contradictions refused with their key path.
 
 mod demand;
+mod factors;
 mod formula;
 mod pid;
+mod prediction;
 mod safety;
 mod schedule;
 mod trigger;
@@ -60,6 +62,8 @@ impl RawPolicy {
         }
         let mut names: Vec<String> = objectives.iter().map(|objective| objective.name.clone()).collect();
         let demands = demand::check_demands(&spec.demands, &mut names, &formulas)?;
+        let watched: Vec<&str> = names.iter().map(String::as_str).collect();
+        let prediction = spec.prediction.as_ref().map(|raw| prediction::check_prediction(raw, &watched)).transpose()?;
         let schedules = schedule::check_schedules(&spec.schedules, &mut names)?;
         let triggers = trigger::check_triggers(&spec.triggers, &mut names, &formulas)?;
         let pids = pid::check_pids(&spec.pid, &mut names, &formulas, spec.tolerance)?;
@@ -96,6 +100,9 @@ impl RawPolicy {
             schedules,
             triggers,
             pids,
+            prediction,
+            five_factors: spec.five_factors.map(factors::check_factors).transpose()?,
+            targets: factors::check_targets(spec.performance_targets)?,
             safety,
             orders,
             min_instances,
@@ -260,11 +267,15 @@ fn check_source(raw: &RawObjective, path: &str) -> Result<(Source, ObjectiveKind
         require(kind == ObjectiveKind::Utilization, format!("{path}.type"), || {
             "expected utilization for cpu and memory; for cores or bytes use `metric`".to_owned()
         })?;
-        check_statistic(&resource.utilization_metric(Of::Request), statistic, &format!("{path}.statistic"))?;
+        check_statistic(resource.utilization_metric(Of::Request), statistic, &format!("{path}.statistic"))?;
         let source = Source::Resource { resource, of: raw.of.unwrap_or_default(), statistic };
         return Ok((source, kind, resource.name().to_owned()));
     }
     require(raw.of.is_none(), format!("{path}.of"), || "expected only with cpu or memory".to_owned())?;
+    let unit = metric::by_name(metric).map_or("ratio", |known| known.unit);
+    require(kind != ObjectiveKind::Utilization || unit == "ratio", format!("{path}.type"), || {
+        format!("expected average_value or value: `{metric}` is in {unit}, and a utilization is a ratio")
+    })?;
     check_statistic(metric, statistic, &format!("{path}.statistic"))?;
     Ok((Source::Metric { metric: metric.to_owned(), statistic }, kind, metric.to_owned()))
 }

@@ -10,12 +10,15 @@
 //!
 //! - **F1** A value is finite, or there is none: what divides by zero, or by what nobody reports, is no number.
 //! - **F2** No formula needs itself.
+//! - **F3** Nothing is added to, or compared with, what has another unit.
 
 mod parse;
 mod resolve;
+mod unit;
 
 pub use parse::{Expression, WrongFormula, parse};
 pub use resolve::{Unresolved, resolve};
+pub use unit::{Mixed, Unit, of_metric};
 
 use super::objective::Statistic;
 use serde::Serialize;

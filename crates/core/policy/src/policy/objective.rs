@@ -129,10 +129,15 @@ impl Resource {
         }
     }
 
-    /// The metric of its utilization.
+    /// The metric of its utilization; of the request where that is not resolved.
     #[must_use]
-    pub fn utilization_metric(self, of: Of) -> String {
-        format!("{}_utilization_of_{}", self.name(), of.name())
+    pub const fn utilization_metric(self, of: Of) -> &'static str {
+        match (self, of) {
+            (Self::Cpu, Of::Limit) => "cpu_utilization_of_limit",
+            (Self::Cpu, _) => "cpu_utilization_of_request",
+            (Self::Memory, Of::Limit) => "memory_utilization_of_limit",
+            (Self::Memory, _) => "memory_utilization_of_request",
+        }
     }
 
     /// The metric of what is used.
@@ -160,7 +165,7 @@ impl Resource {
     pub fn resolve(self, of: Of, preferred: Of, agent: &WindowSummary) -> Of {
         let other = if preferred == Of::Limit { Of::Request } else { Of::Limit };
         match of {
-            Of::Auto if agent.gauges.contains_key(self.utilization_metric(preferred).as_str()) => preferred,
+            Of::Auto if agent.gauges.contains_key(self.utilization_metric(preferred)) => preferred,
             Of::Auto => other,
             stated => stated,
         }
@@ -264,15 +269,19 @@ impl Statistic {
         }
     }
 
-    /// The number of `metric` in a window and how many samples it rests on; `None` if the window does not have it.
+    /// The number of `metric` in a window and how many samples it rests on; `None` if the window does not have it, or has
+    /// something there that is no number.
     #[must_use]
     pub fn of(self, metric: &str, window: &WindowSummary) -> Option<(f64, u64)> {
         let seconds = window.range.length().as_secs_f64();
-        if let Some(latency) = window.latencies.get(metric) {
-            return Some((self.of_latency(latency, seconds)?, latency.count));
-        }
-        let gauge = window.gauges.get(metric)?;
-        Some((self.of_gauge(gauge, seconds)?, gauge.count))
+        let (value, samples) = match window.latencies.get(metric) {
+            Some(latency) => (self.of_latency(latency, seconds)?, latency.count),
+            None => {
+                let gauge = window.gauges.get(metric)?;
+                (self.of_gauge(gauge, seconds)?, gauge.count)
+            }
+        };
+        value.is_finite().then_some((value, samples))
     }
 
     fn of_gauge(self, gauge: &GaugeSummary, seconds: f64) -> Option<f64> {

@@ -3,13 +3,17 @@
 //! [`Policy`]: super::Policy
 
 mod demand;
+mod factors;
 mod pid;
+mod prediction;
 mod safety;
 mod schedule;
 mod trigger;
 
 pub use demand::{RawDemand, RawLag, RawMeasured, RawQuantity, RawQueueing, RawServiceTime, RawTimed};
+pub use factors::{RawFiveFactors, RawPerformanceTargets};
 pub use pid::RawPid;
+pub use prediction::{RawModel, RawPrediction};
 pub use safety::{
     RawBudget, RawExcluded, RawFallback, RawFlapBudget, RawFloor, RawFreeze, RawOverride, RawPlannedEvent, RawQuota,
     RawSafety, RawScaleToZero, RawTime,
@@ -83,6 +87,13 @@ pub struct RawSpec {
     /// Controllers, which approach what the load needs instead of jumping there.
     #[serde(default)]
     pub pid: Vec<RawPid>,
+    /// A forecast of the load, for which instances are started in time and kept.
+    pub prediction: Option<RawPrediction>,
+    /// Arbitration between current load, forecast, cost, compliance and resources, instead of the largest wish alone.
+    pub five_factors: Option<RawFiveFactors>,
+    /// What users are to see: while one of these is missed, nothing shrinks.
+    #[serde(default)]
+    pub performance_targets: RawPerformanceTargets,
     /// What is known to come.
     #[serde(default)]
     pub planned_events: Vec<RawPlannedEvent>,

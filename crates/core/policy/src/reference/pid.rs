@@ -8,11 +8,18 @@ use std::time::Duration;
 pub(super) fn asks_for(pid: &Pid, seen: &[Seen<'_>], past: &Past) -> Option<i64> {
     let mut course: Option<Course> = None;
     let mut asked = None;
+    let mut closes: Vec<Close> = Vec::new();
     for (at, close) in seen.iter().enumerate() {
         let counts = Counts::of(close.agent, close.instances);
-        let Some(needed) = needed(pid, close, &counts) else {
+        let Some(value) = value(pid, close, &counts) else {
             asked = None;
             continue;
+        };
+        let ratio = value / pid.objective.target;
+        closes.push((close.now(), counts.ready as f64, ratio));
+        let needed = match pid.adaptive {
+            true => counts.ready as f64 * ratio.max(0.0).powf(1.0 / share(&closes, close.agent.range.length())),
+            false => value * counts.ready as f64 / pid.objective.target,
         };
         let before: Vec<_> = past.changes.iter().filter(|(when, by)| *when < close.now() && *by != 0).collect();
         let now = close.now();
@@ -64,11 +71,38 @@ fn rounded(count: f64) -> i64 {
     (count - 1e-9).ceil() as i64
 }
 
-/// How many instances would have exactly the wanted load.
-fn needed(pid: &Pid, seen: &Seen<'_>, counts: &Counts) -> Option<f64> {
+/// When, how many were ready, and the value of what is wanted.
+type Close = (tidegauge_model::EventTime, f64, f64);
+
+/// By how much less each has when there are more: of all steps that say something, the later ones weighing more.
+fn share(closes: &[Close], window: Duration) -> f64 {
+    // Those at which the same count had been ready for a window.
+    let stood = |at: &usize| {
+        let same = closes[..=*at].iter().rev().take_while(|close| close.1 == closes[*at].1);
+        same.last().is_some_and(|first| closes[*at].0.since(first.0) >= window)
+    };
+    let settled: Vec<&Close> = (0..closes.len()).filter(stood).map(|at| &closes[at]).collect();
+    let mut telling = Vec::new();
+    for pair in settled.windows(2) {
+        let (count, load) = ((pair[1].1 / pair[0].1).ln(), -(pair[1].2 / pair[0].2).ln());
+        let least = 1.05_f64.ln() - 1e-12;
+        if count.abs() >= least && pair[0].2.ln().abs() >= least && (0.0..=2.0).contains(&(load / count)) {
+            telling.push((count, load));
+        }
+    }
+    let weight = |later: usize| 0.95_f64.powi(later as i32);
+    let (mut products, mut squares) = (0.1 * weight(telling.len()), 0.1 * weight(telling.len()));
+    for (at, (count, load)) in telling.iter().enumerate() {
+        products += weight(telling.len() - 1 - at) * count * load;
+        squares += weight(telling.len() - 1 - at) * count * count;
+    }
+    (products / squares).clamp(0.5, 1.0)
+}
+
+/// What is measured.
+fn value(pid: &Pid, seen: &Seen<'_>, counts: &Counts) -> Option<f64> {
     let signal = Signal::read(&pid.objective, seen, counts);
     let (used, there) = signal.sums()?;
     let share = used as f64 / there as f64;
-    let value = if signal.one() == 1 { share / 1e3 } else { share };
-    Some(value * counts.ready as f64 / pid.objective.target)
+    Some(if signal.one() == 1 { share / 1e3 } else { share })
 }

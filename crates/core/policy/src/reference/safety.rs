@@ -18,9 +18,15 @@ pub(super) fn refused(
 ) -> i64 {
     let now = seen[seen.len() - 1].now();
     if desired > standing {
-        return if may_grow(policy, past, seen, now) { desired } else { standing };
+        let most = super::factors::placeable(policy, &seen[seen.len() - 1], counts).map(|most| most.max(standing));
+        return if may_grow(policy, past, seen, now) {
+            most.map_or(desired, |most| desired.min(most))
+        } else {
+            standing
+        };
     }
-    if desired == standing || !may_shrink(policy, past, now) {
+    let is_missed = super::factors::is_missed(policy, seen[seen.len() - 1].agent);
+    if desired == standing || is_missed || !may_shrink(policy, past, now) {
         return standing;
     }
     let Some(floor) = policy.safety.availability_floor else { return desired };

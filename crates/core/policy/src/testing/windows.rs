@@ -171,8 +171,8 @@ fn derive_utilization(window: &mut WindowSummary) {
             let mean = |metric: &str| window.gauges.get(metric).map(|gauge| gauge.mean);
             let (used, capacity) = (mean(resource.used_metric()), mean(resource.capacity_metric(of)));
             let metric = resource.utilization_metric(of);
-            if let (Some(used), Some(capacity), None) = (used, capacity.filter(|&is| is > 0.0), mean(&metric)) {
-                say(window, &metric, used / capacity);
+            if let (Some(used), Some(capacity), None) = (used, capacity.filter(|&is| is > 0.0), mean(metric)) {
+                say(window, metric, used / capacity);
             }
         }
     }

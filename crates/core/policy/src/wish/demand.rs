@@ -109,7 +109,7 @@ pub(crate) fn late_share_at(queueing: &Queueing, observation: &Observation<'_>, 
 }
 
 /// `x` rounded up, less than a billionth over a whole number being the arithmetic's own.
-fn ceil_count(x: f64) -> u32 {
+pub(crate) fn ceil_count(x: f64) -> u32 {
     let x = (x * 1e9).round() / 1e9;
     (x.ceil() as u32).min(MAX_INSTANCES)
 }

@@ -4,8 +4,8 @@ use super::{Wish, wish as measure};
 use crate::hpa::rate::EventLog;
 use crate::hpa::stabilize::within;
 use crate::observe::Observation;
-use crate::policy::pid::{DAMPING_WINDOW, Pid};
-use crate::state::PidState;
+use crate::policy::pid::{DAMPING_WINDOW, EXCITATION, FORGETTING, PRIOR, Pid, SHARING};
+use crate::state::{PidState, Sharing};
 use tidegauge_model::EventTime;
 
 /// What is there, and what was done.
@@ -29,9 +29,15 @@ pub(crate) fn wish(pid: &Pid, observation: &Observation<'_>, supply: Supply<'_>,
     };
     let now = observation.window.end;
     let count = supply.count(pid, now).max(1);
-    let needed = value * f64::from(observation.current_instances) / pid.objective.target;
+    let ready = observation.current_instances;
+    let ratio = value / pid.objective.target;
+    let sharing = pid.adaptive.then(|| learnt(state.and_then(|state| state.sharing), observation, ratio));
+    let needed = match sharing {
+        Some(sharing) => f64::from(ready) * ratio.max(0.0).powf(1.0 / share(sharing)),
+        None => value * f64::from(ready) / pid.objective.target,
+    };
     let (next, asked) = step(pid, *state, now, needed, count, damping(supply.changes, now));
-    *state = Some(next);
+    *state = Some(PidState { sharing, ..next });
     wish.reading.wish_instances = Some(asked);
     wish
 }
@@ -45,17 +51,47 @@ impl Supply<'_> {
     }
 }
 
+/// What this close teaches of how load is shared, if anything.
+fn learnt(before: Option<Sharing>, observation: &Observation<'_>, ratio: f64) -> Sharing {
+    let (now, ready) = (observation.window.end, observation.current_instances);
+    let first = Sharing { products: PRIOR, squares: PRIOR, ready, since: now, settled: None };
+    let before = before.unwrap_or(first);
+    if ready != before.ready {
+        return Sharing { ready, since: now, ..before };
+    }
+    if now.since(before.since) < observation.window.length() {
+        return before;
+    }
+    let settled = Sharing { settled: Some((ratio, ready)), ..before };
+    let Some((was, of)) = before.settled else { return settled };
+    let (of_count, of_load) = ((f64::from(ready) / f64::from(of)).ln(), -(ratio / was).ln());
+    let is_telling = of_count.abs() >= EXCITATION && was.ln().abs() >= EXCITATION;
+    if !is_telling || !(0.0..=2.0).contains(&(of_load / of_count)) {
+        return settled;
+    }
+    Sharing {
+        products: FORGETTING * before.products + of_count * of_load,
+        squares: FORGETTING * before.squares + of_count * of_count,
+        ..settled
+    }
+}
+
+/// **D5**: by how much less each has, in logarithms, of what more instances take.
+fn share(sharing: Sharing) -> f64 {
+    (sharing.products / sharing.squares).clamp(*SHARING.start(), *SHARING.end())
+}
+
 /// One step from `count` towards `needed`, and what is asked for.
 fn step(pid: &Pid, state: Option<PidState>, now: EventTime, needed: f64, count: u32, gain: f64) -> (PidState, u32) {
     let demand = needed.max(1.0).ln();
     let Some(before) = state else {
-        return (PidState { count: f64::from(count).ln(), demand, slope: 0.0, at: now }, count);
+        return (PidState { count: f64::from(count).ln(), demand, slope: 0.0, at: now, sharing: None }, count);
     };
     let seconds = now.since(before.at).as_secs_f64().max(1e-3);
     let change = demand - before.demand;
     let slope = before.slope + seconds / (pid.filter.as_secs_f64() + seconds) * (change / seconds - before.slope);
     let from = if whole(before.count) == count { before.count } else { f64::from(count).ln() };
-    let state = |count| PidState { count, demand, slope, at: now };
+    let state = |count| PidState { count, demand, slope, at: now, sharing: None };
     if pid.objective.band.holds(needed / f64::from(count)) {
         return (state(from), count); // D3
     }

@@ -159,11 +159,11 @@ fn pid() -> impl Strategy<Value = String> {
         "{ signal: response_time_ms, target: 600 }",
         "{ formula: busy, type: average_value, thresholds: { up: 30, down: 10 } }",
     ]);
-    (objective, 0_u32..=10, 1_u32..=10, 0_u32..60, 0_u32..60, 0_u32..12).prop_map(
-        |(objective, proportional, integral, derivative, filter, start_up)| {
+    (objective, 0_u32..=10, 1_u32..=10, 0_u32..60, 0_u32..60, 0_u32..12, any::<bool>()).prop_map(
+        |(objective, proportional, integral, derivative, filter, start_up, adaptive)| {
             format!(
                 "{{ objective: {objective}, proportional: {}, integral_per_s: {}, derivative_s: {derivative}, \
-                 filter: {filter}s, start_up: {start_up}0s }}",
+                 filter: {filter}s, start_up: {start_up}0s, adaptive: {adaptive} }}",
                 f64::from(proportional) / 10.0,
                 f64::from(integral) / 200.0,
             )
@@ -258,13 +258,34 @@ struct Others {
     schedule: Option<String>,
     triggers: Vec<String>,
     pid: Option<String>,
+    ahead: Vec<String>,
+}
+
+/// What is forecast, weighed and promised. Steps are short enough for the histories below to teach something.
+fn ahead() -> impl Strategy<Value = Vec<String>> {
+    let step = prop::sample::select(vec![10, 20, 30]);
+    let quantile = prop::sample::select(vec!["0.5", "0.6", "0.75"]);
+    let prediction =
+        (step, 0_u32..80, 0_u32..120, quantile, 1_u32..50).prop_map(|(step, lead_time, more, quantile, confidence)| {
+            format!(
+                "prediction: {{ model: last_value, step: {step}s, lead_time: {lead_time}s, lookahead: {}s, \
+                 quantile: {quantile}, confidence: 0.{confidence:02} }}",
+                lead_time + more
+            )
+        });
+    let factors = (0_u32..10, 0_u32..10)
+        .prop_map(|(urgency, margin)| format!("five_factors: {{ urgency: 0.{urgency}, margin: 0.{margin} }}"));
+    let targets = (100_u32..2_000).prop_map(|most| format!("performance_targets: {{ max_response_time_ms: {most} }}"));
+    let rarely = |of| prop::option::weighted(0.4, of);
+    (rarely(prediction.boxed()), rarely(factors.boxed()), prop::option::weighted(0.2, targets))
+        .prop_map(|(prediction, factors, targets)| [prediction, factors, targets].into_iter().flatten().collect())
 }
 
 fn others() -> impl Strategy<Value = Others> {
     let rarely = |of| prop::option::weighted(0.3, of);
     let triggers = prop_oneof![2 => Just(vec![]), 1 => prop::collection::vec(trigger(), 1..3)];
-    (rarely(demand().boxed()), rarely(schedule().boxed()), triggers, rarely(pid().boxed()))
-        .prop_map(|(demand, schedule, triggers, pid)| Others { demand, schedule, triggers, pid })
+    (rarely(demand().boxed()), rarely(schedule().boxed()), triggers, rarely(pid().boxed()), ahead())
+        .prop_map(|(demand, schedule, triggers, pid, ahead)| Others { demand, schedule, triggers, pid, ahead })
 }
 
 pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
@@ -276,7 +297,7 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
             // One of each name: an objective is drawn for at most one signal.
             let named: BTreeMap<_, _> =
                 objectives.into_iter().map(|objective| (objective[..10].to_owned(), objective)).collect();
-            let Others { demand, schedule, triggers, pid } = others;
+            let Others { demand, schedule, triggers, pid, ahead } = others;
             let triggers = triggers.iter().enumerate().map(|(index, it)| format!("{{ name: t{index}, {it} }}"));
             safety.extend(of_bounds);
             policy(&format!(
@@ -284,7 +305,7 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
                  busy: depth + 10 * run_queue.mean - 3, late: response_time_ms.p95 / (busy - 40) }}\n\
                  objectives: [{}]\ndemands: [{}]\nschedules: [{}]\ntriggers: [{}]\npid: [{}]\n\
                  min_instances: {min}\nmax_instances: {max}\nbehavior: {{ scale_up: {up}, scale_down: {down} }}\n\
-                 min_completeness: {}\nexpires_after: 60s\nsafety: {{ {} }}\n{}",
+                 min_completeness: {}\nexpires_after: 60s\nsafety: {{ {} }}\n{}\n{}",
                 named.into_values().collect::<Vec<_>>().join(", "),
                 demand.unwrap_or_default(),
                 schedule.unwrap_or_default(),
@@ -292,6 +313,7 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
                 pid.unwrap_or_default(),
                 f64::from(completeness) * 0.45,
                 safety.join(", "),
+                ahead.join("\n"),
                 orders.join("\n"),
             ))
         },
@@ -327,12 +349,14 @@ fn instance() -> impl Strategy<Value = Instance> {
             };
             let memory = [("memory_utilization_of_limit", memory)];
             let cost = [("compute_cost_per_hour", f64::from(queue) / 100.0), ("network_cost_per_hour", 0.25)];
+            let room = [("free_node_capacity", f64::from(queue % 9)), ("pending_instances", f64::from(queue % 4))];
             let queue = [("queue_depth", f64::from(queue) / 3.0), ("run_queue", f64::from(queue) / 7.0)];
             let gauges = [
                 cpu,
                 if seen[1].index(6) == 0 { &[] } else { &memory },
                 if seen[2].index(6) == 0 { &[] } else { &queue },
                 if seen[3].index(6) == 0 { &[] } else { &cost },
+                if seen[3].index(4) == 0 { &room } else { &[] },
             ];
             Instance { gauges: gauges.concat(), state, ready_s_ago }
         },

@@ -256,7 +256,7 @@ impl<'s> Compiler<'s, '_> {
                     path: path.into(),
                     by_key,
                     other,
-                    metrics: metrics && numbers,
+                    metrics: (metrics && numbers).then_some(object.prefix),
                     counters: false,
                 })))
             }
@@ -275,7 +275,7 @@ impl<'s> Compiler<'s, '_> {
             Schema::Map(map) => {
                 let other = self.object(path, &map.types, fields)?;
                 let by_key = HashMap::new();
-                Ok(Node::Map(Box::new(Entries { path: path.into(), by_key, other, metrics: false, counters: true })))
+                Ok(Node::Map(Box::new(Entries { path: path.into(), by_key, other, metrics: None, counters: true })))
             }
             other => Err(mismatch(Some(path), format!("a value of type {} is not a map", type_name(other)))),
         }
@@ -325,7 +325,7 @@ impl<'s> Compiler<'s, '_> {
             Schema::Map(map) => {
                 let other = self.skip(path, &map.types)?;
                 let entries =
-                    Entries { path: path.into(), by_key: HashMap::new(), other, metrics: false, counters: false };
+                    Entries { path: path.into(), by_key: HashMap::new(), other, metrics: None, counters: false };
                 Node::Map(Box::new(entries))
             }
             Schema::Record(record) => self.named_record(path, &record.name, schema)?,

@@ -122,7 +122,10 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_, '_> {
                     Others::Skip => {
                         map.next_value::<IgnoredAny>()?;
                     }
-                    others => map.next_value_seed(NumberSeed { context, others })?,
+                    others => {
+                        context.key.insert_str(0, object.prefix);
+                        map.next_value_seed(NumberSeed { context, others })?;
+                    }
                 },
             }
         }

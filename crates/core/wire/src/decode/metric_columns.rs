@@ -12,7 +12,7 @@ use super::warnings::Warnings;
 use crate::reject::{Fault, RejectCode, fault};
 use hashbrown::HashMap;
 use std::sync::Arc;
-use tidegauge_model::metric::BUILT_IN;
+use tidegauge_model::metric::{BUILT_IN, REQUESTS_BY_KIND};
 use tidegauge_model::{Metric, MetricKind};
 
 /// Longest name of a metric that is not built in, in bytes; one with a longer name counts as beyond the cap.
@@ -22,7 +22,7 @@ struct MetricColumn {
     metric: Metric,
     /// As many as rows up to the last one with a value; NaN = none.
     values: Vec<f64>,
-    /// The least value allowed: 0 for counters and latencies.
+    /// The least value allowed: 0 for counters, latencies and requests by kind.
     least: f64,
     built_in: bool,
     /// A plan refers to it by number, so it stays.
@@ -33,7 +33,8 @@ struct MetricColumn {
 
 impl MetricColumn {
     fn new(metric: Metric, built_in: bool) -> Self {
-        let least = if metric.kind() == MetricKind::Gauge { -f64::MAX } else { 0.0 };
+        let is_count = metric.kind() != MetricKind::Gauge || metric.name().starts_with(REQUESTS_BY_KIND);
+        let least = if is_count { 0.0 } else { -f64::MAX };
         Self { metric, values: Vec::new(), least, built_in, pinned: built_in, vacant: false }
     }
 }

@@ -82,8 +82,8 @@ pub(super) struct Entries {
     pub(super) path: Box<str>,
     pub(super) by_key: HashMap<Box<str>, Node>,
     pub(super) other: Node,
-    /// Numbers become metrics named by their keys.
-    pub(super) metrics: bool,
+    /// Numbers become metrics named by their keys, behind this.
+    pub(super) metrics: Option<&'static str>,
     /// Each is a cumulative counter named by its key.
     pub(super) counters: bool,
 }

@@ -15,7 +15,7 @@ use crate::mapping::{MappedField, Mapping, Scale, Take, Target, TimeUnit};
 use crate::reject::{Fault, RejectCode, fault};
 use crate::time_text::parse_rfc3339;
 use hashbrown::HashMap;
-use tidegauge_model::metric::BUILT_IN;
+use tidegauge_model::metric::{BUILT_IN, REQUESTS_BY_KIND};
 use tidegauge_model::{Attribute, InstanceState};
 
 /// The fields of a native sample besides its metrics.
@@ -44,7 +44,7 @@ pub(crate) const NATIVE_FIELDS: &[(&str, NativeField)] = &[
     ("response_time_exponential_histogram", NativeField::Histogram(EXPONENTIAL)),
     ("response_time_explicit_histogram", NativeField::Histogram(EXPLICIT)),
     (counters::FIELD, NativeField::Counters),
-    ("requests_by_kind", NativeField::Unused),
+    ("requests_by_kind", NativeField::Counts(REQUESTS_BY_KIND)),
     ("top_keys", NativeField::Unused),
     ("metrics", NativeField::Metrics),
 ];
@@ -86,6 +86,8 @@ pub(crate) enum NativeField {
     Histogram(HistogramFields),
     /// Cumulative counters by name.
     Counters,
+    /// Counts by name, each a metric whose name begins like that.
+    Counts(&'static str),
     /// Read over.
     Unused,
 }
@@ -131,6 +133,8 @@ pub(crate) struct Leaf {
 pub(crate) struct Object {
     pub(crate) keys: HashMap<Box<str>, Route>,
     pub(crate) others: Others,
+    /// What the names of metrics without a route begin with.
+    pub(crate) prefix: &'static str,
 }
 
 /// What to do with a field that has no route.
@@ -169,7 +173,7 @@ impl Route {
         let start = Sink::Time { slot: TimeSlot::CounterStart(None), unit: Some(TimeUnit::Microseconds) };
         let route = |(field, sink): (&str, Sink)| (Box::from(field), Self::leaf(&format!("{name}.{field}"), sink));
         let keys = [("value", value), ("start", start)].into_iter().map(route).collect();
-        Self::Counters(name.into(), Object { keys, others: Others::Skip })
+        Self::Counters(name.into(), Object { keys, ..Object::default() })
     }
 
     fn histogram(name: &str, fields: HistogramFields) -> Self {
@@ -178,7 +182,7 @@ impl Route {
             let route = if *is_list { Self::items(&path, *piece) } else { Self::leaf(&path, Sink::Piece(*piece)) };
             (Box::from(*field), route)
         };
-        Self::Object(Object { keys: fields.iter().map(route).collect(), others: Others::Skip })
+        Self::Object(Object { keys: fields.iter().map(route).collect(), ..Object::default() })
     }
 }
 
@@ -195,6 +199,9 @@ pub(crate) fn native() -> Object {
             NativeField::Values => Route::items(name, Piece::Value),
             NativeField::Histogram(fields) => Route::histogram(name, fields),
             NativeField::Counters => Route::counters(name),
+            NativeField::Counts(prefix) => {
+                Route::Object(Object { others: Others::OnlyNumbers, prefix, ..Object::default() })
+            }
             NativeField::Unused => Route::Skip,
         };
         keys.insert((*name).into(), route);
@@ -202,7 +209,7 @@ pub(crate) fn native() -> Object {
     for (def, column) in BUILT_IN.iter().zip(0..).filter(|(def, _)| !def.derived) {
         keys.insert(def.name.into(), Route::leaf(def.name, Sink::Metric { column, scale: Scale::ONE }));
     }
-    Object { keys, others: Others::Numbers }
+    Object { keys, others: Others::Numbers, prefix: "" }
 }
 
 /// The routes of a mapping. Metrics that are not built in get their columns here.

@@ -164,8 +164,11 @@ impl<'p> Run<'p, '_, '_> {
                     run.other_value(&entries.other, depth + 1)?;
                     run.columns.close_counter()
                 }
-                None if entries.metrics => run.named_metric(path, key, &entries.other),
-                None => run.other_value(&entries.other, depth + 1),
+                None => match entries.metrics {
+                    Some("") => run.named_metric(path, key, &entries.other),
+                    Some(prefix) => run.named_metric(path, &[prefix, key].concat(), &entries.other),
+                    None => run.other_value(&entries.other, depth + 1),
+                },
             }
         })
     }

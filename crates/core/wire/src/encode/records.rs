@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness, Constraint,
-    Counterfactual, Decision, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, InstanceState,
+    Counterfactual, Decision, DistributionSummary, Edition, EventTime, Factor, GaugeSummary, InstanceId, InstanceState,
     MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange,
     WindowKind, WindowSummary, WorkspaceId,
 };
@@ -162,6 +162,8 @@ pub(super) struct DecisionRecord<'a> {
     counterfactual: Option<Cow<'a, Counterfactual>>,
     #[serde(default)]
     alternatives: Cow<'a, [Alternative]>,
+    #[serde(default)]
+    factors: Cow<'a, [Factor]>,
 }
 
 impl<'a> From<&'a Decision> for DecisionRecord<'a> {
@@ -197,6 +199,7 @@ impl<'a> From<&'a Decision> for DecisionRecord<'a> {
             binding: decision.binding,
             counterfactual: decision.counterfactual.as_ref().map(Cow::Borrowed),
             alternatives: Cow::from(&decision.alternatives),
+            factors: Cow::from(&decision.factors),
         }
     }
 }
@@ -230,6 +233,7 @@ impl From<DecisionRecord<'_>> for Decision {
             binding: record.binding,
             counterfactual: record.counterfactual.map(Cow::into_owned),
             alternatives: record.alternatives.into_owned(),
+            factors: record.factors.into_owned(),
         }
     }
 }

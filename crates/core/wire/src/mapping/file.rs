@@ -318,9 +318,11 @@ fn native_target(name: &str) -> Result<Target, String> {
             NativeField::State => Ok(Target::State),
             NativeField::Entity => Ok(Target::Entity),
             NativeField::Metrics => Err("metrics of other names have a section of their own, `metrics`".to_owned()),
-            NativeField::Values | NativeField::Histogram(_) | NativeField::Counters | NativeField::Unused => {
-                Err(format!("{name} cannot be mapped to yet"))
-            }
+            NativeField::Values
+            | NativeField::Histogram(_)
+            | NativeField::Counters
+            | NativeField::Counts(_)
+            | NativeField::Unused => Err(format!("{name} cannot be mapped to yet")),
         };
     }
     match metric::by_name(name) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AlertState, AlertTransition, Alternative, Cause, CauseCode, Completeness, Confidence, Constraint,
-    Counterfactual, Decision, DistributionSummary, Edition, Entity, EventTime, Evidence, Finding, FindingKind,
+    Counterfactual, Decision, DistributionSummary, Edition, Entity, EventTime, Evidence, Factor, Finding, FindingKind,
     FindingState, GaugeSummary, InstanceState, Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent,
     ScalingState, Severity, SignalReading, Target, TimeRange, WindowSummary,
 };
@@ -124,6 +124,15 @@ pub(crate) fn decision() -> Decision {
             load_ratio: Some(1.36),
             cost_per_hour: None,
             late_share: Some(0.25),
+            shortfall_share: Some(0.0625),
+        }],
+        factors: vec![Factor {
+            name: "predicted_load".to_owned(),
+            wish_instances: Some(8),
+            urgency: Some(0.5),
+            margin: Some(-0.25),
+            confidence: 0.9,
+            detail: "cpu is forecast to need 8".to_owned(),
         }],
         completeness: 0.97,
         explanation: "cpu 0.95 is over 0.70".to_owned(),

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tidegauge_analytics::report::{Analysis, ReportConfig};
 use tidegauge_analytics::strategy::{Size, SizeCatalogue};
 use tidegauge_model::{ScalingEvent, WindowSummary};
@@ -24,52 +25,87 @@ use tidegauge_wire::Mapping;
 ///
 /// A file that is not there, or of which no line could be read; a broker that is away.
 pub fn run(layers: &Layers, args: &ReportArgs) -> anyhow::Result<()> {
-    if args.window.is_zero() {
-        return Err(Failure::new(Code::Usage, "--window has to be longer than nothing").into());
-    }
     let mut analysis = Analysis::new(report_config(args)?);
     for event in args.events.as_deref().map(read_events).transpose()?.into_iter().flatten() {
         analysis.event(event);
     }
-    let is_wanted = |window: &WindowSummary| {
-        args.agent.as_ref().is_none_or(|text| window.target.to_string().contains(text.as_str()))
+    let source = Telemetry {
+        file: file_input(args)?,
+        from: args.from.clone(),
+        to: args.to.clone(),
+        window: args.window,
+        agent: args.agent.as_deref(),
     };
-    let quality = if args.csv.is_some() || args.jsonl.is_some() {
-        let input = file_input(args)?;
-        let bar = progress_bar(&input.file);
-        let quality = report::read_file(&input, &bar, &mut |window| {
-            if is_wanted(window) {
-                analysis.window(window);
-            }
-        });
-        bar.finish_and_clear();
-        quality?
-    } else {
-        let shared = Mutex::new(&mut analysis);
-        from_topics(layers, args, &|window| {
-            if is_wanted(window) {
-                shared.lock().unwrap_or_else(PoisonError::into_inner).window(window);
-            }
-        })?
-    };
-    if quality.rows == 0 {
-        let why = quality.first_refused.map_or_else(String::new, |first| format!("; the first: {first}"));
-        let message = format!("{}: no row could be read, {} refused{why}", quality.source, quality.refused);
-        return Err(Failure::new(Code::Data, message).into());
-    }
-    let document = Document { quality, window_s: args.window.as_secs_f64(), agents: analysis.finish() };
+    let quality = source.read(layers, &mut analysis)?;
+    let fleet = analysis.fleet();
+    let document = Document { quality, window_s: args.window.as_secs_f64(), fleet, agents: analysis.finish() };
     super::print(&match args.output {
         ReportForm::Table => Form::Table.text(&document, |colours| report::table(&document, colours))?,
         ReportForm::Json => Form::Json.text(&document, |_| String::new())?,
         ReportForm::Yaml => Form::Yaml.text(&document, |_| String::new())?,
+        ReportForm::Csv => report::csv(&document)?,
         ReportForm::Html => report::report_page(&document),
     })
 }
 
+/// Telemetry whose windows are analyzed: of a file, or of the topics.
+pub(super) struct Telemetry<'a> {
+    pub(super) file: Option<FileInput>,
+    pub(super) from: Option<Point>,
+    pub(super) to: Option<Point>,
+    pub(super) window: Duration,
+    /// Only agents whose name holds it.
+    pub(super) agent: Option<&'a str>,
+}
+
+impl Telemetry<'_> {
+    /// Gives each closed window to `analysis`.
+    ///
+    /// # Errors
+    ///
+    /// A file that is not there, or of which no line could be read; a broker that is away.
+    pub(super) fn read(&self, layers: &Layers, analysis: &mut Analysis) -> anyhow::Result<Quality> {
+        if self.window.is_zero() {
+            return Err(Failure::new(Code::Usage, "--window has to be longer than nothing").into());
+        }
+        let is_wanted = |window: &WindowSummary| self.agent.is_none_or(|text| window.target.to_string().contains(text));
+        let quality = if let Some(input) = &self.file {
+            let bar = progress_bar(&input.file);
+            let quality = report::read_file(input, &bar, &mut |window| {
+                if is_wanted(window) {
+                    analysis.window(window);
+                }
+            });
+            bar.finish_and_clear();
+            quality?
+        } else {
+            let shared = Mutex::new(analysis);
+            self.from_topics(layers, &|window| {
+                if is_wanted(window) {
+                    shared.lock().unwrap_or_else(PoisonError::into_inner).window(window);
+                }
+            })?
+        };
+        if quality.rows == 0 {
+            let why = quality.first_refused.map_or_else(String::new, |first| format!("; the first: {first}"));
+            let message = format!("{}: no row could be read, {} refused{why}", quality.source, quality.refused);
+            return Err(Failure::new(Code::Data, message).into());
+        }
+        Ok(quality)
+    }
+
+    fn from_topics(&self, layers: &Layers, take: &(dyn Fn(&WindowSummary) + Sync)) -> anyhow::Result<Quality> {
+        let config = Config::load(layers)?;
+        telemetry::init(config.log, config.log.level)?;
+        let (from, to) = (self.from.clone().unwrap_or(Point::Beginning), self.to.clone().unwrap_or(Point::End));
+        crate::replay::windows(&config, self.window, &from, &to, take)
+    }
+}
+
 fn report_config(args: &ReportArgs) -> anyhow::Result<ReportConfig> {
     let mut config = ReportConfig::default();
-    config.load.slo_ms = args.slo_ms;
-    config.load.utilization_objective = args.utilization;
+    config.live.load.slo_ms = args.slo_ms;
+    config.live.load.utilization_objective = args.utilization;
     config.objectives.p95_ms = args.slo_ms;
     config.objectives.error_rate = args.slo_error_rate;
     config.objectives.utilization = Some(args.utilization);
@@ -124,27 +160,20 @@ fn read_events(file: &Path) -> Result<Vec<ScalingEvent>, Failure> {
     Ok(events)
 }
 
-fn file_input(args: &ReportArgs) -> anyhow::Result<FileInput> {
+fn file_input(args: &ReportArgs) -> anyhow::Result<Option<FileInput>> {
     let mapping = args.map.as_deref().map(read_mapping).transpose()?;
     let (file, is_csv) = match (&args.csv, &args.jsonl) {
         (Some(file), _) => (file, true),
         (None, Some(file)) => (file, false),
-        (None, None) => unreachable!("asked before"),
+        (None, None) => return Ok(None),
     };
-    Ok(FileInput { file: file.clone(), is_csv, mapping, window: args.window, disorder: args.disorder })
+    Ok(Some(FileInput { file: file.clone(), is_csv, mapping, window: args.window, disorder: args.disorder }))
 }
 
 fn read_mapping(path: &Path) -> anyhow::Result<Mapping> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(Code::Config, format!("cannot read the mapping {}: {error}", path.display())))?;
     Ok(Mapping::parse(&path.display().to_string(), &text).map_err(ConfigError::from)?)
-}
-
-fn from_topics(layers: &Layers, args: &ReportArgs, take: &(dyn Fn(&WindowSummary) + Sync)) -> anyhow::Result<Quality> {
-    let config = Config::load(layers)?;
-    telemetry::init(config.log, config.log.level)?;
-    let (from, to) = (args.from.clone().unwrap_or(Point::Beginning), args.to.clone().unwrap_or(Point::End));
-    crate::replay::windows(&config, args.window, &from, &to, take)
 }
 
 /// On a terminal only.

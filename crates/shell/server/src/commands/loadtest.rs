@@ -2,9 +2,12 @@
 
 mod page;
 
+use super::analyze::Telemetry;
 use crate::cli::{AnalyzeArgs, LoadColumn, LoadtestCommand, ReportForm, SeriesArgs};
-use crate::exit::Failure;
-use crate::output::Form;
+use crate::config::Layers;
+use crate::exit::{Code, Failure};
+use crate::output::{Form, csv_of};
+use crate::report::FileInput;
 use crate::sheet::{Row, Sheet};
 use crate::terminal::{self, Cell, Tone};
 use serde::Serialize;
@@ -15,37 +18,76 @@ use tidegauge_analytics::inference::SplitMix64;
 use tidegauge_analytics::loadtest::compare::{self, Comparison, compare_runs};
 use tidegauge_analytics::loadtest::series::{self, ChangePoint, change_points};
 use tidegauge_analytics::loadtest::{
-    Level, LoadUnit, Measured, TestConfig, TestRecord, TestRun, TestType, analyze, join_levels,
+    Identity, Level, LoadUnit, Measured, ObservedRun, TestConfig, TestRecord, TestRun, TestType, analyze, join_levels,
 };
+use tidegauge_analytics::report::{Analysis, ReportConfig};
 
 /// Runs the command.
 ///
 /// # Errors
 ///
 /// A file that is not there or holds no levels.
-pub fn run(command: &LoadtestCommand) -> anyhow::Result<()> {
+pub fn run(layers: &Layers, command: &LoadtestCommand) -> anyhow::Result<()> {
     match command {
-        LoadtestCommand::Analyze(args) => run_analyze(args),
+        LoadtestCommand::Analyze(args) => run_analyze(layers, args),
         LoadtestCommand::Series(args) => run_series(args),
     }
 }
 
-fn run_analyze(args: &AnalyzeArgs) -> anyhow::Result<()> {
-    let test = test_run(&args.csv, args)?;
+fn run_analyze(layers: &Layers, args: &AnalyzeArgs) -> anyhow::Result<()> {
+    let (test, before) = tests(layers, args)?;
     let slo = Slo { latency_ms: Some(args.slo_ms), error_rate: Some(args.slo_error_rate) };
     let mut random = SplitMix64::seeded(args.seed);
     let record = analyze(&test, &TestConfig { slo, ..TestConfig::default() }, &mut random);
-    let compared = match &args.compare {
-        Some(before) => compared(&test_run(before, args)?, &test, &mut random),
-        None => Vec::new(),
-    };
+    let compared = before.map_or_else(Vec::new, |before| compared(&before, &test, &mut random));
     let value = object(&record, &compared);
     super::print(&match args.output {
         ReportForm::Table => Form::Table.text(&value, |colours| table(&record, &compared, args, colours))?,
         ReportForm::Json => Form::Json.text(&value, |_| String::new())?,
         ReportForm::Yaml => Form::Yaml.text(&value, |_| String::new())?,
+        ReportForm::Csv => csv_of(&value)?,
         ReportForm::Html => page::page(&record, args, &compared),
     })
+}
+
+/// The test, and the one to compare it with.
+fn tests(layers: &Layers, args: &AnalyzeArgs) -> anyhow::Result<(TestRun, Option<TestRun>)> {
+    let before = || args.compare.as_ref().map(|file| test_run(file, args)).transpose();
+    if let Some(file) = &args.csv {
+        return Ok((test_run(file, args)?, before()?));
+    }
+    let mut runs = observed(layers, args)?;
+    let names: Vec<String> = runs.iter().map(|run| run.test.name.clone()).collect();
+    let mut take = |id: &str| {
+        let at = runs.iter().position(|run| run.test.name == id).ok_or_else(|| {
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Failure::new(Code::NoInput, format!("no telemetry names the run {id}; runs there are: {known}"))
+        })?;
+        let test = runs.swap_remove(at).test;
+        let (test_type, think_time_s) = (args.test_type.map(TestType::from), args.think_time.map(|t| t.as_secs_f64()));
+        Ok::<_, Failure>(TestRun { test_type, think_time_s, ..test })
+    };
+    let test = take(args.run.as_deref().unwrap_or_default())?;
+    let before = match &args.compare_run {
+        Some(id) => Some(take(id)?),
+        None => before()?,
+    };
+    Ok((test, before))
+}
+
+/// The tests that telemetry names.
+fn observed(layers: &Layers, args: &AnalyzeArgs) -> anyhow::Result<Vec<ObservedRun>> {
+    let file = args.jsonl.clone().map(|file| FileInput {
+        file,
+        is_csv: false,
+        mapping: None,
+        window: args.window,
+        disorder: args.window,
+    });
+    let mut analysis = Analysis::new(ReportConfig::default());
+    let source = Telemetry { file, from: args.from.clone(), to: args.to.clone(), window: args.window, agent: None };
+    source.read(layers, &mut analysis)?;
+    Ok(analysis.load_tests())
 }
 
 fn test_run(file: &Path, args: &AnalyzeArgs) -> Result<TestRun, Failure> {
@@ -53,6 +95,7 @@ fn test_run(file: &Path, args: &AnalyzeArgs) -> Result<TestRun, Failure> {
     let (unit, load) = load_column(&sheet, args.load)?;
     Ok(TestRun {
         name: file.display().to_string(),
+        identity: Identity::default(),
         test_type: args.test_type.map(TestType::from),
         unit,
         think_time_s: args.think_time.map(|time| time.as_secs_f64()),
@@ -152,6 +195,8 @@ fn level(sheet: &Sheet, row: &Row, load: usize) -> Result<Option<Level>, Failure
         throughput_per_s: amount("throughput")?,
         mean_ms: amount("mean_ms")?,
         p50_ms: amount("p50_ms")?,
+        p75_ms: amount("p75_ms")?,
+        p90_ms: amount("p90_ms")?,
         p95_ms: amount("p95_ms")?,
         p99_ms: amount("p99_ms")?,
         error_rate: share("error_rate")?,
@@ -193,8 +238,13 @@ fn note(answer: &Answer) -> String {
 }
 
 fn object(record: &TestRecord, compared: &[Compared]) -> Value {
+    let identity = &record.identity;
     json!({
-        "name": record.name, "test_type": record.test_type, "compared": compared, "unit": record.unit, "levels": record.levels,
+        "name": record.name, "id": identity.id, "agent_id": identity.agent, "test_status": identity.status,
+        "started_at": identity.started_at.map(|at| at.to_string()),
+        "completed_at": identity.completed_at.map(|at| at.to_string()),
+        "test_duration_s": record.duration_s, "ramp_up_s": record.ramp_up_s,
+        "test_type": record.test_type, "compared": compared, "unit": record.unit, "levels": record.levels,
         "load_min": record.load_min, "load_max": record.load_max,
         "excluded": record.excluded, "throughput_max_per_s": record.throughput_max_per_s,
         "breaking_points": record.breaking.answers.iter().map(answer).collect::<Vec<_>>(),
@@ -206,7 +256,7 @@ fn object(record: &TestRecord, compared: &[Compared]) -> Value {
         "failure_mode": record.failure_mode,
         "at_percent": record.at_percent, "at_breaking": record.at_breaking,
         "utilization_max": record.utilization_max, "memory_gb_max": record.memory_gb_max,
-        "network_mbps_max": record.network_mbps_max, "cost_usd": record.cost_usd,
+        "network_mbps_max": record.network_mbps_max, "transfer_mb_per_s_max": record.transfer_mb_per_s_max, "cost_usd": record.cost_usd,
         "success_rate": record.success_rate, "performance_score": record.performance_score,
         "recommendations": record.recommendations,
     })

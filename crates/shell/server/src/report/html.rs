@@ -55,6 +55,7 @@ pub fn report_page(document: &Document) -> Html {
     body.push_str(&quality(&document.quality));
     if document.agents.len() > 1 {
         body.push_str(&overview(&document.agents));
+        body.push_str(&section(&document.fleet));
     }
     for (index, agent) in document.agents.iter().enumerate() {
         body.push_str(&agent_part(index, agent));

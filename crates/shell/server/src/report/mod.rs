@@ -3,7 +3,7 @@
 //! ```text
 //!  file ─► mapping ─► Decoder ─► Aggregator ─► Decider ─┐
 //!  telemetry topics ─► replay::telemetry ───────────────┴─► closed windows ─► analytics::report ─► Document
-//!                                                                    table · JSON · YAML · one HTML page
+//!                                                                    table · JSON · YAML · CSV · one HTML page
 //! ```
 //!
 //! - **R1** Windows of a report are those that `run` would have closed: the same machines make them.
@@ -12,18 +12,20 @@
 
 mod chart;
 mod file;
+mod flat;
 mod html;
 mod number;
 mod table;
 
 pub use chart::{Chart, Line, Mark};
 pub use file::{FileInput, read_file};
+pub use flat::csv;
 pub use html::{Html, escaped as text, page_of, report_page};
 pub use number::number;
 pub use table::table;
 
 use serde::Serialize;
-use tidegauge_analytics::report::AgentReport;
+use tidegauge_analytics::report::{AgentReport, Section};
 
 /// What became of the data, told before anything that follows from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -52,6 +54,8 @@ pub struct Document {
     pub quality: Quality,
     /// Length of the windows, in seconds.
     pub window_s: f64,
+    /// All agents together.
+    pub fleet: Section,
     /// By agent.
     pub agents: Vec<AgentReport>,
 }

@@ -25,6 +25,9 @@ pub fn table(document: &Document, colours: bool) -> String {
     if let Some(first) = &quality.first_refused {
         let _ = writeln!(text, "first refused: {first}");
     }
+    if document.agents.len() > 1 {
+        add_section(&mut text, &document.fleet, colours);
+    }
     for agent in &document.agents {
         add_agent(&mut text, agent, colours);
     }

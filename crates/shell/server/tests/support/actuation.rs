@@ -38,6 +38,7 @@ pub(crate) fn decision(agent: u64, generation: u64, valid: Duration) -> Decision
         binding: None,
         counterfactual: None,
         alternatives: Vec::new(),
+        factors: Vec::new(),
         completeness: 1.0,
         explanation: "because".into(),
         window: TimeRange { start: at.minus(Duration::from_secs(10)), end: at },

@@ -2,6 +2,7 @@
 
 use super::{AgentAnalysis, ReportConfig};
 use crate::absent::{Absent, Measured};
+use crate::capacity::seed::{SeedCapacity, SeedDay, seed_capacity};
 use crate::capacity::{LEAST_DAYS, daily_peaks, fit_trend};
 use crate::cost::{Breakdown, CostPerHour, UsageLevels, breakdown, downsize, unit_cost};
 use crate::demand::Operation;
@@ -11,7 +12,7 @@ use crate::report::sums::Sums;
 use crate::saturation::resource_use;
 use crate::stats::{mean, quantile, variance};
 use crate::strategy::{Choice, Comparison, Fleet, Workload, compare};
-use tidegauge_model::WindowSummary;
+use tidegauge_model::{EventTime, WindowSummary};
 
 /// Hours from which a base is called steady.
 const MONTH_H: usize = 720;
@@ -107,6 +108,9 @@ pub(super) fn capacity(analysis: &AgentAnalysis, whole: &WindowSummary, config: 
         ("projected_90d_high", "… at most", ""),
     ];
     let rows = if rows.is_empty() { Err(Absent::NotReported) } else { Ok(rows) };
+    let seed = known_days(analysis).and_then(|days| seed_capacity(&days).ok_or(Absent::NotReported));
+    let seed = seed.as_ref().map_err(|absent| *absent);
+    let of_seed = |of: fn(&SeedCapacity) -> Option<f64>| seed.and_then(|seed| of(seed).ok_or(Absent::TooFew));
     Section {
         name: "capacity",
         label: "Growth",
@@ -114,9 +118,78 @@ pub(super) fn capacity(analysis: &AgentAnalysis, whole: &WindowSummary, config: 
         measures: vec![
             Measure::new("complete_days", "Complete days", "", days),
             Measure::new("enough_days", "Enough to project", "", days.map(|days| days >= LEAST_DAYS)),
+            Measure::new(
+                "seed_current_peak_users",
+                "Most users, as the seed's view has it",
+                "",
+                of_seed(|s| s.current_peak_users),
+            ),
+            Measure::new("seed_projected_30d_users", "… in 30 days", "", of_seed(|s| s.projected_30d_users)),
+            Measure::new("seed_projected_90d_users", "… in 90 days", "", of_seed(|s| s.projected_90d_users)),
+            Measure::new(
+                "seed_projected_30d_cpu",
+                "CPU in 30 days, by that view",
+                "%",
+                of_seed(|s| s.projected_30d_cpu),
+            ),
+            Measure::new(
+                "seed_projected_30d_memory",
+                "Memory in 30 days, by that view",
+                "GB",
+                of_seed(|s| s.projected_30d_memory),
+            ),
+            Measure::new("seed_growth_predictability", "R², by that view", "", of_seed(|s| s.growth_predictability)),
+            Measure::new(
+                "seed_capacity_status",
+                "Status, by that view",
+                "",
+                seed.map(|seed| name_of(&seed.capacity_status)),
+            ),
+            Measure::new(
+                "seed_recommended_instance_count",
+                "Instances, by that view",
+                "",
+                of_seed(|s| s.recommended_instance_count),
+            ),
         ],
-        tables: vec![Table::new("growth", "Totals and where they go", &columns, rows)],
+        tables: vec![Table::new("growth", "Totals and where they go", &columns, rows), usage(analysis)],
     }
+}
+
+/// The last 90 days, as the seed's view has them.
+fn usage(analysis: &AgentAnalysis) -> Table {
+    let or_absent = |value: Option<f64>| cell(value.ok_or(Absent::NotReported));
+    let row = |day: &SeedDay| {
+        vec![
+            cell(Ok(EventTime::from_secs(day.day_s as i64))),
+            or_absent(day.peak_users),
+            or_absent(day.avg_rps),
+            or_absent(day.peak_rps),
+            or_absent(day.avg_cpu_percent),
+            or_absent(day.peak_cpu_percent),
+            or_absent(day.avg_memory_gb),
+            or_absent(day.peak_memory_gb),
+        ]
+    };
+    let columns = [
+        ("usage_date", "Day", ""),
+        ("peak_users", "Most users", ""),
+        ("avg_rps", "Requests, mean", "per s"),
+        ("peak_rps", "Most requests", "per s"),
+        ("avg_cpu", "CPU, mean", "%"),
+        ("peak_cpu", "CPU, most", "%"),
+        ("avg_memory", "Memory, mean", "GB"),
+        ("peak_memory", "Memory, most", "GB"),
+    ];
+    let rows = known_days(analysis).map(|days| days.iter().map(row).collect());
+    Table::new("historical_usage", "The last 90 days", &columns, rows)
+}
+
+/// The days of the seed's view, where any of them has a number.
+fn known_days(analysis: &AgentAnalysis) -> Measured<Vec<SeedDay>> {
+    let days = analysis.usage.days();
+    let is_known = days.iter().any(|day| SeedDay { day_s: day.day_s, ..SeedDay::default() } != *day);
+    if is_known { Ok(days) } else { Err(Absent::NotReported) }
 }
 
 /// The quantile of offered load that a strategy plans for.

@@ -2,13 +2,13 @@
 
 use super::{AgentAnalysis, ReportConfig};
 use crate::absent::{Absent, Measured};
+use crate::live::facts;
 use crate::load::fleet::{Fleet, Signal};
 use crate::load::optimal::Move;
 use crate::load::optimize::LoadOption;
 use crate::load::pattern::Pattern;
 use crate::load::report::{HotInstance, LoadConfig, LoadMemory, LoadReport, analyze};
 use crate::load::temporal::temporal;
-use crate::report::judge::facts;
 use crate::report::page::{Measure, Section, Table, cell, name_of};
 use crate::tracker::Hold;
 use tidegauge_model::WindowSummary;
@@ -18,7 +18,7 @@ pub(super) fn section(analysis: &AgentAnalysis, whole: &WindowSummary, config: &
     let fleet = fleet(analysis, whole);
     let report = fleet.as_ref().map_err(|absent| *absent).map(|fleet| {
         // One window, which is the period: what is hot in it is hot.
-        let at_once = LoadConfig { hold: Hold { open_after: 1, close_after: 1 }, ..config.load };
+        let at_once = LoadConfig { hold: Hold { open_after: 1, close_after: 1 }, ..config.live.load };
         analyze(fleet, &at_once, &mut LoadMemory::default())
     });
     let report = report.as_ref().map_err(|absent| *absent);

@@ -2,13 +2,14 @@
 
 use super::AgentAnalysis;
 use crate::absent::{Absent, Measured, ratio};
+use crate::live::shard_loads;
 use crate::regions::{RegionRow, RegionState, report};
 use crate::report::page::{Measure, Section, Table, cell};
 use crate::shards::{ShardLoad, conflicts_per_sync, local_share, shard_balance};
 use crate::window::gauge;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tidegauge_model::{Attribute, Region, WindowSummary};
+use tidegauge_model::{Region, WindowSummary};
 
 /// Interval between synchronizations of coordinators: the guide's.
 const SYNC_INTERVAL: Duration = Duration::from_secs(5);
@@ -90,7 +91,8 @@ fn states(analysis: &AgentAnalysis, capacity: Measured) -> Measured<Vec<RegionSt
 }
 
 pub(super) fn shards(analysis: &AgentAnalysis, whole: &WindowSummary) -> Section {
-    let loads = shard_loads(analysis);
+    let windows: Vec<&WindowSummary> = analysis.instances.values().map(|seen| &seen.window).collect();
+    let loads = shard_loads(&windows);
     let coordinators: BTreeSet<String> = loads.iter().map(|shard| shard.coordinator.clone()).collect();
     let found = shard_balance(&loads, &Vec::from_iter(coordinators.clone()));
     let known = if loads.is_empty() { Err(Absent::NotReported) } else { Ok(()) };
@@ -148,25 +150,4 @@ pub(super) fn shards(analysis: &AgentAnalysis, whole: &WindowSummary) -> Section
         ],
         tables: vec![Table::new("shard_list", "Shards", &columns, known.map(|()| loads.iter().map(row).collect()))],
     }
-}
-
-/// Items of each shard of each coordinator, over the instances that say all three.
-fn shard_loads(analysis: &AgentAnalysis) -> Vec<ShardLoad> {
-    let load = |seen: &crate::report::agent::InstanceWhole| {
-        let text = |attribute| seen.window.attributes.get(&attribute).map(ToString::to_string);
-        Some(ShardLoad {
-            shard: text(Attribute::Shard)?,
-            coordinator: text(Attribute::Coordinator)?,
-            load: gauge(&seen.window, "shard_items")?.mean,
-        })
-    };
-    let mut loads: Vec<ShardLoad> = Vec::new();
-    for found in analysis.instances.values().filter_map(load) {
-        match loads.iter_mut().find(|one| one.shard == found.shard && one.coordinator == found.coordinator) {
-            Some(one) => one.load += found.load,
-            None => loads.push(found),
-        }
-    }
-    loads.sort_by(|a, b| (&a.shard, &a.coordinator).cmp(&(&b.shard, &b.coordinator)));
-    loads
 }

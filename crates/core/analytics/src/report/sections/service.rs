@@ -34,6 +34,8 @@ pub(super) fn section(analysis: &AgentAnalysis) -> Section {
             Measure::new("queue_depth_peak", "Items waiting, worst window", "", greatest("queue_depth")),
             Measure::new("response_mean_ms", "Response time, mean", "ms", records.response_mean_ms()),
             Measure::new("response_p50_ms", "p50, median window", "ms", records.percentile_median("p50")),
+            Measure::new("response_p75_ms", "p75, median window", "ms", records.percentile_median("p75")),
+            Measure::new("response_p90_ms", "p90, median window", "ms", records.percentile_median("p90")),
             Measure::new("response_p95_ms", "p95, median window", "ms", records.percentile_median("p95")),
             Measure::new("response_p95_ms_worst", "p95, worst window", "ms", records.percentile_greatest("p95")),
             Measure::new("response_p99_ms", "p99, median window", "ms", records.percentile_median("p99")),

@@ -2,7 +2,7 @@
 
 use super::{check_statistic, require};
 use crate::error::{Problem, nearest};
-use crate::policy::formula::{Expression, Formula, parse, resolve};
+use crate::policy::formula::{Expression, Formula, Mixed, parse, resolve};
 use crate::policy::objective::{ObjectiveKind, Source};
 use crate::policy::raw::RawObjective;
 use crate::signal::is_name;
@@ -29,8 +29,17 @@ pub(super) fn check_formulas(raw: &BTreeMap<String, String>) -> Result<BTreeMap<
         check_statistics(&expression, &path(name))?;
         written.insert(name.clone(), expression);
     }
-    resolve(&written)
-        .map_err(|error| Problem { nearest: error.nearest, ..Problem::at(path(&error.formula), error.message) })
+    let formulas = resolve(&written)
+        .map_err(|error| Problem { nearest: error.nearest, ..Problem::at(path(&error.formula), error.message) })?;
+    for (name, formula) in &formulas {
+        formula.unit().map_err(|mixed| Problem::at(path(name), of_mixed(&mixed)))?;
+    }
+    Ok(formulas)
+}
+
+fn of_mixed(mixed: &Mixed) -> String {
+    let Mixed { by, left, right } = mixed;
+    format!("expected one unit on both sides of `{by}`, found {left} and {right}; a factor in front converts")
 }
 
 fn check_statistics(expression: &Expression, path: &str) -> Result<(), Problem> {

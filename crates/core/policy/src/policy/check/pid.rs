@@ -54,6 +54,7 @@ fn check_pid(raw: &RawPid, path: &str, formulas: &Formulas, tolerance: RawTolera
         derivative_s: number("derivative_s", raw.derivative_s, 0.0, 0.0..=600.0)?,
         filter: time("filter", raw.filter, Duration::from_secs(30))?,
         start_up: time("start_up", raw.start_up, Duration::from_mins(1))?,
+        adaptive: raw.adaptive,
         objective,
     })
 }

@@ -23,4 +23,9 @@ pub struct RawPid {
     /// How long an instance takes to start: for so long after a change what was asked for counts as there, so that it is
     /// not asked for twice. 0s to 1h, default 1m.
     pub start_up: Option<HumanDuration>,
+    /// Learns from its own steps how much less load each instance has when there are more, and asks for accordingly more
+    /// where they get in each other's way. It learns where they take longer to start than a window lasts. Default false:
+    /// twice as many halve it.
+    #[serde(default)]
+    pub adaptive: bool,
 }

@@ -15,6 +15,8 @@ pub enum ReportForm {
     Json,
     /// YAML
     Yaml,
+    /// CSV with a header line
+    Csv,
     /// One page with charts that needs nothing else
     Html,
 }

@@ -1,6 +1,6 @@
 //! Options of `capacity`.
 
-use crate::output::Form;
+use crate::output::ResultForm;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub struct CapacityArgs {
     pub gap: Duration,
     /// How to show it
     #[arg(long, value_name = "FORM", default_value = "table")]
-    pub output: Form,
+    pub output: ResultForm,
 }
 
 fn confidence(text: &str) -> Result<f64, String> {

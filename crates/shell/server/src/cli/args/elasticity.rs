@@ -1,6 +1,6 @@
 //! Options of `elasticity`.
 
-use crate::output::Form;
+use crate::output::ResultForm;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,5 +26,5 @@ pub struct ElasticityArgs {
     pub grid: Duration,
     /// How to show it
     #[arg(long, value_name = "FORM", default_value = "table")]
-    pub output: Form,
+    pub output: ResultForm,
 }

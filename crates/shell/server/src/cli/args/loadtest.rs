@@ -1,7 +1,8 @@
 //! Options of `loadtest analyze` and `loadtest series`.
 
 use super::ReportForm;
-use crate::output::Form;
+use crate::output::ResultForm;
+use crate::replay::range::Point;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub struct SeriesArgs {
     pub column: String,
     /// How to show it
     #[arg(long, value_name = "FORM", default_value = "table")]
-    pub output: Form,
+    pub output: ResultForm,
 }
 
 /// What a test is for.
@@ -78,14 +79,33 @@ Examples:
   tidegauge loadtest analyze --csv levels.csv --slo-ms 500
   tidegauge loadtest analyze --csv levels.csv --think-time 1s --output json
   tidegauge loadtest analyze --csv today.csv --compare yesterday.csv --output html > test.html
+  tidegauge loadtest analyze --run nightly-17 --compare-run nightly-16 --from 2026-01-01T00:00:00Z
+  tidegauge loadtest analyze --run nightly-17 --jsonl fleet.jsonl
 One line for each measurement, lines of the same load are repeats. Columns, all but one of the first two optional:
-users, rps, throughput, mean_ms, p50_ms, p95_ms, p99_ms, error_rate, timeout_rate, cpu, memory, io, network (ratios from
-0 to 1), memory_gb, network_mbps, queue_depth, cost_per_hour, duration_s. With --think-time, users, throughput and mean_ms,
-measurements that break Little's law are left out and named. Exits with 65 and the line if the file is not that.")]
+users, rps, throughput, mean_ms, p50_ms, p75_ms, p90_ms, p95_ms, p99_ms, error_rate, timeout_rate, cpu, memory, io, network
+(ratios from 0 to 1), memory_gb, network_mbps, queue_depth, cost_per_hour, duration_s. With --think-time, users, throughput
+and mean_ms, measurements that break Little's law are left out and named. Exits with 65 and the line if the file is not that.
+With --run the test is read from telemetry, of the topics or a file: the windows whose instances name that run_id. Windows
+of like load, one after the other, are repeats of one level.")]
 pub struct AnalyzeArgs {
     /// Levels of load with what was measured
-    #[arg(long, value_name = "FILE")]
-    pub csv: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "run")]
+    pub csv: Option<PathBuf>,
+    /// The test that telemetry names by this run_id
+    #[arg(long, value_name = "ID", conflicts_with = "csv")]
+    pub run: Option<String>,
+    /// File of telemetry with one JSON object a line, instead of the topics
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub jsonl: Option<PathBuf>,
+    /// Where the telemetry topics are read from: a time of the log, offsets, or beginning [default: beginning]
+    #[arg(long, value_name = "TIME|P:OFFSET,…", requires = "run", conflicts_with = "jsonl")]
+    pub from: Option<Point>,
+    /// Where to, in the same words; what is there is not included [default: end]
+    #[arg(long, value_name = "TIME|P:OFFSET,…", requires = "run", conflicts_with = "jsonl")]
+    pub to: Option<Point>,
+    /// Length of the windows of telemetry
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub window: Duration,
     /// The greatest 95th percentile of latency that is good enough
     #[arg(long, value_name = "MS", default_value_t = 500.0)]
     pub slo_ms: f64,
@@ -107,6 +127,9 @@ pub struct AnalyzeArgs {
     /// Another run, of before, to compare with at the loads that both have
     #[arg(long, value_name = "FILE")]
     pub compare: Option<PathBuf>,
+    /// The same, of the telemetry
+    #[arg(long, value_name = "ID", requires = "run", conflicts_with = "compare")]
+    pub compare_run: Option<String>,
     /// How to show it
     #[arg(long, value_name = "FORM", default_value = "table")]
     pub output: ReportForm,

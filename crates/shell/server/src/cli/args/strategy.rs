@@ -1,6 +1,6 @@
 //! Options of `strategy`.
 
-use crate::output::Form;
+use crate::output::ResultForm;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -73,5 +73,5 @@ pub struct StrategyArgs {
     pub months: f64,
     /// How to show it
     #[arg(long, value_name = "FORM", default_value = "table")]
-    pub output: Form,
+    pub output: ResultForm,
 }

@@ -1,4 +1,4 @@
-//! `explain` of a decision: its chain, its signals with the windows before it, and the rule that bound.
+//! `explain` of a decision: its chain, its signals with the windows before it, factors, alternatives, and the rule that bound.
 
 use crate::cli::ExplainArgs;
 use crate::commands::{print, records};
@@ -9,10 +9,13 @@ use crate::terminal::{self, Tone};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tidegauge_model::{Constraint, Decision, EventTime, SignalReading, WindowSummary};
+use tidegauge_model::{Alternative, Constraint, Decision, EventTime, Factor, SignalReading, WindowSummary};
 use tidegauge_policy::plan::{Closed, together};
 use tidegauge_policy::wish::wish;
 use tidegauge_policy::{Observation, Policy};
+
+const FACTORS: [&str; 6] = ["FACTOR", "ASKS FOR", "URGENCY", "MARGIN", "CONFIDENCE", "WHY"];
+const ALTERNATIVES: [&str; 6] = ["ALTERNATIVE", "INSTANCES", "LOAD", "COST AN HOUR", "LATE", "TOO FEW AHEAD"];
 
 /// Windows that are shown, up to and with the decision's own.
 const WINDOWS: u32 = 30;
@@ -151,7 +154,32 @@ impl Told {
         text.push_str(&terminal::table(&header, &rows, colours));
         text.push('\n');
         text.push_str(&terminal::table(&["STAGE", "INSTANCES", "WHY"], &self.chain(), colours));
+        for (header, rows) in [(&FACTORS[..], self.factors()), (&ALTERNATIVES[..], self.alternatives())] {
+            if !rows.is_empty() {
+                text = text + "\n" + &terminal::table(header, &rows, colours);
+            }
+        }
         text + &format!("\nbinding    {}\n", self.binding())
+    }
+
+    /// What five factors ask for, where they are weighed.
+    fn factors(&self) -> Vec<Vec<(String, Tone)>> {
+        let row = |factor: &Factor| {
+            let wish = factor.wish_instances.map(f64::from);
+            let numbers = [wish, factor.urgency, factor.margin, Some(factor.confidence)].map(optional);
+            [vec![factor.name.clone()], numbers.to_vec(), vec![factor.detail.clone()]].concat()
+        };
+        self.decision.factors.iter().map(|factor| plain_cells(row(factor))).collect()
+    }
+
+    /// What other answers would come to.
+    fn alternatives(&self) -> Vec<Vec<(String, Tone)>> {
+        let row = |other: &Alternative| {
+            let numbers =
+                [other.load_ratio, other.cost_per_hour, other.late_share, other.shortfall_share].map(optional);
+            [vec![other.name.clone(), other.instances.to_string()], numbers.to_vec()].concat()
+        };
+        self.decision.alternatives.iter().map(|other| plain_cells(row(other))).collect()
     }
 
     /// From what signals ask for to what is decided.
@@ -169,6 +197,14 @@ impl Told {
         rows.push(row("decided".to_owned(), decision.desired_instances.to_string(), passed.join(", ")));
         rows
     }
+}
+
+fn plain_cells(texts: Vec<String>) -> Vec<(String, Tone)> {
+    texts.into_iter().map(|text| (text, Tone::Plain)).collect()
+}
+
+fn optional(value: Option<f64>) -> String {
+    value.map(number).unwrap_or_default()
 }
 
 fn cells(reading: &SignalReading, course: &[Option<f64>]) -> Vec<(String, Tone)> {
