@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - **K14** Nobody notices: the group is not joined, no record is read, nothing is committed.
-//! - **K15** A question is about all partitions at once. A look asks four, and one for each topic; the age of what is
+//! - **K15** A question is about all partitions at once. A look asks three, and one for each topic; the age of what is
 //!   unread at most [`age::MOST_QUESTIONS`] more, whatever it is.
 //!
 //! What is unread is what stands behind the position, as Kafka's own tools count it: markers of transactions count too.
