@@ -405,6 +405,7 @@ impl Decider {
             }
             self.count_up(pane);
             self.settle(pane, None);
+            self.note_end();
             self.add_beyond(TimeRange { start: pane, end });
             self.close_windows(end, out);
             self.closed_through = Some(end);

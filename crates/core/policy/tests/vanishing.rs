@@ -21,7 +21,7 @@ fn what_vanishes_or_is_no_number_holds_and_says_so() {
         ("objectives: [{ metric: queue_depth, statistic: max, type: value, target: 10 }]", &["queue_depth"], 10.0),
         ("formulas: { f: total(queue_depth.mean) + 1 }\nobjectives: [{ formula: f, type: average_value, target: 10 }]", &["queue_depth"], 10.0),
         ("demands: [{ name: lag, lag: { waiting: { metric: queue_depth }, arrivals_per_s: 1, served_per_s: 1, catch_up: 10s } }]", &["queue_depth"], 8.0),
-        ("demands: [{ name: q, queueing: { arrivals_per_s: { metric: requests_per_s }, service_time: 1s, within: 2s } }]", &["requests_per_s"], 0.3),
+        ("demands: [{ name: q, queueing: { arrivals_per_s: { metric: requests_per_s }, service_time: 1s, within: 5s } }]", &["requests_per_s"], 0.3),
         ("pid: [{ objective: { signal: requests_per_s, target: 10 } }]", &["requests_per_s"], 10.0),
         ("objectives: [{ signal: queue_depth, target: 10 }]\nprediction: { model: last_value, step: 10s, quantile: 0.5 }", &["queue_depth"], 10.0),
         ("objectives: [{ signal: queue_depth, target: 10 }]\nfive_factors: {}", &["queue_depth"], 10.0),

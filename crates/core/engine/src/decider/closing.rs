@@ -26,12 +26,11 @@ impl Decider {
         if self.phase.is_restoring() {
             return; // all of these were closed before the checkpoint
         }
-        let (ending, read_until) = (self.ending(end), self.read_until(end));
+        let ending = self.ending(end);
         let mut due = self.beyond.rollups.due(end);
         let mut close = Close { sources_ratio: self.sources.ratio(), metrics: &self.metrics, merger: &mut self.merger };
         let mut follows = Vec::new();
         for (target, agent) in &mut self.agents {
-            agent.read_until = read_until;
             while let Some(forgotten) = due.first_entry().filter(|entry| entry.key() < target) {
                 self.counts.windows += emit_forgotten(forgotten.remove_entry(), &mut close, out);
             }
@@ -90,10 +89,13 @@ impl Decider {
         out.extend(sessions.into_iter().map(|window| DeciderOutput::Window(Box::new(window))));
     }
 
-    /// The last event time of a bounded run of which all was read, for a window that ends behind it.
-    fn read_until(&self, end: EventTime) -> Option<EventTime> {
-        let is_behind = self.sources.all_ended() && self.last_pane.is_some_and(|last| end > last);
-        is_behind.then(|| self.agents.values().filter_map(|agent| agent.last_at).max()).flatten()
+    /// Tells every agent the last pane of telemetry, once all of a bounded run was read. Marks tell every shuffle
+    /// partition the same.
+    pub(super) fn note_end(&mut self) {
+        let read_until = self.sources.standings().filter_map(|(_, watermark, _)| watermark).max();
+        let read_until = read_until.filter(|_| self.sources.all_ended());
+        let ended_in = read_until.map(|end| TimeRange::ending_at(end, self.config.pane));
+        self.agents.values_mut().for_each(|agent| agent.ended_in = ended_in);
     }
 
     /// Kinds of windows of panes of which one ends here, and is whole.

@@ -45,7 +45,7 @@ impl Agent {
             return;
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
-        let silent = self.silent(&instances, self.judged_at(windows.agent.range.end));
+        let silent = self.silent(&instances, self.judged_at(windows.agent.range.end, windows.agent.slide));
         let closed = Closed { agent: &windows.agent, instances: &instances, silent: &silent };
         let analyzed = self.findings.step(&closed, config);
         counts.findings_left_out += analyzed.left_out;

@@ -101,7 +101,7 @@ impl View<'_> {
         instances: impl IntoIterator<Item = &'i Instance> + Clone,
         sources_ratio: f64,
     ) -> WindowSummary {
-        let end = self.agent.judged_at(self.range.end);
+        let end = self.agent.judged_at(self.range.end, self.slide);
         let count = |is: fn(&Instance, EventTime) -> bool| {
             instances.clone().into_iter().filter(|instance| is(instance, end)).count() as u32
         };
@@ -116,7 +116,7 @@ impl View<'_> {
         instances: impl IntoIterator<Item = &'i Instance>,
         sources_ratio: f64,
     ) -> Completeness {
-        let (start, end) = (self.range.start, self.agent.judged_at(self.range.end));
+        let (start, end) = (self.range.start, self.agent.judged_at(self.range.end, self.slide));
         let expected: Vec<_> = instances.into_iter().filter(|each| each.is_expected(end)).collect();
         let reported = expected.iter().filter(|each| each.has_reported(start, end)).count();
         let instances_ratio = if expected.is_empty() { 1.0 } else { reported as f64 / expected.len() as f64 };

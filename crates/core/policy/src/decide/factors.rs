@@ -2,6 +2,7 @@
 //! them: [`crate::policy::factors`].
 
 use super::Scene;
+use super::foresee::Outlook;
 use super::guard::{cost_of_one, last_of};
 use crate::observe::Observation;
 use crate::policy::factors::{FiveFactors, PerformanceTargets};
@@ -96,7 +97,7 @@ fn forecast(scene: &Scene<'_>) -> Factor {
 /// trusted and nothing is unknown.
 fn cost(scene: &Scene<'_>, margin: Option<f64>) -> Factor {
     let blank = |detail: &str| Factor { detail: detail.to_owned(), ..factor("cost_efficiency", 0.0) };
-    let Some([at_lead, at_end]) = scene.outlook.as_ref().and_then(|outlook| outlook.trusted()) else {
+    let Some([at_lead, at_end]) = scene.outlook.as_ref().and_then(Outlook::trusted) else {
         return blank("no trusted forecast");
     };
     if scene.wishes[..scene.measured].iter().any(|wish| wish.reading.wish_instances.is_none() && wish.is_heard()) {

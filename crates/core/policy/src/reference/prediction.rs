@@ -87,7 +87,7 @@ fn says(setting: &Setting<'_>, means: &BTreeMap<i64, f64>, expert: Expert, origi
             before += past;
         }
     }
-    (before > 0.0).then(|| value * (now / before).max(0.25).min(4.0))
+    (before > 0.0).then(|| value * (now / before).clamp(0.25, 4.0))
 }
 
 /// The least error that so many of these and one more are expected below or at.
