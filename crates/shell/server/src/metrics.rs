@@ -190,6 +190,9 @@ table! {
     HISTORY_FLUSH_DURATION = Histogram(FLUSHES), "tidegauge_history_flush_duration_seconds", [],
         "Time to make what was read of a partition part of the history.";
 
+    ACTUATIONS = Counter, "tidegauge_actuations_total", ["actuator", "state"],
+        "What `tidegauge actuate` said of decisions, by state: accepted, started, applied, partial, failed, expired and so on.";
+
     INGEST_DELAY = Histogram(DELAYS), "tidegauge_ingest_delay_seconds", [],
         "Time from a telemetry record's append, by its timestamp, until it is counted in tidegauge_samples_total.";
     WORKER_SECONDS = Clock, "tidegauge_worker_seconds_total", ["stage", "worker", "activity"],
@@ -217,6 +220,8 @@ table! {
     SCALING_EVENTS = Counter, "tidegauge_scaling_events_total", [], "Scaling events read, refused ones included.";
     ODD_SCALING_EVENTS = Counter, "tidegauge_scaling_events_odd_total", ["reason"],
         "Scaling events that cannot be as they say, or came again, by reason.";
+    LAG_LOOKS = Counter, "tidegauge_lag_looks_total", ["outcome"],
+        "Times that the lag of a configured group was measured, by outcome: measured, no_topic, no_position, failed.";
     SAMPLES = Counter, "tidegauge_samples_total", [], "Telemetry records read.";
     LATE_SAMPLES = Counter, "tidegauge_late_samples_total", [], "Samples too late for every window.";
     OVERFLOW_SAMPLES = Counter, "tidegauge_overflow_samples_total", [],

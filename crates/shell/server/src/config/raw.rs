@@ -121,6 +121,8 @@ sections! {
         topics: TopicsSection = "{}",
         /// How telemetry is read.
         ingest: IngestSection = "{}",
+        /// Consumer groups whose lag is measured: samples of it are written to a telemetry topic.
+        lag: Vec<LagSection> = "[]",
         /// How event time is cut, and how long to wait for whom.
         time: TimeSection = "{}",
         /// The windows that are kept, published, and named by policies. Each pair of size and slide once.
@@ -253,6 +255,22 @@ sections! {
         instances_per_agent: u32 = "20000",
         /// Utilization of its limit from which a resource counts as saturated: a ratio above 0, at most 1.
         saturation_level: f64 = "0.9",
+    }
+
+    /// A consumer group whose lag is measured, for an agent.
+    LagSection {
+        /// The group, as its consumers name it.
+        group: String = Required,
+        /// The topic that it reads. Default: every topic in which it has a position.
+        topic: Option<String> = Absent,
+        /// The agent whose instances are its consumers.
+        agent: String = Required,
+        /// Its workspace. Default: `ingest.default_workspace`.
+        workspace: Option<String> = Absent,
+        /// How often it is measured, 1 s to 10 min.
+        every: Duration = "10s",
+        /// The topic that samples are written to, one of `topics.telemetry`. Default: the first of them.
+        into: Option<String> = Absent,
     }
 
     /// The schema registry, where there is one. Without it, records in Confluent framing go to dead letters.
@@ -496,9 +514,12 @@ sections! {
 
     /// Carrying decisions out, which `tidegauge actuate` does. `run` reads none of this.
     ActuateSection {
-        /// Consumer group; `-kubernetes`, `-webhook` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
+        /// Consumer group; `-kubernetes`, `-webhook`, `-keda` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
         /// Another name begins anew, with what is valid then.
         group: Option<String> = Absent,
+        /// Address of `/livez`, `/readyz`, `/metrics` and `/status` of an actuator, such as 127.0.0.1:9465; default: nowhere.
+        /// Another one than `http.listen` where both run on one machine.
+        listen: Option<SocketAddr> = Absent,
         /// Scaling workloads of a Kubernetes cluster.
         kubernetes: ActuateKubernetesSection = "{}",
         /// Posting decisions to an address.

@@ -25,6 +25,7 @@ pub(crate) mod crash;
 mod decide;
 mod events;
 mod handle;
+mod lag;
 mod lead;
 mod meeting;
 mod memory;
@@ -180,12 +181,13 @@ pub fn run_held(
         .showing(config.metrics.max_targets)
         .with_desk(config.http.listen.and_then(|_| Desk::of(&config.query)));
     if let Some(listen) = config.http.listen {
-        handle.listens(http::serve(listen, health.clone())?);
+        handle.listens(http::serve("http.listen", listen, health.clone())?);
     }
     crate::connect::wait(&config.kafka)?;
     let shared = Arc::new(Shared::new(Arc::new(config), health, options, handle));
     shared.find_topics().context("looking at the topics")?;
     memory::watch(&shared)?;
+    lag::watch(&shared)?;
 
     let mut workers = Vec::new();
     for number in 0..aggregators {

@@ -337,6 +337,11 @@ impl Shared {
         self.handle.is_stopping()
     }
 
+    /// Set once it is.
+    pub(super) fn stop_flag(&self) -> &AtomicBool {
+        self.handle.stop_flag()
+    }
+
     /// How long ago the process was first seen to be stopping.
     pub(super) fn stopping_for(&self) -> Option<Duration> {
         self.stopping().then(|| self.stopping_since.get_or_init(Instant::now).elapsed())
