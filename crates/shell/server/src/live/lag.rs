@@ -172,6 +172,7 @@ fn sample(
         workspace: config.workspace.clone(),
         agent: config.agent.clone(),
         instance: row_name(config),
+        entity: None,
         region: None,
         state: Some(InstanceState::Stopped),
         ready_at: None,
