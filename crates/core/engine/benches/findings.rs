@@ -64,6 +64,7 @@ fn second(second: i64) -> SampleBatch {
         workspace: text(|_| "default".to_owned()),
         agent: text(|slot| format!("agent-{:04}", slot % AGENTS)),
         instance: text(|slot| format!("instance-{slot:05}")),
+        entities: Vec::new(),
         attributes: vec![
             (Attribute::Region, text(|slot| format!("region-{}", slot % 3))),
             (Attribute::Zone, text(|slot| format!("zone-{}", slot % 9))),
@@ -116,8 +117,14 @@ fn findings(criterion: &mut Criterion) {
     let journal = journal();
     let spec = WindowSpec { size: PANE, slide: PANE };
     let decider = |analytics: Option<LiveConfig>| {
-        let windows =
-            vec![WindowRule { spec, agent: true, region: false, instance: true, sketches: Sketches::default() }];
+        let windows = vec![WindowRule {
+            spec,
+            agent: true,
+            region: false,
+            instance: true,
+            entity: false,
+            sketches: Sketches::default(),
+        }];
         let topics = vec!["telemetry".into()];
         Decider::new(
             DeciderConfig {

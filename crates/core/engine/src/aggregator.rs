@@ -377,6 +377,7 @@ impl Aggregator {
                 let row = PartialRow {
                     workspace: entity.workspace(),
                     agent: entity.agent(),
+                    entity: entity.about(),
                     instance: entity.instance(),
                     samples: meta.samples,
                     at: (meta.first_at, meta.last_at),

@@ -17,6 +17,9 @@
 //!   are most of the memory, and kept as long as the longest window of instances needs them, one by one only as long as
 //!   one begins between them ([`granule`]): what comes later for their pane adds to the agent's cell, and whoever begins to
 //!   look at instances is asked once they reach back far enough.
+//! - **D11** Another entity than an instance is kept within its agent, or within the agent without a name where it has
+//!   none: with cells, windows and completeness of its own, and part of nothing else. What each of those who report it said
+//!   goes with the pane.
 //! - **D6** Restored from a checkpoint and given the journal from [`Checkpoint::replay_from`] on, a Decider is, from
 //!   [`Checkpoint::next_offset`] on, as the one that the checkpoint was taken of ([`restore`]).
 
@@ -91,6 +94,8 @@ pub struct WindowRule {
     pub region: bool,
     /// Emit one per instance.
     pub instance: bool,
+    /// Emit one per other entity.
+    pub entity: bool,
     /// Which of them carry their sketches.
     pub sketches: Sketches,
 }
@@ -98,14 +103,14 @@ pub struct WindowRule {
 impl WindowRule {
     /// Windows that are built, and that nobody else sees.
     fn unpublished(spec: WindowSpec) -> Self {
-        Self { spec, agent: false, region: false, instance: false, sketches: Sketches::default() }
+        Self { spec, agent: false, region: false, instance: false, entity: false, sketches: Sketches::default() }
     }
 }
 
 /// Windows of which levels carry the sketches behind their percentiles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sketches {
-    /// Those of agents.
+    /// Those of agents, regions and other entities.
     pub agent: bool,
     /// Those of instances.
     pub instance: bool,
@@ -332,7 +337,7 @@ impl Decider {
         }
         windows.sort();
         for agent in self.agents.values_mut() {
-            agent.slides.retain(|slide| windows.iter().any(|rule| rule.spec == slide.spec()));
+            agent.each(|each| each.slides.retain(|slide| windows.iter().any(|rule| rule.spec == slide.spec())));
         }
         self.windows = windows;
     }
@@ -405,6 +410,7 @@ impl Decider {
             }
             self.count_up(pane);
             self.settle(pane, None);
+            self.note_end();
             self.add_beyond(TimeRange { start: pane, end });
             self.close_windows(end, out);
             self.closed_through = Some(end);
@@ -468,6 +474,13 @@ impl Decider {
             let first = reader.row(start);
             let target = Target { workspace: first.workspace.into(), agent: first.agent.into(), region: None };
             let agent = self.agents.entry(target.clone()).or_default();
+            let (agent, instances) = match first.entity {
+                None => (agent, instances),
+                Some(entity) => {
+                    let place = if is_closed { Place::Gone } else { Place::Own };
+                    (agent.entities.entry(entity.clone()).or_default(), place)
+                }
+            };
             let places = agent.instances.places((start..end).map(|at| reader.instance(at)));
             for (at, place) in (start..end).zip(places) {
                 let (instance, row) = (agent.instances.at(place), reader.row(at));
@@ -484,20 +497,22 @@ impl Decider {
             if instances != Place::Own {
                 agent.add_late(pane, &rows, start..end, &mut self.merger);
             }
-            touched.push(target);
+            if first.entity.is_none() {
+                touched.push(target);
+            }
             start = end;
         }
         touched
     }
 
     fn count_up(&mut self, pane: EventTime) {
-        self.agents.values_mut().for_each(|agent| agent.count_up(pane, &mut self.merger));
+        self.agents.values_mut().for_each(|agent| agent.each(|each| each.count_up(pane, &mut self.merger)));
     }
 
-    /// Ends a pane for these agents, or for all: their cells are made anew from their instances' cells.
+    /// Ends a pane for these agents, or for all and their other entities: their cells are made anew from their instances'.
     fn settle(&mut self, pane: EventTime, targets: Option<&[Target]>) {
-        let merger = &mut self.merger;
-        let settle = |agent: &mut Agent| {
+        let (merger, end) = (&mut self.merger, pane.plus(self.config.pane));
+        let mut settle = |agent: &mut Agent| {
             for instance in agent.instances.values_mut() {
                 instance.settle(pane);
                 instance.cells.at(pane).into_iter().for_each(|cell| merger.add_instance(cell));
@@ -507,11 +522,18 @@ impl Decider {
             }
         };
         match targets {
-            None => self.agents.values_mut().for_each(settle),
+            None => {
+                for agent in self.agents.values_mut() {
+                    settle(agent);
+                    for entity in agent.entities.values_mut() {
+                        settle(entity);
+                        entity.instances.values_mut().for_each(|reporter| reporter.cells.forget_before(end));
+                    }
+                }
+            }
             Some(targets) => {
                 let mut targets: Vec<&Target> = targets.iter().collect();
                 targets.dedup();
-                let mut settle = settle;
                 for target in targets {
                     settle(self.agents.get_mut(target).expect("a known agent"));
                 }
@@ -529,14 +551,22 @@ impl Decider {
         self.trim_cells();
         self.end_granule(end);
         for agent in self.agents.values_mut() {
-            agent.instances.retain(|instance| instance.was_heard_since(self.cells_from) || !instance.is_gone(end));
-            agent.counters.forget_before(end.minus(counter::LONGEST_GAP));
+            agent.each(|each| {
+                each.instances.retain(|instance| instance.was_heard_since(self.cells_from) || !instance.is_gone(end));
+                each.counters.forget_before(end.minus(counter::LONGEST_GAP));
+            });
         }
         if self.phase.is_restoring() {
             return; // who is known is in the checkpoint
         }
         let horizon = end.minus(FORGET_AFTER);
-        let is_silent = |agent: &Agent| agent.instances.is_empty() && agent.last_at <= Some(horizon);
+        let is_silent =
+            |agent: &Agent| agent.instances.is_empty() && agent.last_at <= Some(horizon) && agent.entities.is_empty();
+        for agent in self.agents.values_mut() {
+            for (_, mut entity) in agent.entities.extract_if(.., |_, entity| is_silent(entity)) {
+                self.counts.findings += entity.end_findings(end, self.config.pane, out);
+            }
+        }
         let silent = self.agents.iter().filter(|(_, agent)| is_silent(agent)).map(|(target, _)| target.clone());
         for target in silent.collect::<Vec<_>>() {
             let agent = self.agents.remove(&target);
@@ -551,7 +581,7 @@ impl Decider {
         let (Some(from), Some(instances_from)) = (self.cells_from, self.instances_from) else { return };
         self.granules.forget_before(instances_from);
         for agent in self.agents.values_mut() {
-            agent.cells.forget_before(from);
+            agent.each(|each| each.cells.forget_before(from));
             agent.instances.values_mut().for_each(|instance| instance.cells.forget_before(instances_from));
         }
     }
@@ -615,13 +645,15 @@ impl Decider {
     #[must_use]
     pub fn held(&self) -> Held {
         let cells = |agent: &Agent| {
-            agent.cells.len() + agent.instances.values().map(|instance| instance.cells.len()).sum::<usize>()
+            let entities = agent.entities.values().map(|entity| entity.cells.len()).sum::<usize>();
+            let instances = agent.instances.values().map(|instance| instance.cells.len()).sum::<usize>();
+            agent.cells.len() + instances + entities
         };
         Held {
             panes: self.pending.len() as u64,
             samples: self.pending_samples(),
             cells: self.agents.values().map(|agent| cells(agent) as u64).sum::<u64>() + self.beyond.open(),
-            findings: self.agents.values().map(|agent| agent.findings.open_findings() as u64).sum(),
+            findings: self.agents.values().map(Agent::open_findings).sum(),
             instances: self.agents.values().map(|agent| agent.instances.len() as u64).sum(),
         }
     }

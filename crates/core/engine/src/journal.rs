@@ -1,10 +1,11 @@
 //! Records of the shuffle topic: partial panes, marks and changes of control, as values and as bytes.
 //!
 //! The journal is everything that the second stage ever reacts to, in one order. A record of a source is an Avro
-//! header (`schemas/journal.avsc`) and, for a partial pane, one Arrow record batch with a row per instance, sorted by
-//! (domain, instance). The batch's schema is not in the record, only its fingerprint: inline it would cost ten times
-//! a row. Metrics are a list per row, so one schema serves whatever telemetry reports. A change of control
-//! (`schemas/control.avsc`) is a policy, a set of alert rules or a signal, as written: it holds from where it stands on.
+//! header (`schemas/journal.avsc`) and, for a partial pane, one Arrow record batch with a row per instance or other
+//! entity, sorted by (domain, entity, instance). The batch's schema is not in the record, only its fingerprint: inline it
+//! would cost ten times a row. Metrics are a list per row, so one schema serves whatever telemetry reports. A change of
+//! control (`schemas/control.avsc`) is a policy, a set of alert rules or a signal, as written: it holds from where it
+//! stands on.
 //!
 //! - **J1** What [`encode`] wrote [`decode`] returns; bytes of released versions stay readable (golden files).
 //! - **J2** A mark never runs ahead of the partial panes that it speaks of: they stand before it.
@@ -62,6 +63,6 @@ pub struct Partial {
     pub offsets: (i64, i64),
     /// Rows of telemetry behind this chunk.
     pub samples: u64,
-    /// A row per instance.
+    /// A row per instance, and per other entity and who reports it.
     pub rows: PartialRows,
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tidegauge_engine::journal::{Mark, RowsBuilder, decode, encode};
 use tidegauge_engine::{JournalRecord, Partial, PartialRow, SourceRecord};
 use tidegauge_model::counter::{CounterPoint, Reading};
-use tidegauge_model::{Attribute, Attributes, EventTime, InstanceState, Metric, Position};
+use tidegauge_model::{Attribute, Attributes, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position};
 use tidegauge_window::{Sketch, SourceId, Stats};
 
 fn mark() -> SourceRecord {
@@ -22,7 +22,7 @@ fn mark() -> SourceRecord {
 }
 
 /// As it was when neither attributes nor cumulative counters were in the journal yet, or with them.
-fn partial(attributes: Option<&Arc<Attributes>>, counts: bool) -> SourceRecord {
+fn partial(attributes: Option<&Arc<Attributes>>, counts: bool, entities: &[EntityKey]) -> SourceRecord {
     let mut latencies = (Stats::default(), Sketch::default());
     let mut depth = Stats::default();
     for (offset, value) in [12.5, 250.0, 0.0].into_iter().enumerate() {
@@ -36,6 +36,7 @@ fn partial(attributes: Option<&Arc<Attributes>>, counts: bool) -> SourceRecord {
     let row = |instance, state, attributes| PartialRow {
         workspace: "default",
         agent: "planner",
+        entity: None,
         instance,
         samples: 3,
         at: (EventTime::from_secs(1_767_225_610), EventTime::from_secs(1_767_225_612)),
@@ -62,6 +63,10 @@ fn partial(attributes: Option<&Arc<Attributes>>, counts: bool) -> SourceRecord {
         readings.into_iter().filter(|_| counts),
     );
     rows.push(&row("planner-2", None, None), [(0, depth)].into_iter(), std::iter::empty(), std::iter::empty());
+    for entity in entities {
+        let row = PartialRow { entity: Some(entity), ..row("", None, None) };
+        rows.push(&row, [(0, depth)].into_iter(), std::iter::empty(), std::iter::empty());
+    }
     let partial = Partial {
         pane: EventTime::from_secs(1_767_225_610),
         sequence: 0,
@@ -77,17 +82,20 @@ fn partial(attributes: Option<&Arc<Attributes>>, counts: bool) -> SourceRecord {
 #[test]
 fn released_bytes_are_still_read() {
     let attributes = Arc::new(Attributes::from([(Attribute::Region, "eu".into()), (Attribute::Version, "1.4".into())]));
+    let database = EntityKey::new(EntityKind::Dependency, "orders-db");
+    let entities = [EntityKey::new(EntityKind::Agent, ""), database];
     let records = [
         ("mark.v1.bin", mark()),
-        ("partial.v1.bin", partial(None, false)),
+        ("partial.v1.bin", partial(None, false, &[])),
         ("mark.v2.bin", mark()),
-        ("partial.v2.bin", partial(Some(&attributes), false)),
-        ("partial.v3.bin", partial(Some(&attributes), true)),
+        ("partial.v2.bin", partial(Some(&attributes), false, &[])),
+        ("partial.v3.bin", partial(Some(&attributes), true, &[])),
+        ("partial.v4.bin", partial(Some(&attributes), true, &entities)),
     ];
     for (name, record) in records {
         let record = JournalRecord::Source(record);
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-        if std::env::var_os("TIDEGAUGE_BLESS").is_some() && name.contains(".v3.") {
+        if std::env::var_os("TIDEGAUGE_BLESS").is_some() && name.contains(".v4.") {
             std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
             std::fs::write(&file, encode(&record)).expect("a golden file");
         }
@@ -98,7 +106,7 @@ fn released_bytes_are_still_read() {
 
 #[test]
 fn damaged_bytes_are_an_error_and_never_a_panic() {
-    let bytes = encode(&JournalRecord::Source(partial(None, true)));
+    let bytes = encode(&JournalRecord::Source(partial(None, true, &[])));
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
     }

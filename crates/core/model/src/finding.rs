@@ -45,6 +45,13 @@ pub enum Entity {
         /// The region.
         region: Region,
     },
+    /// The way from one region to another.
+    RegionPair {
+        /// The agent.
+        target: Target,
+        /// Both, `from->to`.
+        pair: Text,
+    },
     /// One resource of an agent (`cpu`, `memory`, ...).
     Resource {
         /// The agent.
@@ -84,6 +91,7 @@ impl Entity {
             Self::Agent { target }
             | Self::Instance { target, .. }
             | Self::Region { target, .. }
+            | Self::RegionPair { target, .. }
             | Self::Resource { target, .. }
             | Self::Shard { target, .. }
             | Self::Coordinator { target, .. }
@@ -100,6 +108,7 @@ impl fmt::Display for Entity {
             Self::Agent { target } => return target.fmt(f),
             Self::Instance { target, instance } => (target, "instance", instance.as_str()),
             Self::Region { target, region } => (target, "region", region.as_str()),
+            Self::RegionPair { target, pair } => (target, "region_pair", pair.as_ref()),
             Self::Resource { target, resource } => (target, "resource", resource.as_ref()),
             Self::Shard { target, shard } => (target, "shard", shard.as_ref()),
             Self::Coordinator { target, coordinator } => (target, "coordinator", coordinator.as_ref()),

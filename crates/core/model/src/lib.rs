@@ -15,6 +15,7 @@ pub mod alert;
 pub mod attribute;
 pub mod counter;
 pub mod decision;
+pub mod entity;
 pub mod finding;
 pub mod id;
 pub mod metric;
@@ -30,10 +31,11 @@ pub use attribute::{Attribute, Attributes};
 pub use decision::{
     Action, Alternative, Constraint, Counterfactual, Decision, Factor, Mode, ReasonCode, SignalReading,
 };
+pub use entity::{EntityKey, EntityKind};
 pub use finding::{
     Cause, CauseCode, Confidence, Entity, Evidence, Finding, FindingKind, FindingState, Text, finding_id,
 };
-pub use id::{AgentId, Domain, InstanceId, Region, Target, WorkspaceId};
+pub use id::{AgentId, Domain, EntityId, InstanceId, Region, Target, WorkspaceId};
 pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind, MetricName};
 pub use sample::{InstanceState, Position, SampleBatch};
 pub use scaling::{ScalingAction, ScalingEvent, ScalingState};

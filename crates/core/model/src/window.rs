@@ -1,6 +1,7 @@
 //! What a closed window knows.
 
 use crate::attribute::Attributes;
+use crate::entity::EntityKey;
 use crate::id::{InstanceId, Target};
 use crate::metric::MetricName;
 use crate::sample::InstanceState;
@@ -53,6 +54,8 @@ pub enum Level {
     Region,
     /// One instance.
     Instance,
+    /// Something else that is measured: a dependency, a shard ...
+    Entity,
 }
 
 /// One metric over one window, from `count` values. `variance` is that of the population.
@@ -148,14 +151,16 @@ impl Edition {
     }
 }
 
-/// A window of one agent, of a region of it, or of one of its instances. Closed and emitted once, unless it says
-/// otherwise of itself ([`Edition`]).
+/// A window of one agent, of a region of it, of one of its instances, or of another entity. Closed and emitted once,
+/// unless it says otherwise of itself ([`Edition`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowSummary {
     /// The agent; with a region where the window is one of that region's.
     pub target: Target,
     /// The instance, or `None` for the whole agent or region.
     pub instance: Option<InstanceId>,
+    /// What is measured, where that is no instance: of the agent, or of the workspace where the agent is empty.
+    pub entity: Option<EntityKey>,
     /// Half-open stretch of event time.
     pub range: TimeRange,
     /// Distance to the next window of this kind; zero of a session.
@@ -176,7 +181,8 @@ pub struct WindowSummary {
     pub instances_ready: Option<u32>,
     /// Of an agent window: instances not gone at the window's end in any state but stopped and failed.
     pub instances_present: Option<u32>,
-    /// How complete the data was. That of the agent, also in its instances' windows.
+    /// How complete the data was. That of the agent, also in its instances' windows; an entity has its own, in which those
+    /// who report it are counted as instances.
     pub completeness: Completeness,
     /// Gauges and counters by metric name.
     pub gauges: BTreeMap<MetricName, GaugeSummary>,
@@ -199,6 +205,7 @@ impl WindowSummary {
         Self {
             target,
             instance: None,
+            entity: None,
             range,
             slide,
             edition: Edition::ONLY,
@@ -222,10 +229,11 @@ impl WindowSummary {
     /// What the window is about.
     #[must_use]
     pub fn level(&self) -> Level {
-        match (&self.instance, &self.target.region) {
-            (Some(_), _) => Level::Instance,
-            (None, Some(_)) => Level::Region,
-            (None, None) => Level::Agent,
+        match (&self.entity, &self.instance, &self.target.region) {
+            (Some(_), ..) => Level::Entity,
+            (None, Some(_), _) => Level::Instance,
+            (None, None, Some(_)) => Level::Region,
+            (None, None, None) => Level::Agent,
         }
     }
 

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use signal::Measured;
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegauge_model::{AlertState, AlertTransition, EventTime, InstanceId, Target};
+use tidegauge_model::{AlertState, AlertTransition, EntityKey, EventTime, InstanceId, Target};
 
 /// The alerts of one target that are pending or firing, by fingerprint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -88,7 +88,9 @@ pub fn evaluate(
     min_instances: Option<u32>,
 ) -> Vec<AlertTransition> {
     let mut transitions = Vec::new();
-    for rule in &rules.rules {
+    let is_somebody = !observation.target.agent.as_str().is_empty();
+    // Entities that no agent has are kept under nobody's name: what is asked of agents is not asked there.
+    for rule in rules.rules.iter().filter(|rule| is_somebody || rule.entity.is_some()) {
         for instance in subjects(rule, book, observation) {
             let measured = signal::measure(rule, observation, instance.as_ref(), min_instances);
             // Nearly always nothing is pending, nothing fires, and nobody needs the hash.
@@ -304,12 +306,25 @@ impl Teller<'_> {
             started_at: told.started_at,
             at: observation.window.end,
             completeness: observation.completeness,
-            labels: rule.labels.clone(),
+            labels: labels(rule),
         }
     }
 }
 
-/// The rule's template with `{rule}`, `{target}`, `{agent}`, `{instance}`, `{value}` and `{threshold}` filled in.
+/// The rule's own, and what it is about where that is another entity than the agent.
+fn labels(rule: &Rule) -> BTreeMap<String, String> {
+    let mut labels = rule.labels.clone();
+    if let Some(entity) = &rule.entity {
+        labels.insert("entity_kind".to_owned(), entity.kind.name().to_owned());
+        if !entity.kind.is_single() {
+            labels.insert("entity_id".to_owned(), entity.id.to_string());
+        }
+    }
+    labels
+}
+
+/// The rule's template with `{rule}`, `{target}`, `{agent}`, `{instance}`, `{entity}`, `{value}` and `{threshold}` filled
+/// in.
 fn summary(rule: &Rule, target: &Target, instance: Option<&InstanceId>, measured: &Measured) -> String {
     let number = |value: f64| format!("{}", (value * 1_000.0).round() / 1_000.0);
     let subject = instance.map_or_else(|| target.to_string(), |instance| format!("{target} {instance}"));
@@ -319,5 +334,11 @@ fn summary(rule: &Rule, target: &Target, instance: Option<&InstanceId>, measured
         .replace("{value}", &measured.value.map_or_else(|| "no data".to_owned(), number))
         .replace("{threshold}", &number(measured.threshold))
         .replace("{agent}", target.agent.as_str())
+        .replace("{entity}", &rule.entity.as_ref().map(entity_in_words).unwrap_or_default())
         .replace("{instance}", instance.map_or("", InstanceId::as_str))
+}
+
+/// `dependency orders-db`.
+fn entity_in_words(entity: &EntityKey) -> String {
+    format!("{} {}", entity.kind.name(), entity.id).trim_end().to_owned()
 }

@@ -5,7 +5,7 @@
 
 use crate::hpa::pods::Group;
 use crate::signal::SignalValues;
-use tidegauge_model::{InstanceState, Target, TimeRange, WindowSummary};
+use tidegauge_model::{EntityKey, InstanceState, Target, TimeRange, WindowSummary};
 
 /// One closed window of one target.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub struct Observation<'a> {
     pub agent: &'a WindowSummary,
     /// The windows of its instances that reported, ascending by instance.
     pub instances: &'a [&'a WindowSummary],
+    /// The windows of its other entities that were reported, ascending.
+    pub entities: &'a [WindowSummary],
     /// What the signals of SQL said of the agent at the window's end.
     pub signals: &'a SignalValues,
 }
@@ -39,6 +41,7 @@ impl<'a> Observation<'a> {
             current_instances: agent.instances_ready.unwrap_or_else(|| count(reported_ready())),
             agent,
             instances,
+            entities: &[],
             signals: SignalValues::NONE,
         }
     }
@@ -47,6 +50,19 @@ impl<'a> Observation<'a> {
     #[must_use]
     pub fn with_signals(self, signals: &'a SignalValues) -> Self {
         Self { signals, ..self }
+    }
+
+    /// The same with the windows of its other entities, ascending.
+    #[must_use]
+    pub fn with_entities(self, entities: &'a [WindowSummary]) -> Self {
+        Self { entities, ..self }
+    }
+
+    /// The window of another entity than an instance; `None` if it was not reported.
+    #[must_use]
+    pub fn entity(&self, key: &EntityKey) -> Option<&'a WindowSummary> {
+        let at = self.entities.binary_search_by(|window| window.entity.as_ref().cmp(&Some(key))).ok()?;
+        Some(&self.entities[at])
     }
 
     /// Instances that exist and are on their way to ready.

@@ -300,6 +300,29 @@ fn documents_keep_their_lines() {
     assert_eq!(Policy::parse("p.yaml", &text).map(|policies| policies.len()), Ok(2));
 }
 
+/// An entity has a window and no instances, and is named where its kind has several.
+#[test]
+fn entities_of_alert_rules_are_checked() {
+    let head = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  rules:\n";
+    #[rustfmt::skip]
+    let cases = [
+        ("{ name: a, entity: { kind: dependency }, signal: { kind: error_rate }, above: 1 }",
+            "spec.rules[0].entity.name: expected the name of the dependency, as telemetry has it in `entity_id`, found none"),
+        ("{ name: a, entity: { kind: agent, name: b }, signal: { kind: error_rate }, above: 1 }",
+            "spec.rules[0].entity.name: expected no name: there is one agent, found `b`"),
+        ("{ name: a, entity: { kind: shard, name: b }, signal: { kind: error_rate }, by: instance, above: 1 }",
+            "spec.rules[0].entity: expected no `by: instance` with an entity: it has no instances"),
+        ("{ name: a, entity: { kind: shard, name: b }, signal: { kind: signal, name: s }, above: 1 }",
+            "spec.rules[0].entity: expected a signal of kind metric, utilization or error_rate with an entity"),
+        ("{ name: a, entity: { kind: instance, name: b }, signal: { kind: error_rate }, above: 1 }",
+            "spec.rules[0].entity.kind: "),
+    ];
+    for (rule, want) in cases {
+        let got = AlertRules::parse("r.yaml", &format!("{head}  - {rule}\n")).expect_err(want).to_string();
+        assert!(got.contains(want), "{rule}\n want {want}\n  got {got}");
+    }
+}
+
 #[test]
 fn alert_rules_are_checked_too() {
     let head = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  rules:\n";
@@ -314,7 +337,7 @@ fn alert_rules_are_checked_too() {
         ("  - { name: a, signal: { kind: error_rate }, above: 1, for: 5 }",
             "r.yaml:6:61: spec.rules[0].for: `5` is not a duration: a number has no unit; expected a duration with a unit, such as 500ms, 10s, 5m, 1h30m or 2d"),
         ("  - { name: a, signal: { kind: error_rate }, above: 1, fro: 5m }",
-            "r.yaml:6:56: spec.rules[0].fro: unknown key `fro`; expected one of `name`, `signal`, `above`, `below`, `recovery`, `for`, `keep_firing_for`, `severity`, `by`, `forget_absent_after`, `labels`, `summary`; did you mean `for`?"),
+            "r.yaml:6:56: spec.rules[0].fro: unknown key `fro`; expected one of `name`, `signal`, `entity`, `above`, `below`, `recovery`, `for`, `keep_firing_for`, `severity`, `by`, `forget_absent_after`, `labels`, `summary`; did you mean `for`?"),
         ("  - { name: a, signal: { kind: metric, metric: queue_depth, statistic: p99 }, above: 1 }",
             "r.yaml:6:72: spec.rules[0].signal.statistic: expected mean, min, max, last, sum or rate_per_s of `queue_depth`, found p99"),
     ];

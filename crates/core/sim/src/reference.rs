@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use tidegauge_engine::partition::shuffle_partition;
 use tidegauge_engine::{LatePartial, Refusal, RollupRule, SourceRecord};
-use tidegauge_model::{EventTime, Position, Target, TimeRange};
+use tidegauge_model::{EntityKey, EventTime, Position, Target, TimeRange};
 
 /// What the reference expects of one window.
 #[derive(Clone, Debug)]
 pub struct ExpectedWindow {
     target: String,
     instance: Option<String>,
+    entity: Option<EntityKey>,
     range: TimeRange,
     slide_us: i64,
     /// Of an early result.
@@ -291,27 +292,37 @@ impl Reference {
         let mut windows: Vec<ExpectedWindow> = Vec::new();
         for rule in &self.scenario.windows {
             let (size, slide) = (rule.spec.size.as_micros() as i64, rule.spec.slide.as_micros() as i64);
-            let mut held: BTreeMap<(i64, String, Option<String>), Vec<&Kept>> = BTreeMap::new();
+            let mut held: BTreeMap<_, Vec<&Kept>> = BTreeMap::new();
             for kept in &this.rows {
                 let Kept { pane, row, .. } = kept;
                 // Every aligned end in (pane, pane + size] of a window that holds the pane.
                 let mut end = pane + slide - pane.rem_euclid(slide);
                 while end <= pane + size {
                     if end > before && end <= limit {
-                        let mut add = |instance| held.entry((end, row.agent.clone(), instance)).or_default().push(kept);
-                        if rule.agent {
-                            add(None);
-                        }
-                        if rule.instance {
-                            add(Some(row.instance.clone()));
+                        let mut add = |instance| {
+                            let key = (end, row.agent.clone(), row.entity.clone(), instance);
+                            held.entry(key).or_default().push(kept);
+                        };
+                        if row.entity.is_some() {
+                            if rule.entity {
+                                add(None);
+                            }
+                        } else {
+                            if rule.agent {
+                                add(None);
+                            }
+                            if rule.instance {
+                                add(Some(row.instance.clone()));
+                            }
                         }
                     }
                     end += slide;
                 }
             }
-            windows.extend(held.into_iter().map(|((end, agent, instance), rows)| ExpectedWindow {
-                target: format!("default/{agent}"),
+            windows.extend(held.into_iter().map(|((end, agent, entity, instance), rows)| ExpectedWindow {
+                target: target(&agent).to_string(),
                 instance,
+                entity,
                 range: TimeRange { start: EventTime::from_micros(end - size), end: EventTime::from_micros(end) },
                 slide_us: slide,
                 early_through: None,
@@ -332,7 +343,7 @@ impl Reference {
             let (is_session, length) = (w.slide_us == 0, w.range.end.since(w.range.start));
             let (kind, start) =
                 if is_session { (None, Some(w.range.start)) } else { (Some((length, w.slide_us)), None) };
-            (w.said_at, is_session, w.target.clone(), kind, w.instance.clone(), start)
+            (w.said_at, is_session, w.target.clone(), kind, w.entity.clone(), w.instance.clone(), start)
         });
         windows
     }
@@ -348,11 +359,13 @@ impl Reference {
     }
 }
 
-/// By partition and offset, what the total of a row has grown by since the one before of its instance, or since its start.
+/// By partition and offset, what the total of a row has grown by since the one before of its instance, or of its entity
+/// and who reports it, or since its start.
 fn increases<'r>(rows: impl Iterator<Item = &'r Kept>) -> BTreeMap<(usize, i64), f64> {
-    let mut counters: BTreeMap<(&str, &str), Vec<&Kept>> = BTreeMap::new();
+    let mut counters: BTreeMap<_, Vec<&Kept>> = BTreeMap::new();
     for kept in rows.filter(|kept| kept.row.total().is_some()) {
-        counters.entry((&kept.row.agent, &kept.row.instance)).or_default().push(kept);
+        let Row { agent, entity, instance, .. } = &kept.row;
+        counters.entry((agent, entity, instance)).or_default().push(kept);
     }
     let mut increases = BTreeMap::new();
     for readings in counters.values_mut() {
@@ -380,13 +393,14 @@ fn increases<'r>(rows: impl Iterator<Item = &'r Kept>) -> BTreeMap<(usize, i64),
 fn rollups(shuffle: &mut Shuffle, rule: &RollupRule, width: i64, (before, limit): (i64, i64)) -> Vec<ExpectedWindow> {
     let us = |duration: std::time::Duration| duration.as_micros() as i64;
     let (size, step) = (us(rule.size), us(rule.early.unwrap_or(rule.size)));
-    let Some(first) = shuffle.rows.iter().map(|kept| kept.pane).min() else { return Vec::new() };
+    let rows = || shuffle.rows.iter().filter(|kept| kept.entity.is_none());
+    let Some(first) = rows().map(|kept| kept.pane).min() else { return Vec::new() };
     let from = before.max(first);
     let (mut at, mut windows) = (from - from.rem_euclid(step) + step, Vec::new());
     while at <= limit {
         let start = at - width - (at - width).rem_euclid(size);
         let mut held: BTreeMap<String, Vec<Kept>> = BTreeMap::new();
-        for kept in shuffle.rows.iter().filter(|kept| (start..at).contains(&kept.pane)) {
+        for kept in rows().filter(|kept| (start..at).contains(&kept.pane)) {
             assert!(kept.pane + width <= at);
             held.entry(kept.agent.clone()).or_default().push(kept.clone());
         }
@@ -399,6 +413,7 @@ fn rollups(shuffle: &mut Shuffle, rule: &RollupRule, width: i64, (before, limit)
             windows.push(ExpectedWindow {
                 target: format!("default/{agent}"),
                 instance: None,
+                entity: None,
                 range: TimeRange { start: EventTime::from_micros(start), end: EventTime::from_micros(start + size) },
                 slide_us: size,
                 early_through: (!is_final).then(|| EventTime::from_micros(at)),

@@ -12,7 +12,9 @@ use tidegauge_analytics::tracker::Hold;
 use tidegauge_engine::{AggregatorConfig, ControlChange, DeciderConfig, RollupRule, SessionRule, Sketches, WindowRule};
 use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
-use tidegauge_model::{Attribute, EventTime, InstanceState, Metric, Position, SampleBatch, WindowSpec};
+use tidegauge_model::{
+    Attribute, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position, SampleBatch, WindowSpec,
+};
 use tidegauge_policy::Written;
 use tidegauge_window::{SourceId, SourceRules};
 
@@ -27,8 +29,10 @@ pub struct Row {
     pub ingest_us: i64,
     /// Agent.
     pub agent: String,
-    /// Instance.
+    /// Instance; of another entity who reports it.
     pub instance: String,
+    /// What it is about, where that is no instance.
+    pub entity: Option<EntityKey>,
     /// State, if reported.
     pub state: Option<InstanceState>,
     /// `queue_depth`, if reported.
@@ -151,6 +155,7 @@ impl Scenario {
             agent,
             region: false,
             instance,
+            entity: false,
             sketches: Sketches { agent, instance: false },
         };
         let windows = match rng.range(0, 4) {
@@ -200,6 +205,11 @@ impl Scenario {
         };
         let with_regions = rng.chance(0.5);
         scenario.windows.iter_mut().for_each(|rule| rule.region = with_regions && rule.instance);
+        if rng.chance(0.5) {
+            scenario.partitions.iter_mut().flatten().for_each(measure_something_else);
+            let first = scenario.windows.len() - 1;
+            scenario.windows.iter_mut().zip(0..).for_each(|(rule, at)| rule.entity = at == first || rng.chance(0.5));
+        }
         scenario
     }
 
@@ -215,6 +225,7 @@ impl Scenario {
             agent: true,
             region: instance,
             instance,
+            entity: true,
             sketches: Sketches::default(),
         };
         let far = Duration::from_secs(1_000_000);
@@ -230,9 +241,13 @@ impl Scenario {
             vec![policy, WAVES_ALERTS.replace("VERSION", &version.to_string())]
         };
         let changed_ms = rng.range(20_000, 90_000);
+        let mut partitions = waves(&mut rng);
+        if seed % 4 < 2 {
+            partitions.iter_mut().flatten().for_each(measure_something_else);
+        }
         Self {
             seed,
-            partitions: waves(&mut rng),
+            partitions,
             shuffle_partitions: 2,
             pane,
             bounds: (Duration::from_secs(2), lateness, Duration::from_secs(60)),
@@ -369,6 +384,28 @@ fn waves(rng: &mut Rng) -> Vec<Vec<Row>> {
     logs_of(rows, partitions)
 }
 
+/// One row of seven is about another entity than an instance, of its agent or of nobody, and every other one of those does
+/// not say who reports it.
+fn measure_something_else(row: &mut Row) {
+    if row.offset % 7 != 4 {
+        return;
+    }
+    let entity = match row.offset % 5 {
+        0 => EntityKey::new(EntityKind::Dependency, "orders-db"),
+        1 => EntityKey::new(EntityKind::Shard, "7"),
+        2 => EntityKey::new(EntityKind::Agent, ""),
+        3 => EntityKey::new(EntityKind::RegionPair, "north->south"),
+        _ => {
+            row.agent.clear();
+            EntityKey::new(EntityKind::Dependency, "sessions-cache")
+        }
+    };
+    row.entity = Some(entity);
+    if row.offset % 2 == 0 {
+        row.instance.clear();
+    }
+}
+
 /// Rows in the order of their arrival, each in its partition.
 fn logs_of(mut rows: Vec<(i64, usize, Row)>, partitions: usize) -> Vec<Vec<Row>> {
     rows.sort_by_key(|(arrives_ms, ..)| *arrives_ms);
@@ -392,6 +429,7 @@ fn sample(rng: &mut Rng, (agent, instance): (i64, i64), at_us: i64, clock_skew_s
         ingest_us: 0,
         agent: format!("agent-{agent}"),
         instance: format!("instance-{agent}-{instance}"),
+        entity: None,
         state: state.filter(|_| agent > 0),
         queue_depth: maybe(rng, 0.9, queue),
         requests: maybe(rng, 0.7, requests),
@@ -440,6 +478,7 @@ pub fn batch(partition: usize, rows: &[Row]) -> SampleBatch {
         workspace: StringArray::from_iter_values(rows.iter().map(|_| "default")),
         agent: StringArray::from_iter_values(rows.iter().map(|row| &row.agent)),
         instance: StringArray::from_iter_values(rows.iter().map(|row| &row.instance)),
+        entities: rows.iter().zip(0..).filter_map(|(row, at)| Some((at, row.entity.clone()?))).collect(),
         attributes: vec![
             (Attribute::Region, StringArray::from_iter(rows.iter().map(Row::region))),
             (Attribute::Version, StringArray::from_iter(rows.iter().map(Row::version))),

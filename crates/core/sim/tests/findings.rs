@@ -45,7 +45,14 @@ fn config() -> DeciderConfig {
         pane: Duration::from_secs(PANE_S.unsigned_abs()),
         rollups: Vec::new(),
         sessions: None,
-        windows: vec![WindowRule { spec, agent: true, region: false, instance: true, sketches: Sketches::default() }],
+        windows: vec![WindowRule {
+            spec,
+            agent: true,
+            region: false,
+            instance: true,
+            entity: false,
+            sketches: Sketches::default(),
+        }],
         analytics: Some(analytics),
     }
 }

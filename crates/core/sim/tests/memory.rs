@@ -77,7 +77,14 @@ fn measured(slide: Duration) -> f64 {
         analytics: None,
         rollups: Vec::new(),
         sessions: None,
-        windows: vec![WindowRule { spec, agent: false, region: false, instance: true, sketches: Sketches::default() }],
+        windows: vec![WindowRule {
+            spec,
+            agent: false,
+            region: false,
+            instance: true,
+            entity: false,
+            sketches: Sketches::default(),
+        }],
     };
     let mut decider = Decider::new(config, Control::default());
     let names: Vec<(String, String)> = (0..INSTANCES)
@@ -129,6 +136,7 @@ fn batch(second: i64, offset: &mut i64, names: &[(String, String)], rng: &mut Rn
         workspace: StringArray::from_iter_values((0..rows).map(|_| "default")),
         agent: StringArray::from_iter_values(names.iter().map(|(agent, _)| agent)),
         instance: StringArray::from_iter_values(names.iter().map(|(_, instance)| instance)),
+        entities: Vec::new(),
         attributes: Vec::new(),
         state: None,
         ready_at: None,

@@ -126,7 +126,14 @@ fn decided(scenario: &Scenario, documents: &[String]) -> Seen {
 
 /// A scenario with windows of [`SPEC`], published for agents and instances.
 fn scenario(seed: u64) -> Scenario {
-    let rule = WindowRule { spec: SPEC, agent: true, region: false, instance: true, sketches: Sketches::default() };
+    let rule = WindowRule {
+        spec: SPEC,
+        agent: true,
+        region: false,
+        instance: true,
+        entity: false,
+        sketches: Sketches::default(),
+    };
     Scenario {
         windows: vec![rule],
         rollups: Vec::new(),
@@ -228,6 +235,7 @@ fn rows(agent: &str, instances: usize, depth: impl Fn(usize) -> f64) -> Vec<Row>
         ingest_us: at(s),
         agent: agent.to_owned(),
         instance: format!("{agent}-{instance:04}"),
+        entity: None,
         state: None,
         queue_depth: Some(depth(instance)),
         requests: None,

@@ -25,7 +25,7 @@ fn seeds() -> Vec<u64> {
 /// Every window is the one that brute force computes, and every invariant holds after every step.
 #[test]
 fn windows_equal_the_naive_reference() {
-    let (mut windows, mut seen, mut kinds) = (0, [0_u64; 4], [0_u64; 4]);
+    let (mut windows, mut seen, mut kinds) = (0, [0_u64; 4], [0_u64; 5]);
     for seed in seeds() {
         let scenario = Scenario::new(seed);
         let rows: usize = scenario.partitions.iter().map(Vec::len).sum();
@@ -44,6 +44,7 @@ fn windows_equal_the_naive_reference() {
                 !window.edition.is_final(),
                 window.level() == Level::Region,
                 is_session,
+                window.level() == Level::Entity,
             ];
             kinds.iter_mut().zip(is_of).for_each(|(count, is_of)| *count += u64::from(is_of));
         }
@@ -52,7 +53,7 @@ fn windows_equal_the_naive_reference() {
         }
     }
     eprintln!("{windows} windows; rows windowed, late for a Decider, too late, in the future: {seen:?}");
-    eprintln!("{kinds:?} of them roll-ups with early results, early results, of regions, sessions");
+    eprintln!("{kinds:?} of them roll-ups with early results, early results, of regions, sessions, of other entities");
     if seeds().len() > 1 {
         assert!(kinds.iter().all(|&count| count > 1_000), "{kinds:?}");
         assert!(windows > 10_000 && seen.iter().all(|&count| count > 0), "the scenarios cover every way out: {seen:?}");
@@ -126,7 +127,14 @@ fn with_policy_from(scenario: &Scenario, journal: &[(EventTime, Vec<u8>)], from:
 #[test]
 fn a_policy_that_comes_later_waits_for_instances() {
     let spec = WindowSpec { size: Duration::from_secs(120), slide: Duration::from_secs(10) };
-    let windows = vec![WindowRule { spec, agent: true, region: false, instance: false, sketches: Sketches::default() }];
+    let windows = vec![WindowRule {
+        spec,
+        agent: true,
+        region: false,
+        instance: false,
+        entity: false,
+        sketches: Sketches::default(),
+    }];
     let (mut waited, mut checked) = (0, 0);
     for seed in 0..30 {
         let pane = Duration::from_secs(10);

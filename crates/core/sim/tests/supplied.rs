@@ -1,12 +1,15 @@
 //! What telemetry says besides single numbers, from a record's bytes to a closed window: attributes, lists, histograms.
 
 use std::time::Duration;
+use tidegauge_analytics::inference::SplitMix64;
+use tidegauge_analytics::loadtest::{Observer, TestConfig, TestRecord, TestStatus, TestType, analyze};
 use tidegauge_engine::journal::decode;
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
     DeciderOutput, Sketches, WindowRule,
 };
 use tidegauge_model::{Attribute, EventTime, InstanceId, SampleBatch, WindowSpec, WindowSummary};
+use tidegauge_sim::plant::{LoadTest, SERVED_PER_S, Scenario};
 use tidegauge_window::{SourceId, SourceRules};
 use tidegauge_wire::{DecodeConfig, Decoder, RawRecord};
 
@@ -29,6 +32,10 @@ fn decoded(records: &[(i64, &str, &str)]) -> SampleBatch {
 
 /// The windows of a minute that all records lead to, through the journal's bytes.
 fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
+    windows_of(&decoded(records))
+}
+
+fn windows_of(batch: &SampleBatch) -> Vec<WindowSummary> {
     let (pane, source) = (Duration::from_secs(10), SourceId { topic: TOPIC.into(), partition: 0 });
     let mut aggregator = Aggregator::new(AggregatorConfig {
         source,
@@ -45,6 +52,7 @@ fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
         agent: true,
         region: false,
         instance: true,
+        entity: false,
         sketches: Sketches::default(),
     };
     let rules = SourceRules::default();
@@ -58,8 +66,7 @@ fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
         sessions: None,
     };
     let mut decider = Decider::new(config, Control::default());
-    let batch = decoded(records);
-    let outputs = aggregator.step(AggregatorInput::Samples(&batch)).into_iter();
+    let outputs = aggregator.step(AggregatorInput::Samples(batch)).into_iter();
     let outputs: Vec<AggregatorOutput> = outputs.chain(aggregator.step(AggregatorInput::End)).collect();
     let mut windows = Vec::new();
     for (offset, output) in (0..).zip(outputs) {
@@ -127,7 +134,8 @@ fn attributes_are_the_latest_and_what_is_not_said_again_stays() {
 fn a_load_test_is_over_with_the_first_pane_that_does_not_name_it() {
     let named = r#""region": "eu", "run_id": "nightly", "queue_depth": 1"#;
     let plain = r#""queue_depth": 1"#;
-    let windows = windows(&[(1, "a", named), (55, "a", named), (61, "a", named), (75, "a", plain), (130, "a", plain)]);
+    let seconds = (1..62).step_by(10).map(|second| (second, "a", named));
+    let windows = windows(&seconds.chain((75..135).step_by(10).map(|second| (second, "a", plain))).collect::<Vec<_>>());
     let said = |at: usize, attribute| {
         let of_a = windows.iter().filter(|window| window.instance.is_some()).nth(at).expect("a window of it");
         of_a.attributes.get(&attribute).map(ToString::to_string)
@@ -186,4 +194,57 @@ fn bad_samples_are_named_and_harm_no_others() {
     assert_eq!((said(Attribute::Region), said(Attribute::InstanceType)), (Some("us"), Some("small")));
     let of_agent = of(&windows, None);
     assert_eq!((of_agent.gauges["requests"].sum, of_agent.instances_ready), (30.0, Some(1)));
+}
+
+/// What the windows of a scenario's telemetry say of the load test: four instances, forty minutes.
+fn record_of(scenario: Scenario) -> TestRecord {
+    let test = LoadTest {
+        scenario,
+        run_id: scenario.name().to_owned(),
+        agents: 1,
+        instances: 4,
+        start: EventTime::from_secs(START_S),
+        length: 40 * MINUTE,
+        interval: Duration::from_secs(10),
+        seed: 7,
+    };
+    let mut decoder = Decoder::new(DecodeConfig::default());
+    for (offset, row) in (0..).zip(test.rows()) {
+        let mut text = Vec::new();
+        row.encode_json(&mut text);
+        let timestamp_ms = row.event_time.as_millis();
+        let record = RawRecord { partition: 0, offset, timestamp_ms, key: None, value: Some(&text) };
+        decoder.push(&record).expect("a record that is taken");
+    }
+    let windows = windows_of(&decoder.finish());
+    let mut observer = Observer::default();
+    for agent in windows.iter().filter(|window| window.instance.is_none()) {
+        let is_of_it = |window: &&WindowSummary| window.instance.is_some() && window.range == agent.range;
+        observer.window(agent, &windows.iter().filter(is_of_it).collect::<Vec<_>>());
+    }
+    let runs = observer.runs();
+    assert_eq!((runs.len(), runs[0].test.name.as_str()), (1, scenario.name()));
+    analyze(&runs[0].test, &TestConfig { rounds: 0, ..TestConfig::default() }, &mut SplitMix64::seeded(1))
+}
+
+/// A scenario is recognized by its telemetry, and breaks where the fleet can serve no more: 400 requests per second.
+#[test]
+fn scenarios_of_load_are_what_their_telemetry_says() {
+    let most = 4.0 * SERVED_PER_S;
+    for (scenario, want, levels) in [
+        (Scenario::Stress, TestType::Stress, 6),
+        (Scenario::Spike, TestType::Spike, 3),
+        (Scenario::Soak, TestType::Soak, 1),
+    ] {
+        let record = record_of(scenario);
+        assert_eq!((record.test_type, record.levels), (want, levels), "{scenario:?}");
+        assert_eq!(record.identity.status, TestStatus::Running, "nothing came after it");
+    }
+    let stress = record_of(Scenario::Stress);
+    let (_, breaks) = stress.breaking_load.expect("it is asked for half as much again as it can serve");
+    assert!((0.75 * most..=1.25 * most).contains(&breaks), "{breaks}");
+    assert!(stress.throughput_max_per_s.is_some_and(|done| (0.95 * most..=1.01 * most).contains(&done)));
+    let normal = record_of(Scenario::Normal);
+    assert_eq!(normal.success_rate, Some(1.0), "half of what it can serve fails nobody");
+    assert!(normal.load_max.is_some_and(|load| (load / most - 0.5).abs() < 0.03), "{:?}", normal.load_max);
 }

@@ -98,10 +98,13 @@ impl Event for WindowSummary {
     const TYPE: &'static str = "io.tidegauge.window.v1";
 
     fn id(&self) -> String {
-        let instance = self.instance.as_ref().map(|id| format!("/{id}")).unwrap_or_default();
+        let instance = self.instance.as_ref().map(|id| format!("/{id}"));
+        // `!` stands in no target, and instances follow a slash: no two windows have one id.
+        let entity = self.entity.as_ref().map(|entity| format!("!{entity}"));
+        let part = entity.or(instance).unwrap_or_default();
         let (start, end) = (self.range.start.as_millis(), self.range.end.as_millis());
         let early = self.edition.early_through.map(|_| format!("#{}", self.edition.revision)).unwrap_or_default();
-        format!("{}{instance}:{start}-{end}/{}{early}", self.target, self.slide.as_millis())
+        format!("{}{part}:{start}-{end}/{}{early}", self.target, self.slide.as_millis())
     }
 
     fn subject(&self) -> String {

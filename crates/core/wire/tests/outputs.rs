@@ -91,6 +91,7 @@ fn findings_are_about_whatever_they_are_about() {
         Entity::Agent { target: finding_target(None) },
         Entity::Instance { target: target(), instance: "i".into() },
         Entity::Region { target: target(), region: "us".into() },
+        Entity::RegionPair { target: target(), pair: "eu->us".into() },
         Entity::Resource { target: target(), resource: "cpu".into() },
         Entity::Shard { target: target(), shard: "s".into() },
         Entity::Coordinator { target: target(), coordinator: "c".into() },

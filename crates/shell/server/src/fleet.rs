@@ -9,7 +9,9 @@
 use crate::cli::{TelemetryArgs, TelemetryFormat};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::time::Duration;
 use tidegauge_model::{EventTime, InstanceState, Metric, metric};
+use tidegauge_sim::plant::{LoadTest, Scenario};
 use tidegauge_wire::SampleRow;
 
 /// Length of the load's rise and fall.
@@ -47,7 +49,11 @@ pub fn write(args: &TelemetryArgs, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "event_time,agent_id,instance_id,state,{}", metrics.join(","))?;
     }
     let mut line = Vec::new();
-    for row in rows(args) {
+    let rows: Box<dyn Iterator<Item = SampleRow>> = match args.scenario {
+        Some(scenario) => Box::new(load_test(args, scenario.into()).rows()),
+        None => Box::new(rows(args)),
+    };
+    for row in rows {
         line.clear();
         match args.format {
             TelemetryFormat::Jsonl => row.encode_json(&mut line),
@@ -57,6 +63,20 @@ pub fn write(args: &TelemetryArgs, out: &mut impl Write) -> io::Result<()> {
         out.write_all(&line)?;
     }
     Ok(())
+}
+
+/// A load test of the fleet that was asked for.
+fn load_test(args: &TelemetryArgs, scenario: Scenario) -> LoadTest {
+    LoadTest {
+        scenario,
+        run_id: args.run_id.clone().unwrap_or_else(|| scenario.name().to_owned()),
+        agents: args.agents,
+        instances: args.instances,
+        start: EventTime::from_secs(args.start.into()),
+        length: Duration::from_secs(args.seconds.into()),
+        interval: Duration::from_secs(args.interval.into()),
+        seed: args.seed,
+    }
 }
 
 /// The samples, in the order of event time, then agent, then instance.
@@ -111,6 +131,7 @@ fn row(start: u32, at: u32, agent: u32, instance: u32, load: f64, interval_s: f6
         workspace: "default".into(),
         agent: format!("agent-{agent}"),
         instance: format!("agent-{agent}-{instance}"),
+        entity: None,
         region: None,
         state: Some(InstanceState::Ready),
         ready_at: None,
@@ -149,7 +170,17 @@ mod tests {
     use super::*;
 
     fn args(seed: u64, format: TelemetryFormat) -> TelemetryArgs {
-        TelemetryArgs { agents: 2, instances: 3, seconds: 3_600, interval: 60, start: 1_767_225_600, seed, format }
+        TelemetryArgs {
+            agents: 2,
+            instances: 3,
+            seconds: 3_600,
+            interval: 60,
+            start: 1_767_225_600,
+            seed,
+            format,
+            scenario: None,
+            run_id: None,
+        }
     }
 
     fn bytes(args: &TelemetryArgs) -> Vec<u8> {

@@ -80,8 +80,8 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
         ),
         (
             "a level that there is not",
-            "windows: [{size: 1m, levels: [fleet]}]",
-            &["windows[0].levels", "one of agent, region, instance", "found `fleet`"],
+            "windows: [{size: 1m, levels: [galaxy]}]",
+            &["windows[0].levels", "one of agent, region, instance, entity", "found `galaxy`"],
         ),
         (
             "a roll-up of half a pane more",

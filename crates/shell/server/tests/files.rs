@@ -158,3 +158,50 @@ fn a_bad_file_is_told_with_file_line_column_and_what_was_expected() {
     let total = tidegauge(here.path(), &["capacity", "--csv", "d.csv", "--ceiling", "users=1"], &[]);
     assert!(total.code == 65 && total.stderr.contains("expected a column `users`"), "{}", total.stderr);
 }
+
+/// A load test that was simulated, found in its telemetry by its `run_id`, beside another one; and what is said of a run
+/// that is not there.
+#[test]
+fn a_load_test_is_found_in_telemetry() {
+    let here = folder(&[]);
+    let generated = |scenario: &str, run: &str, start: &str| {
+        let arguments =
+            ["generate", "telemetry", "--agents", "1", "--instances", "4", "--seconds", "2400", "--scenario"];
+        let more = [scenario, "--run-id", run, "--start", start];
+        let outcome = tidegauge(here.path(), &[&arguments[..], &more].concat(), &[]);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        outcome.stdout
+    };
+    let both = [generated("stress", "monday", "1767225600"), generated("stress", "tuesday", "1767312000")].concat();
+    std::fs::write(here.path().join("fleet.jsonl"), both).expect("a temporary file");
+    let arguments = ["loadtest", "analyze", "--jsonl", "fleet.jsonl", "--run", "tuesday", "--compare-run", "monday"];
+    let got = json(here.path(), &arguments);
+    assert_eq!((&got["id"], &got["agent_id"]), (&Value::from("tuesday"), &Value::from("default/agent-0")));
+    assert_eq!((&got["test_type"], &got["test_status"]), (&Value::from("stress"), &Value::from("running")));
+    assert_eq!(got["started_at"], "2026-01-02T00:00:00Z");
+    assert!(got["ramp_up_s"].as_f64().is_some_and(|seconds| (1_900.0..2_200.0).contains(&seconds)), "{got}");
+    assert_eq!(got["compared"].as_array().map(Vec::len), Some(5), "{got}");
+    let breaks = got["breaking_load"]["load"].as_f64().expect("it breaks");
+    assert!((300.0..=500.0).contains(&breaks), "{breaks}");
+
+    let flat = tidegauge(here.path(), &[&arguments[..], &["--output", "csv"]].concat(), &[]);
+    assert!(flat.stdout.starts_with("name,value\n") && flat.stdout.contains("\nid,tuesday\n"), "{}", flat.stdout);
+    let unknown = ["loadtest", "analyze", "--jsonl", "fleet.jsonl", "--run", "sunday"];
+    let unknown = tidegauge(here.path(), &unknown, &[]);
+    assert_eq!(unknown.code, 66, "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("sunday") && unknown.stderr.contains("monday, tuesday"), "{}", unknown.stderr);
+
+    // The report lists both, and says of each value what it is, or why it is not there.
+    let report = tidegauge(here.path(), &["analyze", "--jsonl", "fleet.jsonl", "--output", "csv"], &[]);
+    assert_eq!(report.code, 0, "{}", report.stderr);
+    let lines: Vec<&str> = report.stdout.lines().collect();
+    assert_eq!(lines[0], "agent,section,table,row,name,value,unit,absent");
+    for line in [
+        ",fleet,,,agents_most,1,,",
+        "default/agent-0,load_tests,,,runs,2,,",
+        "default/agent-0,load_tests,test_list,2,id,tuesday,,",
+        "default/agent-0,cost,,,cost_per_hour,,,not reported",
+    ] {
+        assert!(lines.contains(&line), "{line}");
+    }
+}

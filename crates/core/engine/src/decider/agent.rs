@@ -4,28 +4,45 @@ use super::cell::{Cell, Cells, Merger, Rows};
 use super::counter::Counters;
 use super::roster::Roster;
 use super::slide::Slide;
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 use tidegauge_analytics::live::AgentMemory;
-use tidegauge_model::{EventTime, WindowSpec};
+use tidegauge_model::{EntityKey, EventTime, TimeRange, WindowSpec};
 
 #[derive(Debug, Default)]
 pub(super) struct Agent {
     pub(super) cells: Cells,
     pub(super) instances: Roster,
     pub(super) last_at: Option<EventTime>,
-    /// Where a bounded run ended, while its last windows close: nobody is silent for lack of more to read.
-    pub(super) read_until: Option<EventTime>,
+    /// The last pane of a bounded run of which all was read: in its window nobody is silent for lack of more to read.
+    pub(super) ended_in: Option<TimeRange>,
     /// Sums of its cells, per kind of window.
     pub(super) slides: Vec<Slide>,
     pub(super) counters: Counters,
     /// What its findings rest on.
     pub(super) findings: AgentMemory,
+    /// Other entities than its instances, each kept as an agent whose instances are those who report it (D11).
+    pub(super) entities: BTreeMap<EntityKey, Agent>,
 }
 
 impl Agent {
-    /// The instant as of which a window that ends at `end` says who is there.
-    pub(super) fn judged_at(&self, end: EventTime) -> EventTime {
-        self.read_until.map_or(end, |read| end.min(read))
+    /// Itself, then its other entities.
+    pub(super) fn each(&mut self, mut act: impl FnMut(&mut Self)) {
+        act(self);
+        self.entities.values_mut().for_each(act);
+    }
+
+    /// Findings that are open, of its other entities too.
+    pub(super) fn open_findings(&self) -> u64 {
+        let entities = self.entities.values().map(|entity| entity.findings.open_findings());
+        (self.findings.open_findings() + entities.sum::<usize>()) as u64
+    }
+
+    /// The instant as of which a window that ends at `end` says who is there: its end, or where the last pane of a bounded
+    /// run begins. Windows that slide further find everybody silent.
+    pub(super) fn judged_at(&self, end: EventTime, slide: Duration) -> EventTime {
+        self.ended_in.filter(|last| end.minus(slide) < last.end).map_or(end, |last| end.min(last.start))
     }
 
     /// Adds to the pane that closes what its readings of cumulative counters come to.

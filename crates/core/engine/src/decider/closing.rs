@@ -3,7 +3,7 @@
 use super::rollup::{Close, Due};
 use super::summary::{ClosedWindows, View};
 use super::{Agent, Decider, DeciderOutput, Sketches, WindowRule};
-use tidegauge_model::{EventTime, Target, TimeRange, WindowSpec};
+use tidegauge_model::{EventTime, Target, TimeRange, WindowSpec, WindowSummary};
 
 /// A kind of windows of which one ends now, or says something early.
 #[derive(Clone, Copy)]
@@ -12,6 +12,7 @@ struct Ending {
     /// Somebody wants the agent's own window; where nobody does its sums are not made.
     with_agent: bool,
     with_instances: bool,
+    with_entities: bool,
     /// What is published carries, and what signals look at.
     sketches: Sketches,
     /// Policies and alert rules are asked: nobody looks at instances, or their cells were kept for long enough.
@@ -26,12 +27,11 @@ impl Decider {
         if self.phase.is_restoring() {
             return; // all of these were closed before the checkpoint
         }
-        let (ending, read_until) = (self.ending(end), self.read_until(end));
+        let ending = self.ending(end);
         let mut due = self.beyond.rollups.due(end);
         let mut close = Close { sources_ratio: self.sources.ratio(), metrics: &self.metrics, merger: &mut self.merger };
         let mut follows = Vec::new();
         for (target, agent) in &mut self.agents {
-            agent.read_until = read_until;
             while let Some(forgotten) = due.first_entry().filter(|entry| entry.key() < target) {
                 self.counts.windows += emit_forgotten(forgotten.remove_entry(), &mut close, out);
             }
@@ -39,12 +39,14 @@ impl Decider {
             for &ending in &ending {
                 let (spec, range) = (ending.rule.spec, TimeRange::ending_at(end, ending.rule.spec.size));
                 let (slide, sketches) = (spec.slide, ending.sketches);
+                let entities = agent.entity_windows(target, &ending, end, &mut close);
                 let cell = ending.with_agent.then(|| agent.window(spec, end, close.merger)).flatten();
-                let view = View { target, agent, range, slide, sketches, metrics: close.metrics };
+                let view = View { target, entity: None, agent, range, slide, sketches, metrics: close.metrics };
                 let mut windows = view.summaries(cell, close.sources_ratio, ending.with_instances, close.merger);
                 if ending.rule.region && ending.with_instances {
                     windows.regions = view.regions(close.sources_ratio, close.merger);
                 }
+                windows.entities = entities;
                 closed.push((ending, windows));
             }
             if let Some(due) = due.remove(target) {
@@ -62,7 +64,9 @@ impl Decider {
             for (Ending { rule, is_asked, is_analysed, .. }, windows) in closed {
                 if is_asked {
                     let seen = self.seen.as_mut();
-                    let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
+                    let was_heard = agent.last_at.is_some();
+                    let (decisions, alerts) =
+                        self.control.evaluate(rule.spec, &windows, was_heard, &signals, &mut follows, seen);
                     self.counts.decisions += decisions;
                     self.counts.alerts += alerts;
                 }
@@ -70,6 +74,7 @@ impl Decider {
                     Some(config) if is_analysed => {
                         let measured = self.seen.is_some().then_some(&mut self.measured);
                         agent.find(&windows, config, &mut self.counts, measured, &mut follows);
+                        agent.find_in_entities(&windows.entities, config, &mut self.counts, &mut follows);
                     }
                     Some(_) => {}
                     None => self.counts.findings += agent.end_findings(end, rule.spec.size, &mut follows),
@@ -90,10 +95,13 @@ impl Decider {
         out.extend(sessions.into_iter().map(|window| DeciderOutput::Window(Box::new(window))));
     }
 
-    /// The last event time of a bounded run of which all was read, for a window that ends behind it.
-    fn read_until(&self, end: EventTime) -> Option<EventTime> {
-        let is_behind = self.sources.all_ended() && self.last_pane.is_some_and(|last| end > last);
-        is_behind.then(|| self.agents.values().filter_map(|agent| agent.last_at).max()).flatten()
+    /// Tells every agent the last pane of telemetry, once all of a bounded run was read. Marks tell every shuffle
+    /// partition the same.
+    pub(super) fn note_end(&mut self) {
+        let read_until = self.sources.standings().filter_map(|(_, watermark, _)| watermark).max();
+        let read_until = read_until.filter(|_| self.sources.all_ended());
+        let ended_in = read_until.map(|end| TimeRange::ending_at(end, self.config.pane));
+        self.agents.values_mut().for_each(|agent| agent.ended_in = ended_in);
     }
 
     /// Kinds of windows of panes of which one ends here, and is whole.
@@ -106,11 +114,35 @@ impl Decider {
             let is_asked = has_instances || !self.control.watches_instances(rule.spec);
             let is_analysed = has_instances && self.analysed() == Some(rule.spec);
             let sketches = rule.sketches | self.control.sketches(rule.spec);
-            let with_agent = rule.agent || is_analysed || self.control.windows().any(|spec| spec == rule.spec);
+            let is_watched = is_analysed || self.control.windows().any(|spec| spec == rule.spec);
+            let (with_agent, with_entities) = (rule.agent || is_watched, rule.entity || is_watched);
             let with_instances = has_instances && self.is_by_instance(&rule);
-            Ending { rule, with_agent, with_instances, sketches, is_asked, is_analysed }
+            Ending { rule, with_agent, with_instances, with_entities, sketches, is_asked, is_analysed }
         });
         ending.collect()
+    }
+}
+
+impl Agent {
+    /// The windows of its other entities that have rows, where somebody wants them, ascending.
+    fn entity_windows(
+        &mut self,
+        target: &Target,
+        ending: &Ending,
+        end: EventTime,
+        close: &mut Close<'_>,
+    ) -> Vec<WindowSummary> {
+        let (spec, sketches, metrics) = (ending.rule.spec, ending.sketches, close.metrics);
+        let (range, slide) = (TimeRange::ending_at(end, spec.size), spec.slide);
+        let ended_in = self.ended_in;
+        let wanted = self.entities.iter_mut().filter(|_| ending.with_entities);
+        let with_rows = wanted.filter_map(|(key, entity)| {
+            entity.ended_in = ended_in;
+            let cell = entity.window(spec, end, close.merger)?;
+            let view = View { target, entity: Some(key), agent: entity, range, slide, sketches, metrics };
+            Some(view.of_entity(cell, close.sources_ratio))
+        });
+        with_rows.collect()
     }
 }
 
@@ -118,7 +150,8 @@ impl Ending {
     fn of_rollup(due: &Due, is_asked: bool) -> Self {
         let rule = WindowRule { agent: true, ..WindowRule::unpublished(due.spec()) };
         let sketches = Sketches::default();
-        Self { rule, with_agent: true, with_instances: false, sketches, is_asked, is_analysed: false }
+        let (with_instances, with_entities, is_analysed) = (false, false, false);
+        Self { rule, with_agent: true, with_instances, with_entities, sketches, is_asked, is_analysed }
     }
 }
 

@@ -172,11 +172,13 @@ impl Control {
         self.signals.take_trouble()
     }
 
-    /// Evaluates every policy and rule whose window this is; returns how many decisions and alerts were published.
+    /// Evaluates every policy and rule whose window this is; returns how many decisions and alerts were published. Nothing
+    /// is decided on an agent of which nothing `was_heard` but other entities.
     pub(super) fn evaluate(
         &mut self,
         spec: WindowSpec,
         windows: &ClosedWindows,
+        was_heard: bool,
         signals: &SignalValues,
         out: &mut Vec<DeciderOutput>,
         seen: Option<&mut Vec<Seen>>,
@@ -185,9 +187,12 @@ impl Control {
             return (0, 0);
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
-        let observation = Observation::of(&windows.agent, &instances).with_signals(signals);
+        let observation = Observation::of(&windows.agent, &instances);
+        let observation = observation.with_entities(&windows.entities).with_signals(signals);
         let before = out.len();
-        self.decide(spec, &observation, out, seen);
+        if was_heard {
+            self.decide(spec, &observation, out, seen);
+        }
         let decisions = out.len() - before;
         self.alert(spec, &observation, out);
         (decisions as u64, (out.len() - before - decisions) as u64)

@@ -5,6 +5,8 @@
 //!       (cells)                        (roster)                  └─► measures ─► whoever watches
 //! ```
 //!
+//! Another entity of an agent has a memory of its own, and findings of its own.
+//!
 //! - **D8** A finding that is open ends before its agent is forgotten, and with the first window after analytics were
 //!   switched off: none is left open that nobody follows any more.
 
@@ -45,13 +47,29 @@ impl Agent {
             return;
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
-        let silent = self.silent(&instances, self.judged_at(windows.agent.range.end));
+        let silent = self.silent(&instances, self.judged_at(windows.agent.range.end, windows.agent.slide));
         let closed = Closed { agent: &windows.agent, instances: &instances, silent: &silent };
         let analyzed = self.findings.step(&closed, config);
         counts.findings_left_out += analyzed.left_out;
         counts.findings += tell(analyzed.findings, out);
         if let Some(measured) = measured {
             measured.push(Measured { target: windows.agent.target.clone(), measures: analyzed.measures });
+        }
+    }
+
+    /// Looks through the windows of its other entities.
+    pub(super) fn find_in_entities(
+        &mut self,
+        windows: &[WindowSummary],
+        config: &LiveConfig,
+        counts: &mut DeciderCounts,
+        out: &mut Vec<DeciderOutput>,
+    ) {
+        for window in windows {
+            let Some(entity) = window.entity.as_ref().and_then(|key| self.entities.get_mut(key)) else { continue };
+            let (findings, left_out) = entity.findings.step_entity(window, config);
+            counts.findings_left_out += left_out;
+            counts.findings += tell(findings, out);
         }
     }
 
@@ -69,10 +87,14 @@ impl Agent {
 
     /// Ends all that is open (D8), with a window of that length; returns how many that are.
     pub(super) fn end_findings(&mut self, end: EventTime, length: Duration, out: &mut Vec<DeciderOutput>) -> u64 {
-        if self.findings.is_empty() {
-            return 0;
-        }
-        tell(self.findings.end_all(TimeRange::ending_at(end, length)), out)
+        let window = TimeRange::ending_at(end, length);
+        let mut ended = 0;
+        self.each(|each| {
+            if !each.findings.is_empty() {
+                ended += tell(each.findings.end_all(window), out);
+            }
+        });
+        ended
     }
 }
 

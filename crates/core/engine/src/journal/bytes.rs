@@ -1,6 +1,6 @@
 //! Journal records as bytes: Avro header, then the rows as one Arrow IPC message.
 
-use super::rows::{self, Lists};
+use super::rows::{self, Lists, Whose};
 use super::{JournalRecord, Mark, Partial, PartialRows, SourceRecord, control};
 use apache_avro::{Schema, rabin::Rabin, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use arrow::array::RecordBatch;
@@ -13,7 +13,7 @@ use arrow::ipc::{MetadataVersion, root_as_message};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
-use tidegauge_model::{Attribute, Attributes, EventTime, Metric};
+use tidegauge_model::{Attribute, Attributes, EntityKey, EntityKind, EventTime, Metric};
 use tidegauge_window::SourceId;
 
 /// Why bytes are not a journal record: the topic holds something foreign, or was damaged.
@@ -72,6 +72,10 @@ struct MarkHeader {
 struct AgentHeader {
     workspace: String,
     agent: String,
+    #[serde(default)]
+    entity_kind: String,
+    #[serde(default)]
+    entity_id: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,12 +104,17 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
 
 static PREFIX: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEMA));
 
-/// The header as builds before wrote it.
-static SCHEMA_V1: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::parse_str(include_str!("../../../../../schemas/released/journal.v1.avsc")).expect("a released schema")
+/// The header as builds before wrote it, and what its bytes begin with.
+static EARLIER: LazyLock<[([u8; 10], Schema); 2]> = LazyLock::new(|| {
+    let texts = [
+        include_str!("../../../../../schemas/released/journal.v1.avsc"),
+        include_str!("../../../../../schemas/released/journal.v2.avsc"),
+    ];
+    texts.map(|text| {
+        let schema = Schema::parse_str(text).expect("a released schema");
+        (single_object_prefix(&schema), schema)
+    })
 });
-
-static PREFIX_V1: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEMA_V1));
 
 /// `C3 01` and a schema's fingerprint, as Avro's single-object encoding has them.
 pub(crate) fn single_object_prefix(schema: &Schema) -> [u8; 10] {
@@ -182,7 +191,10 @@ pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
     let unknown = || JournalError::UnknownHeader { first: bytes[..bytes.len().min(10)].to_vec() };
     let (schema, mut rest): (&Schema, _) = match bytes.strip_prefix(PREFIX.as_slice()) {
         Some(rest) => (&SCHEMA, rest),
-        None => (&SCHEMA_V1, bytes.strip_prefix(PREFIX_V1.as_slice()).ok_or_else(unknown)?),
+        None => {
+            let earlier = EARLIER.iter().map(|(prefix, schema)| Some((schema, bytes.strip_prefix(prefix.as_slice())?)));
+            earlier.flatten().next().ok_or_else(unknown)?
+        }
     };
     let reader = GenericDatumReader::builder(schema).build().map_err(|e| JournalError::Header(Box::new(e)))?;
     let header: Header = reader.read_deser(&mut rest).map_err(|e| JournalError::Header(Box::new(e)))?;
@@ -214,7 +226,7 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
         return Err(JournalError::Rows("their checksum is another".to_owned()));
     }
     let batch = decode_rows(body, schema).map_err(|error| JournalError::Rows(error.to_string()))?;
-    let lists = lists_of(pane);
+    let lists = lists_of(pane)?;
     let rows = match fingerprint {
         v2 if v2 == *ROWS_FINGERPRINT_V2 => rows::upgraded_v2(lists, &batch),
         v1 if v1 == *ROWS_FINGERPRINT_V1 => rows::upgraded(lists, &batch),
@@ -233,8 +245,30 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
 }
 
 impl AgentHeader {
-    fn of((workspace, agent): &(Box<str>, Box<str>)) -> Self {
-        Self { workspace: workspace.to_string(), agent: agent.to_string() }
+    fn of(whose: &Whose) -> Self {
+        let entity = whose.entity.as_ref();
+        Self {
+            workspace: whose.workspace.to_string(),
+            agent: whose.agent.to_string(),
+            entity_kind: entity.map(|entity| entity.kind.name().to_owned()).unwrap_or_default(),
+            entity_id: entity.map(|entity| entity.id.as_str().to_owned()).unwrap_or_default(),
+        }
+    }
+
+    /// Rows about a kind of entity that a newer build knows are nobody's here: half of a pane is not guessed at.
+    fn whose(&self) -> Result<Whose, JournalError> {
+        let kind = match self.entity_kind.as_str() {
+            "" => None,
+            name => match EntityKind::named(name) {
+                None => return Err(JournalError::Rows(format!("{name} is no kind of entity that this version knows"))),
+                kind => kind,
+            },
+        };
+        Ok(Whose {
+            workspace: self.workspace.as_str().into(),
+            agent: self.agent.as_str().into(),
+            entity: kind.map(|kind| EntityKey::new(kind, &self.entity_id)),
+        })
     }
 }
 
@@ -243,20 +277,16 @@ fn named(attributes: &Attributes) -> BTreeMap<String, String> {
 }
 
 /// Attributes that a newer build knows are left out.
-fn lists_of(pane: &PaneHeader) -> Lists {
+fn lists_of(pane: &PaneHeader) -> Result<Lists, JournalError> {
     let known = |names: &BTreeMap<String, String>| {
         let each = names.iter().filter_map(|(name, text)| Some((Attribute::named(name)?, text.as_str().into())));
         Arc::new(each.collect::<Attributes>())
     };
-    Lists {
+    Ok(Lists {
         metrics: pane.metrics.iter().map(|name| Metric::named(name)).collect(),
-        agents: pane
-            .agents
-            .iter()
-            .map(|names| (names.workspace.as_str().into(), names.agent.as_str().into()))
-            .collect(),
+        agents: pane.agents.iter().map(AgentHeader::whose).collect::<Result<_, _>>()?,
         attributes: pane.attributes.iter().map(known).collect(),
-    }
+    })
 }
 
 fn encode_rows(batch: &RecordBatch) -> Vec<u8> {

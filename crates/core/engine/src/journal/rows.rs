@@ -30,17 +30,19 @@ use arrow::datatypes::{TimestampMicrosecondType, UInt16Type, UInt32Type};
 use layout::column;
 use std::sync::Arc;
 use tidegauge_model::counter::{CounterPoint, Reading};
-use tidegauge_model::{Attributes, EventTime, InstanceState, Metric, Position};
+use tidegauge_model::{Attributes, EntityKey, EventTime, InstanceState, Metric, Position};
 use tidegauge_window::{PackedSketch, Stats};
 
-/// What one source knows of one instance in one pane.
+/// What one source knows of one instance in one pane, or by one reporter of another entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartialRow<'a> {
     /// Workspace of the instance.
     pub workspace: &'a str,
-    /// Agent of the instance.
+    /// Agent of the instance; empty of an entity that no agent has.
     pub agent: &'a str,
-    /// The instance.
+    /// What it is about, where that is no instance.
+    pub entity: Option<&'a EntityKey>,
+    /// The instance; of another entity who reports it, if that is said.
     pub instance: &'a str,
     /// Rows of telemetry.
     pub samples: u32,
@@ -60,12 +62,20 @@ pub struct PartialRow<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Lists {
     pub(super) metrics: Vec<Metric>,
-    /// Workspace and agent, in the order of the rows.
-    pub(super) agents: Vec<(Box<str>, Box<str>)>,
+    /// In the order of the rows.
+    pub(super) agents: Vec<Whose>,
     pub(super) attributes: Vec<Arc<Attributes>>,
 }
 
-/// Rows of a partial pane, sorted by (workspace, agent, instance), in the layout of [`schema`].
+/// Whose rows they are: an agent's instances', or those of another entity.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Whose {
+    pub(super) workspace: Box<str>,
+    pub(super) agent: Box<str>,
+    pub(super) entity: Option<EntityKey>,
+}
+
+/// Rows of a partial pane, sorted by (workspace, agent, other entity, instance), in the layout of [`schema`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartialRows {
     lists: Arc<Lists>,
@@ -238,11 +248,12 @@ impl RowsReader {
     /// The row without its metrics.
     #[must_use]
     pub fn row(&self, row: usize) -> PartialRow<'_> {
-        let (workspace, agent) = &self.lists.agents[self.agent.value(row) as usize];
+        let Whose { workspace, agent, entity } = &self.lists.agents[self.agent.value(row) as usize];
         let attributes = self.attributes.is_valid(row).then(|| usize::from(self.attributes.value(row)));
         PartialRow {
             workspace,
             agent,
+            entity: entity.as_ref(),
             instance: self.instance(row),
             samples: self.samples(row),
             at: self.span(row),
@@ -319,7 +330,7 @@ impl RowsReader {
         self.instance.value(row)
     }
 
-    /// The first row after `row` that is about another agent.
+    /// The first row after `row` that is about another agent, or another entity of it.
     #[must_use]
     pub fn end_of_agent(&self, row: usize) -> usize {
         let agents = self.agent.values();

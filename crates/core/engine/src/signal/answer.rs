@@ -59,9 +59,11 @@ pub(super) fn value(level: Level, rows: &RecordBatch) -> Result<SignalValue, (Si
     let values = values.as_primitive::<Float64Type>();
     match (level, values.len()) {
         // No plan is of regions: what has a value of the whole has one of whatever it is asked of.
-        (Level::Agent | Level::Region, 0) => Ok(SignalValue::Agent(None)),
-        (Level::Agent | Level::Region, 1) => Ok(SignalValue::Agent(values.iter().next().flatten())),
-        (Level::Agent | Level::Region, more) => Err((SignalFailure::TooManyRows, format!("{more} rows of one agent"))),
+        (Level::Agent | Level::Region | Level::Entity, 0) => Ok(SignalValue::Agent(None)),
+        (Level::Agent | Level::Region | Level::Entity, 1) => Ok(SignalValue::Agent(values.iter().next().flatten())),
+        (Level::Agent | Level::Region | Level::Entity, more) => {
+            Err((SignalFailure::TooManyRows, format!("{more} rows of one agent")))
+        }
         (Level::Instance, _) => of_instances(&column(INSTANCE, DataType::Utf8)?, values),
     }
 }

@@ -81,7 +81,8 @@ fn samples() -> (Head, [Part; 3]) {
         read(json!({"instance": "i", "metric": "m", "at": 1, "position": 1, "value": 1.5, "start": 1}));
     let findings: AgentMemory = read(agent_memory());
     let part = json!({
-        "target": target, "control": control, "last_at": 1, "findings": findings, "instances": {"i": instance},
+        "target": target, "entity": {"kind": "shard", "id": "s"}, "control": control, "last_at": 1,
+        "findings": findings, "instances": {"i": instance},
         "readings": [reading], "base_readings": [reading],
     });
     let rollup = json!({"rollup": {"target": target, "open": rollup()}});

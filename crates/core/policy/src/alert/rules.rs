@@ -10,7 +10,7 @@ use crate::policy::{Matches, Of, Resource, Statistic};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tidegauge_model::{Severity, WindowSpec};
+use tidegauge_model::{EntityKey, EntityKind, Severity, WindowSpec};
 
 /// The document as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -49,6 +49,8 @@ pub struct RawRule {
     pub name: String,
     /// What it looks at.
     pub signal: RuleSignal,
+    /// Of whom, where that is another entity than the agent and its instances, such as a database.
+    pub entity: Option<RawEntity>,
     /// The condition: the value is greater.
     pub above: Option<f64>,
     /// The condition: the value is less.
@@ -70,8 +72,18 @@ pub struct RawRule {
     /// Labels to send along.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// One line for people, with `{rule}`, `{target}`, `{agent}`, `{instance}`, `{value}`, `{threshold}`.
+    /// One line for people, with `{rule}`, `{target}`, `{agent}`, `{instance}`, `{entity}`, `{value}`, `{threshold}`.
     pub summary: Option<String>,
+}
+
+/// Another entity than an instance, as written: `{kind: dependency, name: orders-db}`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawEntity {
+    /// `dependency`, `shard`, `coordinator`, `region`, `region_pair`, `agent` or `workspace`.
+    pub kind: EntityKind,
+    /// Which of them, as telemetry names it in `entity_id`; none of `agent` and `workspace`.
+    pub name: Option<String>,
 }
 
 /// What a rule looks at.
@@ -159,6 +171,8 @@ pub struct AlertRules {
 pub struct Rule {
     pub name: String,
     pub signal: RuleSignal,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<EntityKey>,
     pub side: Side,
     pub threshold: f64,
     pub recovery: Option<f64>,
@@ -259,6 +273,7 @@ fn check_rule(raw: RawRule, path: &str) -> Result<Rule, Problem> {
     if let RuleSignal::Metric { metric, statistic } = &raw.signal {
         check_statistic(metric, *statistic, &format!("{path}.signal.statistic"))?;
     }
+    let entity = check_entity(&raw, path)?;
     let (side, threshold) = check_threshold(&raw, path)?;
     check_recovery(&raw, side, threshold, path)?;
     let duration = |duration: Option<HumanDuration>, key: &str, default: Duration| match duration {
@@ -268,9 +283,11 @@ fn check_rule(raw: RawRule, path: &str) -> Result<Rule, Problem> {
         }
         stated => Ok(stated.map_or(default, |duration| duration.0)),
     };
-    let default_summary = match side {
-        Side::Above => "{target}: {rule}, {value} is above {threshold}",
-        Side::Below => "{target}: {rule}, {value} is below {threshold}",
+    let default_summary = match (&entity, side) {
+        (None, Side::Above) => "{target}: {rule}, {value} is above {threshold}",
+        (None, Side::Below) => "{target}: {rule}, {value} is below {threshold}",
+        (Some(_), Side::Above) => "{target}: {rule}, {value} of {entity} is above {threshold}",
+        (Some(_), Side::Below) => "{target}: {rule}, {value} of {entity} is below {threshold}",
     };
     Ok(Rule {
         side,
@@ -285,7 +302,34 @@ fn check_rule(raw: RawRule, path: &str) -> Result<Rule, Problem> {
         summary: raw.summary.unwrap_or_else(|| default_summary.to_owned()),
         name: raw.name,
         signal: raw.signal,
+        entity,
     })
+}
+
+/// The windows of an entity have no instances, and SQL reads them by itself.
+fn check_entity(raw: &RawRule, path: &str) -> Result<Option<EntityKey>, Problem> {
+    let Some(entity) = &raw.entity else { return Ok(None) };
+    let path = format!("{path}.entity");
+    let of_window =
+        matches!(raw.signal, RuleSignal::Metric { .. } | RuleSignal::Utilization { .. } | RuleSignal::ErrorRate);
+    if !of_window {
+        return Err(Problem::at(path, "expected a signal of kind metric, utilization or error_rate with an entity"));
+    }
+    if raw.by == By::Instance {
+        return Err(Problem::at(path, "expected no `by: instance` with an entity: it has no instances"));
+    }
+    let name = entity.name.as_deref().unwrap_or_default();
+    if name.is_empty() != entity.kind.is_single() {
+        let message = match entity.kind.is_single() {
+            true => format!("expected no name: there is one {}, found `{name}`", entity.kind.name()),
+            false => format!(
+                "expected the name of the {}, as telemetry has it in `entity_id`, found none",
+                entity.kind.name()
+            ),
+        };
+        return Err(Problem::at(format!("{path}.name"), message));
+    }
+    Ok(Some(EntityKey::new(entity.kind, name)))
 }
 
 fn check_threshold(raw: &RawRule, path: &str) -> Result<(Side, f64), Problem> {

@@ -19,9 +19,12 @@ pub(super) fn measure(
     instance: Option<&InstanceId>,
     min_instances: Option<u32>,
 ) -> Measured {
-    let window = match rule.by {
-        By::Agent => Some(observation.agent),
-        By::Instance => observation.instances.iter().copied().find(|window| window.instance.as_ref() == instance),
+    let window = match (&rule.entity, rule.by) {
+        (Some(entity), _) => observation.entity(entity),
+        (None, By::Agent) => Some(observation.agent),
+        (None, By::Instance) => {
+            observation.instances.iter().copied().find(|window| window.instance.as_ref() == instance)
+        }
     };
     if rule.signal == RuleSignal::ReadyBelowMin {
         let value = min_instances.map(|_| f64::from(observation.current_instances));
@@ -30,7 +33,8 @@ pub(super) fn measure(
     let value = match &rule.signal {
         // No answer is no data, as no value is: alerts do not tell the two apart.
         RuleSignal::Signal { name } => observation.signals.value(name, instance).ok().flatten(),
-        signal => window.and_then(|window| value_of(signal, window, observation.agent)),
+        signal => window
+            .and_then(|window| value_of(signal, window, rule.entity.as_ref().map_or(observation.agent, |_| window))),
     };
     Measured { value: value.filter(|value| value.is_finite()), threshold: rule.threshold }
 }

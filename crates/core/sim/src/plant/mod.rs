@@ -24,10 +24,12 @@ mod agent;
 mod balance;
 mod instance;
 mod load;
+mod scenario;
 mod telemetry;
 
 pub use agent::{AgentSpec, AgentStatus, Work};
 pub use load::{Day, LoadCurve};
+pub use scenario::{LoadTest, SERVED_PER_S, Scenario};
 
 use crate::rng::Rng;
 use agent::Agent;

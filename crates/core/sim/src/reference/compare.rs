@@ -20,10 +20,11 @@ pub fn assert_equal(expected: &[ExpectedWindow], got: &[WindowSummary]) {
     assert_eq!(expected.len(), others.len(), "windows: expected {expected:?}\ngot {:?}", names(&others));
     for (want, got) in expected.iter().zip(&others) {
         assert_eq!(
-            (want.target.clone(), want.instance.clone(), want.range, want.slide_us),
+            (want.target.clone(), want.instance.clone(), want.entity.clone(), want.range, want.slide_us),
             (
                 got.target.to_string(),
                 got.instance.as_ref().map(ToString::to_string),
+                got.entity.clone(),
                 got.range,
                 got.slide.as_micros() as i64
             )
@@ -71,7 +72,8 @@ fn check_regions(expected: &[ExpectedWindow], others: &[&WindowSummary], regions
 }
 
 fn describe(window: &WindowSummary) -> String {
-    format!("{} {:?} [{}, {})", window.target, window.instance, window.range.start, window.range.end)
+    let WindowSummary { target, instance, entity, .. } = window;
+    format!("{target} {instance:?} {entity:?} [{}, {})", window.range.start, window.range.end)
 }
 
 fn close(a: f64, b: f64, tolerance: f64) -> bool {

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness, Constraint,
-    Counterfactual, Decision, DistributionSummary, Edition, EventTime, Factor, GaugeSummary, InstanceId, InstanceState,
-    MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange,
-    WindowKind, WindowSummary, WorkspaceId,
+    Counterfactual, Decision, DistributionSummary, Edition, EntityKey, EntityKind, EventTime, Factor, GaugeSummary,
+    InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity, SignalReading,
+    SketchBytes, Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -70,6 +70,8 @@ pub(super) struct WindowRecord<'a> {
     revision: u32,
     #[serde(default)]
     sketches: Cow<'a, BTreeMap<MetricName, SketchBytes>>,
+    entity_kind: Option<EntityKind>,
+    entity_id: Option<Cow<'a, str>>,
 }
 
 impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
@@ -100,6 +102,8 @@ impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
             early_through: window.edition.early_through.map(At),
             revision: window.edition.revision,
             sketches: Cow::Borrowed(&window.sketches),
+            entity_kind: window.entity.as_ref().map(|entity| entity.kind),
+            entity_id: window.entity.as_ref().map(|entity| Cow::from(entity.id.as_str())),
         }
     }
 }
@@ -109,6 +113,9 @@ impl From<WindowRecord<'_>> for WindowSummary {
         Self {
             target: target(&record.workspace_id, &record.agent_id, record.region.as_deref()),
             instance: record.instance_id.as_deref().map(InstanceId::from),
+            entity: record
+                .entity_kind
+                .map(|kind| EntityKey::new(kind, record.entity_id.as_deref().unwrap_or_default())),
             range: TimeRange { start: record.window_start.0, end: record.window_end.0 },
             slide: Duration::from_millis(record.slide_ms),
             edition: Edition { early_through: record.early_through.map(|at| at.0), revision: record.revision },

@@ -46,6 +46,7 @@ pub(crate) fn window() -> WindowSummary {
     WindowSummary {
         target: target(),
         instance: Some("planner-1".into()),
+        entity: None,
         range: TimeRange { start: at(0), end: at(60) },
         slide: Duration::from_secs(10),
         edition: Edition::ONLY,

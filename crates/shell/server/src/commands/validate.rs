@@ -123,7 +123,7 @@ fn signal(plan: &SignalPlan) -> Check {
     let outcome = trial.run(&mut plan);
     let took = begin.elapsed();
     let of = match plan.level() {
-        Level::Agent | Level::Region => "one value of an agent",
+        Level::Agent | Level::Region | Level::Entity => "one value of an agent",
         Level::Instance => "a value of each instance",
     };
     let detail = format!("{of}; {:.1} ms at {TRIAL_INSTANCES} instances", took.as_secs_f64() * 1e3);

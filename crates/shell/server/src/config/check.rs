@@ -180,6 +180,7 @@ fn window(raw: &WindowSection) -> WindowConfig {
         agent: raw.levels.contains(&Level::Agent),
         region: raw.levels.contains(&Level::Region),
         instance: raw.levels.contains(&Level::Instance),
+        entity: raw.levels.contains(&Level::Entity),
         sketches: Sketches {
             agent: raw.sketches.contains(&Level::Agent),
             instance: raw.sketches.contains(&Level::Instance),

@@ -183,12 +183,14 @@ pub struct TimeConfig {
 pub struct WindowConfig {
     /// Size and slide: whole numbers of panes, the size a multiple of the slide.
     pub spec: WindowSpec,
-    /// Whether agents are summarized. One of the three is true.
+    /// Whether agents are summarized. One of the four is true.
     pub agent: bool,
     /// Whether regions of agents are summarized.
     pub region: bool,
     /// Whether instances are summarized.
     pub instance: bool,
+    /// Whether other entities are summarized.
+    pub entity: bool,
     /// Whose windows carry their sketches.
     pub sketches: Sketches,
 }

@@ -115,7 +115,7 @@ fn windows(raw: &RawConfig, checker: &mut Checker) {
         let kind = (window.size, window.slide.unwrap_or(window.size));
         checker.require(seen.insert(kind), &key, || "expected each pair of size and slide once".into());
         checker.require(!window.levels.is_empty(), &format!("{key}.levels"), || {
-            "expected agent, region or instance, or several".into()
+            "expected agent, region, instance or entity, or several".into()
         });
         let are_published = window.sketches.iter().all(|level| window.levels.contains(level));
         checker.require(are_published, &format!("{key}.sketches"), || {
@@ -208,7 +208,8 @@ fn sessions(sessions: &SessionsSection, pane: Duration, checker: &mut Checker) {
             format!("expected at most {most}, found {found}")
         });
     }
-    let has_windows = !sessions.levels.is_empty() && !sessions.levels.contains(&Level::Region);
+    let is_one = |level: &Level| matches!(level, Level::Agent | Level::Instance);
+    let has_windows = !sessions.levels.is_empty() && sessions.levels.iter().all(is_one);
     checker.require(has_windows, "sessions.levels", || "expected agent, instance, or both".into());
 }
 

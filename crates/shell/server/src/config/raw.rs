@@ -80,7 +80,7 @@ choices! {
 
 impl super::setting::Leaf for Level {
     fn expected() -> String {
-        "one of agent, region, instance".into()
+        "one of agent, region, instance, entity".into()
     }
 
     fn read(value: &config::Value) -> Option<Self> {
@@ -88,12 +88,13 @@ impl super::setting::Leaf for Level {
             "agent" => Some(Self::Agent),
             "region" => Some(Self::Region),
             "instance" => Some(Self::Instance),
+            "entity" => Some(Self::Entity),
             _ => None,
         }
     }
 
     fn kind() -> String {
-        "`agent`, `region`, `instance`".into()
+        "`agent`, `region`, `instance`, `entity`".into()
     }
 
     fn shown(&self) -> serde_json::Value {
@@ -101,6 +102,7 @@ impl super::setting::Leaf for Level {
             Self::Agent => "agent".into(),
             Self::Region => "region".into(),
             Self::Instance => "instance".into(),
+            Self::Entity => "entity".into(),
         }
     }
 }
@@ -122,7 +124,7 @@ sections! {
         /// How event time is cut, and how long to wait for whom.
         time: TimeSection = "{}",
         /// The windows that are kept, published, and named by policies. Each pair of size and slide once.
-        windows: Vec<WindowSection> = "[{size: 1m, slide: 10s, levels: [agent, instance]}]",
+        windows: Vec<WindowSection> = "[{size: 1m, slide: 10s, levels: [agent, instance, entity]}]",
         /// Windows of agents of hours or days, of which no panes are kept. They do not overlap, and begin where UTC has
         /// them begin. Policies do not see them; alert rules that are not by instance may.
         rollups: Vec<RollupSection> = "[]",
@@ -291,11 +293,13 @@ sections! {
         /// Distance between successive windows: a whole number of panes, and of which the size is a multiple.
         /// Default: the size, so that windows do not overlap.
         slide: Option<Duration> = Absent,
-        /// What is summarized: `agent`, `region`, `instance`, or several. A region is that of an agent, and has the
-        /// instances whose telemetry names it; it costs as much as windows of instances.
-        levels: Vec<Level> = "[agent, instance]",
-        /// Of those, whose windows carry the sketches behind their percentiles: `agent`, `instance`, or both. About a
-        /// kilobyte for each latency metric; from them SQL takes percentiles over hours, agents and workspaces.
+        /// What is summarized: `agent`, `region`, `instance`, `entity`, or several. A region is that of an agent, and has
+        /// the instances whose telemetry names it; it costs as much as windows of instances. An entity is what telemetry
+        /// measures besides: a database, a shard, ...
+        levels: Vec<Level> = "[agent, instance, entity]",
+        /// Of those, whose windows carry the sketches behind their percentiles: `agent` (with its other entities),
+        /// `instance`, or both. About a kilobyte for each latency metric; from them SQL takes percentiles over hours,
+        /// agents and workspaces.
         sketches: Vec<Level> = "[]",
     }
 

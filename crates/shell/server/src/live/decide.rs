@@ -445,8 +445,8 @@ pub fn decider_config(config: &Config) -> DeciderConfig {
     let windows = config.windows.iter();
     let mut windows: Vec<WindowRule> = windows
         .map(|window| {
-            let WindowConfig { spec, agent, region, instance, sketches } = *window;
-            WindowRule { spec, agent, region, instance, sketches }
+            let WindowConfig { spec, agent, region, instance, entity, sketches } = *window;
+            WindowRule { spec, agent, region, instance, entity, sketches }
         })
         .collect();
     windows.sort();

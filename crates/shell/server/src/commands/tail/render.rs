@@ -64,7 +64,7 @@ fn window_cells(window: &WindowSummary) -> Vec<Cell> {
         plain(window.edition.early_through.unwrap_or(window.range.end)),
         plain(format!("{}{}", HumanDuration(window.range.length()), if window.edition.is_final() { "" } else { "…" })),
         plain(&window.target),
-        plain(window.instance.as_ref().map_or("", |instance| instance.as_str())),
+        plain(part_of(window)),
         plain(window.samples),
         plain(window.instances_ready.map(|ready| ready.to_string()).unwrap_or_default()),
         (percent(complete), if complete < 0.9 { Tone::Warning } else { Tone::Plain }),
@@ -74,6 +74,12 @@ fn window_cells(window: &WindowSummary) -> Vec<Cell> {
         plain(p95.unwrap_or_default()),
         (share(window.error_rate), errors_tone),
     ]
+}
+
+/// The instance, or the entity: `dependency=orders-db`.
+fn part_of(window: &WindowSummary) -> String {
+    let instance = window.instance.as_ref().map(ToString::to_string);
+    window.entity.as_ref().map(ToString::to_string).or(instance).unwrap_or_default()
 }
 
 impl Shown for Decision {

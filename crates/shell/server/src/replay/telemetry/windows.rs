@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tidegauge_engine::{DeciderOutput, Sketches};
 use tidegauge_kafka::admin::FoundTopic;
-use tidegauge_model::{WindowSpec, WindowSummary};
+use tidegauge_model::{Level, WindowSpec, WindowSummary};
 
 /// Hands each window to `take`, those of an agent in order.
 pub(in crate::replay) fn run(
@@ -47,7 +47,7 @@ fn watching(config: &Config, window: Duration) -> anyhow::Result<Config> {
     let mut config = config.clone();
     let spec = WindowSpec { size: window, slide: window };
     let sketches = Sketches::default();
-    config.windows = vec![WindowConfig { spec, agent: true, region: false, instance: true, sketches }];
+    config.windows = vec![WindowConfig { spec, agent: true, region: false, instance: true, entity: true, sketches }];
     (config.rollups, config.sessions, config.analytics) = (Vec::new(), None, None);
     config.control = Vec::new();
     Ok(config)
@@ -62,7 +62,7 @@ impl Sink for Windows<'_> {
     fn take(&mut self, _: Cause, outputs: &[DeciderOutput]) -> anyhow::Result<()> {
         for output in outputs {
             if let DeciderOutput::Window(window) = output {
-                self.agents.fetch_add(u64::from(window.instance.is_none()), Ordering::Relaxed);
+                self.agents.fetch_add(u64::from(window.level() == Level::Agent), Ordering::Relaxed);
                 (self.take)(window);
             }
         }
