@@ -40,14 +40,19 @@ check-deploy *options:
 check-secure *options:
     scripts/check-secure {{ options }}
 
-# The Kubernetes API server for check-deploy and the actuator's tests, and Alertmanager; built once, in seven minutes
+# Kubernetes' control plane, KEDA and Alertmanager, for check-deploy and interop; built once: ten minutes, half an hour, two
 parts:
     scripts/parts/kubernetes install
+    scripts/parts/keda install
     scripts/parts/alertmanager install
 
-# The actuator against that API server; the notifier against Alertmanager, with the broker of TIDEGAUGE_TEST_KAFKA
-interop:
-    cargo test --release --workspace --locked --test kubernetes --test notify -- --nocapture
+# Actuators against them: docs/interop.md; a filter for names of tests
+interop *filter:
+    scripts/interop {{ filter }}
+
+# The notifier against Alertmanager, with the broker of TIDEGAUGE_TEST_KAFKA
+interop-alerts:
+    cargo test --release --workspace --locked --test notify -- --nocapture
 
 # The dashboards against Grafana's own types; needs Node and npm
 dashboards:

@@ -30,6 +30,7 @@ mod closing;
 mod compact;
 mod control;
 mod counter;
+mod feedback;
 mod findings;
 mod granule;
 mod instance;
@@ -40,6 +41,7 @@ mod repartition;
 mod restore;
 mod rollup;
 mod roster;
+mod scaling;
 mod session;
 mod signals;
 mod slide;
@@ -47,10 +49,12 @@ mod summary;
 mod watch;
 
 pub use control::{Control, ControlDifference};
+pub use feedback::FeedbackTrouble;
 pub use findings::Measured;
 pub use position::{DeciderPosition, PositionError};
 pub use repartition::{Leaving, Repartition, Unlike};
 pub use rollup::RollupRule;
+pub use scaling::Scaling;
 pub use session::SessionRule;
 pub use signals::SignalTrouble;
 pub use watch::Seen;
@@ -77,7 +81,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegauge_analytics::live::LiveConfig;
-use tidegauge_model::{AlertTransition, Decision, EventTime, Finding, Target, TimeRange, WindowSpec, WindowSummary};
+use tidegauge_model::{
+    AlertTransition, Decision, EventTime, Finding, ScalingEvent, Target, TimeRange, WindowSpec, WindowSummary,
+};
+use tidegauge_policy::LifeBook;
 use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
 
 /// An agent without a row for this long (event time) is no longer evaluated.
@@ -201,6 +208,8 @@ pub struct DeciderCounts {
     pub alerts: u64,
     /// Findings emitted.
     pub findings: u64,
+    /// Scaling events that were read.
+    pub events: u64,
     /// Indications that were not followed, since their agents have as many findings as they may.
     pub findings_left_out: u64,
 }
@@ -315,6 +324,10 @@ impl Decider {
                 self.take_change(change, &mut out);
                 self.sources.advance(log_time);
             }
+            JournalRecord::Event(event) => {
+                self.take_event(&event);
+                self.sources.advance(log_time);
+            }
         }
         self.close_panes(&mut out);
         out
@@ -325,6 +338,14 @@ impl Decider {
         self.control.apply(change, self.closed_through.unwrap_or(EventTime::MIN), out);
         self.counts.alerts += (out.len() - before) as u64;
         self.find_windows();
+    }
+
+    /// Before the checkpoint of a restore, what it led to is in the checkpoint.
+    fn take_event(&mut self, event: &ScalingEvent) {
+        if !self.phase.is_restoring() {
+            self.counts.events += 1;
+            self.control.note(event, self.closed_through.unwrap_or(EventTime::MIN));
+        }
     }
 
     /// Policies, rules and analytics see the windows that they name, published or not.
@@ -605,6 +626,17 @@ impl Decider {
     /// Signals of SQL that had no answer since this was last called, by name.
     pub fn take_signal_trouble(&mut self) -> Vec<SignalTrouble> {
         self.control.take_trouble()
+    }
+
+    /// What was odd about scaling events since this was last called, by what it is.
+    pub fn take_feedback_trouble(&mut self) -> Vec<FeedbackTrouble> {
+        self.control.take_feedback_trouble()
+    }
+
+    /// What became of the live decisions about a target, as far as it is remembered.
+    #[must_use]
+    pub fn life(&self, target: &Target) -> Option<&LifeBook> {
+        self.control.life(target)
     }
 
     /// The source that holds the watermark back.

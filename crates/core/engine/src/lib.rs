@@ -28,9 +28,9 @@ pub mod state;
 
 pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint};
 pub use decider::{
-    Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, LatePartial,
-    Leaving, Measured, PositionError, Repartition, RollupRule, Seen, SessionRule, SignalTrouble, Sketches, Unlike,
-    WindowRule,
+    Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, FeedbackTrouble,
+    LatePartial, Leaving, Measured, PositionError, Repartition, RollupRule, Scaling, Seen, SessionRule, SignalTrouble,
+    Sketches, Unlike, WindowRule,
 };
 pub use held::{Heaviest, Held};
 pub use journal::{ControlChange, ControlKind, JournalRecord, Mark, Partial, PartialRow, SourceRecord};

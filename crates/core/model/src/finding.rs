@@ -165,6 +165,8 @@ pub enum FindingKind {
     Conflicts,
     /// Too few coordinators for the agents.
     CoordinatorsShort,
+    /// A change was carried out, and this is what came of it.
+    ScalingEffect,
 }
 
 impl FindingKind {
@@ -193,6 +195,7 @@ impl FindingKind {
             Self::CoordinatorUnhealthy => "coordinator_unhealthy",
             Self::Conflicts => "conflicts",
             Self::CoordinatorsShort => "coordinators_short",
+            Self::ScalingEffect => "scaling_effect",
         }
     }
 }

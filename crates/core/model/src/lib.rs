@@ -29,7 +29,7 @@ pub mod window;
 pub use alert::{AlertFinding, AlertState, AlertTransition, IDENTITY_LABELS, Importance, Severity};
 pub use attribute::{Attribute, Attributes};
 pub use decision::{
-    Action, Alternative, Constraint, Counterfactual, Decision, Factor, Mode, ReasonCode, SignalReading,
+    Action, Alternative, Constraint, Counterfactual, Decision, Factor, Mode, ReasonCode, Regret, SignalReading,
 };
 pub use entity::{EntityKey, EntityKind};
 pub use finding::{

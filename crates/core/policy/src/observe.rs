@@ -4,6 +4,7 @@
 //! failed is ignored; one that should have reported and did not is *missing*, and known by number only.
 
 use crate::hpa::pods::Group;
+use crate::life::Feedback;
 use crate::signal::SignalValues;
 use tidegauge_model::{EntityKey, Finding, InstanceState, Target, TimeRange, WindowSummary};
 
@@ -30,6 +31,8 @@ pub struct Observation<'a> {
     pub findings: &'a [Finding],
     /// What became of decisions about the target as of the window's end; `None`: nobody tells.
     pub scaling: Option<ScalingTrouble>,
+    /// What actuators have said of decisions about the agent.
+    pub feedback: &'a Feedback,
 }
 
 /// How many decisions about a target came to nothing.
@@ -60,6 +63,7 @@ impl<'a> Observation<'a> {
             signals: SignalValues::NONE,
             findings: &[],
             scaling: None,
+            feedback: Feedback::NONE,
         }
     }
 
@@ -79,6 +83,12 @@ impl<'a> Observation<'a> {
     #[must_use]
     pub fn with_signals(self, signals: &'a SignalValues) -> Self {
         Self { signals, ..self }
+    }
+
+    /// The same with what actuators have said.
+    #[must_use]
+    pub fn with_feedback(self, feedback: &'a Feedback) -> Self {
+        Self { feedback, ..self }
     }
 
     /// The same with the windows of its other entities, ascending.

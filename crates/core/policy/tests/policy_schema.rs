@@ -66,6 +66,7 @@ fn every_object_has_the_parsers_keys() {
         ("performance_targets", with(&format!("performance_targets: {{ {unknown} }}"))),
         ("planned_event", with(&format!("planned_events: [{{ {unknown} }}]"))),
         ("override", with(&format!("override: {{ {unknown} }}"))),
+        ("feedback", with(&format!("feedback: {{ {unknown} }}"))),
         ("freeze", with(&format!("freeze: {{ {unknown} }}"))),
         ("safety", with(&format!("safety: {{ {unknown} }}"))),
         ("flap_budget", safety(&format!("flap_budget: {{ {unknown} }}"))),

@@ -5,14 +5,16 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a test takes a seed and tells what it saw")]
 
+use std::collections::VecDeque;
 use std::time::Duration;
 use tidegauge_engine::state::{self, StateReader};
 use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Checkpoint, Control, ControlChange, ControlKind, Decider,
     DeciderInput, DeciderOutput, JournalRecord, ResumePoint, journal,
 };
-use tidegauge_model::{Decision, EventTime, Mode, ReasonCode, WindowKind};
+use tidegauge_model::{Decision, EventTime, FindingKind, Mode, ReasonCode, WindowKind};
 use tidegauge_policy::Written;
+use tidegauge_sim::feedback::answers;
 use tidegauge_sim::scenario::batch;
 use tidegauge_sim::{Drive, Rng, Scenario};
 
@@ -145,6 +147,29 @@ fn journal_of(rng: &mut Rng, scenario: &Scenario, recorded: &[(EventTime, Vec<u8
     entries
 }
 
+/// The same journal with what actuators say of the decisions that follow from it, a little later each.
+fn answered(rng: &mut Rng, scenario: &Scenario, entries: Vec<Entry>) -> Vec<Entry> {
+    let mut decider = Decider::new(scenario.decider(), Control::journaled([].into()));
+    let (mut journal, mut waiting) = (Vec::with_capacity(entries.len()), VecDeque::new());
+    for entry in entries {
+        let log_time = entry.log_time;
+        let event = if rng.chance(0.5) { waiting.pop_front() } else { None };
+        let event = event.map(|event| JournalRecord::Event(Box::new(event)));
+        let event = event.map(|record| Entry { bytes: journal::encode(&record), log_time });
+        for entry in event.into_iter().chain([entry]) {
+            journal.push(entry);
+            for output in step(&mut decider, &journal, journal.len() - 1) {
+                if let DeciderOutput::Decision(decision) = output
+                    && decision.mode == Mode::Live
+                {
+                    waiting.extend(answers(&decision.target, decision.generation, decision.decided_at, rng));
+                }
+            }
+        }
+    }
+    journal
+}
+
 fn step(decider: &mut Decider, entries: &[Entry], offset: usize) -> Vec<DeciderOutput> {
     let Entry { bytes, log_time } = &entries[offset];
     let record = journal::decode(bytes).expect("a record of ours");
@@ -166,6 +191,7 @@ fn through_bytes(checkpoint: &Checkpoint) -> Checkpoint {
 #[test]
 fn a_restored_decider_goes_on_as_the_one_before() {
     let (mut restores, mut outputs, mut decisions, mut alerts, mut findings) = (0, 0, 0, 0, 0);
+    let (mut of_life, mut reports) = (0, 0);
     let one = std::env::var("TIDEGAUGE_SIM_SEED").ok().map(|seed| seed.parse().expect("a number"));
     for seed in one.map_or_else(|| (0..SEEDS).collect::<Vec<_>>(), |seed| vec![seed]) {
         let scenario = Scenario::new(seed);
@@ -174,6 +200,7 @@ fn a_restored_decider_goes_on_as_the_one_before() {
         let mut rng = Rng::new(seed ^ 0x7265_7374);
         for recorded in &drive.journal {
             let entries = journal_of(&mut rng, &scenario, recorded);
+            let entries = answered(&mut rng, &scenario, entries);
             let mut golden = Decider::new(scenario.decider(), Control::journaled([].into()));
             let want: Vec<_> = (0..entries.len()).map(|offset| step(&mut golden, &entries, offset)).collect();
             outputs += want.iter().map(Vec::len).sum::<usize>();
@@ -182,6 +209,10 @@ fn a_restored_decider_goes_on_as_the_one_before() {
             decisions += of(|output| matches!(output, DeciderOutput::Decision(_)));
             alerts += of(|output| matches!(output, DeciderOutput::Alert(_)));
             findings += of(|output| matches!(output, DeciderOutput::Finding(_)));
+            of_life += of(|output| matches!(output, DeciderOutput::Alert(told) if told.rule == "ScalingFailed"));
+            reports += of(
+                |output| matches!(output, DeciderOutput::Finding(found) if found.kind == FindingKind::ScalingEffect),
+            );
 
             let mut decider = Decider::new(scenario.decider(), Control::journaled([].into()));
             let mut taken: Option<Checkpoint> = decider.checkpoint(0);
@@ -212,10 +243,11 @@ fn a_restored_decider_goes_on_as_the_one_before() {
         }
     }
     eprintln!(
-        "{restores} restores; {outputs} outputs equal, {decisions} decisions, {alerts} alerts and {findings} findings \
-         among them"
+        "{restores} restores; {outputs} outputs equal, {decisions} decisions, {alerts} alerts ({of_life} of failed \
+         actuations) and {findings} findings ({reports} of effects) among them"
     );
     assert!(one.is_some() || (restores > 300 && decisions > 300 && alerts > 300 && findings > 300));
+    assert!(one.is_some() || (of_life > 100 && reports > 50), "{of_life} {reports}");
 }
 
 /// A policy that remembers as much as one can: stabilization and cooldowns both ways, and a forecast that is still learning.

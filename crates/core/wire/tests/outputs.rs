@@ -217,7 +217,7 @@ fn every_symbol_has_its_place() {
     let symbols = reasons["type"]["items"]["symbols"].as_array().expect("symbols")[1..].to_vec();
     let reasons: Vec<ReasonCode> = serde_json::from_value(symbols.into()).expect("each is a reason");
     oracle(&Decision { reasons: reasons.clone(), ..decision() }, schema::DECISION);
-    assert_eq!(reasons.last(), Some(&ReasonCode::NoCapacity), "a reason added to the model belongs into the schema");
+    assert_eq!(reasons.last(), Some(&ReasonCode::Ineffective), "a reason added to the model belongs into the schema");
     // So are kinds of findings and causes.
     let schema: serde_json::Value = serde_json::from_str(schema::FINDING).expect("JSON");
     let field = |name: &str| {
@@ -229,11 +229,7 @@ fn every_symbol_has_its_place() {
     for &kind in &kinds {
         oracle(&Finding { kind, ..finding() }, schema::FINDING);
     }
-    assert_eq!(
-        kinds.last(),
-        Some(&FindingKind::CoordinatorsShort),
-        "a kind added to the model belongs into the schema"
-    );
+    assert_eq!(kinds.last(), Some(&FindingKind::ScalingEffect), "a kind added to the model belongs into the schema");
     let code = &field("causes")["type"]["items"]["fields"][0]["type"]["symbols"];
     let codes: Vec<CauseCode> = serde_json::from_value(known(code).into()).expect("each is a cause");
     let causes = codes.iter().map(|&code| Cause { code, strength: 0.5, detail: "why".into() }).collect();

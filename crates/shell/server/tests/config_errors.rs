@@ -142,7 +142,7 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
         ("the same topic twice", "topics: {late: a, alerts: a}", &["topics.late:", "a is named twice"]),
         ("not a topic", "topics: {late: 'a b'}", &["topics.late:", "letters, digits"]),
         ("no port", "kafka: {bootstrap: [localhost]}", &["kafka.bootstrap:", "host:port", "`localhost`"]),
-        ("a list that is a text", "kafka: {bootstrap: 'a:1'}", &["kafka.bootstrap:", "expected a list"]),
+        ("a list of sections that is a text", "windows: 1m", &["windows:", "expected a list"]),
         ("unknown delivery", "delivery: exactly_twice", &["tidegauge.yaml:1:", "delivery:", "exactly_once"]),
         (
             "too slow a commit",

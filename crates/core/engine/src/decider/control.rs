@@ -8,20 +8,26 @@
 //!
 //! - **C1** Of two documents of one name the higher version holds, whoever wrote them and in whatever order.
 //! - **C2** A target's generation never falls, whoever decides and whatever is forgotten in between.
-//! - **C3** An alert that nobody watches any more ends: its rules were taken away, or its agent was forgotten.
+//! - **C3** An alert that nobody watches any more ends: its rules were taken away, no policy acts, or its agent was
+//!   forgotten.
 
+use super::feedback::{FeedbackTrouble, Troubles};
 use super::signals::Signals;
 use super::summary::ClosedWindows;
 use super::{DeciderOutput, Seen, Sketches};
 use crate::journal::{ControlChange, ControlKind};
 use crate::signal::SignalPlan;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegauge_model::{EventTime, Finding, Mode, Severity, Target, WindowSpec, WindowSummary};
+use tidegauge_model::{
+    AlertTransition, EventTime, Finding, Mode, ScalingEvent, Severity, Target, WindowSpec, WindowSummary,
+};
 use tidegauge_policy::alert::rules::{AlertRules, By};
+use tidegauge_policy::life::effect::Sight;
 use tidegauge_policy::policy::applicable;
+use tidegauge_policy::regret::{self, Load};
 use tidegauge_policy::{
-    AlertBook, Document, Inhibition, Muting, Observation, Policy, SignalValues, Silence, TargetState, Written, decide,
-    document, end_all, evaluate_sets,
+    AlertBook, Document, Inhibition, LifeBook, Muting, Observation, Oddity, Policy, SignalValues, Silence, TargetState,
+    Written, decide, document, end_all, evaluate_sets,
 };
 
 /// What is decided and alerted on, and what must be remembered for it.
@@ -38,6 +44,9 @@ pub struct Control {
     decisions: BTreeMap<Target, BTreeMap<String, TargetState>>,
     /// By target, then by set of rules.
     alerts: BTreeMap<Target, BTreeMap<String, AlertBook>>,
+    /// What became of live decisions.
+    lives: BTreeMap<Target, LifeBook>,
+    troubles: Troubles,
     /// Generations of targets whose state is gone, by policy.
     generations: BTreeMap<(Target, String), u64>,
     refused: Vec<String>,
@@ -63,7 +72,7 @@ pub struct ControlDifference {
 
 /// What is said of a target's windows besides their numbers.
 #[derive(Clone, Copy)]
-pub(super) struct Said<'a> {
+pub(super) struct Known<'a> {
     /// By signals of SQL.
     pub(super) signals: &'a SignalValues,
     /// The findings that are open.
@@ -75,6 +84,23 @@ pub(super) struct Said<'a> {
 pub(crate) struct TargetControl {
     pub(crate) decisions: BTreeMap<String, TargetState>,
     pub(crate) alerts: BTreeMap<String, AlertBook>,
+    pub(crate) life: LifeBook,
+}
+
+/// What became of live decisions, seen from one more window.
+#[derive(Debug, Default)]
+struct Observed {
+    alerts: Vec<AlertTransition>,
+    /// Of changes whose effect is known now.
+    reports: Vec<Finding>,
+}
+
+/// How many outputs of each kind were made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    pub(super) decisions: u64,
+    pub(super) alerts: u64,
+    pub(super) findings: u64,
 }
 
 impl ControlChange {
@@ -191,30 +217,33 @@ impl Control {
         self.signals.take_trouble()
     }
 
-    /// Evaluates every policy and rule whose window this is; returns how many decisions and alerts were published. Nothing
-    /// is decided on an agent of which nothing `was_heard` but other entities.
+    /// Evaluates every policy and rule whose window this is; returns how much was published. Nothing is decided on an agent
+    /// of which nothing `was_heard` but other entities.
     pub(super) fn evaluate(
         &mut self,
         spec: WindowSpec,
         windows: &ClosedWindows,
         was_heard: bool,
-        said: Said<'_>,
+        known: Known<'_>,
         out: &mut Vec<DeciderOutput>,
         seen: Option<&mut Vec<Seen>>,
-    ) -> (u64, u64) {
+    ) -> Said {
+        let mut said = Said::default();
         if !self.watches(spec) {
-            return (0, 0);
+            return said;
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
         let observation = Observation::of(&windows.agent, &instances).with_entities(&windows.entities);
-        let observation = observation.with_signals(said.signals).with_findings(said.findings);
+        let observation = observation.with_signals(known.signals).with_findings(known.findings);
+        let observed =
+            if was_heard { self.decide(spec, &observation, out, seen, &mut said) } else { Observed::default() };
         let before = out.len();
-        if was_heard {
-            self.decide(spec, &observation, out, seen);
-        }
-        let decisions = out.len() - before;
+        out.extend(observed.alerts.into_iter().map(told));
         self.alert(spec, &observation, out);
-        (decisions as u64, (out.len() - before - decisions) as u64)
+        said.alerts += (out.len() - before) as u64;
+        said.findings += observed.reports.len() as u64;
+        out.extend(observed.reports.into_iter().map(|report| DeciderOutput::Finding(Box::new(report))));
+        said
     }
 
     fn decide(
@@ -223,7 +252,10 @@ impl Control {
         observation: &Observation<'_>,
         out: &mut Vec<DeciderOutput>,
         mut seen: Option<&mut Vec<Seen>>,
-    ) {
+        said: &mut Said,
+    ) -> Observed {
+        let mut observed = Observed::default();
+        let (mut load, mut shadows) = (None, Vec::new());
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         for policy in policies.into_iter().filter(|policy| policy.window == spec) {
             let floor = self.generation_of(observation.target);
@@ -233,14 +265,87 @@ impl Control {
                 // C2: another policy decided last, or nobody knows who. What this one remembers was long ago.
                 *state = TargetState::above_generation(floor);
             }
-            let verdict = decide(policy, state, observation);
+            // Of what others do nothing becomes.
+            let is_live = policy.mode == Mode::Live;
+            let mut life = is_live.then(|| self.lives.entry(observation.target.clone()).or_default());
+            observed.reports.extend(life.iter_mut().flat_map(|life| life.judge(policy, observation)));
+            let feedback = life.as_ref().map(|life| life.feedback()).unwrap_or_default();
+            let observation = observation.with_feedback(&feedback);
+            let stood = state.standing.as_ref().map(|standing| standing.desired_instances);
+            let verdict = decide(policy, state, &observation);
+            if let Some(life) = life {
+                if verdict.publish {
+                    let sight = Sight::of(policy, &observation, None);
+                    life.decided(&verdict.decision, observation.held_instances(), sight);
+                }
+                observed.alerts.extend(life.alert(policy, &observation));
+                load = Load::of(policy, &observation, &verdict.decision);
+            }
+            if policy.mode == Mode::Shadow {
+                shadows.extend(stood.map(|stood| (policy.name.clone(), stood)));
+            }
             if let Some(seen) = &mut seen {
-                seen.push(Seen::of(policy, &verdict.decision));
+                let life = self.lives.get(observation.target).filter(|_| is_live);
+                seen.push(Seen::of(policy, &verdict.decision, life));
             }
             if verdict.publish {
+                said.decisions += 1;
                 out.push(DeciderOutput::Decision(Box::new(verdict.decision)));
             }
         }
+        self.compare(observation.target, load, shadows);
+        observed
+    }
+
+    /// Lays the load of a close on what each shadow had asked for before it.
+    fn compare(&mut self, target: &Target, load: Option<Load>, shadows: Vec<(String, u32)>) {
+        let (Some(load), Some(states)) = (load, self.decisions.get_mut(target)) else { return };
+        for (policy, stood) in shadows {
+            if let Some(state) = states.get_mut(&policy) {
+                regret::step(state.regret.get_or_insert_default(), load, stood);
+            }
+        }
+    }
+
+    /// An actuator says what became of a decision; what is odd about it is counted.
+    pub(super) fn note(&mut self, event: &ScalingEvent, now: EventTime) {
+        if self.is_fixed {
+            return; // it speaks of other decisions
+        }
+        let odd = match self.lives.get_mut(&event.target) {
+            Some(life) => life.note(event, now),
+            None if event.generation.is_none() && event.decision_id.is_none() => Some(Oddity::NoDecision),
+            None => Some(Oddity::UnknownDecision),
+        };
+        if let Some(oddity) = odd {
+            self.troubles.note(oddity, event);
+        }
+    }
+
+    /// What was odd about scaling events since this was last called.
+    pub(super) fn take_feedback_trouble(&mut self) -> Vec<FeedbackTrouble> {
+        self.troubles.take()
+    }
+
+    /// What became of the live decisions about a target.
+    pub(super) fn life(&self, target: &Target) -> Option<&LifeBook> {
+        self.lives.get(target)
+    }
+
+    /// C3: where no policy acts any more, nobody looks at what becomes of decisions.
+    fn end_lives_of_nobody(&mut self, at: EventTime, out: &mut Vec<DeciderOutput>) {
+        let policies = &self.policies;
+        let acting = |target: &Target| {
+            let covering = applicable(policies.values().filter_map(|held| held.value.as_ref()), target);
+            covering.iter().any(|policy| policy.mode == Mode::Live)
+        };
+        self.lives.retain(|target, life| {
+            let stays = acting(target);
+            if !stays {
+                out.extend(life.end(target, at, "no policy acts any more").into_iter().map(told));
+            }
+            stays
+        });
     }
 
     /// The highest generation that any policy has given this target.
@@ -333,6 +438,7 @@ impl Control {
             (ControlKind::Policy, Some(Document::Policy(policy))) => {
                 let change = ControlChange { hash: policy.hash.clone(), ..change };
                 self.policies.insert(name, Held { change, value: Some(policy) });
+                self.end_lives_of_nobody(at, out);
             }
             (ControlKind::AlertRules, Some(Document::AlertRules(rules))) => {
                 let change = ControlChange { hash: rules.hash.clone(), ..change };
@@ -361,6 +467,7 @@ impl Control {
             (ControlKind::Policy, None) => {
                 self.forget_policy(&name);
                 self.policies.insert(name, Held { change, value: None });
+                self.end_lives_of_nobody(at, out);
             }
             (ControlKind::AlertRules, None) => {
                 let targets: Vec<Target> = self.alerts.keys().cloned().collect();
@@ -392,7 +499,11 @@ impl Control {
         for (policy, state) in self.decisions.remove(target).unwrap_or_default() {
             self.generations.insert((target.clone(), policy), state.generation); // C2
         }
-        self.end_alerts(target, None, at, "nothing was heard of the agent for an hour", out);
+        let why = "nothing was heard of the agent for an hour";
+        if let Some(mut life) = self.lives.remove(target) {
+            out.extend(life.end(target, at, why).into_iter().map(told));
+        }
+        self.end_alerts(target, None, at, why, out);
     }
 
     /// C3, of one set of rules or of all.
@@ -418,11 +529,13 @@ impl Control {
     pub(super) fn firing(&self) -> impl Iterator<Item = (&Target, &str, Severity)> {
         let books =
             self.alerts.iter().flat_map(|(target, books)| books.iter().map(move |(set, book)| (target, set, book)));
-        books.flat_map(|(target, set, book)| {
+        let of_rules = books.flat_map(|(target, set, book)| {
             let rules = self.rules.get(set).and_then(|held| held.value.as_ref()).map_or(&[][..], |set| &set.rules);
             let severity = |name: &str| rules.iter().find(|rule| rule.name == name).map(|rule| rule.severity);
             book.firing_rules().filter_map(move |rule| Some((target, rule, severity(rule)?)))
-        })
+        });
+        let of_lives = self.lives.iter().flat_map(|(target, life)| life.firing().map(move |alarm| (target, alarm)));
+        of_rules.chain(of_lives.map(|(target, alarm)| (target, alarm.rule(), alarm.severity())))
     }
 
     /// What is remembered of a target.
@@ -430,6 +543,7 @@ impl Control {
         TargetControl {
             decisions: self.decisions.get(target).cloned().unwrap_or_default(),
             alerts: self.alerts.get(target).cloned().unwrap_or_default(),
+            life: self.lives.get(target).cloned().unwrap_or_default(),
         }
     }
 
@@ -447,9 +561,12 @@ impl Control {
         for document in documents {
             control.apply(document, EventTime::MIN, &mut Vec::new());
         }
-        for (target, TargetControl { decisions, alerts }) in targets {
+        for (target, TargetControl { decisions, alerts, life }) in targets {
             if !decisions.is_empty() {
                 control.decisions.insert(target.clone(), decisions);
+            }
+            if !life.is_empty() {
+                control.lives.insert(target.clone(), life);
             }
             if !alerts.is_empty() {
                 control.alerts.insert(target, alerts);
@@ -470,6 +587,6 @@ fn is_newer(change: &ControlChange, held: &ControlChange) -> bool {
     change.version > held.version || (change.version == held.version && ends)
 }
 
-fn told(transition: tidegauge_model::AlertTransition) -> DeciderOutput {
+fn told(transition: AlertTransition) -> DeciderOutput {
     DeciderOutput::Alert(Box::new(transition))
 }

@@ -1,7 +1,7 @@
 //! Journal records as bytes: Avro header, then the rows as one Arrow IPC message.
 
 use super::rows::{self, Lists, Whose};
-use super::{JournalRecord, Mark, Partial, PartialRows, SourceRecord, control};
+use super::{JournalRecord, Mark, Partial, PartialRows, SourceRecord, control, event};
 use apache_avro::{Schema, rabin::Rabin, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
@@ -142,6 +142,7 @@ pub fn encode(record: &JournalRecord) -> Vec<u8> {
     match record {
         JournalRecord::Source(record) => encode_source(record),
         JournalRecord::Control(change) => control::encode(change),
+        JournalRecord::Event(event) => event::encode(event),
     }
 }
 
@@ -187,6 +188,9 @@ fn encode_source(record: &SourceRecord) -> Vec<u8> {
 pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
     if let Some(change) = control::decode(bytes) {
         return change.map(JournalRecord::Control);
+    }
+    if let Some(event) = event::decode(bytes) {
+        return event.map(|event| JournalRecord::Event(Box::new(event)));
     }
     let unknown = || JournalError::UnknownHeader { first: bytes[..bytes.len().min(10)].to_vec() };
     let (schema, mut rest): (&Schema, _) = match bytes.strip_prefix(PREFIX.as_slice()) {

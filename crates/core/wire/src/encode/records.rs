@@ -10,8 +10,9 @@ use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, AlertFinding, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness,
     Constraint, Counterfactual, Decision, DistributionSummary, Edition, EntityKey, EntityKind, EventTime, Factor,
-    GaugeSummary, Importance, InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region, ResourceSaturation,
-    Severity, SignalReading, SketchBytes, Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
+    GaugeSummary, Importance, InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region, Regret,
+    ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange, WindowKind, WindowSummary,
+    WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -171,6 +172,7 @@ pub(super) struct DecisionRecord<'a> {
     alternatives: Cow<'a, [Alternative]>,
     #[serde(default)]
     factors: Cow<'a, [Factor]>,
+    regret: Option<Regret>,
 }
 
 impl<'a> From<&'a Decision> for DecisionRecord<'a> {
@@ -207,6 +209,7 @@ impl<'a> From<&'a Decision> for DecisionRecord<'a> {
             counterfactual: decision.counterfactual.as_ref().map(Cow::Borrowed),
             alternatives: Cow::from(&decision.alternatives),
             factors: Cow::from(&decision.factors),
+            regret: decision.regret,
         }
     }
 }
@@ -241,6 +244,7 @@ impl From<DecisionRecord<'_>> for Decision {
             counterfactual: record.counterfactual.map(Cow::into_owned),
             alternatives: record.alternatives.into_owned(),
             factors: record.factors.into_owned(),
+            regret: record.regret,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegauge_model::{
     Action, AlertFinding, AlertState, AlertTransition, Alternative, Cause, CauseCode, Completeness, Confidence,
     Constraint, Counterfactual, Decision, DistributionSummary, Edition, Entity, EventTime, Evidence, Factor, Finding,
-    FindingKind, FindingState, GaugeSummary, Importance, InstanceState, Mode, ReasonCode, ResourceSaturation,
+    FindingKind, FindingState, GaugeSummary, Importance, InstanceState, Mode, ReasonCode, Regret, ResourceSaturation,
     ScalingAction, ScalingEvent, ScalingState, Severity, SignalReading, Target, TimeRange, WindowSummary,
 };
 
@@ -135,6 +135,13 @@ pub(crate) fn decision() -> Decision {
             confidence: 0.9,
             detail: "cpu is forecast to need 8".to_owned(),
         }],
+        regret: Some(Regret {
+            compared_s: 3_600.0,
+            late_s: 20.0,
+            late_s_live: 80.0,
+            instance_hours: 5.5,
+            instance_hours_live: 4.25,
+        }),
         completeness: 0.97,
         explanation: "cpu 0.95 is over 0.70".to_owned(),
         window: TimeRange { start: at(0), end: at(60) },

@@ -30,6 +30,7 @@ impl Checker {
     pub(super) fn actuate(&mut self, raw: &ActuateSection, group: &str) -> ActuateConfig {
         ActuateConfig {
             group: raw.group.clone().unwrap_or_else(|| format!("{group}-actuate")),
+            listen: raw.listen,
             kubernetes: self.kubernetes(&raw.kubernetes),
             webhook: self.actuate_webhook(&raw.webhook),
             keda_listen: raw.keda.listen,

@@ -85,6 +85,7 @@ impl Checker {
         let analytics = self.analytics(&raw);
         let actuate = self.actuate(&raw.actuate, &raw.kafka.group);
         let notify = self.notify(&raw.notify, &raw.kafka.group);
+        let lag = self.lag(&raw);
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
         let rollups: Vec<_> = raw.rollups.iter().map(rollup).collect();
         let sessions = sessions(&raw.sessions, raw.time.allowed_lateness);
@@ -129,6 +130,7 @@ impl Checker {
                 instances_per_agent: raw.ingest.instances_per_agent as usize,
                 saturation_level: raw.ingest.saturation_level,
             },
+            lag,
             time: TimeConfig {
                 pane: raw.time.pane,
                 disorder: raw.time.disorder,

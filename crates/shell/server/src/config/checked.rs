@@ -31,6 +31,8 @@ pub struct Config {
     pub topics: TopicsConfig,
     /// How telemetry is read.
     pub ingest: IngestConfig,
+    /// Consumer groups whose lag is measured.
+    pub lag: Vec<LagConfig>,
     /// How event time is cut.
     pub time: TimeConfig,
     /// Windows, each (size, slide) once, in the order written; at least one.
@@ -131,6 +133,23 @@ impl TopicsConfig {
             &self.state,
         ]
     }
+}
+
+/// A consumer group whose lag is measured.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LagConfig {
+    /// The group.
+    pub group: String,
+    /// Its topic; `None`: every topic in which it has a position.
+    pub topic: Option<String>,
+    /// The agent whose instances consume.
+    pub agent: String,
+    /// Its workspace.
+    pub workspace: String,
+    /// How often.
+    pub every: Duration,
+    /// A telemetry topic.
+    pub into: String,
 }
 
 /// How telemetry is read.
@@ -320,6 +339,8 @@ pub struct NotifyConfig {
 pub struct ActuateConfig {
     /// Consumer group; the kind of actuator is added to it.
     pub group: String,
+    /// Where an operator is answered; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
     /// Workloads of a cluster; `None`: none are configured.
     pub kubernetes: Option<KubernetesConfig>,
     /// Where decisions are posted; `None`: nowhere.

@@ -24,6 +24,7 @@ mod check;
 mod checked;
 mod files;
 mod history;
+mod lag;
 pub mod layers;
 mod limits;
 mod notify;
@@ -37,7 +38,7 @@ mod signals;
 mod template;
 
 pub use checked::{
-    ActuateConfig, Config, HistoryConfig, HistoryPlace, HttpConfig, IngestConfig, KafkaConfig, LogConfig,
+    ActuateConfig, Config, HistoryConfig, HistoryPlace, HttpConfig, IngestConfig, KafkaConfig, LagConfig, LogConfig,
     MetricsConfig, NotifyConfig, OutputConfig, QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig,
     WorkersConfig,
 };

@@ -121,6 +121,8 @@ sections! {
         topics: TopicsSection = "{}",
         /// How telemetry is read.
         ingest: IngestSection = "{}",
+        /// Consumer groups whose lag is measured: samples of it are written to a telemetry topic.
+        lag: Vec<LagSection> = "[]",
         /// How event time is cut, and how long to wait for whom.
         time: TimeSection = "{}",
         /// The windows that are kept, published, and named by policies. Each pair of size and slide once.
@@ -225,7 +227,8 @@ sections! {
         dead_letters: String = "tidegauge.dead-letters.v1",
         /// What Deciders remember, in rounds.
         state: String = "tidegauge.state.v1",
-        /// What actuators did about decisions. `tidegauge actuate` writes it; `topics ensure --scaling-events` creates it.
+        /// What actuators did about decisions. `tidegauge actuate` writes it, `run` reads it where it exists at the start;
+        /// `topics ensure --scaling-events` creates it.
         scaling_events: String = "agents.scaling-events.v1",
         /// Partitions of the shuffle topic, of the state topic and of the outputs, 1 to 1024: the most workers that
         /// can decide at the same time. Fixed once the topics exist.
@@ -254,6 +257,22 @@ sections! {
         instances_per_agent: u32 = "20000",
         /// Utilization of its limit from which a resource counts as saturated: a ratio above 0, at most 1.
         saturation_level: f64 = "0.9",
+    }
+
+    /// A consumer group whose lag is measured, for an agent.
+    LagSection {
+        /// The group, as its consumers name it.
+        group: String = Required,
+        /// The topic that it reads. Default: every topic in which it has a position.
+        topic: Option<String> = Absent,
+        /// The agent whose instances are its consumers.
+        agent: String = Required,
+        /// Its workspace. Default: `ingest.default_workspace`.
+        workspace: Option<String> = Absent,
+        /// How often it is measured, 1 s to 10 min.
+        every: Duration = "10s",
+        /// The topic that samples are written to, one of `topics.telemetry`. Default: the first of them.
+        into: Option<String> = Absent,
     }
 
     /// The schema registry, where there is one. Without it, records in Confluent framing go to dead letters.
@@ -549,9 +568,12 @@ sections! {
 
     /// Carrying decisions out, which `tidegauge actuate` does. `run` reads none of this.
     ActuateSection {
-        /// Consumer group; `-kubernetes`, `-webhook` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
+        /// Consumer group; `-kubernetes`, `-webhook`, `-keda` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
         /// Another name begins anew, with what is valid then.
         group: Option<String> = Absent,
+        /// Address of `/livez`, `/readyz`, `/metrics` and `/status` of an actuator, such as 127.0.0.1:9465; default: nowhere.
+        /// Another one than `http.listen` where both run on one machine.
+        listen: Option<SocketAddr> = Absent,
         /// Scaling workloads of a Kubernetes cluster.
         kubernetes: ActuateKubernetesSection = "{}",
         /// Posting decisions to an address.
