@@ -40,12 +40,13 @@ check-deploy *options:
 check-secure *options:
     scripts/check-secure {{ options }}
 
-# Kubernetes' control plane and KEDA, for check-deploy and interop; built once: ten minutes, and half an hour
+# Kubernetes' control plane, KEDA and Alertmanager, for check-deploy and interop; built once: ten minutes, half an hour, two
 parts:
     scripts/parts/kubernetes install
     scripts/parts/keda install
+    scripts/parts/alertmanager install
 
-# Actuators against them: docs/interop.md; a filter for names of tests
+# Actuators and the notifier against them: docs/interop.md; a filter for names of tests
 interop *filter:
     scripts/interop {{ filter }}
 

@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tidegauge_model::{Entity, Finding, InstanceId, TimeRange, WindowSpec, WindowSummary};
+use tidegauge_model::{Entity, EventTime, Finding, InstanceId, TimeRange, WindowSpec, WindowSummary};
 
 /// When something is a finding, and when it is said.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -212,6 +212,12 @@ impl AgentMemory {
     #[must_use]
     pub fn has_onsets(&self) -> bool {
         self.tracker.len() > self.said.len()
+    }
+
+    /// The findings that are open, as of `end`, each as the last window that showed it did; by kind, then entity.
+    #[must_use]
+    pub fn open(&self, end: EventTime) -> Vec<Finding> {
+        self.tracker.open(end)
     }
 
     /// Findings that are open.

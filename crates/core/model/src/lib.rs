@@ -26,7 +26,7 @@ pub mod supplied;
 pub mod time;
 pub mod window;
 
-pub use alert::{AlertState, AlertTransition, Severity};
+pub use alert::{AlertFinding, AlertState, AlertTransition, IDENTITY_LABELS, Importance, Severity};
 pub use attribute::{Attribute, Attributes};
 pub use decision::{
     Action, Alternative, Constraint, Counterfactual, Decision, Factor, Mode, ReasonCode, Regret, SignalReading,

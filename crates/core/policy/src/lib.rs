@@ -37,8 +37,9 @@ pub mod state;
 pub mod testing;
 pub mod wish;
 
+pub use alert::mute::{Inhibition, Muting, Silence};
 pub use alert::rules::AlertRules;
-pub use alert::{AlertBook, end_all, evaluate};
+pub use alert::{AlertBook, end_all, evaluate, evaluate_sets};
 pub use decide::{Verdict, decide, decide_without};
 pub use document::{Document, Written};
 pub use duration::HumanDuration;

@@ -6,7 +6,7 @@
 use crate::hpa::pods::Group;
 use crate::life::Feedback;
 use crate::signal::SignalValues;
-use tidegauge_model::{EntityKey, InstanceState, Target, TimeRange, WindowSummary};
+use tidegauge_model::{EntityKey, Finding, InstanceState, Target, TimeRange, WindowSummary};
 
 /// One closed window of one target.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,21 @@ pub struct Observation<'a> {
     pub signals: &'a SignalValues,
     /// What actuators have said of decisions about the agent.
     pub feedback: &'a Feedback,
+    /// What is open of the agent and of what belongs to it at the window's end.
+    pub findings: &'a [Finding],
+    /// What became of decisions about the target as of the window's end; `None`: nobody tells.
+    pub scaling: Option<ScalingTrouble>,
+}
+
+/// How many decisions about a target came to nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScalingTrouble {
+    /// Failed or carried out in part, and nothing that was carried out since.
+    pub failed: u32,
+    /// Past the deadline for somebody to take them up.
+    pub unacknowledged: u32,
+    /// Carried out without the expected effect.
+    pub without_effect: u32,
 }
 
 impl<'a> Observation<'a> {
@@ -47,7 +62,21 @@ impl<'a> Observation<'a> {
             entities: &[],
             signals: SignalValues::NONE,
             feedback: Feedback::NONE,
+            findings: &[],
+            scaling: None,
         }
+    }
+
+    /// The same with the findings that are open.
+    #[must_use]
+    pub fn with_findings(self, findings: &'a [Finding]) -> Self {
+        Self { findings, ..self }
+    }
+
+    /// The same with what became of decisions.
+    #[must_use]
+    pub fn with_scaling(self, scaling: Option<ScalingTrouble>) -> Self {
+        Self { scaling, ..self }
     }
 
     /// The same with what the signals of SQL said.

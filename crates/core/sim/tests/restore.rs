@@ -47,9 +47,31 @@ fn rules(version: u32, above: f64, (size, slide): (u64, u64)) -> ControlChange {
          window: {{size: {size}s, slide: {slide}s}}\n  rules:\n    \
          - {{name: deep, signal: {{kind: metric, metric: queue_depth}}, above: {above}, for: 40s}}\n    \
          - {{name: deep_instance, by: instance, signal: {{kind: metric, metric: queue_depth}}, above: {above}, \
-         keep_firing_for: 20s, forget_absent_after: 1m}}\n"
+         keep_firing_for: 20s, forget_absent_after: 1m}}\n    \
+         - {{name: silent, signal: {{kind: no_data, metric: requests}}, for: 20s}}\n    \
+         - {{name: burning, signal: {{kind: burn_rate, objective: 0.5, long: 1h, short: {size}s, min_events: 40, \
+         bad: [queue_depth]}}, above: 1.5}}\n"
     );
     change(&text)
+}
+
+/// Who keeps alerts of those rules quiet: a silence for some of the time, and one alert another.
+fn muting(from_s: i64, until_s: i64) -> [ControlChange; 2] {
+    let head = |kind: &str| {
+        format!("apiVersion: tidegauge.io/v1\nkind: {kind}\nmetadata: {{name: quiet, version: 1}}\nspec:\n")
+    };
+    let (from, until) = (EventTime::from_secs(from_s), EventTime::from_secs(until_s));
+    [
+        format!(
+            "{}  {{matchers: [{{label: alertname, is: deep}}], from: {from}, until: {until}, author: test}}\n",
+            head("Silence")
+        ),
+        format!(
+            "{}  {{source: [{{label: alertname, like: burn*}}], target: [{{label: alertname, like: deep*}}]}}\n",
+            head("Inhibition")
+        ),
+    ]
+    .map(|text| change(&text))
 }
 
 fn signal(version: u32, percentile: &str, (size, slide): (u64, u64)) -> ControlChange {
@@ -103,6 +125,10 @@ fn journal_of(rng: &mut Rng, scenario: &Scenario, recorded: &[(EventTime, Vec<u8
         recorded.len() / 2,
         ControlChange { kind: ControlKind::AlertRules, document: None, ..rules(3, 1.0, (60, 60)) },
     ));
+    let begin = recorded.first().map_or(0, |(log_time, _)| log_time.as_secs());
+    let from = begin + rng.range(0, 300);
+    let place = rng.range(0, recorded.len() as i64 + 1) as usize;
+    changes.extend(muting(from, from + rng.range(1, 600)).map(|change| (place, change)));
     if scenario.seed.is_multiple_of(SIGNALS_IN) {
         // Now and then of a window that ends where theirs does, or does not.
         changes.extend(watchers(window(rng)).map(|change| (0, change)));

@@ -130,7 +130,9 @@ mod tests {
             rule: "high_cpu".to_owned(),
             target: Target { workspace: "default".into(), agent: "a b".into(), region: None },
             instance: None,
+            finding: None,
             severity: Severity::Warning,
+            importance: tidegauge_model::Importance::Normal,
             from: AlertState::Pending,
             to: AlertState::Firing,
             no_data: false,
@@ -141,6 +143,10 @@ mod tests {
             completeness: 1.0,
             summary: String::new(),
             labels: BTreeMap::new(),
+            annotations: [].into(),
+            runbook_url: None,
+            silenced_by: Vec::new(),
+            inhibited_by: Vec::new(),
         };
         let got = headers(&alert, "main", Encoding::Avro(Framing::SingleObject), Some("00-ab-cd-01"));
         let want = [

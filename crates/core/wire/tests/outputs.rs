@@ -157,7 +157,8 @@ fn what_is_absent_is_null() {
     };
     round_trip(&bare);
     oracle(&bare, schema::DECISION);
-    let bare = AlertTransition { instance: None, value: None, labels: [].into(), ..alert() };
+    let bare =
+        AlertTransition { instance: None, finding: None, value: None, labels: [].into(), runbook_url: None, ..alert() };
     round_trip(&bare);
     oracle(&bare, schema::ALERT);
     let bare = ScalingEvent {

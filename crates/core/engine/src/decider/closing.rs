@@ -1,5 +1,6 @@
 //! What the close of a pane says: the windows that end there, what is decided on them, and what is found in them.
 
+use super::control::Said;
 use super::rollup::{Close, Due};
 use super::summary::{ClosedWindows, View};
 use super::{Agent, Decider, DeciderOutput, Sketches, WindowRule};
@@ -60,24 +61,32 @@ impl Decider {
             let asked = closed.iter().filter(|(ending, _)| ending.is_asked);
             let together: Vec<_> = asked.map(|(ending, windows)| (ending.rule.spec, windows)).collect();
             let signals = self.control.signal_values(target, &together);
+            // Alert rules look at the findings that these windows open and end.
+            let mut found = Vec::new();
+            for (ending, windows) in &closed {
+                match self.config.analytics.as_ref() {
+                    Some(config) if ending.is_analysed => {
+                        let measured = self.seen.is_some().then_some(&mut self.measured);
+                        agent.find(windows, config, &mut self.counts, measured, &mut found);
+                        agent.find_in_entities(&windows.entities, config, &mut self.counts, &mut found);
+                    }
+                    Some(_) => {}
+                    None => self.counts.findings += agent.end_findings(end, ending.rule.spec.size, &mut found),
+                }
+            }
+            let open = if self.control.reads_findings(target) { agent.open_findings(end) } else { Vec::new() };
             let mut regions = Vec::new();
             for (Ending { rule, is_asked, is_analysed, .. }, windows) in closed {
                 if is_asked {
-                    let seen = self.seen.as_mut();
                     let was_heard = agent.last_at.is_some();
-                    let said = self.control.evaluate(rule.spec, &windows, was_heard, &signals, &mut follows, seen);
-                    self.counts.decisions += said.decisions;
-                    self.counts.alerts += said.alerts;
-                    self.counts.findings += said.findings;
+                    let (seen, said) = (self.seen.as_mut(), Said { signals: &signals, findings: &open });
+                    let made = self.control.evaluate(rule.spec, &windows, was_heard, said, &mut follows, seen);
+                    self.counts.decisions += made.decisions;
+                    self.counts.alerts += made.alerts;
+                    self.counts.findings += made.findings;
                 }
-                match self.config.analytics.as_ref() {
-                    Some(config) if is_analysed => {
-                        let measured = self.seen.is_some().then_some(&mut self.measured);
-                        agent.find(&windows, config, &mut self.counts, measured, &mut follows);
-                        agent.find_in_entities(&windows.entities, config, &mut self.counts, &mut follows);
-                    }
-                    Some(_) => {}
-                    None => self.counts.findings += agent.end_findings(end, rule.spec.size, &mut follows),
+                if is_analysed || self.config.analytics.is_none() {
+                    follows.append(&mut found);
                 }
                 self.counts.windows += windows.emit(&rule, &mut regions, out);
                 out.append(&mut follows);

@@ -26,8 +26,8 @@ use tidegauge_policy::life::effect::Sight;
 use tidegauge_policy::policy::applicable;
 use tidegauge_policy::regret::{self, Load};
 use tidegauge_policy::{
-    AlertBook, Document, LifeBook, Observation, Oddity, Policy, SignalValues, TargetState, Written, decide, document,
-    end_all, evaluate,
+    AlertBook, Document, Inhibition, LifeBook, Muting, Observation, Oddity, Policy, SignalValues, Silence, TargetState,
+    Written, decide, document, end_all, evaluate_sets,
 };
 
 /// What is decided and alerted on, and what must be remembered for it.
@@ -37,6 +37,8 @@ pub struct Control {
     is_fixed: bool,
     policies: BTreeMap<String, Held<Policy>>,
     rules: BTreeMap<String, Held<AlertRules>>,
+    silences: BTreeMap<String, Held<Silence>>,
+    inhibitions: BTreeMap<String, Held<Inhibition>>,
     signals: Signals,
     /// By target, then by policy.
     decisions: BTreeMap<Target, BTreeMap<String, TargetState>>,
@@ -68,6 +70,15 @@ pub struct ControlDifference {
     pub refused: Vec<String>,
 }
 
+/// What is said of a target's windows besides their numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    /// By signals of SQL.
+    pub(super) signals: &'a SignalValues,
+    /// The findings that are open.
+    pub(super) findings: &'a [Finding],
+}
+
 /// What is remembered of one target.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct TargetControl {
@@ -86,7 +97,7 @@ struct Observed {
 
 /// How many outputs of each kind were made.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct Made {
     pub(super) decisions: u64,
     pub(super) alerts: u64,
     pub(super) findings: u64,
@@ -100,6 +111,8 @@ impl ControlChange {
             document @ Document::Policy(_) => (document, ControlKind::Policy),
             document @ Document::AlertRules(_) => (document, ControlKind::AlertRules),
             document @ Document::Signal(_) => (document, ControlKind::Signal),
+            document @ Document::Silence(_) => (document, ControlKind::Silence),
+            document @ Document::Inhibition(_) => (document, ControlKind::Inhibition),
         };
         let (name, hash) = (document.name().to_owned(), document.hash().to_owned());
         Self { kind, name, version: document.version(), hash, document: Some(written.text.clone()) }
@@ -165,6 +178,11 @@ impl Control {
         self.decided().any(|watched| watched == spec)
     }
 
+    /// Whether a rule about a target follows findings.
+    pub(super) fn reads_findings(&self, target: &Target) -> bool {
+        self.rules().any(|rules| rules.reads_findings() && rules.matches.covers(target))
+    }
+
     /// Whether windows of instances are looked at, besides those of agents.
     pub(super) fn watches_instances(&self, spec: WindowSpec) -> bool {
         let by_instance = |rules: &AlertRules| rules.rules.iter().any(|rule| rule.by == By::Instance);
@@ -206,26 +224,28 @@ impl Control {
         spec: WindowSpec,
         windows: &ClosedWindows,
         was_heard: bool,
-        signals: &SignalValues,
+        said: Said<'_>,
         out: &mut Vec<DeciderOutput>,
         seen: Option<&mut Vec<Seen>>,
-    ) -> Said {
-        let mut said = Said::default();
+    ) -> Made {
+        let mut made = Made::default();
         if !self.watches(spec) {
-            return said;
+            return made;
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
-        let observation = Observation::of(&windows.agent, &instances);
-        let observation = observation.with_entities(&windows.entities).with_signals(signals);
+        let observation = Observation::of(&windows.agent, &instances).with_entities(&windows.entities);
+        let observation = observation.with_signals(said.signals).with_findings(said.findings);
         let observed =
-            if was_heard { self.decide(spec, &observation, out, seen, &mut said) } else { Observed::default() };
+            if was_heard { self.decide(spec, &observation, out, seen, &mut made) } else { Observed::default() };
+        let scaling = self.lives.get(observation.target).and_then(LifeBook::trouble);
+        let observation = observation.with_scaling(scaling);
         let before = out.len();
         out.extend(observed.alerts.into_iter().map(told));
         self.alert(spec, &observation, out);
-        said.alerts += (out.len() - before) as u64;
-        said.findings += observed.reports.len() as u64;
+        made.alerts += (out.len() - before) as u64;
+        made.findings += observed.reports.len() as u64;
         out.extend(observed.reports.into_iter().map(|report| DeciderOutput::Finding(Box::new(report))));
-        said
+        made
     }
 
     fn decide(
@@ -234,7 +254,7 @@ impl Control {
         observation: &Observation<'_>,
         out: &mut Vec<DeciderOutput>,
         mut seen: Option<&mut Vec<Seen>>,
-        said: &mut Said,
+        made: &mut Made,
     ) -> Observed {
         let mut observed = Observed::default();
         let (mut load, mut shadows) = (None, Vec::new());
@@ -271,7 +291,7 @@ impl Control {
                 seen.push(Seen::of(policy, &verdict.decision, life));
             }
             if verdict.publish {
-                said.decisions += 1;
+                made.decisions += 1;
                 out.push(DeciderOutput::Decision(Box::new(verdict.decision)));
             }
         }
@@ -341,14 +361,18 @@ impl Control {
     fn alert(&mut self, spec: WindowSpec, observation: &Observation<'_>, out: &mut Vec<DeciderOutput>) {
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         let min_instances = policies.iter().find(|policy| policy.mode == Mode::Live).map(|policy| policy.min_instances);
-        for rules in self.rules.values().filter_map(|held| held.value.as_ref()).filter(|rules| rules.window() == spec) {
-            if !rules.matches.covers(observation.target) {
-                continue;
-            }
-            let books = self.alerts.entry(observation.target.clone()).or_default();
-            let transitions = evaluate(rules, books.entry(rules.name.clone()).or_default(), observation, min_instances);
-            out.extend(transitions.into_iter().map(told));
+        let held = self.rules.values().filter_map(|held| held.value.as_ref());
+        let sets: Vec<&AlertRules> = held.filter(|rules| rules.matches.covers(observation.target)).collect();
+        if sets.iter().all(|rules| rules.window() != spec) {
+            return;
         }
+        let muting = Muting {
+            silences: self.silences.values().filter_map(|held| held.value.as_ref()).collect(),
+            inhibitions: self.inhibitions.values().filter_map(|held| held.value.as_ref()).collect(),
+        };
+        let books = self.alerts.entry(observation.target.clone()).or_default();
+        let transitions = evaluate_sets(&sets, spec, books, &muting, observation, min_instances);
+        out.extend(transitions.into_iter().map(told));
     }
 
     /// How `wanted`, all documents of a process, differ from what holds.
@@ -385,13 +409,18 @@ impl Control {
             ControlKind::Policy => self.policies.get(name).map(|held| &held.change),
             ControlKind::AlertRules => self.rules.get(name).map(|held| &held.change),
             ControlKind::Signal => self.signals.held(name),
+            ControlKind::Silence => self.silences.get(name).map(|held| &held.change),
+            ControlKind::Inhibition => self.inhibitions.get(name).map(|held| &held.change),
         }
     }
 
     /// Every document as the journal had it, those that were taken away too.
     pub(super) fn documents(&self) -> impl Iterator<Item = &ControlChange> {
         let policies = self.policies.values().map(|held| &held.change);
-        policies.chain(self.rules.values().map(|held| &held.change)).chain(self.signals.changes())
+        let silences = self.silences.values().map(|held| &held.change);
+        let inhibitions = self.inhibitions.values().map(|held| &held.change);
+        let rules = self.rules.values().map(|held| &held.change);
+        policies.chain(rules).chain(self.signals.changes()).chain(silences).chain(inhibitions)
     }
 
     /// What the journal says shall hold from here on; alerts that nobody watches any more end at `at`.
@@ -423,6 +452,20 @@ impl Control {
                 }
             }
             (ControlKind::Signal, None) => self.signals.end(change),
+            (ControlKind::Silence, Some(Document::Silence(silence))) => {
+                let change = ControlChange { hash: silence.hash.clone(), ..change };
+                self.silences.insert(name, Held { change, value: Some(silence) });
+            }
+            (ControlKind::Inhibition, Some(Document::Inhibition(inhibition))) => {
+                let change = ControlChange { hash: inhibition.hash.clone(), ..change };
+                self.inhibitions.insert(name, Held { change, value: Some(inhibition) });
+            }
+            (ControlKind::Silence, None) => {
+                self.silences.insert(name, Held { change, value: None });
+            }
+            (ControlKind::Inhibition, None) => {
+                self.inhibitions.insert(name, Held { change, value: None });
+            }
             (ControlKind::Policy, None) => {
                 self.forget_policy(&name);
                 self.policies.insert(name, Held { change, value: None });

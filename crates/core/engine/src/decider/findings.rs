@@ -73,6 +73,13 @@ impl Agent {
         }
     }
 
+    /// What is open of it and of its other entities, as of then; of each by kind and entity.
+    pub(super) fn open_findings(&self, end: EventTime) -> Vec<Finding> {
+        let mut open = self.findings.open(end);
+        open.extend(self.entities.values().flat_map(|entity| entity.findings.open(end)));
+        open
+    }
+
     /// Instances that run and have no row in these windows, which ascend as the roster does.
     fn silent(&self, windows: &[&WindowSummary], end: EventTime) -> Vec<InstanceId> {
         let mut heard = windows.iter().filter_map(|window| window.instance.as_ref()).peekable();

@@ -207,8 +207,13 @@ fn agent_memory() -> Value {
 }
 
 fn alert_book() -> Value {
-    json!({"alerts": {"fingerprint": {
-        "rule": "r", "instance": "i", "is_firing": true, "started_at": 1, "calm_since": 1, "absent_since": 1,
-        "no_data": true,
-    }}})
+    let stretch = json!({"slot_us": 1, "slots": [[1, 0.5, 0.5]]});
+    json!({
+        "alerts": {"fingerprint": {
+            "rule": "r", "is_firing": true, "started_at": 1, "calm_since": 1, "absent_since": 1, "no_data": true,
+            "subject": {"instance": "i", "finding": {"id": "i", "kind": "k", "entity": "e"}},
+            "muted": {"silenced_by": ["s"], "inhibited_by": ["f"]},
+        }},
+        "burns": {"r": {"long": stretch, "short": stretch}},
+    })
 }

@@ -7,7 +7,7 @@ use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegauge_model::{AlertState, AlertTransition, EventTime, ScalingState, Severity, Target};
+use tidegauge_model::{AlertState, AlertTransition, EventTime, Importance, ScalingState, Severity, Target};
 
 /// Where a policy does not say, an actuator that has answered once answers within this.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_mins(1);
@@ -119,7 +119,9 @@ fn transition(
         rule: alarm.rule().to_owned(),
         target: target.clone(),
         instance: None,
+        finding: None,
         severity: alarm.severity(),
+        importance: Importance::default(),
         from,
         to,
         no_data: false,
@@ -130,6 +132,10 @@ fn transition(
         completeness,
         summary,
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        runbook_url: None,
+        silenced_by: Vec::new(),
+        inhibited_by: Vec::new(),
     }
 }
 

@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AgentId, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness, Constraint,
-    Counterfactual, Decision, DistributionSummary, Edition, EntityKey, EntityKind, EventTime, Factor, GaugeSummary,
-    InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region, Regret, ResourceSaturation, Severity,
-    SignalReading, SketchBytes, Target, TimeRange, WindowKind, WindowSummary, WorkspaceId,
+    Action, AgentId, AlertFinding, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness,
+    Constraint, Counterfactual, Decision, DistributionSummary, Edition, EntityKey, EntityKind, EventTime, Factor,
+    GaugeSummary, Importance, InstanceId, InstanceState, MetricName, Mode, ReasonCode, Region, Regret,
+    ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange, WindowKind, WindowSummary,
+    WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -256,7 +257,15 @@ pub(super) struct AlertRecord<'a> {
     agent_id: Cow<'a, str>,
     region: Option<Cow<'a, str>>,
     instance_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    finding_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    finding_kind: Option<Cow<'a, str>>,
+    #[serde(default)]
+    entity: Option<Cow<'a, str>>,
     severity: Severity,
+    #[serde(default)]
+    importance: Importance,
     from_state: AlertState,
     to_state: AlertState,
     no_data: bool,
@@ -267,6 +276,14 @@ pub(super) struct AlertRecord<'a> {
     completeness: f64,
     summary: Cow<'a, str>,
     labels: Cow<'a, BTreeMap<String, String>>,
+    #[serde(default)]
+    annotations: Cow<'a, BTreeMap<String, String>>,
+    #[serde(default)]
+    runbook_url: Option<Cow<'a, str>>,
+    #[serde(default)]
+    silenced_by: Cow<'a, [String]>,
+    #[serde(default)]
+    inhibited_by: Cow<'a, [String]>,
 }
 
 impl<'a> From<&'a AlertTransition> for AlertRecord<'a> {
@@ -279,7 +296,11 @@ impl<'a> From<&'a AlertTransition> for AlertRecord<'a> {
             agent_id,
             region,
             instance_id: alert.instance.as_ref().map(|id| Cow::from(id.as_str())),
+            finding_id: alert.finding.as_ref().map(|finding| Cow::from(&finding.id)),
+            finding_kind: alert.finding.as_ref().map(|finding| Cow::from(&finding.kind)),
+            entity: alert.finding.as_ref().map(|finding| Cow::from(&finding.entity)),
             severity: alert.severity,
+            importance: alert.importance,
             from_state: alert.from,
             to_state: alert.to,
             no_data: alert.no_data,
@@ -290,6 +311,10 @@ impl<'a> From<&'a AlertTransition> for AlertRecord<'a> {
             completeness: alert.completeness,
             summary: Cow::from(&alert.summary),
             labels: Cow::Borrowed(&alert.labels),
+            annotations: Cow::Borrowed(&alert.annotations),
+            runbook_url: alert.runbook_url.as_deref().map(Cow::from),
+            silenced_by: Cow::Borrowed(&alert.silenced_by),
+            inhibited_by: Cow::Borrowed(&alert.inhibited_by),
         }
     }
 }
@@ -301,7 +326,14 @@ impl From<AlertRecord<'_>> for AlertTransition {
             rule: record.rule.into_owned(),
             target: target(&record.workspace_id, &record.agent_id, record.region.as_deref()),
             instance: record.instance_id.as_deref().map(InstanceId::from),
+            finding: match (record.finding_id, record.finding_kind, record.entity) {
+                (Some(id), Some(kind), Some(entity)) => {
+                    Some(AlertFinding { id: id.into_owned(), kind: kind.into_owned(), entity: entity.into_owned() })
+                }
+                _ => None,
+            },
             severity: record.severity,
+            importance: record.importance,
             from: record.from_state,
             to: record.to_state,
             no_data: record.no_data,
@@ -312,6 +344,10 @@ impl From<AlertRecord<'_>> for AlertTransition {
             completeness: record.completeness,
             summary: record.summary.into_owned(),
             labels: record.labels.into_owned(),
+            annotations: record.annotations.into_owned(),
+            runbook_url: record.runbook_url.map(Cow::into_owned),
+            silenced_by: record.silenced_by.into_owned(),
+            inhibited_by: record.inhibited_by.into_owned(),
         }
     }
 }

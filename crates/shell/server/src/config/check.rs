@@ -85,6 +85,7 @@ impl Checker {
         let analytics = self.analytics(&raw);
         let actuate = self.actuate(&raw.actuate, &raw.kafka.group);
         let lag = self.lag(&raw);
+        let notify = self.notify(&raw.notify, &raw.kafka.group);
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
         let rollups: Vec<_> = raw.rollups.iter().map(rollup).collect();
         let sessions = sessions(&raw.sessions, raw.time.allowed_lateness);
@@ -92,8 +93,7 @@ impl Checker {
         let (signals, mut control): (Vec<_>, Vec<_>) = self.signals(&raw.signals.paths, &windows).into_iter().unzip();
         let (policies, of_policies): (Vec<_>, Vec<_>) =
             self.policies(&raw.policies.paths, &windows, &signals).into_iter().unzip();
-        let (alerts, of_alerts): (Vec<_>, Vec<_>) =
-            self.alerts(raw.alerts.path.as_deref(), &windows, &rollups, &signals).into_iter().unzip();
+        let (alerts, of_alerts) = self.alerts(raw.alerts.path.as_deref(), &windows, &rollups, &signals);
         control.extend(of_policies.into_iter().chain(of_alerts));
         Some(Config {
             file: self.file.clone(),
@@ -164,6 +164,7 @@ impl Checker {
             query: query(&raw.query),
             history,
             actuate,
+            notify,
         })
     }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegauge_actuate::kubernetes::KubernetesConfig;
+use tidegauge_actuate::notify::alertmanager::AlertmanagerConfig;
+use tidegauge_actuate::notify::groups::GroupConfig;
 use tidegauge_actuate::webhook::WebhookConfig;
 use tidegauge_analytics::live::LiveConfig;
 use tidegauge_engine::{ControlChange, RollupRule, SessionRule, SignalPlan, Sketches};
@@ -67,6 +69,8 @@ pub struct Config {
     pub history: Option<HistoryConfig>,
     /// How decisions are carried out.
     pub actuate: ActuateConfig,
+    /// How people are told of alerts.
+    pub notify: NotifyConfig,
 }
 
 /// The brokers, and how to reach them.
@@ -317,6 +321,17 @@ pub enum HistoryPlace {
         /// Id of the access key, and the key; `None`: as the environment says.
         key: Option<(String, Secret)>,
     },
+}
+
+/// How people are told of alerts.
+#[derive(Clone, Debug)]
+pub struct NotifyConfig {
+    /// Consumer group; the kind of notifier is added to it.
+    pub group: String,
+    /// Alertmanagers; `None`: none are configured.
+    pub alertmanager: Option<AlertmanagerConfig>,
+    /// Where groups of alerts are posted; `None`: nowhere.
+    pub webhook: Option<(WebhookConfig, GroupConfig)>,
 }
 
 /// How decisions are carried out.

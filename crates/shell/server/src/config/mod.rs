@@ -27,6 +27,7 @@ mod history;
 mod lag;
 pub mod layers;
 mod limits;
+mod notify;
 mod problem;
 pub mod raw;
 mod reader;
@@ -38,7 +39,8 @@ mod template;
 
 pub use checked::{
     ActuateConfig, Config, HistoryConfig, HistoryPlace, HttpConfig, IngestConfig, KafkaConfig, LagConfig, LogConfig,
-    MetricsConfig, OutputConfig, QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig, WorkersConfig,
+    MetricsConfig, NotifyConfig, OutputConfig, QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig,
+    WorkersConfig,
 };
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};

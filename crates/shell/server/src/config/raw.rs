@@ -158,6 +158,8 @@ sections! {
         history: HistorySection = "{}",
         /// Carrying decisions out, which `tidegauge actuate` does.
         actuate: ActuateSection = "{}",
+        /// Telling people of alerts, which `tidegauge notify` does.
+        notify: NotifySection = "{}",
     }
 
     /// This process.
@@ -358,7 +360,8 @@ sections! {
 
     /// What is alerted on.
     AlertsSection {
-        /// File of alert rules; default: the built-in rules.
+        /// File of alert rules, silences and inhibition rules, or a folder of such files. Without any alert rules in it: the
+        /// built-in ones.
         path: Option<PathBuf> = Absent,
     }
 
@@ -510,6 +513,57 @@ sections! {
         access_key_id: Option<String> = Absent,
         /// File that holds the secret access key; white space at its end is not part of it.
         secret_access_key_file: Option<PathBuf> = Absent,
+    }
+
+    /// Telling people of alerts, which `tidegauge notify` does. `run` reads none of this.
+    NotifySection {
+        /// Consumer group; `-alertmanager` or `-webhook` is added to it. Default: `kafka.group`, and `-notify`. Another name
+        /// begins anew, with the alerts that fire then.
+        group: Option<String> = Absent,
+        /// Alertmanager.
+        alertmanager: NotifyAlertmanagerSection = "{}",
+        /// Posting groups of alerts to an address.
+        webhook: NotifyWebhookSection = "{}",
+    }
+
+    /// Alertmanager, one or several of a cluster.
+    NotifyAlertmanagerSection {
+        /// Their addresses, `http://…` or `https://…`, without `/api/v2`: every one is told, as Prometheus does it.
+        urls: Vec<String> = "[]",
+        /// How long one answer may take, 100 ms to 5 min.
+        timeout: Duration = "5s",
+        /// How often an alert that goes on firing is posted again, 1 s to 1 h.
+        repost: Duration = "1m",
+        /// When Alertmanager takes an alert to be over that nobody posts any more, since this process is away: at least
+        /// twice `repost`, up to 1 d.
+        resolve_after: Duration = "5m",
+        /// Pause before a request is repeated, 10 ms to 1 min; doubled each time.
+        retry_first: Duration = "500ms",
+        /// The longest pause, up to 10 min.
+        retry_most: Duration = "30s",
+    }
+
+    /// Posting groups of alerts to an address, signed.
+    NotifyWebhookSection {
+        /// The address, `http://…` or `https://…`.
+        url: Option<String> = Absent,
+        /// File that holds the secret for signatures: `whsec_` and base64, or any text of 16 bytes or more; white
+        /// space at its end is not part of it. Default: requests are not signed.
+        secret_file: Option<PathBuf> = Absent,
+        /// How long one answer may take, 100 ms to 5 min.
+        timeout: Duration = "10s",
+        /// Pause before a request is repeated, 10 ms to 1 min; doubled each time.
+        retry_first: Duration = "500ms",
+        /// The longest pause, up to 10 min.
+        retry_most: Duration = "30s",
+        /// Labels whose values make a group, which is told together: `alertname`, `agent`, `severity`, … or a rule's own.
+        group_by: Vec<String> = "[workspace, agent]",
+        /// How long the first alert of a group waits for others, up to 1 h.
+        group_wait: Duration = "10s",
+        /// Least time between two notifications of one group, up to 1 d.
+        group_interval: Duration = "1m",
+        /// What goes on firing is told again after this long, 1 min to 30 d.
+        repeat_interval: Duration = "4h",
     }
 
     /// Carrying decisions out, which `tidegauge actuate` does. `run` reads none of this.

@@ -14,6 +14,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod actuation;
+pub(crate) mod alertmanager;
 pub(crate) mod broker;
 pub(crate) mod bulk;
 pub(crate) mod certificates;

@@ -160,10 +160,11 @@ fn alert_cells(alert: &AlertTransition) -> Vec<Cell> {
         AlertState::Resolved | AlertState::Inactive => Tone::Good,
     };
     let no_data = if alert.no_data { " (no data)" } else { "" };
+    let quiet = if alert.is_heard() { "" } else { " (quiet)" };
     vec![
         plain(alert.at),
         severity.clone(),
-        (format!("{} -> {}{no_data}", state(alert.from), state(alert.to)), tone),
+        (format!("{} -> {}{no_data}{quiet}", state(alert.from), state(alert.to)), tone),
         plain(&alert.rule),
         plain(&alert.target),
         plain(alert.instance.as_ref().map_or("", |instance| instance.as_str())),
@@ -302,7 +303,9 @@ mod tests {
             rule: "cpu_high".into(),
             target: Target { workspace: "default".into(), agent: "planner".into(), region: None },
             instance: None,
+            finding: None,
             severity: Severity::Warning,
+            importance: tidegauge_model::Importance::Normal,
             from: AlertState::Pending,
             to: AlertState::Firing,
             no_data: false,
@@ -313,6 +316,10 @@ mod tests {
             completeness: 1.0,
             summary: "CPU is high".into(),
             labels: BTreeMap::new(),
+            annotations: [].into(),
+            runbook_url: None,
+            silenced_by: Vec::new(),
+            inhibited_by: Vec::new(),
         };
         let line = |colours| AlertTransition::RENDERER.columns(colours).line(&alert_cells(&alert));
         assert_eq!(alert_cells(&alert).len(), AlertTransition::RENDERER.columns.len());
