@@ -46,13 +46,9 @@ parts:
     scripts/parts/keda install
     scripts/parts/alertmanager install
 
-# Actuators against them: docs/interop.md; a filter for names of tests
+# Actuators and the notifier against them: docs/interop.md; a filter for names of tests
 interop *filter:
     scripts/interop {{ filter }}
-
-# The notifier against Alertmanager, with the broker of TIDEGAUGE_TEST_KAFKA
-interop-alerts:
-    cargo test --release --workspace --locked --test notify -- --nocapture
 
 # The dashboards against Grafana's own types; needs Node and npm
 dashboards:

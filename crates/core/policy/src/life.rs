@@ -22,7 +22,7 @@ pub mod alarm;
 pub mod effect;
 mod watch;
 
-use crate::observe::Observation;
+use crate::observe::{Observation, ScalingTrouble};
 use crate::policy::Policy;
 use alarm::Alarms;
 use effect::{Effect, Sight, WithoutEffect};
@@ -279,6 +279,20 @@ impl LifeBook {
         };
         let without_effect = self.without_effect.clone();
         Feedback { grown_at: last(true).flatten(), changed_at: last(false).flatten(), came_to, without_effect }
+    }
+
+    /// What came to nothing, for rules that ask; `None`: no actuator has ever said anything.
+    #[must_use]
+    pub fn trouble(&self) -> Option<ScalingTrouble> {
+        let fires = |alarm| u32::from(self.firing().any(|each| each == alarm));
+        let ended = self.lives.iter().rev().filter_map(|life| life.state.filter(|state| state.is_final()));
+        let told = ended.filter(|state| *state != ScalingState::Superseded);
+        let failed = told.take_while(|state| *state != ScalingState::Applied).count();
+        (self.is_heard || self.firing().next().is_some()).then(|| ScalingTrouble {
+            failed: u32::try_from(failed).unwrap_or(u32::MAX),
+            unacknowledged: fires(alarm::Alarm::DecisionUnacknowledged),
+            without_effect: u32::from(self.without_effect.is_some()),
+        })
     }
 
     /// One more closed window of the acting policy, before it decides: scores what has settled, and lets growth go on

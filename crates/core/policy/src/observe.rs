@@ -27,12 +27,12 @@ pub struct Observation<'a> {
     pub entities: &'a [WindowSummary],
     /// What the signals of SQL said of the agent at the window's end.
     pub signals: &'a SignalValues,
+    /// What actuators have said of decisions about the agent.
+    pub feedback: &'a Feedback,
     /// What is open of the agent and of what belongs to it at the window's end.
     pub findings: &'a [Finding],
     /// What became of decisions about the target as of the window's end; `None`: nobody tells.
     pub scaling: Option<ScalingTrouble>,
-    /// What actuators have said of decisions about the agent.
-    pub feedback: &'a Feedback,
 }
 
 /// How many decisions about a target came to nothing.
@@ -61,9 +61,9 @@ impl<'a> Observation<'a> {
             instances,
             entities: &[],
             signals: SignalValues::NONE,
+            feedback: Feedback::NONE,
             findings: &[],
             scaling: None,
-            feedback: Feedback::NONE,
         }
     }
 

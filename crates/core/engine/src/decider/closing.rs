@@ -1,6 +1,6 @@
 //! What the close of a pane says: the windows that end there, what is decided on them, and what is found in them.
 
-use super::control::Known;
+use super::control::Said;
 use super::rollup::{Close, Due};
 use super::summary::{ClosedWindows, View};
 use super::{Agent, Decider, DeciderOutput, Sketches, WindowRule};
@@ -79,11 +79,11 @@ impl Decider {
             for (Ending { rule, is_asked, is_analysed, .. }, windows) in closed {
                 if is_asked {
                     let was_heard = agent.last_at.is_some();
-                    let (seen, known) = (self.seen.as_mut(), Known { signals: &signals, findings: &open });
-                    let said = self.control.evaluate(rule.spec, &windows, was_heard, known, &mut follows, seen);
-                    self.counts.decisions += said.decisions;
-                    self.counts.alerts += said.alerts;
-                    self.counts.findings += said.findings;
+                    let (seen, said) = (self.seen.as_mut(), Said { signals: &signals, findings: &open });
+                    let made = self.control.evaluate(rule.spec, &windows, was_heard, said, &mut follows, seen);
+                    self.counts.decisions += made.decisions;
+                    self.counts.alerts += made.alerts;
+                    self.counts.findings += made.findings;
                 }
                 if is_analysed || self.config.analytics.is_none() {
                     follows.append(&mut found);

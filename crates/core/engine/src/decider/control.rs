@@ -72,7 +72,7 @@ pub struct ControlDifference {
 
 /// What is said of a target's windows besides their numbers.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct Said<'a> {
     /// By signals of SQL.
     pub(super) signals: &'a SignalValues,
     /// The findings that are open.
@@ -97,7 +97,7 @@ struct Observed {
 
 /// How many outputs of each kind were made.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct Made {
     pub(super) decisions: u64,
     pub(super) alerts: u64,
     pub(super) findings: u64,
@@ -224,26 +224,28 @@ impl Control {
         spec: WindowSpec,
         windows: &ClosedWindows,
         was_heard: bool,
-        known: Known<'_>,
+        said: Said<'_>,
         out: &mut Vec<DeciderOutput>,
         seen: Option<&mut Vec<Seen>>,
-    ) -> Said {
-        let mut said = Said::default();
+    ) -> Made {
+        let mut made = Made::default();
         if !self.watches(spec) {
-            return said;
+            return made;
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
         let observation = Observation::of(&windows.agent, &instances).with_entities(&windows.entities);
-        let observation = observation.with_signals(known.signals).with_findings(known.findings);
+        let observation = observation.with_signals(said.signals).with_findings(said.findings);
         let observed =
-            if was_heard { self.decide(spec, &observation, out, seen, &mut said) } else { Observed::default() };
+            if was_heard { self.decide(spec, &observation, out, seen, &mut made) } else { Observed::default() };
+        let scaling = self.lives.get(observation.target).and_then(LifeBook::trouble);
+        let observation = observation.with_scaling(scaling);
         let before = out.len();
         out.extend(observed.alerts.into_iter().map(told));
         self.alert(spec, &observation, out);
-        said.alerts += (out.len() - before) as u64;
-        said.findings += observed.reports.len() as u64;
+        made.alerts += (out.len() - before) as u64;
+        made.findings += observed.reports.len() as u64;
         out.extend(observed.reports.into_iter().map(|report| DeciderOutput::Finding(Box::new(report))));
-        said
+        made
     }
 
     fn decide(
@@ -252,7 +254,7 @@ impl Control {
         observation: &Observation<'_>,
         out: &mut Vec<DeciderOutput>,
         mut seen: Option<&mut Vec<Seen>>,
-        said: &mut Said,
+        made: &mut Made,
     ) -> Observed {
         let mut observed = Observed::default();
         let (mut load, mut shadows) = (None, Vec::new());
@@ -289,7 +291,7 @@ impl Control {
                 seen.push(Seen::of(policy, &verdict.decision, life));
             }
             if verdict.publish {
-                said.decisions += 1;
+                made.decisions += 1;
                 out.push(DeciderOutput::Decision(Box::new(verdict.decision)));
             }
         }

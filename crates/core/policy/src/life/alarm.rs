@@ -7,7 +7,7 @@ use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegauge_model::{AlertState, AlertTransition, EventTime, ScalingState, Severity, Target};
+use tidegauge_model::{AlertState, AlertTransition, EventTime, Importance, ScalingState, Severity, Target};
 
 /// Where a policy does not say, an actuator that has answered once answers within this.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_mins(1);
@@ -121,7 +121,7 @@ fn transition(
         instance: None,
         finding: None,
         severity: alarm.severity(),
-        importance: tidegauge_model::Importance::default(),
+        importance: Importance::default(),
         from,
         to,
         no_data: false,

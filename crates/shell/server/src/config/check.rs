@@ -84,8 +84,8 @@ impl Checker {
         let history = self.history(&raw.history);
         let analytics = self.analytics(&raw);
         let actuate = self.actuate(&raw.actuate, &raw.kafka.group);
-        let notify = self.notify(&raw.notify, &raw.kafka.group);
         let lag = self.lag(&raw);
+        let notify = self.notify(&raw.notify, &raw.kafka.group);
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
         let rollups: Vec<_> = raw.rollups.iter().map(rollup).collect();
         let sessions = sessions(&raw.sessions, raw.time.allowed_lateness);
