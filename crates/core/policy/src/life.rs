@@ -220,7 +220,7 @@ impl LifeBook {
     /// What growth goes on from that was not scored before it had to grow again.
     fn baseline(&self, grows: bool) -> Option<Sight> {
         let last = self.lives.last().filter(|last| grows && last.grows() && last.effect.is_none())?;
-        last.before.clone().filter(|before| before.is_full())
+        last.before.clone().filter(Sight::is_full)
     }
 
     /// An actuator says something; `now` is how far event time has come. Returns what is odd about it.

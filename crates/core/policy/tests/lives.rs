@@ -448,7 +448,7 @@ proptest! {
                 event.instances_after = Some(instances);
                 event.started_at = told.map(|early| at(60 + s + if early { -5 } else { 5 }));
                 let odd = book.note(&event, at(now_s));
-                history.push(reference::Said::Event { event: event.clone(), now: at(now_s) });
+                history.push(reference::Said::Event { event: Box::new(event), now: at(now_s) });
                 prop_assert_eq!(odd, reference::odd(&history), "{:?}", history);
             }
         }

@@ -21,7 +21,7 @@ pub enum Said {
     /// An actuator said something.
     Event {
         /// What.
-        event: ScalingEvent,
+        event: Box<ScalingEvent>,
         /// How far event time had come.
         now: EventTime,
     },
