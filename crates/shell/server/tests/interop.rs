@@ -229,6 +229,7 @@ fn report(broker: &Broker, topic: &str, pods: &Pods, load_cores: impl Fn() -> f6
                 workspace: "default".into(),
                 agent: "planner".into(),
                 instance: pod,
+                entity: None,
                 region: None,
                 state: Some(InstanceState::Ready),
                 ready_at: None,

@@ -72,6 +72,7 @@ impl Reports {
                         workspace: "default".into(),
                         agent: "reader".into(),
                         instance: format!("reader-{number}"),
+                        entity: None,
                         region: None,
                         state: Some(InstanceState::Ready),
                         ready_at: None,
