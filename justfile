@@ -40,13 +40,15 @@ check-deploy *options:
 check-secure *options:
     scripts/check-secure {{ options }}
 
-# The Kubernetes API server for check-deploy and the actuator's tests; built once, in five minutes
+# Kubernetes' control plane, KEDA and Alertmanager, for check-deploy and interop; built once: ten minutes, half an hour, two
 parts:
     scripts/parts/kubernetes install
+    scripts/parts/keda install
+    scripts/parts/alertmanager install
 
-# The actuator against that API server
-interop:
-    cargo test --release --workspace --locked --test kubernetes -- --nocapture
+# Actuators and the notifier against them: docs/interop.md; a filter for names of tests
+interop *filter:
+    scripts/interop {{ filter }}
 
 # The dashboards against Grafana's own types; needs Node and npm
 dashboards:

@@ -4,7 +4,7 @@
 #   part_once STAMP COMMAND...          runs the command unless it has ended well for this stamp before
 #   python_part NAME REQUIREMENT...     packages of PyPI in an environment of their own: $parts/python/NAME/bin
 #   go_module_part NAME PACKAGE@VERSION a command of a Go module: $parts/go/NAME/bin
-#   go_part NAME LDFLAGS PACKAGE...     commands by scripts/parts/go/NAME/go.mod, where a module alone does not build
+#   go_part NAME LDFLAGS PACKAGE...     commands by scripts/parts/go/NAME, where a module alone does not build or is not enough
 #   debian_part NAME PACKAGE...         unpacked, not installed: no root, no service: $parts/debian/NAME/usr/bin
 #
 # Each installs once and returns 1, with the reason said, where it cannot: the caller decides whether that is a failure.
@@ -46,7 +46,7 @@ go_part() { # name ldflags package...
   local name=$1 ldflags=$2 pins
   shift 2
   has go || { say "$name needs Go: https://go.dev/dl"; return 1; }
-  pins=$(cat "$part_modules/go/$name/go.mod" "$part_modules/go/$name/go.sum" | cksum | tr -d ' ')
+  pins=$({ echo "$@"; find "$part_modules/go/$name" -type f | sort | xargs cat; } | cksum | tr -d ' ')
   part_once "go-$name-$pins" go_build "$name" "-s -w $ldflags" "$@"
 }
 

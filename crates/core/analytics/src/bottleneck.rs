@@ -13,7 +13,7 @@
 use crate::tracker::{Indication, Strength};
 use crate::window::gauge;
 use serde::{Deserialize, Serialize};
-use tidegauge_model::{Confidence, Entity, Evidence, FindingKind, Severity, WindowSummary};
+use tidegauge_model::{Confidence, Entity, EntityKey, EntityKind, Evidence, FindingKind, Severity, WindowSummary};
 
 /// What bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -128,6 +128,24 @@ fn pool_use(window: &WindowSummary) -> Option<f64> {
     crate::absent::ratio(mean(window, "pool_connections_in_use")?, mean(window, "pool_connections_size")?).ok()
 }
 
+/// Who waits at a dependency: its own queue. That of an agent's instances is of requests, not of connections.
+fn waiting(window: &WindowSummary) -> Option<f64> {
+    window.entity.as_ref()?;
+    mean(window, "queue_depth")
+}
+
+/// A pool that is nearly full bounds nobody as long as nobody waits, where that is reported.
+fn pool_use_waited_for(window: &WindowSummary) -> Option<f64> {
+    pool_use(window).filter(|_| waiting(window) != Some(0.0))
+}
+
+/// Where the queries themselves are not counted.
+fn slow_queries_per_s(window: &WindowSummary) -> Option<f64> {
+    let is_relative = per_request(window, "slow_queries").is_some() || window.entity.is_none();
+    let slow = count(window, "slow_queries").filter(|_| !is_relative)?;
+    Some(slow / crate::window::seconds(window).ok()?)
+}
+
 fn per_request(window: &WindowSummary, name: &str) -> Option<f64> {
     crate::absent::ratio(count(window, name)?, count(window, "requests")?).ok()
 }
@@ -205,6 +223,7 @@ const RULES: &[Rule] = &[
         kind: BottleneckKind::Database,
         symptoms: &[
             primary("slow_queries_per_request", "ratio", 0.01, |w| per_request(w, "slow_queries")).critical_from(0.1),
+            primary("slow_queries_per_s", "queries per second", 1.0, slow_queries_per_s).critical_from(10.0),
             minor("pool_in_use", "share of the pool", 0.9, pool_use),
             minor("lock_wait_ms_p95", "ms", 100.0, |w| p95(w, "lock_wait_ms")),
         ],
@@ -219,7 +238,8 @@ const RULES: &[Rule] = &[
     Rule {
         kind: BottleneckKind::ConnectionPool,
         symptoms: &[
-            primary("pool_in_use", "share of the pool", 0.9, pool_use).critical_from(0.99),
+            primary("pool_in_use", "share of the pool", 0.9, pool_use_waited_for).critical_from(0.99),
+            minor("waiting", "requests for a connection", 1.0, waiting),
             minor("timeout_errors_per_request", "ratio", 0.01, |w| per_request(w, "timeout_errors")),
         ],
         remedies: &[
@@ -309,21 +329,20 @@ pub fn bottlenecks(window: &WindowSummary) -> Vec<Bottleneck> {
     found
 }
 
+/// A symptom with its value.
+type Held = (&'static Symptom, f64);
+
 impl Rule {
     fn judge(&self, window: &WindowSummary) -> Option<Bottleneck> {
         let read = |symptom: &'static Symptom| (symptom.read)(window).filter(|v| v.is_finite()).map(|v| (symptom, v));
-        let reported: Vec<(&Symptom, f64)> = self.symptoms.iter().filter_map(read).collect();
+        let reported: Vec<Held> = self.symptoms.iter().filter_map(read).collect();
         let held: Vec<_> = reported.iter().filter(|(symptom, value)| symptom.holds(*value)).collect();
         if !held.iter().any(|(symptom, _)| symptom.primary) {
             return None;
         }
-        let as_evidence = |(symptom, value): &&(&Symptom, f64)| Evidence {
-            name: symptom.name.into(),
-            value: *value,
-            unit: symptom.unit.into(),
-        };
-        let (first, then): (Vec<&(&Symptom, f64)>, Vec<&(&Symptom, f64)>) =
-            held.iter().copied().partition(|(symptom, _)| symptom.primary);
+        let as_evidence =
+            |(symptom, value): &&Held| Evidence { name: symptom.name.into(), value: *value, unit: symptom.unit.into() };
+        let (first, then): (Vec<&Held>, Vec<&Held>) = held.iter().copied().partition(|(symptom, _)| symptom.primary);
         Some(Bottleneck {
             kind: self.kind,
             severity: held.iter().map(|(symptom, value)| symptom.over(*value)).fold(1.0, f64::max),
@@ -353,6 +372,35 @@ impl Symptom {
         let (over, under) = if self.below { (self.level, value) } else { (value, self.level) };
         if under > 0.0 { (over / under).clamp(1.0, 1_000.0) } else { 1_000.0 }
     }
+}
+
+/// The bottlenecks of an entity's own window as indications about it. What is reported of an agent or a workspace as a
+/// whole has none: its instances show them.
+#[must_use]
+pub fn of_entity(window: &WindowSummary) -> Vec<Indication> {
+    let Some(EntityKey { kind, id }) = &window.entity else { return Vec::new() };
+    let (target, name) = (window.target.clone(), || id.to_string().into());
+    let (kind, entity) = match kind {
+        EntityKind::Agent | EntityKind::Workspace => return Vec::new(),
+        EntityKind::Dependency => {
+            (FindingKind::DependencyBottleneck, Entity::Dependency { target, dependency: name() })
+        }
+        EntityKind::Region => (FindingKind::Bottleneck, Entity::Region { target, region: id.as_str().into() }),
+        EntityKind::RegionPair => (FindingKind::Bottleneck, Entity::RegionPair { target, pair: name() }),
+        EntityKind::Shard => (FindingKind::Bottleneck, Entity::Shard { target, shard: name() }),
+        EntityKind::Coordinator => (FindingKind::Bottleneck, Entity::Coordinator { target, coordinator: name() }),
+    };
+    // One finding is about one entity: the first bottleneck, with what the others rest on.
+    let mut found = indications(window, None).into_iter();
+    let Some(mut worst) = found.next() else { return Vec::new() };
+    for other in found {
+        worst.severity = worst.severity.max(other.severity);
+        let news =
+            other.evidence.into_iter().filter(|each| !worst.evidence.iter().any(|known| known.name == each.name));
+        let news: Vec<Evidence> = news.collect();
+        worst.evidence.extend(news);
+    }
+    vec![Indication { kind, entity, ..worst }]
 }
 
 /// The bottlenecks of `window` as indications; those outside the agent are about `dependency`, where it has a name.

@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tidegauge_model::{Entity, Finding, InstanceId, TimeRange, WindowSpec, WindowSummary};
+use tidegauge_model::{Entity, EventTime, Finding, InstanceId, TimeRange, WindowSpec, WindowSummary};
 
 /// When something is a finding, and when it is said.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -182,6 +182,19 @@ impl AgentMemory {
         Judged { findings, measures, worse, left_out }
     }
 
+    /// Takes in the next window of another entity than an agent: a dependency, a shard ... Returns findings that are news,
+    /// and how many indications are not followed.
+    pub fn step_entity(&mut self, window: &WindowSummary, config: &LiveConfig) -> (Vec<Finding>, u64) {
+        let completeness = window.completeness.ratio;
+        if completeness < config.min_completeness {
+            return (Vec::new(), 0);
+        }
+        let (indications, left_out) = self.within(bottleneck::of_entity(window), config.max_findings);
+        let shown = Shown { window: window.range, completeness, indications, unjudged: BTreeSet::new() };
+        let held = self.tracker.step(shown, |_| config.hold);
+        (news::news(&mut self.said, held, config), left_out)
+    }
+
     /// Ends all that is open with `window`: the agent is gone, or nobody looks any more.
     pub fn end_all(&mut self, window: TimeRange) -> Vec<Finding> {
         let ended = self.tracker.end_all(window);
@@ -199,6 +212,12 @@ impl AgentMemory {
     #[must_use]
     pub fn has_onsets(&self) -> bool {
         self.tracker.len() > self.said.len()
+    }
+
+    /// The findings that are open, as of `end`, each as the last window that showed it did; by kind, then entity.
+    #[must_use]
+    pub fn open(&self, end: EventTime) -> Vec<Finding> {
+        self.tracker.open(end)
     }
 
     /// Findings that are open.

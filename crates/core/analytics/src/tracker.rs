@@ -285,6 +285,17 @@ impl Tracker {
         changes.into_iter().map(|change| finding(change, window, 0.0)).collect()
     }
 
+    /// The findings that are open, as of `end`, each as the last window that showed it did; by kind, then entity.
+    #[must_use]
+    pub fn open(&self, end: EventTime) -> Vec<Finding> {
+        let open = self.episodes.of.iter().filter(|(_, episode)| episode.open);
+        let ongoing = open.map(|(key, Episode { onset, shown, .. })| {
+            let (key, onset, shown) = (key.clone(), *onset, shown.clone());
+            finding(Change { key, onset, state: FindingState::Ongoing, shown }, TimeRange { start: onset, end }, 1.0)
+        });
+        ongoing.collect()
+    }
+
     /// Whether a finding of that kind and entity is open.
     #[must_use]
     pub fn is_open(&self, kind: FindingKind, entity: &Entity) -> bool {

@@ -25,7 +25,7 @@ fn failing(n: usize, fail: &[usize]) -> Vec<(f64, f64)> {
 #[test]
 fn stretches_and_patterns_worked_by_hand() {
     let under_load: Vec<(f64, f64)> = (0..20)
-        .map(|at| (if at % 3 == 0 { 10.0 } else { 0.0 }, if at % 3 == 0 { 90.0 } else { 40.0 + at as f64 }))
+        .map(|at| (if at % 3 == 0 { 10.0 } else { 0.0 }, if at % 3 == 0 { 90.0 } else { 40.0 + f64::from(at) }))
         .collect();
     let cases = [
         // name, windows, stretches as (windows, open), mean and greatest recovery, pattern

@@ -12,7 +12,7 @@ use tidegauge_analytics::saturation::{
     SaturationRule, ahead, indications, resource_use, saturation_point, time_to_saturation,
 };
 use tidegauge_analytics::tracker::Strength;
-use tidegauge_model::{CauseCode, EventTime, FindingKind, WindowSummary};
+use tidegauge_model::{CauseCode, EntityKey, EntityKind, EventTime, FindingKind, WindowSummary};
 
 fn at(seconds: i64) -> EventTime {
     EventTime::from_secs(seconds)
@@ -171,6 +171,56 @@ fn certainty_is_what_holds_of_what_was_reported() {
     let database = Window::agent(0).gauge("cpu_utilization_of_limit", 0.95).0;
     let said = bottleneck::indications(&database, Some("orders-db"));
     assert_eq!(said[0].entity.to_string(), "default/planner/dependency=orders-db");
+}
+
+/// By hand, of a database that is full: 95 of 100 connections, 30 slow queries a minute, waits of 150 ms.
+#[test]
+fn a_dependency_is_judged_from_its_own_window() {
+    let of = |kind: EntityKind, id: &str, window: Window| WindowSummary {
+        entity: Some(EntityKey::new(kind, id)),
+        ..window.0
+    };
+    let pool = || Window::agent(0).gauge("pool_connections_in_use", 95.0).gauge("pool_connections_size", 100.0);
+    let kinds = |window: &WindowSummary| -> Vec<_> { bottlenecks(window).into_iter().map(|each| each.kind).collect() };
+
+    let slow = Window::agent(0).gauge("slow_queries", 90.0);
+    let cases = [
+        ("full, and nobody says whether anybody waits", pool(), vec![BottleneckKind::ConnectionPool]),
+        ("full, and nobody waits", pool().gauge("queue_depth", 0.0), vec![]),
+        ("full, and some wait", pool().gauge("queue_depth", 4.0), vec![BottleneckKind::ConnectionPool]),
+        ("many slow queries, and nobody counts all", slow, vec![BottleneckKind::Database]),
+        ("slow, and few of many", Window::agent(0).gauge("slow_queries", 90.0).gauge("requests", 1e6), vec![]),
+        ("empty", Window::agent(0).gauge("pool_connections_in_use", 0.0).gauge("pool_connections_size", 0.0), vec![]),
+    ];
+    for (name, window, want) in cases {
+        assert_eq!(kinds(&of(EntityKind::Dependency, "db", window)), want, "{name}");
+    }
+    assert!(kinds(&Window::agent(0).gauge("slow_queries", 90.0).0).is_empty(), "an agent's are judged per request");
+
+    let full = pool().gauge("queue_depth", 4.0).latency("lock_wait_ms", 90.0);
+    let said = bottleneck::of_entity(&of(EntityKind::Dependency, "db", full));
+    assert_eq!(said.len(), 1, "one finding of one entity");
+    assert_eq!(
+        (said[0].kind, said[0].entity.to_string().as_str()),
+        (FindingKind::DependencyBottleneck, "default/planner/dependency=db")
+    );
+    let evidence: Vec<_> = said[0].evidence.iter().map(|each| each.name.to_string()).collect();
+    assert_eq!(evidence[..2], ["pool_in_use", "waiting"]);
+
+    let lag = || Window::agent(0).latency("replication_lag_ms", 20_000.0);
+    let entities = [
+        (EntityKind::RegionPair, "eu->us", Some("default/planner/region_pair=eu-%3Eus")),
+        (EntityKind::Shard, "7", Some("default/planner/shard=7")),
+        (EntityKind::Region, "eu", Some("default/planner/region=eu")),
+        (EntityKind::Coordinator, "c", Some("default/planner/coordinator=c")),
+        (EntityKind::Agent, "", None),
+        (EntityKind::Workspace, "", None),
+    ];
+    for (kind, id, want) in entities {
+        let said = bottleneck::of_entity(&of(kind, id, lag()));
+        assert_eq!(said.first().map(|each| each.entity.to_string()).as_deref(), want, "{kind:?}");
+    }
+    assert!(bottleneck::of_entity(&lag().0).is_empty(), "of no entity");
 }
 
 /// Six percent of the time saturated is a sign and no emergency; half of it is one. So is a single kill.

@@ -46,6 +46,7 @@ fn second(second: i64) -> SampleBatch {
         workspace: StringArray::from_iter_values((0..INSTANCES).map(|_| "default")),
         agent: StringArray::from_iter_values((0..INSTANCES).map(|slot| format!("agent-{:04}", instance(slot) % 500))),
         instance: StringArray::from_iter_values((0..INSTANCES).map(|slot| format!("instance-{:05}", instance(slot)))),
+        entities: Vec::new(),
         attributes: Vec::new(),
         response_times: Vec::new(),
         counters: Vec::new(),

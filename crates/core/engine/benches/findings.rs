@@ -64,6 +64,7 @@ fn second(second: i64) -> SampleBatch {
         workspace: text(|_| "default".to_owned()),
         agent: text(|slot| format!("agent-{:04}", slot % AGENTS)),
         instance: text(|slot| format!("instance-{slot:05}")),
+        entities: Vec::new(),
         attributes: vec![
             (Attribute::Region, text(|slot| format!("region-{}", slot % 3))),
             (Attribute::Zone, text(|slot| format!("zone-{}", slot % 9))),

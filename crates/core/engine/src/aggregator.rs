@@ -391,18 +391,19 @@ impl Aggregator {
             }
             for group in groups {
                 make_room(&mut rows);
-                self.push_instance(&sealed, group, &mut rows);
+                self.push_group(&sealed, group, &mut rows);
             }
             send(rows, true);
         }
         partitions
     }
 
-    fn push_instance(&self, sealed: &SealedPane, group: usize, rows: &mut RowsBuilder) {
+    fn push_group(&self, sealed: &SealedPane, group: usize, rows: &mut RowsBuilder) {
         let (entity, meta) = (self.entities.get(sealed.entities[group]), &sealed.meta[group]);
         let row = PartialRow {
             workspace: entity.workspace(),
             agent: entity.agent(),
+            entity: entity.about(),
             instance: entity.instance(),
             samples: meta.samples,
             at: (meta.first_at, meta.last_at),

@@ -19,6 +19,9 @@
 //!   look at instances is asked once they reach back far enough.
 //! - **D10** A workspace and the fleet are kept as agents are, whose instances are the sources that sent their sums
 //!   ([`crate::aggregator`], A5). Nothing is decided or found on them, and their completeness is that of the sources.
+//! - **D11** Another entity than an instance is kept within its agent, or within the agent without a name where it has
+//!   none: with cells, windows and completeness of its own, and part of nothing else. What each of those who report it said
+//!   goes with the pane.
 //! - **D6** Restored from a checkpoint and given the journal from [`Checkpoint::replay_from`] on, a Decider is, from
 //!   [`Checkpoint::next_offset`] on, as the one that the checkpoint was taken of ([`restore`]).
 
@@ -29,6 +32,7 @@ mod closing;
 mod compact;
 mod control;
 mod counter;
+mod feedback;
 mod findings;
 mod granule;
 mod instance;
@@ -40,6 +44,7 @@ mod restore;
 mod revise;
 mod rollup;
 mod roster;
+mod scaling;
 mod session;
 mod signals;
 mod slide;
@@ -47,10 +52,12 @@ mod summary;
 mod watch;
 
 pub use control::{Control, ControlDifference};
+pub use feedback::FeedbackTrouble;
 pub use findings::Measured;
 pub use position::{DeciderPosition, PositionError};
 pub use repartition::{Leaving, Repartition, Unlike};
 pub use rollup::RollupRule;
+pub use scaling::Scaling;
 pub use session::SessionRule;
 pub use signals::SignalTrouble;
 pub use watch::Seen;
@@ -81,8 +88,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegauge_analytics::live::LiveConfig;
 use tidegauge_model::{
-    AlertTransition, Decision, EventTime, Finding, Level, Target, TimeRange, WindowSpec, WindowSummary,
+    AlertTransition, Decision, EventTime, Finding, Level, ScalingEvent, Target, TimeRange, WindowSpec, WindowSummary,
 };
+use tidegauge_policy::LifeBook;
 use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
 
 /// An agent without a row for this long (event time) is no longer evaluated.
@@ -99,6 +107,8 @@ pub struct WindowRule {
     pub region: bool,
     /// Emit one per instance.
     pub instance: bool,
+    /// Emit one per other entity.
+    pub entity: bool,
     /// Emit one per workspace, and one of the fleet, where Aggregators send their sums.
     pub sums: Sums,
     /// Which of them carry their sketches.
@@ -112,7 +122,7 @@ impl WindowRule {
     #[must_use]
     pub fn unpublished(spec: WindowSpec) -> Self {
         let (sums, sketches) = (Sums::default(), Sketches::default());
-        Self { spec, agent: false, region: false, instance: false, sums, sketches, revisions: None }
+        Self { spec, agent: false, region: false, instance: false, entity: false, sums, sketches, revisions: None }
     }
 
     /// The same for a target of this level. To a sum it is as an agent of which nothing but its own window is wanted.
@@ -120,7 +130,7 @@ impl WindowRule {
         let is_wanted = match level {
             Level::Workspace => self.sums.workspace,
             Level::Fleet => self.sums.fleet,
-            Level::Agent | Level::Region | Level::Instance => return Some(*self),
+            Level::Agent | Level::Region | Level::Instance | Level::Entity => return Some(*self),
         };
         let sketches = Sketches { agent: self.sketches.sums, ..Sketches::default() };
         is_wanted.then(|| Self { agent: true, sketches, revisions: self.revisions, ..Self::unpublished(self.spec) })
@@ -130,7 +140,7 @@ impl WindowRule {
 /// Windows of which levels carry the sketches behind their percentiles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sketches {
-    /// Those of agents.
+    /// Those of agents, regions and other entities.
     pub agent: bool,
     /// Those of instances.
     pub instance: bool,
@@ -223,6 +233,8 @@ pub struct DeciderCounts {
     pub alerts: u64,
     /// Findings emitted.
     pub findings: u64,
+    /// Scaling events that were read.
+    pub events: u64,
     /// Indications that were not followed, since their agents have as many findings as they may.
     pub findings_left_out: u64,
 }
@@ -340,6 +352,10 @@ impl Decider {
                 self.take_change(change, &mut out);
                 self.sources.advance(log_time);
             }
+            JournalRecord::Event(event) => {
+                self.take_event(&event);
+                self.sources.advance(log_time);
+            }
         }
         if has_mark {
             self.revise(&mut out);
@@ -355,6 +371,14 @@ impl Decider {
         self.find_windows();
     }
 
+    /// Before the checkpoint of a restore, what it led to is in the checkpoint.
+    fn take_event(&mut self, event: &ScalingEvent) {
+        if !self.phase.is_restoring() {
+            self.counts.events += 1;
+            self.control.note(event, self.closed_through.unwrap_or(EventTime::MIN));
+        }
+    }
+
     /// Policies, rules and analytics see the windows that they name, published or not.
     fn find_windows(&mut self) {
         let mut windows = self.config.windows.clone();
@@ -365,7 +389,7 @@ impl Decider {
         }
         windows.sort();
         for agent in self.agents.values_mut() {
-            agent.slides.retain(|slide| windows.iter().any(|rule| rule.spec == slide.spec()));
+            agent.each(|each| each.slides.retain(|slide| windows.iter().any(|rule| rule.spec == slide.spec())));
         }
         self.windows = windows;
     }
@@ -507,8 +531,12 @@ impl Decider {
             let first = reader.row(start);
             let target = Target { workspace: first.workspace.into(), agent: first.agent.into(), region: None };
             let agent = self.agents.entry(target.clone()).or_default();
-            // What a sum is made of is not asked for one by one: it goes with the pane (D10).
-            let instances = if is_closed && target.is_sum() { Place::Gone } else { instances };
+            // What a sum or another entity is made of is not asked for one by one: it goes with the pane (D10, D11).
+            let apart = if is_closed { Place::Gone } else { Place::Own };
+            let (agent, instances) = match first.entity {
+                None => (agent, if target.is_sum() { apart } else { instances }),
+                Some(entity) => (agent.entities.entry(entity.clone()).or_default(), apart),
+            };
             let places = agent.instances.places((start..end).map(|at| reader.instance(at)));
             for (at, place) in (start..end).zip(places) {
                 let (instance, row) = (agent.instances.at(place), reader.row(at));
@@ -525,20 +553,22 @@ impl Decider {
             if instances != Place::Own {
                 agent.add_late(pane, &rows, start..end, &mut self.merger);
             }
-            touched.push(target);
+            if first.entity.is_none() {
+                touched.push(target);
+            }
             start = end;
         }
         touched
     }
 
     fn count_up(&mut self, pane: EventTime) {
-        self.agents.values_mut().for_each(|agent| agent.count_up(pane, &mut self.merger));
+        self.agents.values_mut().for_each(|agent| agent.each(|each| each.count_up(pane, &mut self.merger)));
     }
 
-    /// Ends a pane for these agents, or for all: their cells are made anew from their instances' cells.
+    /// Ends a pane for these agents, or for all and their other entities: their cells are made anew from their instances'.
     fn settle(&mut self, pane: EventTime, targets: Option<&[Target]>) {
         let (merger, end) = (&mut self.merger, pane.plus(self.config.pane));
-        let mut settle = |target: &Target, agent: &mut Agent| {
+        let mut settle = |agent: &mut Agent, is_apart: bool| {
             for instance in agent.instances.values_mut() {
                 instance.settle(pane);
                 instance.cells.at(pane).into_iter().for_each(|cell| merger.add_instance(cell));
@@ -546,17 +576,22 @@ impl Decider {
             if let Some(cell) = merger.take() {
                 agent.put_cell(pane, cell);
             }
-            if target.is_sum() {
-                agent.instances.values_mut().for_each(|source| source.cells.forget_before(end));
+            if is_apart {
+                agent.instances.values_mut().for_each(|each| each.cells.forget_before(end));
             }
         };
         match targets {
-            None => self.agents.iter_mut().for_each(|(target, agent)| settle(target, agent)),
+            None => {
+                for (target, agent) in &mut self.agents {
+                    settle(agent, target.is_sum());
+                    agent.entities.values_mut().for_each(|entity| settle(entity, true));
+                }
+            }
             Some(targets) => {
                 let mut targets: Vec<&Target> = targets.iter().collect();
                 targets.dedup();
                 for target in targets {
-                    settle(target, self.agents.get_mut(target).expect("a known agent"));
+                    settle(self.agents.get_mut(target).expect("a known agent"), target.is_sum());
                 }
             }
         }
@@ -572,8 +607,10 @@ impl Decider {
         self.trim_cells();
         self.end_granule(end);
         for agent in self.agents.values_mut() {
-            agent.instances.retain(|instance| instance.was_heard_since(self.cells_from) || !instance.is_gone(end));
-            agent.counters.forget_before(end.minus(counter::LONGEST_GAP));
+            agent.each(|each| {
+                each.instances.retain(|instance| instance.was_heard_since(self.cells_from) || !instance.is_gone(end));
+                each.counters.forget_before(end.minus(counter::LONGEST_GAP));
+            });
             let of = |spec: WindowSpec| self.windows.iter().find(|rule| rule.spec == spec)?.revisions;
             agent.told.retain(|(closed, spec), _| of(*spec).is_some_and(|revisions| closed.plus(revisions) > end));
         }
@@ -581,7 +618,20 @@ impl Decider {
             return; // who is known is in the checkpoint
         }
         let horizon = end.minus(FORGET_AFTER);
-        let is_silent = |agent: &Agent| agent.instances.is_empty() && agent.last_at <= Some(horizon);
+        let is_silent =
+            |agent: &Agent| agent.instances.is_empty() && agent.last_at <= Some(horizon) && agent.entities.is_empty();
+        for (target, agent) in &mut self.agents {
+            let has_some = !agent.entities.is_empty();
+            for (_, mut entity) in agent.entities.extract_if(.., |_, entity| is_silent(entity)) {
+                self.counts.findings += entity.end_findings(end, self.config.pane, out);
+            }
+            if has_some && agent.entities.is_empty() && target.is_sum() {
+                // The sum may go on: nobody is asked of it any more (C3).
+                let before = out.len();
+                self.control.forget(target, end, out);
+                self.counts.alerts += (out.len() - before) as u64;
+            }
+        }
         let silent = self.agents.iter().filter(|(_, agent)| is_silent(agent)).map(|(target, _)| target.clone());
         for target in silent.collect::<Vec<_>>() {
             let agent = self.agents.remove(&target);
@@ -596,7 +646,7 @@ impl Decider {
         let (Some(from), Some(instances_from)) = (self.cells_from, self.instances_from) else { return };
         self.granules.forget_before(instances_from);
         for agent in self.agents.values_mut() {
-            agent.cells.forget_before(from);
+            agent.each(|each| each.cells.forget_before(from));
             agent.instances.values_mut().for_each(|instance| instance.cells.forget_before(instances_from));
         }
     }
@@ -620,6 +670,17 @@ impl Decider {
     /// Signals of SQL that had no answer since this was last called, by name.
     pub fn take_signal_trouble(&mut self) -> Vec<SignalTrouble> {
         self.control.take_trouble()
+    }
+
+    /// What was odd about scaling events since this was last called, by what it is.
+    pub fn take_feedback_trouble(&mut self) -> Vec<FeedbackTrouble> {
+        self.control.take_feedback_trouble()
+    }
+
+    /// What became of the live decisions about a target, as far as it is remembered.
+    #[must_use]
+    pub fn life(&self, target: &Target) -> Option<&LifeBook> {
+        self.control.life(target)
     }
 
     /// The source that holds the watermark back.
@@ -660,13 +721,15 @@ impl Decider {
     #[must_use]
     pub fn held(&self) -> Held {
         let cells = |agent: &Agent| {
-            agent.cells.len() + agent.instances.values().map(|instance| instance.cells.len()).sum::<usize>()
+            let entities = agent.entities.values().map(|entity| entity.cells.len()).sum::<usize>();
+            let instances = agent.instances.values().map(|instance| instance.cells.len()).sum::<usize>();
+            agent.cells.len() + instances + entities
         };
         Held {
             panes: self.pending.len() as u64,
             samples: self.pending_samples(),
             cells: self.agents.values().map(|agent| cells(agent) as u64).sum::<u64>() + self.beyond.open(),
-            findings: self.agents.values().map(|agent| agent.findings.open_findings() as u64).sum(),
+            findings: self.agents.values().map(Agent::open_findings).sum(),
             instances: self.agents().map(|(_, agent)| agent.instances.len() as u64).sum(),
         }
     }

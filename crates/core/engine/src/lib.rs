@@ -15,8 +15,9 @@
 //! - **E3** No window is emitted twice, but for early results and revisions, each of a higher revision than those before it;
 //!   windows of one key leave in the order of their ends, revisions aside.
 //! - **E4** Watermarks never move back (W1), so a closed pane stays closed.
-//! - **E5** What leaves together leaves in the order (window end, target, window size, slide, instance); an early result
-//!   where its window would end if it ended then, and sessions behind everything else that leaves with them.
+//! - **E5** What leaves together leaves in the order (window end, target, window size, slide, other entity,
+//!   instance); an early result where its window would end if it ended then, and sessions behind everything else that
+//!   leaves with them.
 
 pub mod aggregator;
 pub mod decider;
@@ -28,9 +29,9 @@ pub mod state;
 
 pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint, Sums};
 pub use decider::{
-    Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, LatePartial,
-    Leaving, Measured, PositionError, Repartition, RollupRule, Seen, SessionRule, SignalTrouble, Sketches, Unlike,
-    WindowRule,
+    Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, FeedbackTrouble,
+    LatePartial, Leaving, Measured, PositionError, Repartition, RollupRule, Scaling, Seen, SessionRule, SignalTrouble,
+    Sketches, Unlike, WindowRule,
 };
 pub use held::{Heaviest, Held};
 pub use journal::{ControlChange, ControlKind, JournalRecord, Mark, Partial, PartialRow, SourceRecord};

@@ -87,7 +87,7 @@ impl SignalPlan {
     /// Whether it looks at windows of instances.
     #[must_use]
     pub fn reads_instances(&self) -> bool {
-        self.plan.reads().keys().any(|&table| table != Table::Windows)
+        self.plan.reads().keys().any(|table| matches!(table, Table::Instances | Table::Metrics))
     }
 
     /// Whose sketches it looks at.
@@ -96,11 +96,13 @@ impl SignalPlan {
         let reads = self.plan.reads();
         let is_read = |table: Table| reads.get(&table).is_some_and(|scan| table.reads_sketches(scan));
         let in_metrics = is_read(Table::Metrics);
-        let (agent, instance) = (is_read(Table::Windows) || in_metrics, is_read(Table::Instances) || in_metrics);
+        let is_of_agents = is_read(Table::Windows) || is_read(Table::Entities);
+        let (agent, instance) = (is_of_agents || in_metrics, is_read(Table::Instances) || in_metrics);
         Sketches { agent, instance, sums: false }
     }
 
-    /// Its value over the closed windows of one agent: those with rows, the agent's first, its instances' ascending.
+    /// Its value over the closed windows of one agent: those with rows, the agent's first, its instances' ascending,
+    /// then its other entities'.
     ///
     /// # Errors
     ///

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_analytics::live::AgentMemory;
-use tidegauge_model::{EventTime, InstanceId, Level, Target};
+use tidegauge_model::{EntityKey, EventTime, InstanceId, Level, Target};
 use tidegauge_policy::AlertBook;
 
 /// Version of the state's layout: raised when a change of meaning does not show in the layout.
@@ -66,9 +66,26 @@ pub(crate) struct KeptAgent {
     pub(crate) base_readings: Vec<KeptReading>,
     /// What windows said that may be revised.
     pub(crate) told: Vec<KeptTold>,
+    /// Its other entities than instances; these have neither control state nor entities of their own.
+    pub(crate) entities: BTreeMap<EntityKey, KeptAgent>,
+}
+
+impl KeptAgent {
+    /// Itself and its other entities.
+    fn each(&self) -> impl Iterator<Item = (Option<&EntityKey>, &Self)> {
+        std::iter::once((None, self)).chain(self.entities.iter().map(|(key, entity)| (Some(key), entity)))
+    }
 }
 
 impl Checkpoint {
+    /// What cumulative counters read at the base, of whoever has any.
+    pub(crate) fn base_readings(&self) -> BTreeMap<(Target, Option<EntityKey>), Vec<KeptReading>> {
+        let all = self.agents.iter().flat_map(|(target, agent)| {
+            agent.each().map(move |(entity, kept)| ((target.clone(), entity.cloned()), kept.base_readings.clone()))
+        });
+        all.filter(|(_, readings)| !readings.is_empty()).collect()
+    }
+
     /// Journal offset from which a restored Decider has to be given records.
     #[must_use]
     pub fn replay_from(&self) -> i64 {
@@ -114,13 +131,13 @@ impl Checkpoint {
     /// Whether something is about to become a finding.
     #[must_use]
     pub fn has_onsets(&self) -> bool {
-        self.agents.values().any(|agent| agent.findings.has_onsets())
+        self.agents.values().flat_map(KeptAgent::each).any(|(_, each)| each.findings.has_onsets())
     }
 
     /// How many findings are open.
     #[must_use]
     pub fn open_findings(&self) -> usize {
-        self.agents.values().map(|agent| agent.findings.open_findings()).sum()
+        self.agents.values().flat_map(KeptAgent::each).map(|(_, each)| each.findings.open_findings()).sum()
     }
 }
 
@@ -164,11 +181,12 @@ struct RollupPart {
     open: KeptRollup,
 }
 
-/// A target, or more of its instances or readings.
+/// A target or another entity of it, or more of its instances or readings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TargetPart {
     target: Target,
+    entity: Option<EntityKey>,
     control: TargetControl,
     last_at: Option<EventTime>,
     findings: AgentMemory,

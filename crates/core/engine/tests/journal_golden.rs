@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tidegauge_engine::journal::{Mark, RowsBuilder, decode, encode};
 use tidegauge_engine::{JournalRecord, Partial, PartialRow, SourceRecord};
 use tidegauge_model::counter::{CounterPoint, Reading};
-use tidegauge_model::{Attribute, Attributes, EventTime, InstanceState, Metric, Position};
+use tidegauge_model::{Attribute, Attributes, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position};
 use tidegauge_window::{Sketch, SourceId, Stats};
 
 fn mark() -> SourceRecord {
@@ -21,8 +21,9 @@ fn mark() -> SourceRecord {
     }
 }
 
-/// As it was when attributes, cumulative counters or sums over agents were not in the journal yet, or with them.
-fn partial(attributes: Option<&Arc<Attributes>>, counts: bool, sums: bool) -> SourceRecord {
+/// As it was when attributes, cumulative counters, sums over agents and other entities were not in the journal yet, or
+/// with them.
+fn partial(attributes: Option<&Arc<Attributes>>, counts: bool, sums: bool, entities: &[EntityKey]) -> SourceRecord {
     let mut latencies = (Stats::default(), Sketch::default());
     let mut depth = Stats::default();
     for (offset, value) in [12.5, 250.0, 0.0].into_iter().enumerate() {
@@ -36,6 +37,7 @@ fn partial(attributes: Option<&Arc<Attributes>>, counts: bool, sums: bool) -> So
     let row = |instance, state, attributes| PartialRow {
         workspace: if sums { "blue" } else { "default" },
         agent: "planner",
+        entity: None,
         instance,
         samples: 3,
         at: (EventTime::from_secs(1_767_225_610), EventTime::from_secs(1_767_225_612)),
@@ -68,6 +70,10 @@ fn partial(attributes: Option<&Arc<Attributes>>, counts: bool, sums: bool) -> So
         readings.into_iter().filter(|_| counts),
     );
     rows.push(&row("planner-2", None, None), [(0, depth)].into_iter(), std::iter::empty(), std::iter::empty());
+    for entity in entities {
+        let row = PartialRow { entity: Some(entity), ..row("", None, None) };
+        rows.push(&row, [(0, depth)].into_iter(), std::iter::empty(), std::iter::empty());
+    }
     let partial = Partial {
         pane: EventTime::from_secs(1_767_225_610),
         sequence: 0,
@@ -80,17 +86,21 @@ fn partial(attributes: Option<&Arc<Attributes>>, counts: bool, sums: bool) -> So
     SourceRecord { partial: Some(partial), ..mark() }
 }
 
+fn entities() -> [EntityKey; 2] {
+    [EntityKey::new(EntityKind::Agent, ""), EntityKey::new(EntityKind::Dependency, "orders-db")]
+}
+
 #[test]
 fn released_bytes_are_still_read() {
     let attributes = Arc::new(Attributes::from([(Attribute::Region, "eu".into()), (Attribute::Version, "1.4".into())]));
     let records = [
         ("mark.v1.bin", mark()),
-        ("partial.v1.bin", partial(None, false, false)),
+        ("partial.v1.bin", partial(None, false, false, &[])),
         ("mark.v2.bin", mark()),
-        ("partial.v2.bin", partial(Some(&attributes), false, false)),
-        ("partial.v3.bin", partial(Some(&attributes), true, false)),
+        ("partial.v2.bin", partial(Some(&attributes), false, false, &[])),
+        ("partial.v3.bin", partial(Some(&attributes), true, false, &[])),
         ("mark.v4.bin", mark()),
-        ("partial.v4.bin", partial(Some(&attributes), true, true)),
+        ("partial.v4.bin", partial(Some(&attributes), true, true, &entities())),
     ];
     for (name, record) in records {
         let record = JournalRecord::Source(record);
@@ -107,15 +117,15 @@ fn released_bytes_are_still_read() {
 /// Sums are of rows that are counted where their agents are.
 #[test]
 fn sums_count_no_rows_again() {
-    let SourceRecord { partial: Some(without), .. } = partial(None, true, false) else { panic!("a partial") };
-    let SourceRecord { partial: Some(with), .. } = partial(None, true, true) else { panic!("a partial") };
+    let SourceRecord { partial: Some(without), .. } = partial(None, true, false, &[]) else { panic!("a partial") };
+    let SourceRecord { partial: Some(with), .. } = partial(None, true, true, &[]) else { panic!("a partial") };
     assert_eq!((without.samples, with.samples, with.rows.samples()), (6, 6, 6));
     assert_eq!((without.rows.len(), with.rows.len()), (2, 6));
 }
 
 #[test]
 fn damaged_bytes_are_an_error_and_never_a_panic() {
-    let bytes = encode(&JournalRecord::Source(partial(None, true, true)));
+    let bytes = encode(&JournalRecord::Source(partial(None, true, true, &entities())));
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
     }

@@ -1,5 +1,6 @@
 //! Transitions of alerts.
 
+use crate::finding::Entity;
 use crate::id::{InstanceId, Target};
 use crate::time::EventTime;
 use serde::{Deserialize, Serialize};
@@ -31,10 +32,30 @@ pub enum Severity {
     Critical,
 }
 
-/// An alert changed its state at the end of a window.
+/// How much an agent matters to those who are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Importance {
+    /// Nobody waits for it.
+    Low,
+    /// As any other.
+    #[default]
+    Normal,
+    /// People notice when it fails.
+    High,
+    /// The business stands still when it fails.
+    Critical,
+}
+
+/// Names of the labels that make an alert's identity, or say how bad it is: no rule may give them another meaning.
+pub const IDENTITY_LABELS: [&str; 9] =
+    ["alertname", "workspace", "agent", "region", "instance", "finding", "entity", "severity", "importance"];
+
+/// What is news of an alert at the end of a window: its state, that data is absent or back, or who keeps it quiet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertTransition {
-    /// Identity of the alert: hex of a hash of rule, workspace, agent, and instance or region where the rule is by those.
+    /// Identity of the alert: hex of a hash of rule, workspace, agent, and instance or region where the rule is by those;
+    /// of an alert about findings also their kind and entity.
     pub fingerprint: String,
     /// Name of the rule.
     pub rule: String,
@@ -42,8 +63,12 @@ pub struct AlertTransition {
     pub target: Target,
     /// The instance, where the rule is by instance.
     pub instance: Option<InstanceId>,
+    /// The finding that it follows, where the rule is about findings.
+    pub finding: Option<AlertFinding>,
     /// How bad it is.
     pub severity: Severity,
+    /// How much the agent matters.
+    pub importance: Importance,
     /// Where it stood.
     pub from: AlertState,
     /// Where it stands.
@@ -64,4 +89,70 @@ pub struct AlertTransition {
     pub summary: String,
     /// Labels of the rule, besides those of the identity.
     pub labels: BTreeMap<String, String>,
+    /// More lines for people, by name.
+    pub annotations: BTreeMap<String, String>,
+    /// A page that says what to do.
+    pub runbook_url: Option<String>,
+    /// Names of the silences that keep it quiet, ascending.
+    pub silenced_by: Vec<String>,
+    /// Fingerprints of the firing alerts that keep it quiet, ascending.
+    pub inhibited_by: Vec<String>,
+}
+
+/// The finding that an alert follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertFinding {
+    /// Its id, stable from onset to end.
+    pub id: String,
+    /// The word of its kind.
+    pub kind: String,
+    /// Whom it is about, as [`Entity`] prints.
+    pub entity: String,
+}
+
+impl AlertFinding {
+    /// The finding of that id.
+    #[must_use]
+    pub fn new(id: &str, kind: crate::finding::FindingKind, entity: &Entity) -> Self {
+        Self { id: id.to_owned(), kind: kind.name().to_owned(), entity: entity.to_string() }
+    }
+}
+
+impl AlertTransition {
+    /// Whether somebody is to be told: nothing keeps it quiet.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.silenced_by.is_empty() && self.inhibited_by.is_empty()
+    }
+
+    /// All labels: those of the rule, those that make the identity, severity and importance.
+    #[must_use]
+    pub fn all_labels(&self) -> BTreeMap<String, String> {
+        let severity = match self.severity {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        };
+        let importance = match self.importance {
+            Importance::Low => "low",
+            Importance::Normal => "normal",
+            Importance::High => "high",
+            Importance::Critical => "critical",
+        };
+        let finding = self.finding.as_ref();
+        let of_identity = [
+            Some(self.rule.as_str()),
+            Some(self.target.workspace.as_str()),
+            Some(self.target.agent.as_str()),
+            self.target.region.as_ref().map(crate::id::Region::as_str),
+            self.instance.as_ref().map(InstanceId::as_str),
+            finding.map(|finding| finding.kind.as_str()),
+            finding.map(|finding| finding.entity.as_str()),
+            Some(severity),
+            Some(importance),
+        ];
+        let named = IDENTITY_LABELS.into_iter().zip(of_identity);
+        let identity = named.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+        self.labels.clone().into_iter().chain(identity).collect()
+    }
 }

@@ -110,6 +110,8 @@ pub enum ReasonCode {
     TargetMissed,
     /// There is no room for more.
     NoCapacity,
+    /// The last growth brought no capacity.
+    Ineffective,
 }
 
 /// One signal as a policy saw it, and what it alone asked for.
@@ -192,6 +194,21 @@ pub struct Alternative {
     pub shortfall_share: Option<f64>,
 }
 
+/// What a shadow would have come to, beside the live decisions, since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Regret {
+    /// How long the two were compared, in seconds of event time.
+    pub compared_s: f64,
+    /// Seconds of it in which an objective of the live policy would have been missed.
+    pub late_s: f64,
+    /// In which it was missed.
+    pub late_s_live: f64,
+    /// Instance-hours that it would have taken.
+    pub instance_hours: f64,
+    /// That were taken.
+    pub instance_hours_live: f64,
+}
+
 /// One decision about one target. What the fields mean to an actuator: schemas/decision.avsc.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -236,6 +253,8 @@ pub struct Decision {
     pub counterfactual: Option<Counterfactual>,
     /// Other answers.
     pub alternatives: Vec<Alternative>,
+    /// Of a shadow: what it would have come to so far.
+    pub regret: Option<Regret>,
     /// Completeness of the window, 0 to 1.
     pub completeness: f64,
     /// One line for people.

@@ -45,6 +45,13 @@ pub enum Entity {
         /// The region.
         region: Region,
     },
+    /// The way from one region to another.
+    RegionPair {
+        /// The agent.
+        target: Target,
+        /// Both, `from->to`.
+        pair: Text,
+    },
     /// One resource of an agent (`cpu`, `memory`, ...).
     Resource {
         /// The agent.
@@ -84,6 +91,7 @@ impl Entity {
             Self::Agent { target }
             | Self::Instance { target, .. }
             | Self::Region { target, .. }
+            | Self::RegionPair { target, .. }
             | Self::Resource { target, .. }
             | Self::Shard { target, .. }
             | Self::Coordinator { target, .. }
@@ -100,6 +108,7 @@ impl fmt::Display for Entity {
             Self::Agent { target } => return target.fmt(f),
             Self::Instance { target, instance } => (target, "instance", instance.as_str()),
             Self::Region { target, region } => (target, "region", region.as_str()),
+            Self::RegionPair { target, pair } => (target, "region_pair", pair.as_ref()),
             Self::Resource { target, resource } => (target, "resource", resource.as_ref()),
             Self::Shard { target, shard } => (target, "shard", shard.as_ref()),
             Self::Coordinator { target, coordinator } => (target, "coordinator", coordinator.as_ref()),
@@ -156,6 +165,8 @@ pub enum FindingKind {
     Conflicts,
     /// Too few coordinators for the agents.
     CoordinatorsShort,
+    /// A change was carried out, and this is what came of it.
+    ScalingEffect,
 }
 
 impl FindingKind {
@@ -184,6 +195,7 @@ impl FindingKind {
             Self::CoordinatorUnhealthy => "coordinator_unhealthy",
             Self::Conflicts => "conflicts",
             Self::CoordinatorsShort => "coordinators_short",
+            Self::ScalingEffect => "scaling_effect",
         }
     }
 }

@@ -70,6 +70,10 @@ id!(
     Region
 );
 id!(
+    /// What is measured beside instances, such as a database, within its agent or workspace.
+    EntityId
+);
+id!(
     /// A set of targets that are decided together; by default one target. Decides the shuffle partition.
     Domain
 );

@@ -15,6 +15,7 @@ pub mod alert;
 pub mod attribute;
 pub mod counter;
 pub mod decision;
+pub mod entity;
 pub mod finding;
 pub mod id;
 pub mod metric;
@@ -25,15 +26,16 @@ pub mod supplied;
 pub mod time;
 pub mod window;
 
-pub use alert::{AlertState, AlertTransition, Severity};
+pub use alert::{AlertFinding, AlertState, AlertTransition, IDENTITY_LABELS, Importance, Severity};
 pub use attribute::{Attribute, Attributes};
 pub use decision::{
-    Action, Alternative, Constraint, Counterfactual, Decision, Factor, Mode, ReasonCode, SignalReading,
+    Action, Alternative, Constraint, Counterfactual, Decision, Factor, Mode, ReasonCode, Regret, SignalReading,
 };
+pub use entity::{EntityKey, EntityKind};
 pub use finding::{
     Cause, CauseCode, Confidence, Entity, Evidence, Finding, FindingKind, FindingState, Text, finding_id,
 };
-pub use id::{AgentId, Domain, InstanceId, Region, Target, WorkspaceId};
+pub use id::{AgentId, Domain, EntityId, InstanceId, Region, Target, WorkspaceId};
 pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind, MetricName};
 pub use sample::{InstanceState, Position, SampleBatch};
 pub use scaling::{ScalingAction, ScalingEvent, ScalingState};

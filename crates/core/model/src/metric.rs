@@ -224,6 +224,11 @@ metrics! {
     122 REMOTE_ACCESSES             "remote_accesses"                Counter Sum  "accesses";
     123 CONFLICTS                   "conflicts"                      Counter Sum  "conflicts";
     124 HEALTH_PROBE_FAILURES       "health_probe_failures"          Counter Sum  "probes";
+    // consumer groups of Kafka, as the brokers tell
+    140 CONSUMER_LAG_RECORDS        "consumer_lag_records"           Gauge   Sum  "unread records";
+    141 CONSUMER_LAG_SECONDS        "consumer_lag_seconds"           Gauge   Max  "seconds";
+    142 CONSUMER_ARRIVALS_PER_S     "consumer_arrivals_per_s"        Gauge   Sum  "appended records per second";
+    143 CONSUMER_READS_PER_S        "consumer_reads_per_s"           Gauge   Sum  "committed records per second";
     // share of samples saturated: 0 or 1 a sample, so that the mean is the share of instance-time
     200 CPU_SATURATED               "cpu_saturated"                  Gauge   Mean "share" derived;
     201 MEMORY_SATURATED            "memory_saturated"               Gauge   Mean "share" derived;

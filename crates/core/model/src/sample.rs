@@ -2,6 +2,7 @@
 
 use crate::attribute::Attribute;
 use crate::counter::Reading;
+use crate::entity::EntityKey;
 use crate::metric::Metric;
 use crate::supplied::Supplied;
 use crate::time::EventTime;
@@ -91,9 +92,10 @@ impl InstanceState {
     }
 }
 
-/// Rows of instance telemetry of **one** partition, in log order, in columns.
+/// Rows of telemetry of **one** partition, in log order, in columns.
 ///
-/// - `event_time`, `ingest_time` (the broker's), `position`, `workspace`, `agent`, `instance`: length `n`, no nulls.
+/// - `event_time`, `ingest_time` (the broker's), `position`, `workspace`, `agent`, `instance`: length `n`, no nulls. Agent
+///   and instance are empty only in rows that `entities` names.
 /// - `state`, `ready_at`, each of `attributes`: length `n`, null = not reported; the whole column is absent if no row has
 ///   it. Attributes ascend.
 /// - `metrics`: one column of length `n` per metric that any row reports, ascending by metric; null = not reported.
@@ -111,6 +113,9 @@ pub struct SampleBatch {
     pub agent: StringArray,
     /// Instance of each row.
     pub instance: StringArray,
+    /// Rows that are about something else than an instance, by row, ascending. Their agent is whose it is, if anybody's,
+    /// and their instance who reports it, if that is said.
+    pub entities: Vec<(u32, EntityKey)>,
     /// One column per attribute, ascending by attribute.
     pub attributes: Vec<(Attribute, StringArray)>,
     /// [`InstanceState`] of each row, by number.
@@ -142,6 +147,8 @@ impl SampleBatch {
         assert!(self.attributes.iter().all(|(_, column)| column.len() == rows), "attribute columns");
         assert!(self.attributes.windows(2).all(|pair| pair[0].0 < pair[1].0), "attributes ascend");
         assert!(self.metrics.iter().all(|(_, column)| column.len() == rows), "metric columns");
+        assert!(self.entities.iter().all(|(row, _)| (*row as usize) < rows), "rows of entities");
+        assert!(self.entities.windows(2).all(|pair| pair[0].0 < pair[1].0), "rows of entities ascend");
         assert!(self.response_times.iter().all(|(row, _)| (*row as usize) < rows), "rows of response times");
         assert!(self.response_times.is_sorted_by_key(|(row, _)| *row), "response times ascend");
         assert!(self.counters.iter().all(|(row, ..)| (*row as usize) < rows), "rows of counters");

@@ -41,6 +41,21 @@ pub enum ScalingState {
 }
 
 impl ScalingState {
+    /// The name, as in the schema.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Started => "started",
+            Self::Applied => "applied",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Superseded => "superseded",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+        }
+    }
+
     /// Whether nothing follows after it.
     #[must_use]
     pub const fn is_final(self) -> bool {

@@ -1,6 +1,7 @@
 //! What a closed window knows.
 
 use crate::attribute::Attributes;
+use crate::entity::EntityKey;
 use crate::id::{InstanceId, Target};
 use crate::metric::MetricName;
 use crate::sample::InstanceState;
@@ -53,6 +54,8 @@ pub enum Level {
     Region,
     /// One instance.
     Instance,
+    /// Something else that is measured: a dependency, a shard ...
+    Entity,
     /// All agents of a workspace.
     Workspace,
     /// All agents.
@@ -61,7 +64,7 @@ pub enum Level {
 
 impl Level {
     /// All there are, from the narrowest.
-    pub const ALL: [Self; 5] = [Self::Instance, Self::Agent, Self::Region, Self::Workspace, Self::Fleet];
+    pub const ALL: [Self; 6] = [Self::Instance, Self::Entity, Self::Agent, Self::Region, Self::Workspace, Self::Fleet];
 
     /// Its name in configuration, schemas and SQL.
     #[must_use]
@@ -70,6 +73,7 @@ impl Level {
             Self::Agent => "agent",
             Self::Region => "region",
             Self::Instance => "instance",
+            Self::Entity => "entity",
             Self::Workspace => "workspace",
             Self::Fleet => "fleet",
         }
@@ -172,14 +176,16 @@ impl Edition {
     }
 }
 
-/// A window of one agent, of a region of it, of one of its instances, or of all agents of a workspace or of the fleet.
-/// Closed and emitted once, unless it says otherwise of itself ([`Edition`]).
+/// A window of one agent, of a region of it, of one of its instances, of another entity, or of all agents of a workspace
+/// or of the fleet. Closed and emitted once, unless it says otherwise of itself ([`Edition`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowSummary {
     /// The agent; with a region where the window is one of that region's; or a workspace, or the fleet.
     pub target: Target,
     /// The instance, or `None` for the whole agent or region.
     pub instance: Option<InstanceId>,
+    /// What is measured, where that is no instance: of the agent, or of the workspace where the agent is empty.
+    pub entity: Option<EntityKey>,
     /// Half-open stretch of event time.
     pub range: TimeRange,
     /// Distance to the next window of this kind; zero of a session.
@@ -200,7 +206,8 @@ pub struct WindowSummary {
     pub instances_ready: Option<u32>,
     /// Of an agent window: instances not gone at the window's end in any state but stopped and failed.
     pub instances_present: Option<u32>,
-    /// How complete the data was. That of the agent, also in its instances' windows.
+    /// How complete the data was. That of the agent, also in its instances' windows; an entity has its own, in which those
+    /// who report it are counted as instances.
     pub completeness: Completeness,
     /// Gauges and counters by metric name.
     pub gauges: BTreeMap<MetricName, GaugeSummary>,
@@ -223,6 +230,7 @@ impl WindowSummary {
         Self {
             target,
             instance: None,
+            entity: None,
             range,
             slide,
             edition: Edition::ONLY,
@@ -246,7 +254,11 @@ impl WindowSummary {
     /// What the window is about.
     #[must_use]
     pub fn level(&self) -> Level {
-        if self.instance.is_some() { Level::Instance } else { self.target.level() }
+        match (&self.entity, &self.instance) {
+            (Some(_), _) => Level::Entity,
+            (None, Some(_)) => Level::Instance,
+            (None, None) => self.target.level(),
+        }
     }
 
     /// Tumbling, sliding, or a session.

@@ -75,6 +75,7 @@ fn windows(end: EventTime) -> (WindowSummary, Vec<WindowSummary>) {
     let agent = WindowSummary {
         target: Target { workspace: WorkspaceId::unnamed(), agent: AgentId::from("planner"), region: None },
         instance: None,
+        entity: None,
         range: TimeRange::ending_at(end, Duration::from_mins(1)),
         slide: Duration::from_secs(10),
         edition: tidegauge_model::Edition::ONLY,

@@ -54,6 +54,7 @@ use account::Account;
 use chain::Chain;
 use combine::combine;
 use foresee::Outlook;
+pub(crate) use guard::cost_of_one;
 use publish::{Made, News};
 use tidegauge_model::{Decision, EventTime, ReasonCode};
 
@@ -160,7 +161,8 @@ fn wishes(
     }
     for pid in &policy.pids {
         let mut remembered = state.pids.get(&pid.objective.name).copied();
-        let supply = Supply { standing, held, changes: &state.changes };
+        let came_to = observation.feedback.came_to;
+        let supply = Supply { standing, held, came_to, changes: &state.changes };
         wishes.push(pid::wish(pid, observation, supply, &mut remembered));
         if let Some(remembered) = remembered {
             state.pids.insert(pid.objective.name.clone(), remembered);

@@ -7,6 +7,7 @@
 //!
 //! Places of the second stage come from a second reading that keeps nothing but keys and where they stand.
 
+use crate::alert::mute::{Inhibition, RawInhibition, RawSilence, Silence};
 use crate::alert::rules::{AlertRules, RawAlertRules};
 use crate::error::{Place, PolicyError, Problem, nearest};
 use crate::policy::{Policy, raw::RawPolicy};
@@ -30,10 +31,14 @@ pub enum Document {
     AlertRules(AlertRules),
     /// `kind: Signal`.
     Signal(SqlSignal),
+    /// `kind: Silence`.
+    Silence(Silence),
+    /// `kind: Inhibition`.
+    Inhibition(Inhibition),
 }
 
 /// The words that `kind` can be.
-const KINDS: [&str; 3] = ["Policy", "AlertRules", "Signal"];
+const KINDS: [&str; 5] = ["Policy", "AlertRules", "Signal", "Silence", "Inhibition"];
 
 /// Reads every document of a file, in its order; `file_name` is for messages only.
 ///
@@ -100,6 +105,8 @@ impl Document {
             Self::Policy(policy) => &policy.name,
             Self::AlertRules(rules) => &rules.name,
             Self::Signal(signal) => &signal.name,
+            Self::Silence(silence) => &silence.name,
+            Self::Inhibition(inhibition) => &inhibition.name,
         }
     }
 
@@ -110,6 +117,8 @@ impl Document {
             Self::Policy(policy) => policy.version,
             Self::AlertRules(rules) => rules.version,
             Self::Signal(signal) => signal.version,
+            Self::Silence(silence) => silence.version,
+            Self::Inhibition(inhibition) => inhibition.version,
         }
     }
 
@@ -120,6 +129,8 @@ impl Document {
             Self::Policy(policy) => &policy.hash,
             Self::AlertRules(rules) => &rules.hash,
             Self::Signal(signal) => &signal.hash,
+            Self::Silence(silence) => &silence.hash,
+            Self::Inhibition(inhibition) => &inhibition.hash,
         }
     }
 
@@ -130,6 +141,8 @@ impl Document {
             Self::Policy(_) => KINDS[0],
             Self::AlertRules(_) => KINDS[1],
             Self::Signal(_) => KINDS[2],
+            Self::Silence(_) => KINDS[3],
+            Self::Inhibition(_) => KINDS[4],
         }
     }
 }
@@ -165,8 +178,10 @@ fn parse_one(text: &str) -> Result<Document, Found> {
         "Policy" => Ok(Document::Policy(read::<RawPolicy>(text)?.check().map_err(located)?)),
         "AlertRules" => Ok(Document::AlertRules(read::<RawAlertRules>(text)?.check().map_err(located)?)),
         "Signal" => Ok(Document::Signal(read::<RawSignalDocument>(text)?.check().map_err(located)?)),
+        "Silence" => Ok(Document::Silence(read::<RawSilence>(text)?.check().map_err(located)?)),
+        "Inhibition" => Ok(Document::Inhibition(read::<RawInhibition>(text)?.check().map_err(located)?)),
         other => {
-            let message = format!("expected Policy, AlertRules or Signal, found `{other}`");
+            let message = format!("expected one of {}, found `{other}`", KINDS.join(", "));
             Err(located(Problem { nearest: nearest(other, KINDS), ..Problem::at("kind", message) }))
         }
     }

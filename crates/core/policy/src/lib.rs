@@ -12,7 +12,7 @@
 //! ratios, stabilization and limits are those of the Kubernetes HPA v2 ([`hpa`]); invariants are numbered where they are
 //! kept: H in [`hpa`], Y in [`policy`], P in [`decide`](mod@decide) and [`state`], A in [`alert`], G in [`signal`], X in
 //! [`policy::trigger`], S in [`policy::safety`], O in [`policy::orders`], D in
-//! [`policy::pid`], N in [`forecast`].
+//! [`policy::pid`], L in [`life`], F in [`life::effect`], R in [`regret`], N in [`forecast`].
 #![forbid(unsafe_code)]
 
 pub mod alert;
@@ -25,22 +25,26 @@ pub mod forecast;
 pub mod hpa;
 pub mod identity;
 pub mod import;
+pub mod life;
 pub mod lint;
 pub mod observe;
 pub mod plan;
 pub mod policy;
 pub mod reference;
+pub mod regret;
 pub mod signal;
 pub mod state;
 pub mod testing;
 pub mod wish;
 
+pub use alert::mute::{Inhibition, Muting, Silence};
 pub use alert::rules::AlertRules;
-pub use alert::{AlertBook, end_all, evaluate};
+pub use alert::{AlertBook, end_all, evaluate, evaluate_sets};
 pub use decide::{Verdict, decide, decide_without};
 pub use document::{Document, Written};
 pub use duration::HumanDuration;
 pub use error::PolicyError;
+pub use life::{Feedback, LifeBook, Oddity};
 pub use observe::Observation;
 pub use policy::Policy;
 pub use signal::{SignalFailure, SignalValue, SignalValues, SqlSignal};

@@ -68,6 +68,8 @@ codes! {
     ToleranceBelowPercent "PL14" "tolerance-below-percent": "A tolerance that is lost when utilization is cut to whole percents.";
     ExpiresEarly "PL15" "expires-early": "Decisions may expire before they can be said again.";
     AlertFlaps "PL16" "flapping-alert": "An alert fires at once, resolves at once, and has no recovery level.";
+    ShorterThanSlide "PL20" "shorter-than-slide": "A duration of an alert that is over before the next window closes.";
+    OneStretch "PL21" "one-stretch": "Both stretches of a burn rate are nearly the same, so that the alert goes on for long after the trouble.";
 }
 
 impl LintCode {

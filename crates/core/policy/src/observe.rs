@@ -4,8 +4,9 @@
 //! failed is ignored; one that should have reported and did not is *missing*, and known by number only.
 
 use crate::hpa::pods::Group;
+use crate::life::Feedback;
 use crate::signal::SignalValues;
-use tidegauge_model::{InstanceState, Target, TimeRange, WindowSummary};
+use tidegauge_model::{EntityKey, Finding, InstanceState, Target, TimeRange, WindowSummary};
 
 /// One closed window of one target.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +23,27 @@ pub struct Observation<'a> {
     pub agent: &'a WindowSummary,
     /// The windows of its instances that reported, ascending by instance.
     pub instances: &'a [&'a WindowSummary],
+    /// The windows of its other entities that were reported, ascending.
+    pub entities: &'a [WindowSummary],
     /// What the signals of SQL said of the agent at the window's end.
     pub signals: &'a SignalValues,
+    /// What actuators have said of decisions about the agent.
+    pub feedback: &'a Feedback,
+    /// What is open of the agent and of what belongs to it at the window's end.
+    pub findings: &'a [Finding],
+    /// What became of decisions about the target as of the window's end; `None`: nobody tells.
+    pub scaling: Option<ScalingTrouble>,
+}
+
+/// How many decisions about a target came to nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScalingTrouble {
+    /// Failed or carried out in part, and nothing that was carried out since.
+    pub failed: u32,
+    /// Past the deadline for somebody to take them up.
+    pub unacknowledged: u32,
+    /// Carried out without the expected effect.
+    pub without_effect: u32,
 }
 
 impl<'a> Observation<'a> {
@@ -39,14 +59,49 @@ impl<'a> Observation<'a> {
             current_instances: agent.instances_ready.unwrap_or_else(|| count(reported_ready())),
             agent,
             instances,
+            entities: &[],
             signals: SignalValues::NONE,
+            feedback: Feedback::NONE,
+            findings: &[],
+            scaling: None,
         }
+    }
+
+    /// The same with the findings that are open.
+    #[must_use]
+    pub fn with_findings(self, findings: &'a [Finding]) -> Self {
+        Self { findings, ..self }
+    }
+
+    /// The same with what became of decisions.
+    #[must_use]
+    pub fn with_scaling(self, scaling: Option<ScalingTrouble>) -> Self {
+        Self { scaling, ..self }
     }
 
     /// The same with what the signals of SQL said.
     #[must_use]
     pub fn with_signals(self, signals: &'a SignalValues) -> Self {
         Self { signals, ..self }
+    }
+
+    /// The same with what actuators have said.
+    #[must_use]
+    pub fn with_feedback(self, feedback: &'a Feedback) -> Self {
+        Self { feedback, ..self }
+    }
+
+    /// The same with the windows of its other entities, ascending.
+    #[must_use]
+    pub fn with_entities(self, entities: &'a [WindowSummary]) -> Self {
+        Self { entities, ..self }
+    }
+
+    /// The window of another entity than an instance; `None` if it was not reported.
+    #[must_use]
+    pub fn entity(&self, key: &EntityKey) -> Option<&'a WindowSummary> {
+        let at = self.entities.binary_search_by(|window| window.entity.as_ref().cmp(&Some(key))).ok()?;
+        Some(&self.entities[at])
     }
 
     /// Instances that exist and are on their way to ready.

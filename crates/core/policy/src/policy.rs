@@ -11,6 +11,7 @@
 pub mod check;
 pub mod demand;
 pub mod factors;
+pub mod feedback;
 pub mod formula;
 pub mod glob;
 pub mod objective;
@@ -25,6 +26,7 @@ pub mod trigger;
 
 pub use demand::{Demand, DemandKind};
 pub use factors::{FiveFactors, PerformanceTargets};
+pub use feedback::FeedbackRules;
 pub use glob::Glob;
 pub use objective::{Objective, ObjectiveKind, Of, Resource, Source, Statistic, WhenAbsent};
 pub use orders::Orders;
@@ -86,6 +88,9 @@ pub struct Policy {
     /// What people say. Left out of the hash as demands are.
     #[serde(skip_serializing_if = "Orders::is_empty")]
     pub orders: Orders,
+    /// What is expected of actuators. Left out of the hash where nothing is said of it.
+    #[serde(skip_serializing_if = "FeedbackRules::is_default")]
+    pub feedback: FeedbackRules,
     /// Least allowed.
     pub min_instances: u32,
     /// Greatest allowed.

@@ -7,6 +7,7 @@
 mod demand;
 mod factors;
 mod formula;
+pub mod life;
 mod pid;
 pub mod prediction;
 mod safety;

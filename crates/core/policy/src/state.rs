@@ -10,7 +10,7 @@ use crate::hpa::stabilize::{Recommendation, within};
 use crate::policy::{Policy, Prediction};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tidegauge_model::{Action, EventTime, ReasonCode};
+use tidegauge_model::{Action, EventTime, ReasonCode, Regret};
 
 /// Control state of one target under one policy name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct TargetState {
     pub clocks: BTreeMap<String, Clocks>,
     /// Since when no signal has had a value.
     pub blind_since: Option<EventTime>,
+    /// Of a shadow: what it would have come to so far, beside the live one.
+    pub regret: Option<Regret>,
 }
 
 /// What is remembered of a trigger.

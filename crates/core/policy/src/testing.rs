@@ -10,7 +10,8 @@
 //! Time is that of windows: a value of a series is what a window says, its mean for a gauge. Nothing is aggregated from
 //! samples here, so that a test says exactly which numbers a policy sees.
 //!
-//! - **E1** Decisions and alerts come from [`decide`](crate::decide()) and [`evaluate`](crate::evaluate) alone; nothing of a policy is known here.
+//! - **E1** Decisions and alerts come from [`decide`](crate::decide()) and [`evaluate_sets`](crate::evaluate_sets) alone;
+//!   nothing of a policy is known here.
 //! - **E2** Windows of one end are made from one fleet and one set of values, and closed in the order of the policies.
 //! - **E3** What cannot be checked is refused before anything runs: an expectation at a time at which no window closes,
 //!   a policy or a rule that is not there.

@@ -4,9 +4,13 @@
 mod common;
 
 use common::{Fleet, Instance, cpu, fleet};
-use tidegauge_model::{AlertState, AlertTransition, InstanceState};
+use std::collections::BTreeMap;
+use tidegauge_model::{
+    AlertState, AlertTransition, Confidence, Entity, EventTime, Finding, FindingKind, FindingState, Importance,
+    InstanceState, Severity, finding_id,
+};
 use tidegauge_policy::alert::fingerprint;
-use tidegauge_policy::{AlertBook, AlertRules, Observation, evaluate};
+use tidegauge_policy::{AlertBook, AlertRules, Inhibition, Muting, Observation, Silence, evaluate, evaluate_sets};
 
 fn rules(list: &str) -> AlertRules {
     let head = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  rules:\n";
@@ -199,4 +203,177 @@ fn fingerprints_differ_by_every_part() {
         fingerprint("a", &region, None),
     ];
     assert!(all.iter().enumerate().all(|(index, print)| !all[..index].contains(print) && print.len() == 32));
+}
+
+#[test]
+fn a_transition_carries_importance_annotations_and_the_runbook() {
+    let text = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  \
+                importance: [{ match: { agents: [plan*] }, importance: high }]\n  rules:\n    - { name: a, signal: { kind: \
+                error_rate }, above: 0.05, labels: { team: core }, annotations: { what: '{agent} of {labels.team}: {value}' }, \
+                runbook_url: 'https://example.com/{rule}' }\n";
+    let rules = AlertRules::parse("r.yaml", text).unwrap_or_else(|error| panic!("{error}")).remove(0);
+    let told = at(&rules, &mut AlertBook::default(), &errors(Some(0.1)), 60).remove(0);
+    assert_eq!(told.importance, Importance::High);
+    assert_eq!(told.annotations["what"], "planner of core: 0.1");
+    assert_eq!(told.runbook_url.as_deref(), Some("https://example.com/a"));
+    let labels = told.all_labels();
+    let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(
+        labels,
+        ["agent=planner", "alertname=a", "importance=high", "severity=warning", "team=core", "workspace=default"]
+    );
+}
+
+fn finding(kind: FindingKind, instance: Option<&str>, opened_s: i64, severity: Severity) -> Finding {
+    let (agent, _) = fleet(1, 0.5).windows(60);
+    let target = agent.target;
+    let entity = match instance {
+        Some(instance) => Entity::Instance { target, instance: instance.into() },
+        None => Entity::Agent { target },
+    };
+    let onset = EventTime::from_secs(opened_s);
+    Finding {
+        id: finding_id(kind, &entity, onset),
+        kind,
+        entity,
+        onset,
+        window: agent.range,
+        state: FindingState::Ongoing,
+        severity,
+        value: 3.9,
+        unit: "z".into(),
+        evidence: Vec::new(),
+        confidence: Confidence { value: 1.0, meaning: "".into() },
+        causes: Vec::new(),
+        remedies: Vec::new(),
+        completeness: 1.0,
+        summary: format!("{} for a test", kind.name()),
+    }
+}
+
+#[test]
+fn an_alert_follows_a_finding_by_kind_and_entity() {
+    let rules = rules(
+        "  - { name: f, signal: { kind: finding, of: [hotspot], min_severity: warning }, keep_firing_for: 30s }\n",
+    );
+    let mut book = AlertBook::default();
+    let (agent, _) = fleet(3, 0.5).windows(60);
+    let mut close = |end_s: i64, open: &[Finding]| {
+        let (window, _) = fleet(3, 0.5).windows(end_s);
+        let observation = Observation::of(&window, &[]).with_findings(open);
+        let said = evaluate(&rules, &mut book, &observation, None);
+        let id = |told: &AlertTransition| told.finding.as_ref().expect("a finding").id.clone();
+        said.iter().map(|told| (self::told(end_s, told), id(told), told.fingerprint.clone())).collect::<Vec<_>>()
+    };
+    let hot = |instance, opened_s| finding(FindingKind::Hotspot, Some(instance), opened_s, Severity::Warning);
+    let mild = finding(FindingKind::Hotspot, Some("i2"), 0, Severity::Info);
+    let other = finding(FindingKind::Idle, Some("i3"), 0, Severity::Critical);
+    let opened = close(60, &[hot("i1", 0), mild, other]);
+    assert_eq!(opened.len(), 1);
+    assert_eq!((opened[0].0.as_str(), &opened[0].1), ("60 f i1: inactive -> firing", &hot("i1", 0).id));
+    // It ends and opens anew while the alert keeps firing: the same alert, about the finding of now.
+    assert_eq!(close(70, &[]), []);
+    assert_eq!(close(80, &[hot("i1", 70)]), []);
+    assert_eq!(close(90, &[]), []);
+    let ended = close(120, &[]);
+    assert_eq!((ended[0].0.as_str(), &ended[0].1), ("120 f i1: firing -> resolved", &hot("i1", 70).id));
+    assert_eq!(ended[0].2, opened[0].2);
+    assert_ne!(fingerprint("f", &agent.target, Some(&"i1".into())), ended[0].2, "an alert of the instance is another");
+}
+
+/// Windows in which `errors` are many or not, with what keeps quiet: `60 a: firing -> firing by night`.
+fn quietly(rules: &AlertRules, muting: &Muting<'_>, windows: &[(i64, f64)]) -> Vec<String> {
+    let mut books = BTreeMap::new();
+    let mut said = Vec::new();
+    for &(end_s, rate) in windows {
+        let (agent, _) = errors(Some(rate)).windows(end_s);
+        let observation = Observation::of(&agent, &[]);
+        let transitions = evaluate_sets(&[rules], rules.window(), &mut books, muting, &observation, None);
+        said.extend(transitions.iter().map(|transition| {
+            let silences = transition.silenced_by.iter().cloned();
+            let inhibited = transition.inhibited_by.iter().map(|print| {
+                let rule = ["a", "b", "c"].into_iter().find(|rule| fingerprint(rule, &agent.target, None) == *print);
+                rule.expect("one of them").to_owned()
+            });
+            let by: Vec<String> = silences.chain(inhibited).collect();
+            let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
+            told(end_s, transition) + &by
+        }));
+    }
+    said
+}
+
+fn silence(matchers: &str, from_s: i64, until_s: i64) -> Silence {
+    let [from, until] = [from_s, until_s].map(|at| EventTime::from_secs(1_700_000_000 + at));
+    let text = format!(
+        "apiVersion: tidegauge.io/v1\nkind: Silence\nmetadata: {{ name: night, version: 1 }}\nspec: {{ matchers: \
+         [{matchers}], from: {from}, until: {until}, author: me }}\n"
+    );
+    Silence::parse("s.yaml", &text).unwrap_or_else(|error| panic!("{error}")).remove(0)
+}
+
+/// Q1, A5.
+#[test]
+fn silences_hold_for_a_time_and_are_told() {
+    let rules = rules("  - { name: a, signal: { kind: error_rate }, above: 0.05, labels: { team: core } }\n");
+    let windows = [(60, 0.1), (70, 0.1), (80, 0.1), (90, 0.1), (100, 0.0)];
+    #[rustfmt::skip]
+    let cases: [(&str, (i64, i64), &[&str]); 5] = [
+        ("{ label: team, is: core }, { label: agent, like: 'plan*' }", (70, 90),
+            &["60 a: inactive -> firing", "70 a: firing -> firing by night", "90 a: firing -> firing", "100 a: firing -> resolved"]),
+        ("{ label: team, is: core }", (0, 1_000),
+            &["60 a: inactive -> firing by night", "100 a: firing -> resolved by night"]),
+        ("{ label: team, is: core }, { label: severity, is_not: warning }", (0, 1_000),
+            &["60 a: inactive -> firing", "100 a: firing -> resolved"]),
+        ("{ label: region, is: '' }, { label: team, unlike: 'c?' }", (0, 65),
+            &["60 a: inactive -> firing by night", "70 a: firing -> firing", "100 a: firing -> resolved"]),
+        ("{ label: alertname, is: b }", (0, 1_000), &["60 a: inactive -> firing", "100 a: firing -> resolved"]),
+    ];
+    for (matchers, (from, until), want) in cases {
+        let silence = silence(matchers, from, until);
+        let muting = Muting { silences: vec![&silence], inhibitions: Vec::new() };
+        assert_eq!(quietly(&rules, &muting, &windows), want, "{matchers}");
+    }
+}
+
+/// Q2, Q3.
+#[test]
+fn inhibition_is_of_firing_alerts_and_never_of_itself() {
+    let rules = rules(
+        "  - { name: a, signal: { kind: error_rate }, above: 0.5, for: 10s, severity: critical, labels: { slo: x } }\n  \
+         - { name: b, signal: { kind: error_rate }, above: 0.1, labels: { slo: x } }\n  \
+         - { name: c, signal: { kind: error_rate }, above: 0.1, labels: { slo: y } }\n",
+    );
+    let windows = [(60, 0.2), (70, 0.6), (80, 0.6), (90, 0.2), (100, 0.0)];
+    let both = [
+        "60 b: inactive -> firing",
+        "60 c: inactive -> firing",
+        "70 a: inactive -> pending",
+        "80 a: pending -> firing",
+    ];
+    let ends = ["100 b: firing -> resolved", "100 c: firing -> resolved"];
+    let resolved = "90 a: firing -> resolved";
+    #[rustfmt::skip]
+    let cases: [(&str, Vec<&str>); 4] = [
+        ("source: [{ label: severity, is: critical }], target: [{ label: severity, is: warning }], equal: [slo]",
+            vec!["80 b: firing -> firing by a", resolved, "90 b: firing -> firing"]),
+        ("source: [{ label: alertname, is: a }], target: [{ label: alertname, like: '?' }]",
+            vec!["80 b: firing -> firing by a", "80 c: firing -> firing by a", resolved, "90 b: firing -> firing", "90 c: firing -> firing"]),
+        // Both fit both sides: neither keeps the other quiet.
+        ("source: [{ label: severity, like: '*' }], target: [{ label: severity, like: '*' }]", vec![resolved]),
+        ("source: [{ label: alertname, is: d }], target: [{ label: alertname, is: b }]", vec![resolved]),
+    ];
+    for (spec, between) in cases {
+        let text = format!(
+            "apiVersion: tidegauge.io/v1\nkind: Inhibition\nmetadata: {{ name: i, version: 1 }}\nspec: {{ {spec} }}\n"
+        );
+        let rule = Inhibition::parse("i.yaml", &text).unwrap_or_else(|error| panic!("{error}")).remove(0);
+        let muting = Muting { silences: Vec::new(), inhibitions: vec![&rule] };
+        let want: Vec<&str> = both.into_iter().chain(between).chain(ends).collect();
+        let mut seen = quietly(&rules, &muting, &windows);
+        let mut wanted: Vec<String> = want.into_iter().map(str::to_owned).collect();
+        seen.sort();
+        wanted.sort();
+        assert_eq!(seen, wanted, "{spec}");
+    }
 }

@@ -88,6 +88,9 @@ fn each_lint_fires_and_its_correction_does_not() {
             "signal: { kind: utilization, resource: cpu, of: request }, above: 1, for: 1m"),
         (L::Unreachable, "signal: { kind: error_rate }, below: 0, for: 1m", "signal: { kind: metric, metric: queue_depth }, below: 0, for: 1m"),
         (L::AlertFlaps, "signal: { kind: metric, metric: queue_depth }, above: 9", "signal: { kind: metric, metric: queue_depth }, above: 9, recovery: 7"),
+        (L::ShorterThanSlide, "signal: { kind: error_rate }, above: 0.05, for: 5s", "signal: { kind: error_rate }, above: 0.05, for: 10s"),
+        (L::OneStretch, "signal: { kind: burn_rate, objective: 0.999, long: 1h, short: 1h }, above: 14",
+            "signal: { kind: burn_rate, objective: 0.999, long: 1h, short: 5m }, above: 14"),
     ];
     for (code, wrong, right) in of_rules {
         assert_eq!(codes("AlertRules", &rules(wrong)), [code], "{wrong}");

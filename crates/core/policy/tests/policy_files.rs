@@ -23,7 +23,10 @@ fn every_example_reads() {
             let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
             match document {
                 Document::Policy(policy) => assert_eq!(policy.name, stem, "a policy is named as its file"),
-                Document::AlertRules(rules) => assert_eq!(rules.rules.len(), 5, "{stem}"),
+                Document::AlertRules(rules) => {
+                    assert_eq!(format!("alerts-{}", rules.name.replace("defaults", "default")), stem);
+                }
+                Document::Silence(_) | Document::Inhibition(_) => assert!(stem.starts_with("alerts-"), "{stem}"),
                 Document::Signal(signal) => panic!("{stem}: the signal {} stands in examples/signals", signal.name),
             }
         }
@@ -283,7 +286,7 @@ fn errors_of_the_head() {
         ("apiVersion: v1\nkind: Policy",
             "p.yaml:1:13: apiVersion: expected tidegauge.io/v1, found `v1`; did you mean `tidegauge.io/v1`?"),
         ("apiVersion: tidegauge.io/v1\nkind: Policies",
-            "p.yaml:2:7: kind: expected Policy, AlertRules or Signal, found `Policies`; did you mean `Policy`?"),
+            "p.yaml:2:7: kind: expected one of Policy, AlertRules, Signal, Silence, Inhibition, found `Policies`; did you mean `Policy`?"),
     ];
     for (text, want) in cases {
         assert_eq!(Policy::parse("p.yaml", text).expect_err(want).to_string(), want);
@@ -300,6 +303,29 @@ fn documents_keep_their_lines() {
     assert_eq!(Policy::parse("p.yaml", &text).map(|policies| policies.len()), Ok(2));
 }
 
+/// An entity has a window and no instances, and is named where its kind has several.
+#[test]
+fn entities_of_alert_rules_are_checked() {
+    let head = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  rules:\n";
+    #[rustfmt::skip]
+    let cases = [
+        ("{ name: a, entity: { kind: dependency }, signal: { kind: error_rate }, above: 1 }",
+            "spec.rules[0].entity.name: expected the name of the dependency, as telemetry has it in `entity_id`, found none"),
+        ("{ name: a, entity: { kind: agent, name: b }, signal: { kind: error_rate }, above: 1 }",
+            "spec.rules[0].entity.name: expected no name: there is one agent, found `b`"),
+        ("{ name: a, entity: { kind: shard, name: b }, signal: { kind: error_rate }, by: instance, above: 1 }",
+            "spec.rules[0].entity: expected no `by: instance` with an entity: it has no instances"),
+        ("{ name: a, entity: { kind: shard, name: b }, signal: { kind: signal, name: s }, above: 1 }",
+            "spec.rules[0].entity: expected a signal of kind metric, utilization or error_rate with an entity"),
+        ("{ name: a, entity: { kind: instance, name: b }, signal: { kind: error_rate }, above: 1 }",
+            "spec.rules[0].entity.kind: "),
+    ];
+    for (rule, want) in cases {
+        let got = AlertRules::parse("r.yaml", &format!("{head}  - {rule}\n")).expect_err(want).to_string();
+        assert!(got.contains(want), "{rule}\n want {want}\n  got {got}");
+    }
+}
+
 #[test]
 fn alert_rules_are_checked_too() {
     let head = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  rules:\n";
@@ -310,13 +336,33 @@ fn alert_rules_are_checked_too() {
         ("  - { name: a, signal: { kind: error_rate }, above: 0.1, recovery: 0.2 }",
             "r.yaml:6:68: spec.rules[0].recovery: expected a level on the calm side of the threshold 0.1, found 0.2"),
         ("  - { name: a, signal: { kind: ready_below_min }, above: 1 }",
-            "r.yaml:6:5: spec.rules[0]: expected neither `above`, `below` nor `by: instance` with ready_below_min"),
+            "r.yaml:6:5: spec.rules[0]: expected neither `above`, `below` nor `by: instance` with ready_below_min, no_data and finding"),
         ("  - { name: a, signal: { kind: error_rate }, above: 1, for: 5 }",
             "r.yaml:6:61: spec.rules[0].for: `5` is not a duration: a number has no unit; expected a duration with a unit, such as 500ms, 10s, 5m, 1h30m or 2d"),
         ("  - { name: a, signal: { kind: error_rate }, above: 1, fro: 5m }",
-            "r.yaml:6:56: spec.rules[0].fro: unknown key `fro`; expected one of `name`, `signal`, `above`, `below`, `recovery`, `for`, `keep_firing_for`, `severity`, `by`, `forget_absent_after`, `labels`, `summary`; did you mean `for`?"),
+            "r.yaml:6:56: spec.rules[0].fro: unknown key `fro`; expected one of `name`, `signal`, `entity`, `above`, `below`, `recovery`, `for`, `keep_firing_for`, `severity`, `by`, `forget_absent_after`, `labels`, `summary`, `annotations`, `runbook_url`; did you mean `for`?"),
         ("  - { name: a, signal: { kind: metric, metric: queue_depth, statistic: p99 }, above: 1 }",
             "r.yaml:6:72: spec.rules[0].signal.statistic: expected mean, min, max, last, sum or rate_per_s of `queue_depth`, found p99"),
+        ("  - { name: a, signal: { kind: no_data }, by: instance }",
+            "r.yaml:6:47: spec.rules[0].by: expected `agent` with no_data, finding, burn_rate and scaling, found `instance`"),
+        ("  - { name: a, signal: { kind: no_data }, recovery: 1 }",
+            "r.yaml:6:53: spec.rules[0].recovery: expected none with ready_below_min, no_data and finding, which have no level"),
+        ("  - { name: a, signal: { kind: finding, of: [] } }",
+            "r.yaml:6:45: spec.rules[0].signal.of: expected at least one kind of finding, found none"),
+        ("  - { name: a, signal: { kind: burn_rate, objective: 99.9, long: 1h, short: 5m }, above: 14.4 }",
+            "r.yaml:6:54: spec.rules[0].signal.objective: expected a share such as 0.999, found 99.9"),
+        ("  - { name: a, signal: { kind: burn_rate, objective: 0.9, long: 1h, short: 5m }, above: 14.4 }",
+            "r.yaml:6:89: spec.rules[0].above: expected a burn rate above 0 and below 10, which is what the objective 0.9 allows at most, found 14.4"),
+        ("  - { name: a, signal: { kind: burn_rate, objective: 0.9, long: 1h, short: 30s }, above: 2 }",
+            "r.yaml:6:76: spec.rules[0].signal.short: expected from the window's 1m to 1h, found 30s"),
+        ("  - { name: a, signal: { kind: burn_rate, objective: 0.9, long: 1h, short: 5m }, below: 2 }",
+            "r.yaml:6:5: spec.rules[0]: expected `above` alone with burn_rate, such as 14.4"),
+        ("  - { name: a, signal: { kind: error_rate }, above: 0.1, labels: { severity: high } }",
+            "r.yaml:6:78: spec.rules[0].labels.severity: expected a name of its own, but `severity` is a label of every alert"),
+        ("  - { name: a, signal: { kind: error_rate }, above: 0.1, runbook_url: runbooks/a }",
+            "r.yaml:6:71: spec.rules[0].runbook_url: expected an http or https address, found `runbooks/a`"),
+        ("  - { name: a, signal: { kind: error_rate }, above: 0.1, annotations: { help: '{vlaue}' } }",
+            "r.yaml:6:79: spec.rules[0].annotations.help: unknown name {vlaue}; expected one of {rule}, {target}, {workspace}, {agent}, {region}, {instance}, {value}, {threshold}, {severity}, {importance}, {finding}, {entity}, {labels.NAME} of the rule's own; did you mean `value`?"),
     ];
     let mut wrong = Vec::new();
     for (rule, want) in cases {
@@ -388,4 +434,26 @@ fn one_live_policy_applies_and_every_shadow() {
     };
     assert_eq!(applied("planner-1"), ["planners", "shadow"]);
     assert_eq!(applied("worker"), ["shadow", "all"]);
+}
+
+#[test]
+fn silences_and_inhibition_rules_are_checked_too() {
+    let head =
+        |kind: &str| format!("apiVersion: tidegauge.io/v1\nkind: {kind}\nmetadata: {{ name: s, version: 1 }}\nspec:\n");
+    #[rustfmt::skip]
+    let cases = [
+        ("Silence", "  { matchers: [], until: 2026-01-01T00:00:00Z, author: me }",
+            "s.yaml:5:15: spec.matchers: expected at least one matcher, found none: that would fit every alert"),
+        ("Silence", "  { matchers: [{ label: agent }], until: 2026-01-01T00:00:00Z, author: me }",
+            "s.yaml:5:16: spec.matchers[0]: expected exactly one of `is`, `is_not`, `like` and `unlike`"),
+        ("Silence", "  { matchers: [{ label: agent, is: a }], from: 2026-01-02T00:00:00Z, until: 2026-01-01T00:00:00Z, author: me }",
+            "s.yaml:5:77: spec.until: expected a time after spec.from, found 2026-01-01T00:00:00Z"),
+        ("Silence", "  { matchers: [{ label: agent, is: a }], until: 2026-01-01T00:00:00Z, author: ' ' }",
+            "s.yaml:5:79: spec.author: expected who says so, found nobody"),
+        ("Inhibition", "  { source: [{ label: agent, is: a, like: b }], target: [{ label: agent, is: a }] }",
+            "s.yaml:5:14: spec.source[0]: expected exactly one of `is`, `is_not`, `like` and `unlike`"),
+    ];
+    for (kind, spec, want) in cases {
+        assert_eq!(document::parse("s.yaml", &format!("{}{spec}\n", head(kind))).expect_err(want).to_string(), want);
+    }
 }

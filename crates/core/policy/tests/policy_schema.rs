@@ -66,6 +66,7 @@ fn every_object_has_the_parsers_keys() {
         ("performance_targets", with(&format!("performance_targets: {{ {unknown} }}"))),
         ("planned_event", with(&format!("planned_events: [{{ {unknown} }}]"))),
         ("override", with(&format!("override: {{ {unknown} }}"))),
+        ("feedback", with(&format!("feedback: {{ {unknown} }}"))),
         ("freeze", with(&format!("freeze: {{ {unknown} }}"))),
         ("safety", with(&format!("safety: {{ {unknown} }}"))),
         ("flap_budget", safety(&format!("flap_budget: {{ {unknown} }}"))),
@@ -131,9 +132,11 @@ fn every_choice_has_the_parsers_words() {
 fn the_schema_and_the_parser_agree() {
     let root = schema();
     for path in examples::files(&["", "guides"]) {
-        let value: Value = serde_saphyr::from_str(&examples::read(&path)).expect("YAML");
-        if value["kind"] == "Policy" {
-            check(&root, &root, &value, "").unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        for text in examples::read(&path).split("\n---\n") {
+            let value = yaml(text);
+            if value["kind"] == "Policy" {
+                check(&root, &root, &value, "").unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+            }
         }
     }
     let fine = [
@@ -186,6 +189,50 @@ fn the_schema_and_the_parser_agree() {
         assert_ne!(refusal(&policy(spec)), "", "{spec}");
         assert!(check(&root, &root, &yaml(&policy(spec)), "").is_err(), "{spec}");
     }
+}
+
+/// A rule, a silence and an inhibition rule with a key or a word that nobody knows: the schema of alerts has the parser's.
+#[test]
+fn alerts_have_the_parsers_keys_and_words() {
+    let root: Value = serde_json::from_str(include_str!("../../../../schemas/alerts.schema.json")).expect("JSON");
+    let text =
+        |kind: &str, spec: &str| policy("SPEC").replace("kind: Policy", &format!("kind: {kind}")).replace("SPEC", spec);
+    let rule = |rule: &str| text("AlertRules", &format!("rules: [{{ {rule} }}]"));
+    let matcher = |inside: &str| text("Inhibition", &format!("source: [{{ {inside} }}]"));
+    let refusal = |text: &str| tidegauge_policy::document::parse("a", text).expect_err("refused").to_string();
+    let unknown = "zzzzzzzz: 1";
+    let keys = [
+        ("rules_spec", text("AlertRules", unknown)),
+        ("importance", text("AlertRules", &format!("importance: [{{ {unknown} }}]"))),
+        ("rule", rule(unknown)),
+        ("matcher", matcher(unknown)),
+        ("silence_spec", text("Silence", unknown)),
+        ("inhibition_spec", text("Inhibition", unknown)),
+    ];
+    for (definition, text) in keys {
+        let properties = root["$defs"][definition]["properties"].as_object().expect("properties");
+        assert_eq!(expected(&refusal(&text)), properties.keys().cloned().collect(), "{definition}: {}", refusal(&text));
+    }
+    let words = [
+        ("/$defs/severity", rule("name: a, severity: zzzzzzzz")),
+        ("/$defs/rule/properties/by", rule("name: a, by: zzzzzzzz")),
+        ("/$defs/importance/properties/importance", text("AlertRules", "importance: [{ importance: zzzzzzzz }]")),
+    ];
+    for (pointer, text) in words {
+        let words = root.pointer(pointer).and_then(|of| of["enum"].as_array()).expect("words");
+        let words: BTreeSet<String> = words.iter().map(|word| word.as_str().expect("a word").to_owned()).collect();
+        assert_eq!(expected(&refusal(&text)), words, "{pointer}: {}", refusal(&text));
+    }
+    for path in examples::files(&[""]) {
+        for text in examples::read(&path).split("\n---\n") {
+            let value = yaml(text);
+            if value["kind"] != "Policy" {
+                check(&root, &root, &value, "").unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+            }
+        }
+    }
+    let refused = rule("name: a, signal: { kind: burn_rate, objective: 1, long: 1h, short: 5m }, above: 2");
+    assert!(check(&root, &root, &yaml(&refused), "").is_err());
 }
 
 fn yaml(text: &str) -> Value {

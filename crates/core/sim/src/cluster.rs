@@ -1,15 +1,17 @@
 //! A whole deployment over the broker in memory: telemetry arrives, workers take turns, die, pause and come back.
 
+use crate::feedback::answers;
 use crate::kafka::{At, Kafka, Rates};
 use crate::rng::Rng;
 use crate::sabotage::Sabotage;
 use crate::scenario::{START_S, Scenario};
 use crate::workers::aggregate::Aggregating;
-use crate::workers::decide::Deciding;
+use crate::workers::decide::{Deciding, generation_of};
 use crate::workers::{Machine, Worker, World, topics};
 use std::collections::BTreeMap;
 use tidegauge_delivery::Guarantee;
-use tidegauge_engine::{DeciderPosition, ResumePoint};
+use tidegauge_engine::{DeciderPosition, JournalRecord, ResumePoint, journal};
+use tidegauge_model::EventTime;
 
 /// How rough a run is.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +64,8 @@ pub struct Cluster {
     weather: Weather,
     /// Rows that were appended, by partition.
     appended: Vec<usize>,
+    /// How far decisions were answered, by shuffle partition.
+    answered: Vec<i64>,
     /// When an operator takes the positions of Deciders away (milliseconds from the start).
     reset_ms: Option<i64>,
     /// When the last telemetry partition is noticed, unless it is known from the beginning.
@@ -89,6 +93,7 @@ impl Cluster {
         let kafka = Kafka::new(&partitions, &[telemetry, shuffle], weather.rates, seed);
         Self {
             appended: vec![0; scenario.partitions.len()],
+            answered: vec![0; scenario.shuffle_partitions as usize],
             reset_ms: None,
             noticed_ms: None,
             aggregators: (0..WORKERS).map(Worker::new).collect(),
@@ -175,6 +180,7 @@ impl Cluster {
         self.world.kafka.pass(self.world.now_ms);
         take_turns(&mut self.aggregators, self.weather, &mut self.world);
         take_turns(&mut self.deciders, self.weather, &mut self.world);
+        self.answer();
         if self.may_change_documents() {
             self.world.documents_changed = true;
         }
@@ -188,6 +194,27 @@ impl Cluster {
         }
         if self.world.rng.chance(0.05) {
             self.delete_what_nobody_needs();
+        }
+    }
+
+    /// Actuators answer decisions that are committed. The journal has it at once: the first stage adds nothing to it.
+    /// What they say depends on when, so that nobody does where runs are compared with one another.
+    fn answer(&mut self) {
+        if self.world.scenario.undisturbed || !self.world.rng.chance(0.1) {
+            return;
+        }
+        for (partition, next) in (0..).zip(&mut self.answered) {
+            let World { kafka, rng, now_ms, counts, .. } = &mut self.world;
+            let (decisions, read) = kafka.read(At { topic: topics::DECISIONS, partition }, *next, 3);
+            let now = EventTime::from_millis(*now_ms);
+            let made = decisions.into_iter().filter_map(|record| generation_of(record.key, record.value));
+            let said: Vec<_> = made.flat_map(|((target, _), number)| answers(&target, number, now, rng)).collect();
+            *next = read;
+            for event in said {
+                let record = journal::encode(&JournalRecord::Event(Box::new(event)));
+                kafka.append(At { topic: topics::SHUFFLE, partition }, &[], &record);
+                *counts.entry("scaling events").or_default() += 1;
+            }
         }
     }
 

@@ -9,10 +9,10 @@ use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Control, Decider, DeciderInput, DeciderOutput, JournalRecord,
     journal,
 };
-use tidegauge_model::{Edition, EventTime, InstanceId, Target, TimeRange, WindowKind, WindowSummary};
+use tidegauge_model::{Edition, EntityKey, EventTime, InstanceId, Target, TimeRange, WindowKind, WindowSummary};
 
 /// Whose window, its bounds and its slide.
-type WindowKey = (Target, Option<InstanceId>, TimeRange, Duration);
+type WindowKey = (Target, Option<EntityKey>, Option<InstanceId>, TimeRange, Duration);
 
 /// One simulation.
 pub struct Drive {
@@ -168,7 +168,8 @@ impl Drive {
     fn check_windows(&mut self, shuffle: usize, windows: &[WindowSummary]) {
         let order = |window: &WindowSummary| {
             let said_at = window.edition.early_through.unwrap_or(window.range.end);
-            (said_at, window.target.clone(), window.range.length(), window.slide, window.instance.clone())
+            let part = (window.entity.clone(), window.instance.clone());
+            (said_at, window.target.clone(), window.range.length(), window.slide, part)
         };
         let (sessions, windows): (Vec<_>, Vec<_>) =
             windows.iter().partition(|window| window.kind() == WindowKind::Session);
@@ -180,7 +181,8 @@ impl Drive {
             of_entity.push(session.range);
         }
         for window in windows {
-            let key = (window.target.clone(), window.instance.clone(), window.range, window.slide);
+            let WindowSummary { target, entity, instance, range, slide, .. } = window;
+            let key = (target.clone(), entity.clone(), instance.clone(), *range, *slide);
             let before = self.emitted.insert(key, window.edition);
             let follows = |before: Edition| {
                 let may_follow =

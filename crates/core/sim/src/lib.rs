@@ -20,6 +20,7 @@
 
 pub mod cluster;
 pub mod drive;
+pub mod feedback;
 pub mod kafka;
 pub mod plant;
 pub mod reference;

@@ -14,13 +14,14 @@ use std::time::Duration;
 use tidegauge_engine::partition::shuffle_partition;
 use tidegauge_engine::{LatePartial, Refusal, RollupRule, SourceRecord, Sums};
 use tidegauge_model::time::micros;
-use tidegauge_model::{Edition, EventTime, Level, Position, Target, TimeRange};
+use tidegauge_model::{Edition, EntityKey, EventTime, Level, Position, Target, TimeRange};
 
 /// What the reference expects of one window.
 #[derive(Clone, Debug)]
 pub struct ExpectedWindow {
     target: Target,
     instance: Option<String>,
+    entity: Option<EntityKey>,
     range: TimeRange,
     slide_us: i64,
     edition: Edition,
@@ -74,7 +75,7 @@ type RevisedRows = BTreeMap<(i64, Target, (i64, i64), Option<String>), Vec<Kept>
 /// A row that counts.
 #[derive(Clone, Debug)]
 struct Kept {
-    /// For whom: an agent, a workspace, the fleet.
+    /// For whom: an agent, a workspace, the fleet; of another entity whose it is.
     target: Target,
     pane: i64,
     partition: usize,
@@ -202,7 +203,7 @@ impl Reference {
             let sums = self.scenario.sums();
             let rows = all.iter().flat_map(|row| row.targets(sums).map(move |target| (target, row.clone())));
             let rows: Vec<(Target, Row)> = rows.filter(|(target, _)| here(target)).collect();
-            let samples = rows.iter().filter(|(target, _)| !target.is_sum()).count() as u64;
+            let samples = rows.iter().filter(|(target, row)| !row.is_added_to(target)).count() as u64;
             assert_eq!(samples, partial.samples, "rows of pane {pane} sequence {}", partial.sequence);
             let usable = self.is_usable(shuffle, pane);
             let (rule, width) = (self.scenario.sessions, self.pane_us());
@@ -214,8 +215,8 @@ impl Reference {
                 sessions::join_rows(&mut shuffle.sessions, &rule, (pane, pane + width), &rows);
             }
             if usable && !is_on_time {
-                let each = rows.iter().map(|kept| (pane, kept.target.clone(), kept.instance.clone()));
-                shuffle.corrected.extend(each);
+                let revised = rows.iter().filter(|kept| kept.entity.is_none());
+                shuffle.corrected.extend(revised.map(|kept| (pane, kept.target.clone(), kept.instance.clone())));
             }
             if usable {
                 shuffle.rows.extend(rows);
@@ -246,7 +247,7 @@ impl Reference {
                 let first = pane + slide - pane.rem_euclid(slide);
                 let ends = (first..=pane + size).step_by(slide as usize);
                 for end in ends.filter(|end| *end <= closed && end + micros(revisions) > closed) {
-                    let of_target = this.rows.iter().filter(|kept| kept.target == *target);
+                    let of_target = this.rows.iter().filter(|kept| kept.target == *target && kept.entity.is_none());
                     let of_window: Vec<&Kept> =
                         of_target.filter(|kept| (end - size..end).contains(&kept.pane)).collect();
                     let key = |instance: Option<String>| (end, target.clone(), (size, slide), instance);
@@ -265,6 +266,7 @@ impl Reference {
         numbers.iter().for_each(|number| *this.revisions.entry(number.clone()).or_default() += 1);
         let windows = held.into_iter().map(|((end, target, (size, slide), instance), rows)| ExpectedWindow {
             instance,
+            entity: None,
             range: TimeRange { start: EventTime::from_micros(end - size), end: EventTime::from_micros(end) },
             slide_us: slide,
             edition: Edition {
@@ -356,27 +358,37 @@ impl Reference {
         let mut windows: Vec<ExpectedWindow> = Vec::new();
         for rule in &self.scenario.windows {
             let (size, slide) = (rule.spec.size.as_micros() as i64, rule.spec.slide.as_micros() as i64);
-            let mut held: BTreeMap<(i64, Target, Option<String>), Vec<&Kept>> = BTreeMap::new();
+            let mut held: BTreeMap<_, Vec<&Kept>> = BTreeMap::new();
             for kept in &this.rows {
                 let Kept { pane, row, target, .. } = kept;
                 // Every aligned end in (pane, pane + size] of a window that holds the pane.
                 let mut end = pane + slide - pane.rem_euclid(slide);
                 while end <= pane + size {
                     if end > before && end <= limit {
-                        let mut add = |instance| held.entry((end, target.clone(), instance)).or_default().push(kept);
-                        if wants(rule.agent, rule.sums, target) {
-                            add(None);
-                        }
-                        if rule.instance && !target.is_sum() {
-                            add(Some(row.instance.clone()));
+                        let mut add = |instance| {
+                            let key = (end, target.clone(), row.entity.clone(), instance);
+                            held.entry(key).or_default().push(kept);
+                        };
+                        if row.entity.is_some() {
+                            if rule.entity {
+                                add(None);
+                            }
+                        } else {
+                            if wants(rule.agent, rule.sums, target) {
+                                add(None);
+                            }
+                            if rule.instance && !target.is_sum() {
+                                add(Some(row.instance.clone()));
+                            }
                         }
                     }
                     end += slide;
                 }
             }
-            windows.extend(held.into_iter().map(|((end, target, instance), rows)| ExpectedWindow {
+            windows.extend(held.into_iter().map(|((end, target, entity, instance), rows)| ExpectedWindow {
                 target,
                 instance,
+                entity,
                 range: TimeRange { start: EventTime::from_micros(end - size), end: EventTime::from_micros(end) },
                 slide_us: slide,
                 edition: Edition::ONLY,
@@ -396,7 +408,7 @@ impl Reference {
             let (is_session, length) = (w.slide_us == 0, w.range.end.since(w.range.start));
             let (kind, start) =
                 if is_session { (None, Some(w.range.start)) } else { (Some((length, w.slide_us)), None) };
-            (w.said_at, is_session, w.target.clone(), kind, w.instance.clone(), start)
+            (w.said_at, is_session, w.target.clone(), kind, w.entity.clone(), w.instance.clone(), start)
         });
         windows
     }
@@ -412,11 +424,13 @@ impl Reference {
     }
 }
 
-/// By target, partition and offset, what the total of a row has grown by since the one before of its instance, or since its start.
+/// By target, partition and offset, what the total of a row has grown by since the one before of its instance, or of its
+/// entity and who reports it, or since its start.
 fn increases<'r>(rows: impl Iterator<Item = &'r Kept>) -> BTreeMap<(Target, usize, i64), f64> {
-    let mut counters: BTreeMap<(&Target, &str, &str), Vec<&Kept>> = BTreeMap::new();
+    let mut counters: BTreeMap<_, Vec<&Kept>> = BTreeMap::new();
     for kept in rows.filter(|kept| kept.row.total().is_some()) {
-        counters.entry((&kept.target, &kept.row.agent, &kept.row.instance)).or_default().push(kept);
+        let Row { agent, entity, instance, .. } = &kept.row;
+        counters.entry((&kept.target, agent, entity, instance)).or_default().push(kept);
     }
     let mut increases = BTreeMap::new();
     for readings in counters.values_mut() {
@@ -445,14 +459,15 @@ fn increases<'r>(rows: impl Iterator<Item = &'r Kept>) -> BTreeMap<(Target, usiz
 fn rollups(shuffle: &mut Shuffle, rule: &RollupRule, width: i64, (before, limit): (i64, i64)) -> Vec<ExpectedWindow> {
     let (size, slide) = (micros(rule.size), micros(rule.slide));
     let step = rule.early.map_or(slide, micros);
-    let Some(first) = shuffle.rows.iter().map(|kept| kept.pane).min() else { return Vec::new() };
+    let rows = || shuffle.rows.iter().filter(|kept| kept.entity.is_none());
+    let Some(first) = rows().map(|kept| kept.pane).min() else { return Vec::new() };
     let from = before.max(first);
     let (mut at, mut windows) = (from - from.rem_euclid(step) + step, Vec::new());
     while at <= limit {
         // One that slides says nothing early: at each of its steps a window ends.
         let start = if slide < size { at - size } else { at - width - (at - width).rem_euclid(size) };
         let mut held: BTreeMap<Target, Vec<Kept>> = BTreeMap::new();
-        for kept in shuffle.rows.iter().filter(|kept| (start..at).contains(&kept.pane)) {
+        for kept in rows().filter(|kept| (start..at).contains(&kept.pane)) {
             assert!(kept.pane + width <= at);
             held.entry(kept.target.clone()).or_default().push(kept.clone());
         }
@@ -466,6 +481,7 @@ fn rollups(shuffle: &mut Shuffle, rule: &RollupRule, width: i64, (before, limit)
             windows.push(ExpectedWindow {
                 target,
                 instance: None,
+                entity: None,
                 range: TimeRange { start: EventTime::from_micros(start), end: EventTime::from_micros(start + size) },
                 slide_us: slide,
                 edition: Edition {
@@ -488,6 +504,6 @@ fn wants(agent: bool, sums: Sums, target: &Target) -> bool {
     match target.level() {
         Level::Workspace => sums.workspace,
         Level::Fleet => sums.fleet,
-        Level::Agent | Level::Region | Level::Instance => agent,
+        Level::Agent | Level::Region | Level::Instance | Level::Entity => agent,
     }
 }

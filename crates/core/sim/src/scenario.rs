@@ -15,7 +15,8 @@ use tidegauge_engine::{
 use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
 use tidegauge_model::{
-    Attribute, EventTime, InstanceState, Metric, Position, SampleBatch, Target, WindowSpec, WorkspaceId,
+    Attribute, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position, SampleBatch, Target, WindowSpec,
+    WorkspaceId,
 };
 use tidegauge_policy::Written;
 use tidegauge_window::{SourceId, SourceRules};
@@ -31,8 +32,10 @@ pub struct Row {
     pub ingest_us: i64,
     /// Agent.
     pub agent: String,
-    /// Instance.
+    /// Instance; of another entity who reports it.
     pub instance: String,
+    /// What it is about, where that is no instance.
+    pub entity: Option<EntityKey>,
     /// State, if reported.
     pub state: Option<InstanceState>,
     /// `queue_depth`, if reported.
@@ -44,19 +47,27 @@ pub struct Row {
 }
 
 impl Row {
-    /// The first agent names no workspace, the others are of one.
+    /// The first agent names no workspace, the others are of one, and so is what no agent has.
     #[must_use]
     pub fn workspace(&self) -> &'static str {
-        if matches!(self.agent.as_str(), "agent-1" | "agent-2") { "blue" } else { "default" }
+        if matches!(self.agent.as_str(), "agent-1" | "agent-2" | "") { "blue" } else { "default" }
     }
 
-    /// For whom it counts: its agent, and the sums that are wanted.
+    /// Whether to this target it is one of many that are added up.
+    #[must_use]
+    pub fn is_added_to(&self, target: &Target) -> bool {
+        self.entity.is_none() && target.is_sum()
+    }
+
+    /// For whom it counts: its agent, and the sums that are wanted; of another entity whose it is.
     pub fn targets(&self, sums: Sums) -> impl Iterator<Item = Target> + use<> {
         let workspace = WorkspaceId::from(self.workspace());
         let is_named = workspace != WorkspaceId::unnamed();
         let agent = Target { workspace: workspace.clone(), agent: self.agent.as_str().into(), region: None };
         let of_workspace = (sums.workspace && is_named).then(|| Target::of_workspace(workspace));
-        [Some(agent), of_workspace, sums.fleet.then(Target::fleet)].into_iter().flatten()
+        let sums = [of_workspace, sums.fleet.then(Target::fleet)].into_iter().flatten();
+        let is_of_instance = self.entity.is_none();
+        std::iter::once(agent).chain(sums.filter(move |_| is_of_instance))
     }
 
     /// One row of five hands its response time over as a list of one.
@@ -231,6 +242,11 @@ impl Scenario {
             let sums = Sums { workspace: rng.chance(0.5), fleet: rng.chance(0.5) };
             scenario.rollups.push(RollupRule { slide: panes(4), sums, ..RollupRule::tumbling(panes(20)) });
         }
+        if rng.chance(0.5) {
+            scenario.partitions.iter_mut().flatten().for_each(measure_something_else);
+            let first = scenario.windows.len() - 1;
+            scenario.windows.iter_mut().zip(0..).for_each(|(rule, at)| rule.entity = at == first || rng.chance(0.5));
+        }
         scenario
     }
 
@@ -245,6 +261,7 @@ impl Scenario {
             agent: true,
             region: instance,
             instance,
+            entity: true,
             sums: Sums { workspace: true, fleet: instance },
             revisions: instance.then_some(pane * 4),
             ..WindowRule::unpublished(WindowSpec { size: pane * size, slide: pane * slide })
@@ -263,9 +280,13 @@ impl Scenario {
         };
         let changed_ms = rng.range(20_000, 90_000);
         let both = Sums { workspace: true, fleet: true };
+        let mut partitions = waves(&mut rng);
+        if seed % 4 < 2 {
+            partitions.iter_mut().flatten().for_each(measure_something_else);
+        }
         Self {
             seed,
-            partitions: waves(&mut rng),
+            partitions,
             shuffle_partitions: 2,
             pane,
             bounds: (Duration::from_secs(2), lateness, Duration::from_secs(60)),
@@ -411,6 +432,28 @@ fn waves(rng: &mut Rng) -> Vec<Vec<Row>> {
     logs_of(rows, partitions)
 }
 
+/// One row of seven is about another entity than an instance, of its agent or of nobody, and every other one of those does
+/// not say who reports it.
+fn measure_something_else(row: &mut Row) {
+    if row.offset % 7 != 4 {
+        return;
+    }
+    let entity = match row.offset % 5 {
+        0 => EntityKey::new(EntityKind::Dependency, "orders-db"),
+        1 => EntityKey::new(EntityKind::Shard, "7"),
+        2 => EntityKey::new(EntityKind::Agent, ""),
+        3 => EntityKey::new(EntityKind::RegionPair, "north->south"),
+        _ => {
+            row.agent.clear();
+            EntityKey::new(EntityKind::Dependency, "sessions-cache")
+        }
+    };
+    row.entity = Some(entity);
+    if row.offset % 2 == 0 {
+        row.instance.clear();
+    }
+}
+
 /// Rows in the order of their arrival, each in its partition.
 fn logs_of(mut rows: Vec<(i64, usize, Row)>, partitions: usize) -> Vec<Vec<Row>> {
     rows.sort_by_key(|(arrives_ms, ..)| *arrives_ms);
@@ -434,6 +477,7 @@ fn sample(rng: &mut Rng, (agent, instance): (i64, i64), at_us: i64, clock_skew_s
         ingest_us: 0,
         agent: format!("agent-{agent}"),
         instance: format!("instance-{agent}-{instance}"),
+        entity: None,
         state: state.filter(|_| agent > 0),
         queue_depth: maybe(rng, 0.9, queue),
         requests: maybe(rng, 0.7, requests),
@@ -482,6 +526,7 @@ pub fn batch(partition: usize, rows: &[Row]) -> SampleBatch {
         workspace: StringArray::from_iter_values(rows.iter().map(Row::workspace)),
         agent: StringArray::from_iter_values(rows.iter().map(|row| &row.agent)),
         instance: StringArray::from_iter_values(rows.iter().map(|row| &row.instance)),
+        entities: rows.iter().zip(0..).filter_map(|(row, at)| Some((at, row.entity.clone()?))).collect(),
         attributes: vec![
             (Attribute::Region, StringArray::from_iter(rows.iter().map(Row::region))),
             (Attribute::Version, StringArray::from_iter(rows.iter().map(Row::version))),

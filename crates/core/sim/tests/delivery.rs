@@ -14,7 +14,7 @@ use tidegauge_sim::workers::topics;
 use tidegauge_sim::{Cluster, Scenario, Weather, verify};
 
 /// Each must happen somewhere, or the simulations prove less than they say.
-const MUST_HAPPEN: [&str; 36] = [
+const MUST_HAPPEN: [&str; 37] = [
     "killed while reading",
     "killed before Begin",
     "killed before Send",
@@ -50,6 +50,7 @@ const MUST_HAPPEN: [&str; 36] = [
     "late partials",
     "corrections",
     "changes of control",
+    "scaling events",
     "outputs as in an undisturbed run",
 ];
 

@@ -16,12 +16,14 @@ use tidegauge_analytics::{bottleneck, saturation};
 use tidegauge_engine::journal::decode;
 use tidegauge_engine::state::{self, StateReader};
 use tidegauge_engine::{
-    Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Checkpoint, Control, Decider, DeciderConfig,
-    DeciderInput, DeciderOutput, Sums, WindowRule,
+    Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Checkpoint, Control, ControlChange, Decider,
+    DeciderConfig, DeciderInput, DeciderOutput, Sums, WindowRule,
 };
 use tidegauge_model::{
-    Entity, EventTime, FindingKind, FindingState, InstanceId, Severity, Target, WindowSpec, WindowSummary, finding_id,
+    AlertState, Entity, EventTime, FindingKind, FindingState, InstanceId, Severity, Target, WindowSpec, WindowSummary,
+    finding_id,
 };
+use tidegauge_policy::Written;
 use tidegauge_window::{SourceId, SourceRules};
 use tidegauge_wire::{DecodeConfig, Decoder, RawRecord};
 
@@ -407,4 +409,68 @@ fn findings_end_when_nobody_looks_any_more() {
         }
     }
     assert_eq!(open, BTreeSet::new());
+}
+
+const FOLLOW: &str = "\
+apiVersion: tidegauge.io/v1
+kind: AlertRules
+metadata: { name: follow, version: 1 }
+spec:
+  window: { size: 20s, slide: 20s }
+  rules:
+    - { name: found, signal: { kind: finding, of: [hotspot, imbalance, idle, underutilized, saturation, bottleneck, degradation] } }
+    - { name: busy, signal: { kind: burn_rate, objective: 0.5, long: 5m, short: 20s, bad: [requests] }, above: 1.5 }
+---
+apiVersion: tidegauge.io/v1
+kind: Inhibition
+metadata: { name: full, version: 1 }
+spec:
+  source: [{ label: finding, is: saturation }]
+  target: [{ label: finding, is_not: saturation }, { label: agent, is: full }]
+";
+
+/// The rules above hold from the beginning.
+fn follow() -> Control {
+    let documents = Written::parse("follow.yaml", FOLLOW).unwrap_or_else(|error| panic!("{error}"));
+    Control::beginning(documents.iter().map(ControlChange::of), BTreeMap::new())
+}
+
+/// An alert fires with the window that opens a finding and is resolved with the one that ends it; a restart anywhere
+/// changes nothing of it.
+#[test]
+fn alerts_follow_findings_through_restores() {
+    let journal = journal(PANES);
+    let mut golden = Decider::new(config(), follow());
+    let want: Vec<_> = (0..journal.len()).map(|offset| step(&mut golden, &journal, offset)).collect();
+    let (mut findings, mut alerts, mut quiet, mut busy) = (Vec::new(), Vec::new(), 0, 0);
+    for output in want.iter().flatten() {
+        match output {
+            DeciderOutput::Finding(finding) if finding.state != FindingState::Ongoing => {
+                findings.push((finding.window.end, finding.id.clone(), finding.state == FindingState::Ended));
+            }
+            DeciderOutput::Alert(alert) => {
+                quiet += usize::from(!alert.inhibited_by.is_empty());
+                busy += usize::from(alert.rule == "busy");
+                if let Some(finding) = alert.finding.as_ref().filter(|_| alert.from != alert.to) {
+                    alerts.push((alert.at, finding.id.clone(), alert.to == AlertState::Resolved));
+                }
+            }
+            _ => {}
+        }
+    }
+    findings.sort();
+    alerts.sort();
+    assert_eq!(alerts, findings);
+    assert!(findings.len() > 10 && quiet > 0 && busy >= 5, "{} {quiet} {busy}", findings.len());
+
+    let mut decider = Decider::new(config(), follow());
+    for (at, want) in want.iter().enumerate() {
+        let checkpoint = through_bytes(&decider.checkpoint(at as i64).expect("it is whole"));
+        decider = Decider::restored(config(), checkpoint.clone(), None);
+        for offset in checkpoint.replay_from() as usize..at {
+            drop(step(&mut decider, &journal, offset));
+        }
+        decider.reached(at as i64);
+        assert_eq!(step(&mut decider, &journal, at), *want, "restored before offset {at}");
+    }
 }

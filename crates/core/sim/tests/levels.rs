@@ -7,7 +7,7 @@ use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Control, Decider, DeciderInput, DeciderOutput, Sketches, Sums,
     WindowRule, journal,
 };
-use tidegauge_model::{EventTime, Level, Target, WindowSpec, WindowSummary};
+use tidegauge_model::{EntityKey, EntityKind, EventTime, Level, Target, WindowSpec, WindowSummary};
 use tidegauge_sim::Scenario;
 use tidegauge_sim::scenario::{Row, START_S, batch, changes};
 use tidegauge_window::{Sketch, SourceRules};
@@ -21,6 +21,7 @@ fn scenario(sources: usize, revisions: Option<Duration>) -> Scenario {
     let rule = WindowRule {
         agent: true,
         instance: true,
+        entity: true,
         sums: Sums { workspace: true, fleet: true },
         sketches: Sketches { agent: true, instance: false, sums: true },
         revisions,
@@ -47,6 +48,7 @@ fn row(agent: &str, at_s: i64, response_time_ms: f64) -> Row {
         ingest_us: at_us + 1_000_000,
         agent: agent.into(),
         instance: format!("{agent}-1"),
+        entity: None,
         state: None,
         queue_depth: Some(response_time_ms / 2.0),
         requests: Some(1.0),
@@ -103,7 +105,9 @@ impl Run {
 
     /// What each target's windows said: end in seconds, revision, samples.
     fn of(&self, target: &Target) -> Vec<(i64, u32, u64)> {
-        let own = self.windows.iter().filter(|window| window.target == *target && window.instance.is_none());
+        let is_own =
+            |window: &&WindowSummary| window.target == *target && window.instance.is_none() && window.entity.is_none();
+        let own = self.windows.iter().filter(is_own);
         own.map(|window| (window.range.end.as_secs() - START_S, window.edition.revision, window.samples)).collect()
     }
 }
@@ -201,4 +205,29 @@ fn late_samples_revise_windows_that_were_published() {
     run.feed(0, row("agent-1", 18, 90.0));
     run.feed(0, row("agent-1", 105, 10.0));
     assert_eq!((run.of(&one).len(), run.late), (2, 1));
+}
+
+/// D10, D11: a database that no agent has lives where its workspace does. It is part of no sum, is not revised, and nothing is
+/// decided on it; what is asked where it lives sees no sum.
+#[test]
+fn what_no_agent_has_is_no_part_of_its_workspace() {
+    let documents = OF_ALL.map(str::to_owned);
+    let mut run = Run::new(&scenario(1, Some(PANE * 3)), &documents);
+    let cache = EntityKey::new(EntityKind::Dependency, "cache");
+    let of_cache = |at_s| Row { entity: Some(cache.clone()), ..row("", at_s, 500.0) };
+    for at_s in (5..70).step_by(10) {
+        run.feed(0, row("agent-1", at_s, 10.0));
+        run.feed(0, of_cache(at_s));
+    }
+    run.feed(0, of_cache(16));
+    run.feed(0, row("agent-1", 75, 10.0));
+    let (blue, fleet) = (Target::of_workspace("blue".into()), Target::fleet());
+    assert_eq!((run.of(&blue), run.of(&fleet)), (vec![(60, 0, 6)], vec![(60, 0, 6)]));
+    let own: Vec<_> = run.windows.iter().filter(|window| window.entity.as_ref() == Some(&cache)).collect();
+    let [own] = own[..] else { panic!("one window of it: {own:?}") };
+    assert_eq!((&own.target, own.level(), own.samples), (&blue, Level::Entity, 6));
+    assert_eq!((own.completeness.instances_expected, own.completeness.instances_reported), (1, 1), "who reports it");
+    assert!(!run.decided.is_empty() && run.decided.iter().all(|target| !target.is_sum()), "{:?}", run.decided);
+    let counts = run.decider.counts();
+    assert_eq!(counts.merged + run.decider.pending_samples(), 15, "each row once");
 }

@@ -130,6 +130,7 @@ fn batch(second: i64, offset: &mut i64, names: &[(String, String)], rng: &mut Rn
         workspace: StringArray::from_iter_values((0..rows).map(|_| "default")),
         agent: StringArray::from_iter_values(names.iter().map(|(agent, _)| agent)),
         instance: StringArray::from_iter_values(names.iter().map(|(_, instance)| instance)),
+        entities: Vec::new(),
         attributes: Vec::new(),
         state: None,
         ready_at: None,

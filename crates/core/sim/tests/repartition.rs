@@ -14,9 +14,10 @@ use tidegauge_engine::partition::shuffle_partition;
 use tidegauge_engine::state::{self, StateReader};
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Checkpoint, Control, Decider, DeciderInput,
-    DeciderOutput, Repartition, Unlike, journal,
+    DeciderOutput, JournalRecord, Repartition, Unlike, journal,
 };
-use tidegauge_model::{EventTime, Target};
+use tidegauge_model::{EventTime, Mode, ScalingEvent, Target};
+use tidegauge_sim::feedback::answers;
 use tidegauge_sim::scenario::{START_S, batch, changes};
 use tidegauge_sim::{Rng, Scenario};
 
@@ -31,6 +32,8 @@ struct Run {
     journals: Vec<Vec<(EventTime, Vec<u8>)>>,
     deciders: Vec<Decider>,
     now_ms: i64,
+    /// What actuators will say, and when (milliseconds).
+    waiting: Vec<(i64, ScalingEvent)>,
     said: BTreeMap<Target, Vec<String>>,
 }
 
@@ -44,6 +47,7 @@ impl Run {
             journals: vec![Vec::new(); shuffle as usize],
             deciders: (0..shuffle).map(|_| Decider::new(scenario.decider(), control())).collect(),
             now_ms: START_S * 1_000,
+            waiting: Vec::new(),
             said: BTreeMap::new(),
             scenario: scenario.clone(),
         };
@@ -61,6 +65,7 @@ impl Run {
     fn pass(&mut self, until_ms: i64) {
         while self.now_ms < until_ms {
             self.now_ms += 250;
+            self.hear();
             for source in 0..self.read.len() {
                 let rows = &self.scenario.partitions[source][self.read[source]..];
                 let due = rows.iter().take_while(|row| row.ingest_us <= self.now_ms * 1_000).count();
@@ -87,21 +92,53 @@ impl Run {
     fn step(&mut self, source: usize, input: AggregatorInput<'_>) {
         for output in self.aggregators[source].step(input) {
             let AggregatorOutput::Journal { partition, record } = output else { continue };
-            let log_time = EventTime::from_millis(self.now_ms);
-            self.journals[partition as usize].push((log_time, record));
-            let offset = self.journals[partition as usize].len() - 1;
-            for output in self.decide(partition as usize, offset) {
-                let (target, what) = match output {
-                    DeciderOutput::Window(window) => (window.target.clone(), format!("{window:?}")),
-                    DeciderOutput::Decision(decision) => (decision.target.clone(), format!("{decision:?}")),
-                    DeciderOutput::Alert(alert) => (alert.target.clone(), format!("{alert:?}")),
-                    DeciderOutput::Finding(finding) => {
-                        (finding.entity.target().expect("of an agent").clone(), format!("{finding:?}"))
-                    }
-                    DeciderOutput::Late(late) => panic!("nothing is late here: {late:?}"),
-                };
-                self.said.entry(target).or_default().push(what);
-            }
+            self.append(partition, record);
+        }
+    }
+
+    /// Actuators say what is due, each time to where its target lives by now.
+    fn hear(&mut self) {
+        let (due, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(ms, _)| *ms <= self.now_ms);
+        self.waiting = waiting;
+        for (_, event) in due {
+            let partition = shuffle_partition(&event.target.own_domain(), self.shuffle);
+            self.append(partition, journal::encode(&JournalRecord::Event(Box::new(event))));
+        }
+    }
+
+    fn append(&mut self, partition: u32, record: Vec<u8>) {
+        let log_time = EventTime::from_millis(self.now_ms);
+        self.journals[partition as usize].push((log_time, record));
+        let offset = self.journals[partition as usize].len() - 1;
+        for output in self.decide(partition as usize, offset) {
+            self.answer(&output);
+            let (target, what) = match output {
+                DeciderOutput::Window(window) => (window.target.clone(), format!("{window:?}")),
+                DeciderOutput::Decision(decision) => (decision.target.clone(), format!("{decision:?}")),
+                DeciderOutput::Alert(alert) => (alert.target.clone(), format!("{alert:?}")),
+                DeciderOutput::Finding(finding) => {
+                    (finding.entity.target().expect("of an agent").clone(), format!("{finding:?}"))
+                }
+                DeciderOutput::Late(late) => panic!("nothing is late here: {late:?}"),
+            };
+            self.said.entry(target).or_default().push(what);
+        }
+    }
+
+    fn answer(&mut self, output: &DeciderOutput) {
+        let DeciderOutput::Decision(decision) = output else { return };
+        if decision.mode == Mode::Live {
+            // The same in every run, whichever partition it is.
+            let name = decision
+                .target
+                .agent
+                .as_str()
+                .bytes()
+                .fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+            let mut rng = Rng::new(name ^ decision.generation);
+            let said = answers(&decision.target, decision.generation, decision.decided_at, &mut rng);
+            let due = (1..).map(|place| self.now_ms + place * 1_500);
+            self.waiting.extend(due.zip(said));
         }
     }
 

@@ -5,14 +5,16 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a test takes a seed and tells what it saw")]
 
+use std::collections::VecDeque;
 use std::time::Duration;
 use tidegauge_engine::state::{self, StateReader};
 use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Checkpoint, Control, ControlChange, ControlKind, Decider,
     DeciderInput, DeciderOutput, JournalRecord, ResumePoint, journal,
 };
-use tidegauge_model::{Decision, EventTime, Mode, ReasonCode, WindowKind};
+use tidegauge_model::{Decision, EventTime, FindingKind, Mode, ReasonCode, WindowKind};
 use tidegauge_policy::Written;
+use tidegauge_sim::feedback::answers;
 use tidegauge_sim::scenario::batch;
 use tidegauge_sim::{Drive, Rng, Scenario};
 
@@ -45,9 +47,31 @@ fn rules(version: u32, above: f64, (size, slide): (u64, u64)) -> ControlChange {
          window: {{size: {size}s, slide: {slide}s}}\n  rules:\n    \
          - {{name: deep, signal: {{kind: metric, metric: queue_depth}}, above: {above}, for: 40s}}\n    \
          - {{name: deep_instance, by: instance, signal: {{kind: metric, metric: queue_depth}}, above: {above}, \
-         keep_firing_for: 20s, forget_absent_after: 1m}}\n"
+         keep_firing_for: 20s, forget_absent_after: 1m}}\n    \
+         - {{name: silent, signal: {{kind: no_data, metric: requests}}, for: 20s}}\n    \
+         - {{name: burning, signal: {{kind: burn_rate, objective: 0.5, long: 1h, short: {size}s, min_events: 40, \
+         bad: [queue_depth]}}, above: 1.5}}\n"
     );
     change(&text)
+}
+
+/// Who keeps alerts of those rules quiet: a silence for some of the time, and one alert another.
+fn muting(from_s: i64, until_s: i64) -> [ControlChange; 2] {
+    let head = |kind: &str| {
+        format!("apiVersion: tidegauge.io/v1\nkind: {kind}\nmetadata: {{name: quiet, version: 1}}\nspec:\n")
+    };
+    let (from, until) = (EventTime::from_secs(from_s), EventTime::from_secs(until_s));
+    [
+        format!(
+            "{}  {{matchers: [{{label: alertname, is: deep}}], from: {from}, until: {until}, author: test}}\n",
+            head("Silence")
+        ),
+        format!(
+            "{}  {{source: [{{label: alertname, like: burn*}}], target: [{{label: alertname, like: deep*}}]}}\n",
+            head("Inhibition")
+        ),
+    ]
+    .map(|text| change(&text))
 }
 
 fn signal(version: u32, percentile: &str, (size, slide): (u64, u64)) -> ControlChange {
@@ -101,6 +125,10 @@ fn journal_of(rng: &mut Rng, scenario: &Scenario, recorded: &[(EventTime, Vec<u8
         recorded.len() / 2,
         ControlChange { kind: ControlKind::AlertRules, document: None, ..rules(3, 1.0, (60, 60)) },
     ));
+    let begin = recorded.first().map_or(0, |(log_time, _)| log_time.as_secs());
+    let from = begin + rng.range(0, 300);
+    let place = rng.range(0, recorded.len() as i64 + 1) as usize;
+    changes.extend(muting(from, from + rng.range(1, 600)).map(|change| (place, change)));
     if scenario.seed.is_multiple_of(SIGNALS_IN) {
         // Now and then of a window that ends where theirs does, or does not.
         changes.extend(watchers(window(rng)).map(|change| (0, change)));
@@ -117,6 +145,29 @@ fn journal_of(rng: &mut Rng, scenario: &Scenario, recorded: &[(EventTime, Vec<u8
         entries.insert(place, Entry { bytes: journal::encode(&JournalRecord::Control(change)), log_time });
     }
     entries
+}
+
+/// The same journal with what actuators say of the decisions that follow from it, a little later each.
+fn answered(rng: &mut Rng, scenario: &Scenario, entries: Vec<Entry>) -> Vec<Entry> {
+    let mut decider = Decider::new(scenario.decider(), Control::journaled([].into()));
+    let (mut journal, mut waiting) = (Vec::with_capacity(entries.len()), VecDeque::new());
+    for entry in entries {
+        let log_time = entry.log_time;
+        let event = if rng.chance(0.5) { waiting.pop_front() } else { None };
+        let event = event.map(|event| JournalRecord::Event(Box::new(event)));
+        let event = event.map(|record| Entry { bytes: journal::encode(&record), log_time });
+        for entry in event.into_iter().chain([entry]) {
+            journal.push(entry);
+            for output in step(&mut decider, &journal, journal.len() - 1) {
+                if let DeciderOutput::Decision(decision) = output
+                    && decision.mode == Mode::Live
+                {
+                    waiting.extend(answers(&decision.target, decision.generation, decision.decided_at, rng));
+                }
+            }
+        }
+    }
+    journal
 }
 
 fn step(decider: &mut Decider, entries: &[Entry], offset: usize) -> Vec<DeciderOutput> {
@@ -140,6 +191,7 @@ fn through_bytes(checkpoint: &Checkpoint) -> Checkpoint {
 #[test]
 fn a_restored_decider_goes_on_as_the_one_before() {
     let (mut restores, mut outputs, mut decisions, mut alerts, mut findings) = (0, 0, 0, 0, 0);
+    let (mut of_life, mut reports) = (0, 0);
     let one = std::env::var("TIDEGAUGE_SIM_SEED").ok().map(|seed| seed.parse().expect("a number"));
     for seed in one.map_or_else(|| (0..SEEDS).collect::<Vec<_>>(), |seed| vec![seed]) {
         let scenario = Scenario::new(seed);
@@ -148,6 +200,7 @@ fn a_restored_decider_goes_on_as_the_one_before() {
         let mut rng = Rng::new(seed ^ 0x7265_7374);
         for recorded in &drive.journal {
             let entries = journal_of(&mut rng, &scenario, recorded);
+            let entries = answered(&mut rng, &scenario, entries);
             let mut golden = Decider::new(scenario.decider(), Control::journaled([].into()));
             let want: Vec<_> = (0..entries.len()).map(|offset| step(&mut golden, &entries, offset)).collect();
             outputs += want.iter().map(Vec::len).sum::<usize>();
@@ -156,6 +209,10 @@ fn a_restored_decider_goes_on_as_the_one_before() {
             decisions += of(|output| matches!(output, DeciderOutput::Decision(_)));
             alerts += of(|output| matches!(output, DeciderOutput::Alert(_)));
             findings += of(|output| matches!(output, DeciderOutput::Finding(_)));
+            of_life += of(|output| matches!(output, DeciderOutput::Alert(told) if told.rule == "ScalingFailed"));
+            reports += of(
+                |output| matches!(output, DeciderOutput::Finding(found) if found.kind == FindingKind::ScalingEffect),
+            );
 
             let mut decider = Decider::new(scenario.decider(), Control::journaled([].into()));
             let mut taken: Option<Checkpoint> = decider.checkpoint(0);
@@ -186,10 +243,11 @@ fn a_restored_decider_goes_on_as_the_one_before() {
         }
     }
     eprintln!(
-        "{restores} restores; {outputs} outputs equal, {decisions} decisions, {alerts} alerts and {findings} findings \
-         among them"
+        "{restores} restores; {outputs} outputs equal, {decisions} decisions, {alerts} alerts ({of_life} of failed \
+         actuations) and {findings} findings ({reports} of effects) among them"
     );
     assert!(one.is_some() || (restores > 300 && decisions > 300 && alerts > 300 && findings > 300));
+    assert!(one.is_some() || (of_life > 100 && reports > 50), "{of_life} {reports}");
 }
 
 /// A policy that remembers as much as one can: stabilization and cooldowns both ways, and a forecast that is still learning.

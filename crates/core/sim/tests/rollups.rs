@@ -41,6 +41,7 @@ fn row(agent: &str, at_s: i64) -> Row {
         ingest_us: at_us,
         agent: agent.into(),
         instance: format!("{agent}-1"),
+        entity: None,
         state: None,
         queue_depth: Some((at_s % 977) as f64),
         requests: None,

@@ -228,6 +228,7 @@ fn rows(agent: &str, instances: usize, depth: impl Fn(usize) -> f64) -> Vec<Row>
         ingest_us: at(s),
         agent: agent.to_owned(),
         instance: format!("{agent}-{instance:04}"),
+        entity: None,
         state: None,
         queue_depth: Some(depth(instance)),
         requests: None,

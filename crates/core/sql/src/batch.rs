@@ -62,9 +62,12 @@ impl Own<'_> {
 fn rows<'a>(table: Table, windows: &[&'a WindowSummary]) -> Vec<Row<'a>> {
     let windows = windows.iter().copied();
     match table {
-        Table::Windows => windows.filter(|each| each.instance.is_none()).map(Row::of_window).collect(),
+        Table::Windows => {
+            windows.filter(|each| each.entity.is_none() && each.instance.is_none()).map(Row::of_window).collect()
+        }
         Table::Instances => windows.filter(|each| each.instance.is_some()).map(Row::of_window).collect(),
-        Table::Metrics => windows.flat_map(Row::of_metrics).collect(),
+        Table::Metrics => windows.filter(|each| each.entity.is_none()).flat_map(Row::of_metrics).collect(),
+        Table::Entities => windows.filter(|each| each.entity.is_some()).map(Row::of_window).collect(),
     }
 }
 

@@ -5,9 +5,11 @@
 //! | `windows` | a closed window of an agent, of a region of it, of a workspace, or of the fleet (`level`) |
 //! | `instances` | a closed window of one of its instances |
 //! | `metrics` | one metric in one window of either: also those that are not built in |
+//! | `entities` | a closed window of something else that is measured: a database, a shard ... |
 //!
-//! `windows` and `instances` have the same columns: the fields of `schemas/window-summary.avsc`, and for each built-in
-//! metric its statistics, `<metric>_<statistic>`. What was not reported is NULL. Times are UTC.
+//! `windows`, `instances` and, after its first two, `entities` have the same columns: the fields of
+//! `schemas/window-summary.avsc`, and for each built-in metric its statistics, `<metric>_<statistic>`. What was not
+//! reported is NULL. Times are UTC.
 
 use crate::batch::Row;
 use crate::prepared::Scan;
@@ -27,6 +29,8 @@ pub enum Table {
     Instances,
     /// Metrics of either, one a row.
     Metrics,
+    /// Closed windows of other entities.
+    Entities,
 }
 
 /// What a column holds.
@@ -245,7 +249,7 @@ impl Statistic {
 
 impl Table {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Windows, Self::Instances, Self::Metrics];
+    pub const ALL: [Self; 4] = [Self::Windows, Self::Instances, Self::Metrics, Self::Entities];
 
     /// Its name in SQL.
     #[must_use]
@@ -254,6 +258,7 @@ impl Table {
             Self::Windows => "windows",
             Self::Instances => "instances",
             Self::Metrics => "metrics",
+            Self::Entities => "entities",
         }
     }
 
@@ -268,9 +273,11 @@ impl Table {
     pub fn columns(self) -> &'static [Column] {
         static OF_WINDOWS: LazyLock<Vec<Column>> = LazyLock::new(of_windows);
         static OF_METRICS: LazyLock<Vec<Column>> = LazyLock::new(of_metrics);
+        static OF_ENTITIES: LazyLock<Vec<Column>> = LazyLock::new(of_entities);
         match self {
             Self::Windows | Self::Instances => &OF_WINDOWS,
             Self::Metrics => &OF_METRICS,
+            Self::Entities => &OF_ENTITIES,
         }
     }
 
@@ -307,7 +314,7 @@ fn common() -> Vec<Column> {
         ),
         Column::new(
             "agent_id",
-            "the agent; NULL of a workspace and of the fleet",
+            "the agent; NULL of a workspace, of the fleet, and of an entity that no agent has",
             Text(|row| named(row.window.target.agent.as_str())),
         ),
         Column::new(
@@ -322,7 +329,7 @@ fn common() -> Vec<Column> {
         ),
         Column::new(
             "level",
-            "what the window is about: `agent`, `region`, `instance`, `workspace` or `fleet`",
+            "what the window is about: `agent`, `region`, `instance`, `entity`, `workspace` or `fleet`",
             Text(|row| Some(row.window.level().name())),
         ),
         Column::new("window_start", "first instant inside", Time(|window| Some(window.range.start))),
@@ -438,6 +445,22 @@ fn of_windows() -> Vec<Column> {
         }
     }
     columns
+}
+
+fn of_entities() -> Vec<Column> {
+    let entity = [
+        Column::new(
+            "entity_kind",
+            "`dependency`, `shard`, `region` ..., as telemetry says",
+            Read::Text(|row| row.window.entity.as_ref().map(|entity| entity.kind.name())),
+        ),
+        Column::new(
+            "entity_id",
+            "which of them; of two regions `from->to`, and empty of `agent` and `workspace`",
+            Read::Text(|row| row.window.entity.as_ref().map(|entity| entity.id.as_str())),
+        ),
+    ];
+    entity.into_iter().chain(of_windows()).collect()
 }
 
 fn of_metrics() -> Vec<Column> {

@@ -7,7 +7,7 @@ use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use common::{window, windows};
 use std::collections::BTreeSet;
 use tidegauge_model::metric::BUILT_IN;
-use tidegauge_model::{MetricKind, SketchBytes, WindowSummary};
+use tidegauge_model::{EntityKey, EntityKind, MetricKind, SketchBytes, WindowSummary};
 use tidegauge_sql::{ColumnType, Limits, Mode, Prepared, Table};
 use tidegauge_window::Sketch;
 
@@ -32,6 +32,22 @@ fn every_column_has_the_type_that_it_says_and_a_name_of_its_own() {
         let names: BTreeSet<_> = columns.iter().map(|column| &column.name).collect();
         assert_eq!(names.len(), columns.len(), "{} says a name twice", table.name());
     }
+}
+
+/// A database is no agent, and its metrics are in no sum over `metrics`.
+#[test]
+fn other_entities_have_a_table_of_their_own() {
+    let database = WindowSummary {
+        entity: Some(EntityKey::new(EntityKind::Dependency, "orders-db")),
+        ..window("planner", None, 1)
+    };
+    let all = [window("planner", None, 1), window("planner", Some("i-1"), 1), database];
+    let count = |table: &str| ask(&format!("SELECT * FROM {table}"), &all).num_rows();
+    assert_eq!((count("windows"), count("instances"), count("entities")), (1, 1, 1));
+    assert_eq!(count("metrics"), ask("SELECT * FROM metrics", &all[..2]).num_rows());
+    let rows = ask("SELECT entity_kind, entity_id, agent_id, instance_id FROM entities", &all);
+    let text = |at: usize| arrow::util::display::array_value_to_string(rows.column(at), 0).expect("a text");
+    assert_eq!([0, 1, 2, 3].map(text), ["dependency", "orders-db", "planner", ""]);
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn window() -> WindowSummary {
     WindowSummary {
         target: Target { workspace: "default".into(), agent: "agent-042".into(), region: None },
         instance: Some("instance-00042".into()),
+        entity: None,
         range: TimeRange { start: EventTime::from_secs(1_767_225_600), end: EventTime::from_secs(1_767_225_660) },
         slide: Duration::from_secs(10),
         edition: Edition::ONLY,

@@ -98,12 +98,15 @@ impl Event for WindowSummary {
     const TYPE: &'static str = "io.tidegauge.window.v1";
 
     fn id(&self) -> String {
-        let instance = self.instance.as_ref().map(|id| format!("/{id}")).unwrap_or_default();
+        let instance = self.instance.as_ref().map(|id| format!("/{id}"));
+        // `!` stands in no target, and instances follow a slash: no two windows have one id.
+        let entity = self.entity.as_ref().map(|entity| format!("!{entity}"));
+        let part = entity.or(instance).unwrap_or_default();
         let (start, end) = (self.range.start.as_millis(), self.range.end.as_millis());
         // What the window said when it closed has the id of one that has no other result.
         let number = if self.edition.is_final() { String::new() } else { format!("#{}", self.edition.revision) };
         let revised = if self.edition.is_revised { "r" } else { "" };
-        format!("{}{instance}:{start}-{end}/{}{number}{revised}", self.target, self.slide.as_millis())
+        format!("{}{part}:{start}-{end}/{}{number}{revised}", self.target, self.slide.as_millis())
     }
 
     fn subject(&self) -> String {
@@ -129,7 +132,9 @@ mod tests {
             rule: "high_cpu".to_owned(),
             target: Target { workspace: "default".into(), agent: "a b".into(), region: None },
             instance: None,
+            finding: None,
             severity: Severity::Warning,
+            importance: tidegauge_model::Importance::Normal,
             from: AlertState::Pending,
             to: AlertState::Firing,
             no_data: false,
@@ -140,6 +145,10 @@ mod tests {
             completeness: 1.0,
             summary: String::new(),
             labels: BTreeMap::new(),
+            annotations: [].into(),
+            runbook_url: None,
+            silenced_by: Vec::new(),
+            inhibited_by: Vec::new(),
         };
         let got = headers(&alert, "main", Encoding::Avro(Framing::SingleObject), Some("00-ab-cd-01"));
         let want = [

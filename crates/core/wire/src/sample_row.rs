@@ -4,25 +4,28 @@
 
 use crate::decode::columns::Columns;
 use crate::decode::counters;
+use crate::decode::route::INSTANCE;
 use crate::encode::{Framing, put_double, put_long, put_text};
 use crate::schema;
 use apache_avro::Schema;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tidegauge_model::counter::Reading;
-use tidegauge_model::{Attribute, EventTime, InstanceState, Metric};
+use tidegauge_model::{Attribute, EntityKey, EventTime, InstanceState, Metric};
 
-/// One sample of one instance.
+/// One sample of one instance, or of another entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleRow {
     /// When it was measured.
     pub event_time: EventTime,
     /// The tenant; `default` where the record names none.
     pub workspace: String,
-    /// The agent.
+    /// The agent; empty where an entity has none.
     pub agent: String,
-    /// The instance.
+    /// The instance; of another entity who reports it, empty where that is not said.
     pub instance: String,
+    /// What it is about, where that is no instance.
+    pub entity: Option<EntityKey>,
     /// Where it runs.
     pub region: Option<String>,
     /// What the instance says of itself.
@@ -49,6 +52,7 @@ impl SampleRow {
             workspace: row.workspace.to_owned(),
             agent: row.agent.to_owned(),
             instance: row.instance.to_owned(),
+            entity: row.entity,
             region: attributes.remove(Attribute::Region.name()),
             state: row.state,
             ready_at: row.ready_at,
@@ -70,17 +74,25 @@ impl SampleRow {
         self
     }
 
+    /// Which entity, where its kind needs an id.
+    fn entity_id(&self) -> Option<&str> {
+        self.entity.as_ref().filter(|entity| !entity.kind.is_single()).map(|entity| entity.id.as_str())
+    }
+
     /// The row as one native JSON object.
     ///
     /// # Panics
     ///
     /// Never: maps of texts and finite numbers always have a JSON form.
     pub fn encode_json(&self, out: &mut Vec<u8>) {
+        let id = |text: &str| (!text.is_empty() || self.entity.is_none()).then(|| json!(text));
         let required = [
             ("event_time", Some(json!(self.event_time.to_string()))),
+            ("entity", self.entity.as_ref().map(|entity| json!(entity.kind.name()))),
+            ("entity_id", self.entity_id().map(|id| json!(id))),
             ("workspace_id", Some(json!(self.workspace))),
-            ("agent_id", Some(json!(self.agent))),
-            ("instance_id", Some(json!(self.instance))),
+            ("agent_id", id(&self.agent)),
+            ("instance_id", id(&self.instance)),
             ("region", self.region.as_ref().map(|region| json!(region))),
             ("state", self.state.map(|state| json!(state.name()))),
             ("ready_at", self.ready_at.map(|at| json!(at.to_string()))),
@@ -117,8 +129,8 @@ pub struct SampleEncoder {
 /// What to write for a field of the schema.
 enum Field {
     EventTime,
-    /// The first symbol, instance.
-    Entity,
+    Entity(Vec<String>),
+    EntityId,
     Workspace,
     Agent,
     Instance,
@@ -151,7 +163,8 @@ impl SampleEncoder {
         let Schema::Record(record) = &schema else { unreachable!("a sample is a record") };
         let fields = record.fields.iter().map(|field| match field.name.as_str() {
             "event_time" => Field::EventTime,
-            "entity" => Field::Entity,
+            "entity" => Field::Entity(symbols(&field.schema)),
+            "entity_id" => Field::EntityId,
             "workspace_id" => Field::Workspace,
             "agent_id" => Field::Agent,
             "instance_id" => Field::Instance,
@@ -181,13 +194,16 @@ impl SampleEncoder {
             }
             None => put_long(0, out),
         };
+        let id = |text| Some(text).filter(|text: &&str| !text.is_empty() || row.entity.is_none());
         for field in &self.fields {
             match field {
                 Field::EventTime => put_long(row.event_time.as_micros(), out),
-                Field::Entity | Field::Nothing => put_long(0, out),
+                Field::Nothing => put_long(0, out),
+                Field::Entity(symbols) => put_long(kind_number(row.entity.as_ref(), symbols), out),
+                Field::EntityId => optional_text(row.entity_id(), out),
                 Field::Workspace => optional_text(Some(&row.workspace), out),
-                Field::Agent => optional_text(Some(&row.agent), out),
-                Field::Instance => optional_text(Some(&row.instance), out),
+                Field::Agent => optional_text(id(&row.agent), out),
+                Field::Instance => optional_text(id(&row.instance), out),
                 Field::Region => optional_text(row.region.as_deref(), out),
                 Field::Attribute(name) => optional_text(row.attributes.get(name).map(String::as_str), out),
                 Field::State(symbols) => put_state(row.state, symbols, out),
@@ -218,6 +234,12 @@ fn symbols(schema: &Schema) -> Vec<String> {
         Schema::Enum(inner) => inner.symbols.clone(),
         _ => Vec::new(),
     }
+}
+
+fn kind_number(entity: Option<&EntityKey>, symbols: &[String]) -> i64 {
+    let name = entity.map_or(INSTANCE, |entity| entity.kind.name());
+    let number = symbols.iter().zip(0..).find(|(symbol, _)| *symbol == name);
+    number.map(|(_, number)| number).expect("every kind is a symbol of the schema")
 }
 
 fn put_state(state: Option<InstanceState>, symbols: &[String], out: &mut Vec<u8>) {

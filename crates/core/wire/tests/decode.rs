@@ -11,7 +11,7 @@ use common::{
 };
 use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::{ExplicitHistogram, ExponentialHistogram, Supplied, Totals};
-use tidegauge_model::{Attribute, EventTime, InstanceState, Metric, Position, SampleBatch};
+use tidegauge_model::{Attribute, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position, SampleBatch};
 use tidegauge_wire::{DecodeConfig, Decoder, Format, Framing, Mapping, RejectCode, SampleEncoder, Undecoded};
 
 const ROW: &str = r#""agent_id": "planner", "instance_id": "planner-1", "event_time": "2026-01-01T00:00:00Z""#;
@@ -157,7 +157,24 @@ fn d1_refusals_say_what_and_where_and_leave_nothing() {
         ("event time infinite", with("event_time", "1e999"), NotFinite, Some("event_time")),
         ("event time as any text", with("event_time", "\"yesterday\""), WrongType, Some("event_time")),
         ("state of another name", json(r#", "state": "happy""#), WrongType, Some("state")),
-        ("an agent's sample", json(r#", "entity": "agent""#), UnsupportedYet, Some("entity")),
+        ("a kind of entity to come", json(r#", "entity": "unknown""#), UnsupportedYet, Some("entity")),
+        ("an entity without a name", json(r#", "entity": "dependency""#), MissingId, Some("entity_id")),
+        ("an entity with an empty name", json(r#", "entity": "shard", "entity_id": """#), MissingId, Some("entity_id")),
+        ("a name of no entity", json(r#", "entity_id": "orders-db""#), MissingId, Some("entity_id")),
+        (
+            "an instance by another name",
+            json(r#", "entity": "instance", "entity_id": "i""#),
+            MissingId,
+            Some("entity_id"),
+        ),
+        ("one region for two", json(r#", "entity": "region_pair", "entity_id": "eu""#), WrongType, Some("entity_id")),
+        ("two kinds of entity", json(r#", "entity": "agent", "entity": "agent""#), Malformed, Some("entity")),
+        (
+            "an agent's sample without agent",
+            br#"{"entity": "agent", "instance_id": "probe", "event_time": "2026-01-01T00:00:00Z"}"#.to_vec(),
+            MissingId,
+            Some("agent_id"),
+        ),
         ("no entity kind", json(r#", "entity": "lorry""#), WrongType, Some("entity")),
         ("a latency below zero", json(r#", "response_times_ms": [1.5, -1]"#), NegativeCount, Some("response_times_ms")),
         ("a text in a list", json(r#", "response_times_ms": ["fast"]"#), WrongType, Some("response_times_ms")),
@@ -591,6 +608,44 @@ fn d2_batches_cut_elsewhere_have_the_same_rows() {
     for cut in [1, 2, 3, 7, 39] {
         assert_eq!(rows_with(cut), want, "batches of {cut}");
     }
+}
+
+/// What each kind needs to say, and what it becomes: agent, reporter, kind and name.
+#[test]
+fn entities_are_rows_of_their_own() {
+    #[rustfmt::skip]
+    let cases = [
+        (r#""entity": "dependency", "entity_id": "db", "agent_id": "a", "instance_id": "i""#, "a", "i", EntityKind::Dependency, "db"),
+        (r#""entity": "dependency", "entity_id": "db""#, "", "", EntityKind::Dependency, "db"),
+        (r#""entity": "agent", "agent_id": "a""#, "a", "", EntityKind::Agent, ""),
+        (r#""entity": "workspace", "agent_id": "a""#, "", "", EntityKind::Workspace, ""),
+        (r#""entity": "region", "region": "eu", "agent_id": "a""#, "a", "", EntityKind::Region, "eu"),
+        (r#""entity": "shard", "shard": "7", "agent_id": "a""#, "a", "", EntityKind::Shard, "7"),
+        (r#""entity": "coordinator", "coordinator": "c", "entity_id": "d""#, "", "", EntityKind::Coordinator, "d"),
+        (r#""entity": "region_pair", "entity_id": "eu->us""#, "", "", EntityKind::RegionPair, "eu->us"),
+    ];
+    let payload = |fields: &str| format!(r#"{{"event_time": "2026-01-01T00:00:00Z", {fields}}}"#).into_bytes();
+    let (mut decoder, encoder) = (native(), SampleEncoder::new());
+    accept(&mut decoder, &json(""));
+    for (fields, ..) in cases {
+        let row = native().row(&payload(fields)).expect("a row");
+        let mut avro = Vec::new();
+        encoder.encode(&row, Framing::SingleObject, &mut avro);
+        accept(&mut decoder, &avro);
+        refuse(&mut decoder, &payload(&format!(r#"{fields}, "requests": -1"#)));
+    }
+    accept(&mut decoder, &json(r#", "entity": "instance""#));
+    let batch = decoder.finish();
+    assert_eq!(batch.len(), cases.len() + 2);
+    for ((row, entity), (fields, agent, reporter, kind, id)) in batch.entities.iter().zip(cases) {
+        let at = *row as usize;
+        assert_eq!((batch.agent.value(at), batch.instance.value(at)), (agent, reporter), "{fields}");
+        assert_eq!(entity, &EntityKey::new(kind, id), "{fields}");
+    }
+    assert_eq!(
+        batch.entities.iter().map(|(row, _)| *row as usize).collect::<Vec<_>>(),
+        (1..=cases.len()).collect::<Vec<_>>()
+    );
 }
 
 /// H2: totals stay totals, in JSON, in Avro and by a mapping; only the Decider takes differences.

@@ -4,7 +4,7 @@ mod common;
 
 use common::{accept, example_mapping, mapped, metrics, native, refuse};
 use std::io::Read;
-use tidegauge_model::{Attribute, Metric};
+use tidegauge_model::{Attribute, EntityKey, EntityKind, Metric};
 use tidegauge_wire::{Framing, Mapping, RejectCode, SampleEncoder, SampleRow};
 
 const GOOD: &str = "
@@ -100,6 +100,48 @@ fn p1_what_every_sample_needs_is_asked_for() {
     assert!(broken.to_string().starts_with("map.yaml: line 1 column"), "{broken}");
     let twice = Mapping::parse("map.yaml", "fields: {agent_id: a, agent_id: b}").expect_err("a key twice");
     assert!(twice.to_string().contains("agent_id"), "{twice}");
+}
+
+/// Exporters of databases and caches know nothing of agents and instances.
+#[test]
+fn entities_are_mapped_by_a_constant_or_by_what_records_say() {
+    let postgres = br#"{"ts": 1767225600, "datname": "orders", "service": "orders", "pool_used": 45, "pool_max": 50,
+        "replay_lag_seconds": 1.5, "slow_queries_total": 7, "queries_total": 900, "lock_wait_seconds": 0.02}"#;
+    let redis = br#"{"time": "2026-01-01T00:00:00Z", "addr": "sessions-0:6379",
+        "stats": {"hit_rate_pct": 93, "connected_clients": 40, "maxclients": 100}, "memory": {"used": 512, "max": 1024}}"#;
+    let cases = [
+        ("postgres-json.yaml", postgres.as_slice(), "orders", "orders"),
+        ("redis-json.yaml", redis.as_slice(), "", "sessions-0"),
+    ];
+    for (file, payload, agent, id) in cases {
+        let mut decoder = mapped(example_mapping(file));
+        accept(&mut decoder, payload);
+        let batch = decoder.finish();
+        assert_eq!(batch.entities, [(0, EntityKey::new(EntityKind::Dependency, id))], "{file}");
+        assert_eq!((batch.agent.value(0), batch.instance.value(0)), (agent, ""), "{file}");
+    }
+    let said = "fields: {entity: kind, entity_id: name, agent_id: service, event_time: ts}";
+    assert!(Mapping::parse("map.yaml", said).is_ok(), "which ids it needs follows from each record");
+    let cases = [
+        (
+            "fields: {event_time: t}\nconstants: {entity: dependency}",
+            "fields: entity_id is missing: a sample of a dependency says which",
+        ),
+        (
+            "fields: {event_time: t}\nconstants: {entity: agent}",
+            "fields: agent_id is missing: a sample of an agent says which",
+        ),
+        ("fields: {event_time: t, shard: s}\nconstants: {entity: shard}", ""),
+        ("fields: {event_time: t}\nconstants: {entity: workspace}", ""),
+        (
+            "fields: {event_time: t, agent_id: a, instance_id: i}\nconstants: {entity: dependancy}",
+            "constants.entity: \"dependancy\" is no known kind of entity; did you mean `dependency`?",
+        ),
+    ];
+    for (text, want) in cases {
+        let got = Mapping::parse("map.yaml", text).err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(got, if want.is_empty() { String::new() } else { format!("map.yaml: {want}") }, "{text}");
+    }
 }
 
 #[test]

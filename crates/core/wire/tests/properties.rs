@@ -11,7 +11,7 @@ use proptest::sample::Index;
 use std::collections::BTreeMap;
 use tidegauge_model::counter::Reading;
 use tidegauge_model::metric::BUILT_IN;
-use tidegauge_model::{EventTime, InstanceState, Metric};
+use tidegauge_model::{EntityKey, EntityKind, EventTime, InstanceState, Metric};
 use tidegauge_wire::{Decoder, Framing, SampleEncoder, SampleRow, Undecoded};
 
 const NATIVE_JSON: &[u8] =
@@ -29,6 +29,14 @@ fn seeds() -> (Decoder, Vec<Vec<u8>>) {
     SampleEncoder::new().encode(&row, Framing::SingleObject, &mut single);
     SampleEncoder::new().encode(&row, Framing::Confluent(2), &mut confluent);
     (decoder, vec![avro(1, &schema, bench_record(7)), single, confluent])
+}
+
+fn entity(kind: EntityKind, id: &str) -> EntityKey {
+    match kind {
+        EntityKind::RegionPair => EntityKey::new(kind, &format!("{id}->north")),
+        kind if kind.is_single() => EntityKey::new(kind, ""),
+        kind => EntityKey::new(kind, id),
+    }
 }
 
 /// Pushes whatever it is; a row is there afterwards if and only if it was taken.
@@ -205,6 +213,7 @@ proptest! {
         state in proptest::option::of(any::<Index>()),
         micros in 946_684_800_000_000_i64..7_258_118_400_000_000,
         ready_at in proptest::option::of(0_i64..7_258_118_400_000_000),
+        about in proptest::option::of((any::<Index>(), "[a-z]{1,9}", any::<[bool; 2]>())),
         totals in proptest::collection::btree_map("total_[a-z]{1,9}", (0.0..1e15_f64, proptest::option::of(0_i64..7_258_118_400_000_000)), 0..4),
     ) {
         let readable: Vec<_> = BUILT_IN.iter().filter(|def| !def.derived).collect();
@@ -212,11 +221,16 @@ proptest! {
         all.extend(unknown.into_iter().map(|(name, value)| (Metric::named(&name), value)));
         let reading = |(value, start): (f64, Option<i64>)| Reading { value, start: start.map(EventTime::from_micros) };
         let counters = totals.into_iter().map(|(name, total)| (Metric::named(&name), reading(total))).collect();
+        let entity = about.as_ref().map(|(kind, id, _)| entity(*kind.get(&EntityKind::ALL), id));
+        let kind = entity.as_ref().map(|entity| entity.kind);
+        let [no_agent, no_reporter] = about.map_or([false; 2], |(.., absent)| absent);
+        let is_of_nobody = kind == Some(EntityKind::Workspace) || (no_agent && kind != Some(EntityKind::Agent));
         let row = SampleRow {
             event_time: EventTime::from_micros(micros),
             workspace: ids.0,
-            agent: ids.1,
-            instance: ids.2,
+            agent: if is_of_nobody { String::new() } else { ids.1 },
+            instance: if no_reporter { String::new() } else { ids.2 },
+            entity,
             region,
             state: state.map(|state| *state.get(&InstanceState::ALL)),
             ready_at: ready_at.map(EventTime::from_micros),

@@ -268,6 +268,7 @@ fn telemetry() -> Vec<u8> {
         workspace: "acme".to_owned(),
         agent: "planner".to_owned(),
         instance: "planner-7d9f8-x2x".to_owned(),
+        entity: None,
         region: Some("eu-west-1".to_owned()),
         state: Some(InstanceState::Draining),
         ready_at: Some(tidegauge_model::EventTime::from_secs(1_767_225_500)),

@@ -1,4 +1,4 @@
-//! Actuators: consumers of decisions that change a fleet, and say what became of each.
+//! Actuators: consumers of decisions that change a fleet, and say what became of each; notifiers: consumers of alerts.
 //!
 //! ```text
 //!  decisions ─► Book ─► Crew ─► Adapter: DryRun, Webhook, Kubernetes ─► the outside
@@ -10,6 +10,8 @@
 //! [`book`] and [`ledger`] are functions of their input: they decide what to do and what to say. Adapters do it.
 //! Reading the topic, publishing and committing is their caller's.
 //!
+//! [`notify`] is the same for alerts: it tells people, by Alertmanager or a webhook.
+//!
 //! [`keda`] is none of these: it is asked, and answers with the standing decision.
 
 pub mod adapter;
@@ -18,5 +20,6 @@ pub mod dry_run;
 pub mod keda;
 pub mod kubernetes;
 pub mod ledger;
+pub mod notify;
 pub mod order;
 pub mod webhook;

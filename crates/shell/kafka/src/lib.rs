@@ -11,6 +11,7 @@
 //!  Delivery ──► Writer │ TransactionalWriter       outputs, with the positions that they follow from
 //!     └───────► Reader                             a group member: partitions come and go
 //!               RangeReader                        a stretch of one partition, without a group
+//!               GroupLag                           how far a group of others is behind, without joining it
 //! ```
 //!
 //! - **K1** Every client has its own `client.id`, and every setting that correctness rests on is set explicitly
@@ -26,10 +27,12 @@
 //!   is asked for by a worker that is built anew ([`delivery`]).
 //! - **K11** A range was read when its end was reached, which may be a marker; **K12** a beginning that is gone is an
 //!   error ([`range`]). **K13** Of members that see partitions of nobody, one leaves to join anew ([`members`]).
+//!   **K14** Who is asked about does not notice; **K15** what a look costs is bounded ([`lag`]).
 
 pub mod admin;
 pub mod client;
 pub mod delivery;
+pub mod lag;
 pub mod log;
 pub mod members;
 mod native;

@@ -3,13 +3,14 @@
 mod args;
 
 pub use args::{
-    ActuateCommand, AnalyzeArgs, CapacityArgs, CompletionsArgs, ConfigCommand, ConfigShowArgs, DemoArgs, DryRunArgs,
-    ElasticityArgs, EnsureArgs, ExplainArgs, From, GenerateCommand, HistoryCommand, HistoryCompactArgs,
-    HistoryStatusArgs, HistoryWriteArgs, KedaArgs, KeyField, KubernetesArgs, LoadColumn, LoadtestCommand, ManArgs,
-    NamedTotal, PlanArgs, Policies, PolicyCommand, PolicyImportArgs, PolicyLintArgs, PolicyTestArgs, ProduceArgs,
-    ProduceFormat, QueryArgs, RepartitionArgs, ReplayArgs, ReportArgs, ReportForm, RunArgs, SeriesArgs, Speed,
-    StateCommand, StateResetArgs, StateShowArgs, StatusArgs, StrategyArgs, TailArgs, TailWhat, TelemetryArgs,
-    TelemetryFormat, TestFormat, TopicsCommand, Until, ValidateArgs, WebhookArgs,
+    ActuateCommand, AlertWebhookArgs, AlertmanagerArgs, AnalyzeArgs, CapacityArgs, CompletionsArgs, ConfigCommand,
+    ConfigShowArgs, DemoArgs, DryRunArgs, ElasticityArgs, EnsureArgs, ExplainArgs, From, GenerateCommand,
+    HistoryCommand, HistoryCompactArgs, HistoryStatusArgs, HistoryWriteArgs, KedaArgs, KeyField, KubernetesArgs,
+    LoadColumn, LoadtestCommand, ManArgs, NamedTotal, NotifyCommand, PlanArgs, Policies, PolicyCommand,
+    PolicyImportArgs, PolicyLintArgs, PolicyTestArgs, ProduceArgs, ProduceFormat, QueryArgs, RepartitionArgs,
+    ReplayArgs, ReportArgs, ReportForm, RunArgs, SeriesArgs, Speed, StateCommand, StateResetArgs, StateShowArgs,
+    StatusArgs, StrategyArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TestFormat, TopicsCommand, Until,
+    ValidateArgs, WebhookArgs,
 };
 
 use crate::config::{Layers, LogLevel};
@@ -99,6 +100,9 @@ pub enum Command {
     /// Carry decisions out, and say what came of each
     #[command(subcommand, after_help = "Examples:\n  tidegauge actuate dry-run\n  tidegauge actuate kubernetes")]
     Actuate(ActuateCommand),
+    /// Tell people of alerts
+    #[command(subcommand, after_help = "Examples:\n  tidegauge notify alertmanager\n  tidegauge notify webhook")]
+    Notify(NotifyCommand),
     /// Runs one query, as a process of its own
     #[command(name = "query-worker", hide = true)]
     QueryWorker,
@@ -158,7 +162,9 @@ impl Cli {
     #[must_use]
     pub fn quietest_level(&self, configured: LogLevel) -> LogLevel {
         match self.command {
-            Command::Run(_) | Command::History(HistoryCommand::Write(_)) | Command::Actuate(_) => configured,
+            Command::Run(_) | Command::History(HistoryCommand::Write(_)) | Command::Actuate(_) | Command::Notify(_) => {
+                configured
+            }
             _ if self.global.log_level.is_some() => configured,
             _ => configured.min(LogLevel::Warn),
         }

@@ -131,6 +131,7 @@ fn row(start: u32, at: u32, agent: u32, instance: u32, load: f64, interval_s: f6
         workspace: "default".into(),
         agent: format!("agent-{agent}"),
         instance: format!("agent-{agent}-{instance}"),
+        entity: None,
         region: None,
         state: Some(InstanceState::Ready),
         ready_at: None,

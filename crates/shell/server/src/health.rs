@@ -166,6 +166,14 @@ impl Health {
         check::silent(&self.state(), now)
     }
 
+    /// Whether a worker of the stage has that partition.
+    #[must_use]
+    pub fn has(&self, stage: &str, partition: &TopicPartition) -> bool {
+        let state = self.state();
+        let mut workers = state.workers.iter().filter(|((of, _), _)| *of == stage);
+        workers.any(|(_, worker)| worker.partitions.contains_key(partition))
+    }
+
     /// All that is known, at this moment.
     #[must_use]
     pub fn status(&self) -> Status {

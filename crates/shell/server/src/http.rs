@@ -54,14 +54,14 @@ struct Pages {
     recorder: &'static PrometheusHandle,
 }
 
-/// Answers at `listen` for the rest of the process's life; returns the address, which with port 0 is news. To be called
-/// before workers start: what was counted before is lost.
+/// Answers at `listen`, which stands under `key`, for the rest of the process's life; returns the address, which with port
+/// 0 is news. To be called before workers start: what was counted before is lost.
 ///
 /// # Errors
 ///
 /// [`Failure`] with [`Code::Config`] if the address cannot be listened on.
-pub fn serve(listen: SocketAddr, health: Health) -> anyhow::Result<SocketAddr> {
-    let taken = |error| Failure::new(Code::Config, format!("http.listen: cannot listen on {listen}: {error}"));
+pub fn serve(key: &str, listen: SocketAddr, health: Health) -> anyhow::Result<SocketAddr> {
+    let taken = |error| Failure::new(Code::Config, format!("{key}: cannot listen on {listen}: {error}"));
     let listener = TcpListener::bind(listen).map_err(taken)?;
     listener.set_nonblocking(true)?;
     let addr = listener.local_addr()?;
@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn every_page_answers_over_tcp() {
         let health = Health::new(&[("decide", 1)]);
-        let addr = serve("127.0.0.1:0".parse().expect("an address"), health.clone()).expect("a free port");
+        let addr =
+            serve("http.listen", "127.0.0.1:0".parse().expect("an address"), health.clone()).expect("a free port");
         let page = |path| ask(addr, path);
 
         assert_eq!(page("/livez").2, "ok\n");
@@ -229,7 +230,7 @@ mod tests {
     fn an_address_that_is_taken_is_an_error_of_the_configuration() {
         let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let listen = other.local_addr().expect("its address");
-        let error = serve(listen, Health::new(&[])).unwrap_err();
+        let error = serve("http.listen", listen, Health::new(&[])).unwrap_err();
         assert_eq!(crate::exit::code_of(&error), Code::Config);
         assert!(error.to_string().contains("http.listen"), "{error}");
     }

@@ -7,6 +7,7 @@
 //!                    ├─► commands::query ─► query                   SQL over closed windows
 //!                    ├─► commands::history ─► history              closed windows in Parquet
 //!                    ├─► commands::actuate ─► actuate              decisions carried out, and what came of each
+//!                    ├─► commands::notify ─► notify                people told of alerts
 //!                    └─► commands::produce, generate               feed
 //!  files of numbers ─► sheet ─► commands::elasticity, loadtest, capacity, strategy ─► analytics
 //!  telemetry of a file or the topics ─► report (the engine's machines) ─► analytics ─► table, JSON, YAML, HTML
@@ -32,6 +33,7 @@ pub mod history;
 pub mod http;
 pub mod live;
 pub mod metrics;
+pub mod notify;
 pub mod output;
 pub mod query;
 pub mod reference;

@@ -55,6 +55,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Query(args) => commands::query::run(&config, &args),
         Command::History(command) => commands::history::run(&config, &command),
         Command::Actuate(command) => commands::actuate::run(&config, &command),
+        Command::Notify(command) => commands::notify::run(&config, &command),
         Command::Replay(args) => commands::replay::run(&config, &args),
         Command::Demo(_)
         | Command::Generate(_)

@@ -160,6 +160,16 @@ table! {
         "Share of the ready instances that demand needed, by that capacity.";
     AGENT_COST = Gauge, "tidegauge_agent_cost_per_request", ["workspace", "agent"],
         "Cost of a request, in the currency of the cost metrics.";
+    AGENT_SCALING_SUCCESS = Gauge, "tidegauge_agent_scaling_success_ratio", ["workspace", "agent"],
+        "Share of the latest actuations, 32 at most, that reached what was wanted; absent before any was told of.";
+    AGENT_ELASTICITY = Gauge, "tidegauge_agent_elasticity_ratio", ["workspace", "agent"],
+        "The elasticity score over 100 of these actuations, by speed and reliability: 1 is best.";
+    AGENT_SCALE_TIME = Gauge, "tidegauge_agent_scale_time_seconds", ["workspace", "agent", "part", "quantile"],
+        "Quantiles of scale times by part: decision (window's end to acceptance), actuation (to the start), ready (to the end), whole. What has no end is censored.";
+    AGENT_REGRET_LATE = Gauge, "tidegauge_agent_shadow_regret_seconds", ["workspace", "agent", "policy"],
+        "Seconds in which a shadow would have missed an objective of the live policy, less those in which it was missed.";
+    AGENT_REGRET_HOURS = Gauge, "tidegauge_agent_shadow_regret_instance_hours", ["workspace", "agent", "policy"],
+        "Instance-hours that a shadow would have taken, less those that were taken.";
     METRICS_TARGETS = Gauge, "tidegauge_metrics_targets", [], "Targets of which this process has results.";
     METRICS_DROPPED = Gauge, "tidegauge_metrics_dropped_targets", [],
         "Targets beyond metrics.max_targets, which have no series of their own.";
@@ -179,6 +189,9 @@ table! {
     HISTORY_BYTES = Counter, "tidegauge_history_written_bytes_total", [], "Bytes of Parquet written, of windows that were read.";
     HISTORY_FLUSH_DURATION = Histogram(FLUSHES), "tidegauge_history_flush_duration_seconds", [],
         "Time to make what was read of a partition part of the history.";
+
+    ACTUATIONS = Counter, "tidegauge_actuations_total", ["actuator", "state"],
+        "What `tidegauge actuate` said of decisions, by state: accepted, started, applied, partial, failed, expired and so on.";
 
     INGEST_DELAY = Histogram(DELAYS), "tidegauge_ingest_delay_seconds", [],
         "Time from a telemetry record's append, by its timestamp, until it is counted in tidegauge_samples_total.";
@@ -204,6 +217,11 @@ table! {
         "Reloads of policies and alert rules by outcome: accepted, refused.";
     SIGNAL_FAILURES = Counter, "tidegauge_signal_failures_total", ["signal"],
         "Evaluations of a signal of SQL that were cut off or failed, so that it has no value there.";
+    SCALING_EVENTS = Counter, "tidegauge_scaling_events_total", [], "Scaling events read, refused ones included.";
+    ODD_SCALING_EVENTS = Counter, "tidegauge_scaling_events_odd_total", ["reason"],
+        "Scaling events that cannot be as they say, or came again, by reason.";
+    LAG_LOOKS = Counter, "tidegauge_lag_looks_total", ["outcome"],
+        "Times that the lag of a configured group was measured, by outcome: measured, no_topic, no_position, failed.";
     SAMPLES = Counter, "tidegauge_samples_total", [], "Telemetry records read.";
     LATE_SAMPLES = Counter, "tidegauge_late_samples_total", [], "Samples too late for every window.";
     OVERFLOW_SAMPLES = Counter, "tidegauge_overflow_samples_total", [],

@@ -117,8 +117,13 @@ impl Tap {
                 | DeciderOutput::Late(_) => {}
             }
         }
-        for seen in seen.into_iter().filter(|seen| seen.decision.mode == Mode::Live) {
-            self.news.entry(seen.decision.target.clone()).or_default().decided(seen);
+        for seen in seen {
+            let row = self.news.entry(seen.decision.target.clone()).or_default();
+            match seen.decision.mode {
+                Mode::Live => row.decided(seen),
+                Mode::Shadow => row.shadowed(seen.decision),
+                Mode::Advisory | Mode::Backtest => {}
+            }
         }
         for Measured { target, measures } in measured {
             self.news.entry(target).or_default().measures = Some(measures);

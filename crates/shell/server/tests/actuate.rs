@@ -2,67 +2,17 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+use support::actuation::{self, decision, feedback, publish};
 use support::broker::{Broker, unique};
 use support::process::Deployment;
-use tidegauge_kafka::writer::Record;
-use tidegauge_model::{Action, Decision, EventTime, Mode, ScalingEvent, ScalingState, TimeRange};
-use tidegauge_wire::{Encoding, Framing, Output as _};
+use tidegauge_model::{Decision, Mode, ScalingState};
 
 const AGENTS: u64 = 6;
-
-fn now() -> EventTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    EventTime::from_micros(i64::try_from(since.as_micros()).expect("before 294247"))
-}
-
-fn decision(agent: u64, generation: u64, valid: Duration) -> Decision {
-    let at = now();
-    Decision {
-        id: format!("a{agent}g{generation}"),
-        target: tidegauge_model::Target { workspace: "w".into(), agent: format!("agent-{agent}").into(), region: None },
-        generation,
-        policy: "p".into(),
-        policy_version: 1,
-        policy_hash: "f00d".into(),
-        mode: Mode::Live,
-        action: Action::ScaleUp,
-        current_instances: 1,
-        desired_instances: u32::try_from(generation).expect("small") + 1,
-        unlimited_desired_instances: 1,
-        min_instances: 0,
-        max_instances: 100,
-        reasons: Vec::new(),
-        signals: Vec::new(),
-        constraints: Vec::new(),
-        binding: None,
-        counterfactual: None,
-        alternatives: Vec::new(),
-        factors: Vec::new(),
-        completeness: 1.0,
-        explanation: "because".into(),
-        window: TimeRange { start: at.minus(Duration::from_secs(10)), end: at },
-        decided_at: at,
-        first_decided_at: at,
-        not_before: at,
-        expires_at: at.plus(valid),
-    }
-}
-
-fn publish(broker: &Broker, topic: &str, decisions: &[Decision]) {
-    let writer = broker.writer();
-    for decision in decisions {
-        let (mut value, key) = (Vec::new(), decision.target.to_string());
-        decision.encode(Encoding::Avro(Framing::SingleObject), &mut value);
-        let (key, value) = (Some(key.as_bytes()), Some(value.as_slice()));
-        writer.send(&Record { topic, key, value, ..Record::default() }).expect("a record");
-    }
-    writer.flush().expect("all are stored");
-}
 
 /// What a receiver that acts once for each id was asked: agent, generation, id.
 type Acts = Arc<Mutex<Vec<(String, u64, String)>>>;
@@ -114,15 +64,6 @@ fn answer(mut stream: TcpStream, acts: &Acts) -> Option<()> {
     };
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).ok()
-}
-
-fn feedback(broker: &Broker, topic: &str) -> BTreeMap<String, Vec<ScalingEvent>> {
-    let mut attempts: BTreeMap<String, Vec<ScalingEvent>> = BTreeMap::new();
-    for record in broker.records(topic) {
-        let event = ScalingEvent::decode(&record.value.expect("a value")).expect("a scaling event");
-        attempts.entry(event.id.clone()).or_default().push(event);
-    }
-    attempts
 }
 
 fn deployment(broker: &Broker, url: &str) -> Deployment {
@@ -228,20 +169,7 @@ fn keda_is_told_of_a_decision_within_a_second() {
     let topic = deployment.topic("decisions_current");
     publish(&broker, &topic, &[decision(0, 3, Duration::from_secs(300))]);
     let mut process = deployment.start(&["actuate", "keda", "--listen", "127.0.0.1:0"], &[]);
-    let begin = std::time::Instant::now();
-    let address = loop {
-        let log = process.log();
-        let line = log.lines().find(|line| line.contains("answering KEDA")).map(str::to_owned);
-        if let Some(address) = line.and_then(|line| {
-            let from = line.find("127.0.0.1:")?;
-            Some(line[from..].chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect::<String>())
-        }) {
-            break address;
-        }
-        assert!(begin.elapsed() < Duration::from_secs(60), "it does not answer\n{log}");
-        process.assert_runs();
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let address = actuation::keda_address(&mut process);
     // IsActive by hand: the map's entry `agent`, framed; the answer's field 1 is true.
     let ask = |agent: &str| {
         let value = agent.as_bytes();

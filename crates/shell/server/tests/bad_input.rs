@@ -58,6 +58,7 @@ fn row(instance: usize, at: EventTime, queue_depth: f64) -> SampleRow {
         workspace: "default".to_owned(),
         agent: "planner".to_owned(),
         instance: format!("planner-{instance}"),
+        entity: None,
         region: None,
         state: None,
         ready_at: None,
@@ -149,7 +150,7 @@ fn native_cases() -> Vec<Case> {
             "too_large",
             "agent_id",
         ),
-        case("a sample of an agent", json(r#", "entity": "agent""#), "unsupported_yet", "entity"),
+        case("a kind of entity to come", json(r#", "entity": "unknown""#), "unsupported_yet", "entity"),
         case(
             "a histogram with a count too few",
             json(histogram),

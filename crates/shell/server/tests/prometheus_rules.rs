@@ -74,7 +74,8 @@ fn promtool_accepts_the_rules_and_their_tests() {
 fn promtool_accepts_what_metrics_says() {
     let health = Health::new(&[("aggregate", 1), ("decide", 1)]);
     let at = TopicPartition { topic: "a.b".into(), partition: 0 };
-    let addr = http::serve("127.0.0.1:0".parse().expect("an address"), health.clone()).expect("a free port");
+    let addr =
+        http::serve("http.listen", "127.0.0.1:0".parse().expect("an address"), health.clone()).expect("a free port");
     let worker = health.worker("decide", 0);
     worker.assigned(1);
     worker.restored(&at, Duration::from_millis(20), 10);

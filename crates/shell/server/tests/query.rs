@@ -90,6 +90,7 @@ fn instance(number: usize) -> WindowSummary {
     WindowSummary {
         target: Target { workspace: "default".into(), agent: "planner".into(), region: None },
         instance: Some(format!("instance-{number}").into()),
+        entity: None,
         range: TimeRange { start, end: start.plus(Duration::from_secs(10)) },
         slide: Duration::from_secs(10),
         edition: Edition::ONLY,

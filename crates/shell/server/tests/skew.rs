@@ -32,6 +32,7 @@ fn row(agent: &str, instance: u32, at: EventTime) -> SampleRow {
         workspace: "default".to_owned(),
         agent: agent.to_owned(),
         instance: format!("{agent}-{instance}"),
+        entity: None,
         region: None,
         state: None,
         ready_at: None,

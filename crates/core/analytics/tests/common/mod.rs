@@ -39,6 +39,7 @@ impl Window {
         Self(WindowSummary {
             target: target(),
             instance: None,
+            entity: None,
             range: minute(number),
             slide: Duration::from_mins(1),
             edition: Edition::ONLY,

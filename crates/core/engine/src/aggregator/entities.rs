@@ -1,4 +1,4 @@
-//! Keys interned once: each instance of a partition gets a small number, so that panes are dense columns.
+//! Keys interned once: each instance or other entity of a partition gets a small number, so that panes are dense columns.
 
 use super::pane::{Pane, SealedPane};
 use super::{Destination, OVERFLOW_INSTANCE};
@@ -8,28 +8,64 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
-use tidegauge_model::{EventTime, SampleBatch, Target};
+use tidegauge_model::{EntityKey, EventTime, SampleBatch, Target};
 
 /// Stands for a row that goes nowhere.
 pub(super) const NO_ENTITY: u32 = u32::MAX;
 
-/// One instance as telemetry names it.
+/// Who a row is about, and who reports it.
+#[derive(Clone, Copy)]
+struct Name<'a> {
+    workspace: &'a str,
+    agent: &'a str,
+    /// Of another entity than an instance who reports it.
+    instance: &'a str,
+    about: Option<&'a EntityKey>,
+}
+
+impl Name<'_> {
+    /// Seeded, not random: a hash reaches no output, and a debugger sees the same table twice.
+    fn hash(&self) -> u64 {
+        let mut hasher = FixedState::with_seed(0x7469_6465).build_hasher();
+        for part in [self.instance, self.agent, self.workspace] {
+            hasher.write(part.as_bytes());
+        }
+        if let Some(about) = self.about {
+            hasher.write_u8(about.kind as u8);
+            hasher.write(about.id.as_str().as_bytes());
+        }
+        hasher.finish()
+    }
+}
+
+/// One instance as telemetry names it, or what one reporter says of another entity.
 #[derive(Debug)]
 pub(super) struct Entity {
     /// Instance, agent and workspace in one piece: a look-up reads one place.
     names: Box<str>,
     /// Where the instance's name ends, and the agent's.
     ends: (u32, u32),
+    /// What it is about, where that is no instance.
+    about: Option<EntityKey>,
     /// Where its domain lives.
     partition: u32,
     seen_at: EventTime,
 }
 
 impl Entity {
-    fn new(workspace: &str, agent: &str, instance: &str, partition: u32) -> Self {
+    fn new(name: Name<'_>, partition: u32) -> Self {
+        let Name { workspace, agent, instance, about } = name;
         let names = [instance, agent, workspace].concat().into_boxed_str();
         let ends = (instance.len() as u32, (instance.len() + agent.len()) as u32);
-        Self { names, ends, partition, seen_at: EventTime::MIN }
+        Self { names, ends, about: about.cloned(), partition, seen_at: EventTime::MIN }
+    }
+
+    pub(super) fn about(&self) -> Option<&EntityKey> {
+        self.about.as_ref()
+    }
+
+    fn name(&self) -> Name<'_> {
+        Name { workspace: self.workspace(), agent: self.agent(), instance: self.instance(), about: self.about.as_ref() }
     }
 
     pub(super) fn instance(&self) -> &str {
@@ -44,43 +80,32 @@ impl Entity {
         &self.names[self.ends.1 as usize..]
     }
 
-    fn hash(&self) -> u64 {
-        hash(self.workspace(), self.agent(), self.instance())
-    }
-
-    fn is(&self, workspace: &str, agent: &str, instance: &str) -> bool {
+    fn is(&self, name: Name<'_>) -> bool {
+        let Name { workspace, agent, instance, about } = name;
         let ends = (instance.len(), instance.len() + agent.len());
         let names = self.names.as_bytes();
         (self.ends.0 as usize, self.ends.1 as usize) == ends
             && names[..ends.0] == *instance.as_bytes()
             && names[ends.0..ends.1] == *agent.as_bytes()
             && names[ends.1..] == *workspace.as_bytes()
+            && self.about.as_ref() == about
     }
 }
 
-/// All instances seen, numbered in order of appearance. The numbers never leave the Aggregator.
+/// All instances and other entities seen, numbered in order of appearance. The numbers never leave the Aggregator.
 #[derive(Debug)]
 pub(super) struct Entities {
     shuffle_partitions: u32,
     instances_per_agent: usize,
     entities: Vec<Entity>,
     table: HashTable<u32>,
-    /// Instances of each (workspace, agent).
-    agents: BTreeMap<(Box<str>, Box<str>), usize>,
-    /// Entity numbers by (shuffle partition, workspace, agent, instance); stale while shorter than `entities`.
+    /// Instances of each (workspace, agent), and its other entities.
+    agents: BTreeMap<(Box<str>, Box<str>), [usize; 2]>,
+    /// Entity numbers by (shuffle partition, workspace, agent, other entity, instance); stale while shorter than `entities`.
     order: Vec<u32>,
     /// Agents with more instances than are kept apart, and those of them that were not told yet.
     overflowing: BTreeSet<(Box<str>, Box<str>)>,
     not_told: Vec<Target>,
-}
-
-/// Seeded, not random: a hash reaches no output, and a debugger sees the same table twice.
-fn hash(workspace: &str, agent: &str, instance: &str) -> u64 {
-    let mut hasher = FixedState::with_seed(0x7469_6465).build_hasher();
-    for part in [instance, agent, workspace] {
-        hasher.write(part.as_bytes());
-    }
-    hasher.finish()
 }
 
 fn target(workspace: &str, agent: &str) -> Target {
@@ -105,7 +130,7 @@ impl Entities {
         self.entities.len()
     }
 
-    /// Agents whose instances were found to be too many, since this was last called.
+    /// Agents whose instances or other entities were found to be too many, since this was last called.
     pub(super) fn take_overflowing(&mut self) -> Vec<Target> {
         std::mem::take(&mut self.not_told)
     }
@@ -132,14 +157,17 @@ impl Entities {
 
     /// The number of each row's instance; [`NO_ENTITY`] for rows that go nowhere.
     pub(super) fn intern(&mut self, batch: &SampleBatch, to: &[Destination], overflow: &mut u64) -> Vec<u32> {
+        let mut others = batch.entities.iter().peekable();
         to.iter()
             .enumerate()
             .map(|(row, &destination)| {
+                let about = others.next_if(|(at, _)| *at as usize == row).map(|(_, about)| about);
                 if destination == Destination::Nowhere {
                     return NO_ENTITY;
                 }
                 let (workspace, agent) = (batch.workspace.value(row), batch.agent.value(row));
-                let entity = self.entity(workspace, agent, batch.instance.value(row), overflow);
+                let name = Name { workspace, agent, instance: batch.instance.value(row), about };
+                let entity = self.entity(name, overflow);
                 let seen_at = &mut self.entities[entity as usize].seen_at;
                 *seen_at = (*seen_at).max(batch.event_time_at(row));
                 entity
@@ -147,43 +175,44 @@ impl Entities {
             .collect()
     }
 
-    fn entity(&mut self, workspace: &str, agent: &str, instance: &str, overflow: &mut u64) -> u32 {
+    fn entity(&mut self, name: Name<'_>, overflow: &mut u64) -> u32 {
         let entities = &self.entities;
-        let is_same = |&number: &u32| entities[number as usize].is(workspace, agent, instance);
-        if let Some(&number) = self.table.find(hash(workspace, agent, instance), is_same) {
-            *overflow += u64::from(instance == OVERFLOW_INSTANCE);
+        let is_overflow = name.instance == OVERFLOW_INSTANCE;
+        if let Some(&number) = self.table.find(name.hash(), |&number: &u32| entities[number as usize].is(name)) {
+            *overflow += u64::from(is_overflow);
             return number;
         }
-        let instances = self.agents.entry((workspace.into(), agent.into())).or_insert(0);
-        if *instances >= self.instances_per_agent && instance != OVERFLOW_INSTANCE {
-            if self.overflowing.insert((workspace.into(), agent.into())) {
-                self.not_told.push(target(workspace, agent));
+        let agent = (name.workspace.into(), name.agent.into());
+        let known = &mut self.agents.entry(agent).or_default()[usize::from(name.about.is_some())];
+        if *known >= self.instances_per_agent && !is_overflow {
+            if self.overflowing.insert((name.workspace.into(), name.agent.into())) {
+                self.not_told.push(target(name.workspace, name.agent));
             }
-            return self.entity(workspace, agent, OVERFLOW_INSTANCE, overflow);
+            let about = name.about.map(|about| EntityKey::new(about.kind, OVERFLOW_INSTANCE));
+            return self.entity(Name { instance: OVERFLOW_INSTANCE, about: about.as_ref(), ..name }, overflow);
         }
-        *instances += 1;
-        *overflow += u64::from(instance == OVERFLOW_INSTANCE);
-        self.add(workspace, agent, instance)
+        *known += 1;
+        *overflow += u64::from(is_overflow);
+        self.add(name)
     }
 
-    fn add(&mut self, workspace: &str, agent: &str, instance: &str) -> u32 {
-        let partition = shuffle_partition(&target(workspace, agent).own_domain(), self.shuffle_partitions);
-        self.entities.push(Entity::new(workspace, agent, instance, partition));
+    fn add(&mut self, name: Name<'_>) -> u32 {
+        let partition = shuffle_partition(&target(name.workspace, name.agent).own_domain(), self.shuffle_partitions);
+        self.entities.push(Entity::new(name, partition));
         let number = (self.entities.len() - 1) as u32;
         let entities = &self.entities;
-        let hash_of = |&other: &u32| entities[other as usize].hash();
-        self.table.insert_unique(hash(workspace, agent, instance), number, hash_of);
+        self.table.insert_unique(name.hash(), number, |&other: &u32| entities[other as usize].name().hash());
         number
     }
 
-    /// Groups of a pane by shuffle partition, each sorted by (workspace, agent, instance). `entities[group]` is the
-    /// group's instance.
+    /// Groups of a pane by shuffle partition, each sorted by (workspace, agent, other entity, instance). `entities[group]`
+    /// is who the group is about.
     pub(super) fn sorted_by_partition(&mut self, entities: &[u32]) -> Vec<(u32, Vec<usize>)> {
         if self.order.len() < self.entities.len() {
             self.order = (0..self.entities.len() as u32).collect();
             let key = |&number: &u32| {
                 let entity = &self.entities[number as usize];
-                (entity.partition, entity.workspace(), entity.agent(), entity.instance())
+                (entity.partition, entity.workspace(), entity.agent(), entity.about(), entity.instance())
             };
             // Sorted once per new instance, not once per pane: strings are compared rarely.
             self.order.sort_by(|a, b| key(a).cmp(&key(b)));
@@ -206,7 +235,7 @@ impl Entities {
         partitions
     }
 
-    /// Forgets instances without a row since `horizon`, once they are the greater part, and renumbers the rest.
+    /// Forgets whoever has had no row since `horizon`, once they are the greater part, and renumbers the rest.
     pub(super) fn forget_before(&mut self, horizon: EventTime, panes: [&mut BTreeMap<EventTime, Pane>; 2]) {
         let kept = self.entities.iter().filter(|entity| entity.seen_at >= horizon).count();
         if kept * 2 > self.entities.len() {
@@ -219,9 +248,9 @@ impl Entities {
             panes.iter().flat_map(|panes| panes.values()).flat_map(|pane| pane.entities().iter().copied()).collect();
         for (number, entity) in old.into_iter().enumerate() {
             if entity.seen_at >= horizon || in_panes.contains(&(number as u32)) {
-                let (workspace, agent) = (entity.workspace(), entity.agent());
-                *self.agents.entry((workspace.into(), agent.into())).or_insert(0) += 1;
-                let new = self.add(workspace, agent, entity.instance());
+                let agent = (entity.workspace().into(), entity.agent().into());
+                self.agents.entry(agent).or_default()[usize::from(entity.about.is_some())] += 1;
+                let new = self.add(entity.name());
                 self.entities[new as usize].seen_at = entity.seen_at;
                 renumbered[number] = new;
             }

@@ -60,6 +60,7 @@ impl SumRow {
         let row = PartialRow {
             workspace: self.target.workspace.as_str(),
             agent: self.target.agent.as_str(),
+            entity: None,
             instance: &self.instance,
             samples: self.samples,
             at: self.at,
@@ -156,9 +157,11 @@ impl Summing<'_> {
         rows
     }
 
+    /// Those of instances: other entities are part of nothing else.
     fn groups(&self) -> impl Iterator<Item = (&Entity, usize)> {
         let groups = self.sorted.iter().flat_map(|(_, groups)| groups);
-        groups.map(|&group| (self.entities.get(self.pane.entities[group]), group))
+        let groups = groups.map(|&group| (self.entities.get(self.pane.entities[group]), group));
+        groups.filter(|(entity, _)| entity.about().is_none())
     }
 
     /// Agent by agent first: each is in one partition, whatever their number, so that it reaches no digit of a sum.

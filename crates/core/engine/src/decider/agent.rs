@@ -5,10 +5,11 @@ use super::counter::Counters;
 use super::revise::AllTold;
 use super::roster::Roster;
 use super::slide::Slide;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 use tidegauge_analytics::live::AgentMemory;
-use tidegauge_model::{EventTime, TimeRange, WindowSpec};
+use tidegauge_model::{EntityKey, EventTime, TimeRange, WindowSpec};
 
 #[derive(Debug, Default)]
 pub(super) struct Agent {
@@ -24,9 +25,23 @@ pub(super) struct Agent {
     pub(super) findings: AgentMemory,
     /// Of windows that may be revised.
     pub(super) told: AllTold,
+    /// Other entities than its instances, each kept as an agent whose instances are those who report it (D11).
+    pub(super) entities: BTreeMap<EntityKey, Agent>,
 }
 
 impl Agent {
+    /// Itself, then its other entities.
+    pub(super) fn each(&mut self, mut act: impl FnMut(&mut Self)) {
+        act(self);
+        self.entities.values_mut().for_each(act);
+    }
+
+    /// Findings that are open, of its other entities too.
+    pub(super) fn open_findings(&self) -> u64 {
+        let entities = self.entities.values().map(|entity| entity.findings.open_findings());
+        (self.findings.open_findings() + entities.sum::<usize>()) as u64
+    }
+
     /// The instant as of which a window that ends at `end` says who is there: its end, or where the last pane of a bounded
     /// run begins. Windows that slide further find everybody silent.
     pub(super) fn judged_at(&self, end: EventTime, slide: Duration) -> EventTime {

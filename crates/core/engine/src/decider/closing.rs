@@ -1,10 +1,11 @@
 //! What the close of a pane says: the windows that end there, what is decided on them, and what is found in them.
 
+use super::control::Said;
 use super::revise::Told;
 use super::rollup::{Close, Due};
 use super::summary::{ClosedWindows, View};
 use super::{Agent, Decider, DeciderOutput, Sketches, WindowRule};
-use tidegauge_model::{EventTime, Level, Target, TimeRange, WindowSpec};
+use tidegauge_model::{EventTime, Target, TimeRange, WindowSpec, WindowSummary};
 
 /// A kind of windows of which one ends now, or says something early.
 #[derive(Clone, Copy)]
@@ -13,6 +14,7 @@ struct Ending {
     /// Somebody wants the agent's own window; where nobody does its sums are not made.
     with_agent: bool,
     with_instances: bool,
+    with_entities: bool,
     /// What is published carries, and what signals look at.
     sketches: Sketches,
     /// Policies and alert rules are asked: nobody looks at instances, or their cells were kept for long enough.
@@ -36,15 +38,18 @@ impl Decider {
                 self.counts.windows += emit_forgotten(forgotten.remove_entry(), &mut close, out);
             }
             let mut closed = Vec::with_capacity(ending.len());
-            for ending in ending.iter().filter_map(|ending| ending.at(target.level())) {
+            let has_entities = !agent.entities.is_empty();
+            for ending in ending.iter().flat_map(|ending| ending.at(target, has_entities)) {
                 let (spec, range) = (ending.rule.spec, TimeRange::ending_at(end, ending.rule.spec.size));
                 let (slide, sketches) = (spec.slide, ending.sketches);
+                let entities = agent.entity_windows(target, &ending, end, &mut close);
                 let cell = ending.with_agent.then(|| agent.window(spec, end, close.merger)).flatten();
-                let view = View { target, agent, range, slide, sketches, metrics: close.metrics };
+                let view = View { target, entity: None, agent, range, slide, sketches, metrics: close.metrics };
                 let mut windows = view.summaries(cell, close.sources_ratio, ending.with_instances, close.merger);
                 if ending.rule.region && ending.with_instances {
                     windows.regions = view.regions(close.sources_ratio, close.merger);
                 }
+                windows.entities = entities;
                 if ending.rule.revisions.is_some() {
                     agent.told.insert((end, spec), Told::of(&windows.agent));
                 }
@@ -62,21 +67,32 @@ impl Decider {
             let asked = closed.iter().filter(|(ending, _)| ending.is_asked);
             let together: Vec<_> = asked.map(|(ending, windows)| (ending.rule.spec, windows)).collect();
             let signals = self.control.signal_values(target, &together);
+            // Alert rules look at the findings that these windows open and end.
+            let mut found = Vec::new();
+            for (ending, windows) in &closed {
+                match self.config.analytics.as_ref() {
+                    Some(config) if ending.is_analysed => {
+                        let measured = self.seen.is_some().then_some(&mut self.measured);
+                        agent.find(windows, config, &mut self.counts, measured, &mut found);
+                        agent.find_in_entities(&windows.entities, config, &mut self.counts, &mut found);
+                    }
+                    Some(_) => {}
+                    None => self.counts.findings += agent.end_findings(end, ending.rule.spec.size, &mut found),
+                }
+            }
+            let open = if self.control.reads_findings(target) { agent.findings_open_at(end) } else { Vec::new() };
             let mut regions = Vec::new();
             for (Ending { rule, is_asked, is_analysed, .. }, windows) in closed {
                 if is_asked {
-                    let seen = self.seen.as_mut();
-                    let (decisions, alerts) = self.control.evaluate(rule.spec, &windows, &signals, &mut follows, seen);
-                    self.counts.decisions += decisions;
-                    self.counts.alerts += alerts;
+                    let was_heard = agent.last_at.is_some() && !target.is_sum();
+                    let (seen, said) = (self.seen.as_mut(), Said { signals: &signals, findings: &open });
+                    let made = self.control.evaluate(rule.spec, &windows, was_heard, said, &mut follows, seen);
+                    self.counts.decisions += made.decisions;
+                    self.counts.alerts += made.alerts;
+                    self.counts.findings += made.findings;
                 }
-                match self.config.analytics.as_ref() {
-                    Some(config) if is_analysed => {
-                        let measured = self.seen.is_some().then_some(&mut self.measured);
-                        agent.find(&windows, config, &mut self.counts, measured, &mut follows);
-                    }
-                    Some(_) => {}
-                    None => self.counts.findings += agent.end_findings(end, rule.spec.size, &mut follows),
+                if is_analysed || self.config.analytics.is_none() {
+                    follows.append(&mut found);
                 }
                 self.counts.windows += windows.emit(&rule, &mut regions, out);
                 out.append(&mut follows);
@@ -113,25 +129,61 @@ impl Decider {
             let is_asked = has_instances || !self.control.watches_instances(rule.spec);
             let is_analysed = has_instances && self.analysed() == Some(rule.spec);
             let sketches = rule.sketches | self.control.sketches(rule.spec);
-            let with_agent = rule.agent || is_analysed || self.control.windows().any(|spec| spec == rule.spec);
+            let is_watched = is_analysed || self.control.windows().any(|spec| spec == rule.spec);
+            let (with_agent, with_entities) = (rule.agent || is_watched, rule.entity || is_watched);
             let with_instances = has_instances && self.is_by_instance(&rule);
-            Ending { rule, with_agent, with_instances, sketches, is_asked, is_analysed }
+            Ending { rule, with_agent, with_instances, with_entities, sketches, is_asked, is_analysed }
         });
         ending.collect()
     }
 }
 
+impl Agent {
+    /// The windows of its other entities that have rows, where somebody wants them, ascending.
+    fn entity_windows(
+        &mut self,
+        target: &Target,
+        ending: &Ending,
+        end: EventTime,
+        close: &mut Close<'_>,
+    ) -> Vec<WindowSummary> {
+        let (spec, sketches, metrics) = (ending.rule.spec, ending.sketches, close.metrics);
+        let (range, slide) = (TimeRange::ending_at(end, spec.size), spec.slide);
+        let ended_in = self.ended_in;
+        let wanted = self.entities.iter_mut().filter(|_| ending.with_entities);
+        let with_rows = wanted.filter_map(|(key, entity)| {
+            entity.ended_in = ended_in;
+            let cell = entity.window(spec, end, close.merger)?;
+            let view = View { target, entity: Some(key), agent: entity, range, slide, sketches, metrics };
+            Some(view.of_entity(cell, close.sources_ratio))
+        });
+        with_rows.collect()
+    }
+}
+
 impl Ending {
-    /// The same for a target of this level; `None` where nobody wants it.
-    fn at(self, level: Level) -> Option<Self> {
-        let rule = self.rule.at(level)?;
-        Some(if matches!(level, Level::Workspace | Level::Fleet) { Self::published(rule) } else { self })
+    /// The same for this target: for a sum its own window, which nobody else sees, and those of entities that no agent
+    /// has, where there are any.
+    fn at(self, target: &Target, has_entities: bool) -> impl Iterator<Item = Self> {
+        let (own, others) = match target.is_sum() {
+            false => (Some(self), None),
+            true => (self.rule.at(target.level()).map(Self::published), has_entities.then(|| self.of_entities())),
+        };
+        own.into_iter().chain(others)
+    }
+
+    /// Nothing but the windows of entities.
+    fn of_entities(self) -> Self {
+        let entity = self.rule.entity;
+        let rule = WindowRule { entity, sketches: self.rule.sketches, ..WindowRule::unpublished(self.rule.spec) };
+        Self { rule, with_agent: false, with_instances: false, ..self }
     }
 
     /// Windows that are published, and that is all.
     fn published(rule: WindowRule) -> Self {
         let sketches = rule.sketches;
-        Self { rule, with_agent: true, with_instances: false, sketches, is_asked: false, is_analysed: false }
+        let (with_instances, with_entities, is_asked, is_analysed) = (false, false, false, false);
+        Self { rule, with_agent: true, with_instances, with_entities, sketches, is_asked, is_analysed }
     }
 
     fn of_rollup(due: &Due, is_asked: bool) -> Self {

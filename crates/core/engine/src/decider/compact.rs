@@ -97,6 +97,7 @@ impl<'d> Compactor<'d> {
         let row = PartialRow {
             workspace: target.workspace.as_str(),
             agent: target.agent.as_str(),
+            entity: None,
             instance: id.as_str(),
             samples,
             at: (sum.first_at, sum.last_at),

@@ -8,19 +8,26 @@
 //!
 //! - **C1** Of two documents of one name the higher version holds, whoever wrote them and in whatever order.
 //! - **C2** A target's generation never falls, whoever decides and whatever is forgotten in between.
-//! - **C3** An alert that nobody watches any more ends: its rules were taken away, or its agent was forgotten.
+//! - **C3** An alert that nobody watches any more ends: its rules were taken away, no policy acts, or its agent was
+//!   forgotten.
 
+use super::feedback::{FeedbackTrouble, Troubles};
 use super::signals::Signals;
 use super::summary::ClosedWindows;
 use super::{DeciderOutput, Seen, Sketches};
 use crate::journal::{ControlChange, ControlKind};
 use crate::signal::SignalPlan;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegauge_model::{EventTime, Mode, Severity, Target, WindowSpec, WindowSummary};
+use tidegauge_model::{
+    AlertTransition, EventTime, Finding, Mode, ScalingEvent, Severity, Target, WindowSpec, WindowSummary,
+};
 use tidegauge_policy::alert::rules::{AlertRules, By};
+use tidegauge_policy::life::effect::Sight;
 use tidegauge_policy::policy::applicable;
+use tidegauge_policy::regret::{self, Load};
 use tidegauge_policy::{
-    AlertBook, Document, Observation, Policy, SignalValues, TargetState, Written, decide, document, end_all, evaluate,
+    AlertBook, Document, Inhibition, LifeBook, Muting, Observation, Oddity, Policy, SignalValues, Silence, TargetState,
+    Written, decide, document, end_all, evaluate_sets,
 };
 
 /// What is decided and alerted on, and what must be remembered for it.
@@ -30,11 +37,16 @@ pub struct Control {
     is_fixed: bool,
     policies: BTreeMap<String, Held<Policy>>,
     rules: BTreeMap<String, Held<AlertRules>>,
+    silences: BTreeMap<String, Held<Silence>>,
+    inhibitions: BTreeMap<String, Held<Inhibition>>,
     signals: Signals,
     /// By target, then by policy.
     decisions: BTreeMap<Target, BTreeMap<String, TargetState>>,
     /// By target, then by set of rules.
     alerts: BTreeMap<Target, BTreeMap<String, AlertBook>>,
+    /// What became of live decisions.
+    lives: BTreeMap<Target, LifeBook>,
+    troubles: Troubles,
     /// Generations of targets whose state is gone, by policy.
     generations: BTreeMap<(Target, String), u64>,
     refused: Vec<String>,
@@ -58,11 +70,37 @@ pub struct ControlDifference {
     pub refused: Vec<String>,
 }
 
+/// What is said of a target's windows besides their numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    /// By signals of SQL.
+    pub(super) signals: &'a SignalValues,
+    /// The findings that are open.
+    pub(super) findings: &'a [Finding],
+}
+
 /// What is remembered of one target.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct TargetControl {
     pub(crate) decisions: BTreeMap<String, TargetState>,
     pub(crate) alerts: BTreeMap<String, AlertBook>,
+    pub(crate) life: LifeBook,
+}
+
+/// What became of live decisions, seen from one more window.
+#[derive(Debug, Default)]
+struct Observed {
+    alerts: Vec<AlertTransition>,
+    /// Of changes whose effect is known now.
+    reports: Vec<Finding>,
+}
+
+/// How many outputs of each kind were made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Made {
+    pub(super) decisions: u64,
+    pub(super) alerts: u64,
+    pub(super) findings: u64,
 }
 
 impl ControlChange {
@@ -73,6 +111,8 @@ impl ControlChange {
             document @ Document::Policy(_) => (document, ControlKind::Policy),
             document @ Document::AlertRules(_) => (document, ControlKind::AlertRules),
             document @ Document::Signal(_) => (document, ControlKind::Signal),
+            document @ Document::Silence(_) => (document, ControlKind::Silence),
+            document @ Document::Inhibition(_) => (document, ControlKind::Inhibition),
         };
         let (name, hash) = (document.name().to_owned(), document.hash().to_owned());
         Self { kind, name, version: document.version(), hash, document: Some(written.text.clone()) }
@@ -138,6 +178,11 @@ impl Control {
         self.decided().any(|watched| watched == spec)
     }
 
+    /// Whether a rule about a target follows findings.
+    pub(super) fn reads_findings(&self, target: &Target) -> bool {
+        self.rules().any(|rules| rules.reads_findings() && rules.matches.covers(target))
+    }
+
     /// Whether windows of instances are looked at, besides those of agents.
     pub(super) fn watches_instances(&self, spec: WindowSpec) -> bool {
         let by_instance = |rules: &AlertRules| rules.rules.iter().any(|rule| rule.by == By::Instance);
@@ -172,25 +217,35 @@ impl Control {
         self.signals.take_trouble()
     }
 
-    /// Evaluates every policy and rule whose window this is; returns how many decisions and alerts were published.
+    /// Evaluates every policy and rule whose window this is; returns how much was published. Nothing is decided on an agent
+    /// of which nothing `was_heard` but other entities.
     pub(super) fn evaluate(
         &mut self,
         spec: WindowSpec,
         windows: &ClosedWindows,
-        signals: &SignalValues,
+        was_heard: bool,
+        said: Said<'_>,
         out: &mut Vec<DeciderOutput>,
         seen: Option<&mut Vec<Seen>>,
-    ) -> (u64, u64) {
+    ) -> Made {
+        let mut made = Made::default();
         if !self.watches(spec) {
-            return (0, 0);
+            return made;
         }
         let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
-        let observation = Observation::of(&windows.agent, &instances).with_signals(signals);
+        let observation = Observation::of(&windows.agent, &instances).with_entities(&windows.entities);
+        let observation = observation.with_signals(said.signals).with_findings(said.findings);
+        let observed =
+            if was_heard { self.decide(spec, &observation, out, seen, &mut made) } else { Observed::default() };
+        let scaling = self.lives.get(observation.target).and_then(LifeBook::trouble);
+        let observation = observation.with_scaling(scaling);
         let before = out.len();
-        self.decide(spec, &observation, out, seen);
-        let decisions = out.len() - before;
+        out.extend(observed.alerts.into_iter().map(told));
         self.alert(spec, &observation, out);
-        (decisions as u64, (out.len() - before - decisions) as u64)
+        made.alerts += (out.len() - before) as u64;
+        made.findings += observed.reports.len() as u64;
+        out.extend(observed.reports.into_iter().map(|report| DeciderOutput::Finding(Box::new(report))));
+        made
     }
 
     fn decide(
@@ -199,7 +254,10 @@ impl Control {
         observation: &Observation<'_>,
         out: &mut Vec<DeciderOutput>,
         mut seen: Option<&mut Vec<Seen>>,
-    ) {
+        made: &mut Made,
+    ) -> Observed {
+        let mut observed = Observed::default();
+        let (mut load, mut shadows) = (None, Vec::new());
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         for policy in policies.into_iter().filter(|policy| policy.window == spec) {
             let floor = self.generation_of(observation.target);
@@ -209,14 +267,87 @@ impl Control {
                 // C2: another policy decided last, or nobody knows who. What this one remembers was long ago.
                 *state = TargetState::above_generation(floor);
             }
-            let verdict = decide(policy, state, observation);
+            // Of what others do nothing becomes.
+            let is_live = policy.mode == Mode::Live;
+            let mut life = is_live.then(|| self.lives.entry(observation.target.clone()).or_default());
+            observed.reports.extend(life.iter_mut().flat_map(|life| life.judge(policy, observation)));
+            let feedback = life.as_ref().map(|life| life.feedback()).unwrap_or_default();
+            let observation = observation.with_feedback(&feedback);
+            let stood = state.standing.as_ref().map(|standing| standing.desired_instances);
+            let verdict = decide(policy, state, &observation);
+            if let Some(life) = life {
+                if verdict.publish {
+                    let sight = Sight::of(policy, &observation, None);
+                    life.decided(&verdict.decision, observation.held_instances(), sight);
+                }
+                observed.alerts.extend(life.alert(policy, &observation));
+                load = Load::of(policy, &observation, &verdict.decision);
+            }
+            if policy.mode == Mode::Shadow {
+                shadows.extend(stood.map(|stood| (policy.name.clone(), stood)));
+            }
             if let Some(seen) = &mut seen {
-                seen.push(Seen::of(policy, &verdict.decision));
+                let life = self.lives.get(observation.target).filter(|_| is_live);
+                seen.push(Seen::of(policy, &verdict.decision, life));
             }
             if verdict.publish {
+                made.decisions += 1;
                 out.push(DeciderOutput::Decision(Box::new(verdict.decision)));
             }
         }
+        self.compare(observation.target, load, shadows);
+        observed
+    }
+
+    /// Lays the load of a close on what each shadow had asked for before it.
+    fn compare(&mut self, target: &Target, load: Option<Load>, shadows: Vec<(String, u32)>) {
+        let (Some(load), Some(states)) = (load, self.decisions.get_mut(target)) else { return };
+        for (policy, stood) in shadows {
+            if let Some(state) = states.get_mut(&policy) {
+                regret::step(state.regret.get_or_insert_default(), load, stood);
+            }
+        }
+    }
+
+    /// An actuator says what became of a decision; what is odd about it is counted.
+    pub(super) fn note(&mut self, event: &ScalingEvent, now: EventTime) {
+        if self.is_fixed {
+            return; // it speaks of other decisions
+        }
+        let odd = match self.lives.get_mut(&event.target) {
+            Some(life) => life.note(event, now),
+            None if event.generation.is_none() && event.decision_id.is_none() => Some(Oddity::NoDecision),
+            None => Some(Oddity::UnknownDecision),
+        };
+        if let Some(oddity) = odd {
+            self.troubles.note(oddity, event);
+        }
+    }
+
+    /// What was odd about scaling events since this was last called.
+    pub(super) fn take_feedback_trouble(&mut self) -> Vec<FeedbackTrouble> {
+        self.troubles.take()
+    }
+
+    /// What became of the live decisions about a target.
+    pub(super) fn life(&self, target: &Target) -> Option<&LifeBook> {
+        self.lives.get(target)
+    }
+
+    /// C3: where no policy acts any more, nobody looks at what becomes of decisions.
+    fn end_lives_of_nobody(&mut self, at: EventTime, out: &mut Vec<DeciderOutput>) {
+        let policies = &self.policies;
+        let acting = |target: &Target| {
+            let covering = applicable(policies.values().filter_map(|held| held.value.as_ref()), target);
+            covering.iter().any(|policy| policy.mode == Mode::Live)
+        };
+        self.lives.retain(|target, life| {
+            let stays = acting(target);
+            if !stays {
+                out.extend(life.end(target, at, "no policy acts any more").into_iter().map(told));
+            }
+            stays
+        });
     }
 
     /// The highest generation that any policy has given this target.
@@ -230,14 +361,18 @@ impl Control {
     fn alert(&mut self, spec: WindowSpec, observation: &Observation<'_>, out: &mut Vec<DeciderOutput>) {
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
         let min_instances = policies.iter().find(|policy| policy.mode == Mode::Live).map(|policy| policy.min_instances);
-        for rules in self.rules.values().filter_map(|held| held.value.as_ref()).filter(|rules| rules.window() == spec) {
-            if !rules.matches.covers(observation.target) {
-                continue;
-            }
-            let books = self.alerts.entry(observation.target.clone()).or_default();
-            let transitions = evaluate(rules, books.entry(rules.name.clone()).or_default(), observation, min_instances);
-            out.extend(transitions.into_iter().map(told));
+        let held = self.rules.values().filter_map(|held| held.value.as_ref());
+        let sets: Vec<&AlertRules> = held.filter(|rules| rules.matches.covers(observation.target)).collect();
+        if sets.iter().all(|rules| rules.window() != spec) {
+            return;
         }
+        let muting = Muting {
+            silences: self.silences.values().filter_map(|held| held.value.as_ref()).collect(),
+            inhibitions: self.inhibitions.values().filter_map(|held| held.value.as_ref()).collect(),
+        };
+        let books = self.alerts.entry(observation.target.clone()).or_default();
+        let transitions = evaluate_sets(&sets, spec, books, &muting, observation, min_instances);
+        out.extend(transitions.into_iter().map(told));
     }
 
     /// How `wanted`, all documents of a process, differ from what holds.
@@ -274,13 +409,18 @@ impl Control {
             ControlKind::Policy => self.policies.get(name).map(|held| &held.change),
             ControlKind::AlertRules => self.rules.get(name).map(|held| &held.change),
             ControlKind::Signal => self.signals.held(name),
+            ControlKind::Silence => self.silences.get(name).map(|held| &held.change),
+            ControlKind::Inhibition => self.inhibitions.get(name).map(|held| &held.change),
         }
     }
 
     /// Every document as the journal had it, those that were taken away too.
     pub(super) fn documents(&self) -> impl Iterator<Item = &ControlChange> {
         let policies = self.policies.values().map(|held| &held.change);
-        policies.chain(self.rules.values().map(|held| &held.change)).chain(self.signals.changes())
+        let silences = self.silences.values().map(|held| &held.change);
+        let inhibitions = self.inhibitions.values().map(|held| &held.change);
+        let rules = self.rules.values().map(|held| &held.change);
+        policies.chain(rules).chain(self.signals.changes()).chain(silences).chain(inhibitions)
     }
 
     /// What the journal says shall hold from here on; alerts that nobody watches any more end at `at`.
@@ -300,6 +440,7 @@ impl Control {
             (ControlKind::Policy, Some(Document::Policy(policy))) => {
                 let change = ControlChange { hash: policy.hash.clone(), ..change };
                 self.policies.insert(name, Held { change, value: Some(policy) });
+                self.end_lives_of_nobody(at, out);
             }
             (ControlKind::AlertRules, Some(Document::AlertRules(rules))) => {
                 let change = ControlChange { hash: rules.hash.clone(), ..change };
@@ -311,9 +452,24 @@ impl Control {
                 }
             }
             (ControlKind::Signal, None) => self.signals.end(change),
+            (ControlKind::Silence, Some(Document::Silence(silence))) => {
+                let change = ControlChange { hash: silence.hash.clone(), ..change };
+                self.silences.insert(name, Held { change, value: Some(silence) });
+            }
+            (ControlKind::Inhibition, Some(Document::Inhibition(inhibition))) => {
+                let change = ControlChange { hash: inhibition.hash.clone(), ..change };
+                self.inhibitions.insert(name, Held { change, value: Some(inhibition) });
+            }
+            (ControlKind::Silence, None) => {
+                self.silences.insert(name, Held { change, value: None });
+            }
+            (ControlKind::Inhibition, None) => {
+                self.inhibitions.insert(name, Held { change, value: None });
+            }
             (ControlKind::Policy, None) => {
                 self.forget_policy(&name);
                 self.policies.insert(name, Held { change, value: None });
+                self.end_lives_of_nobody(at, out);
             }
             (ControlKind::AlertRules, None) => {
                 let targets: Vec<Target> = self.alerts.keys().cloned().collect();
@@ -345,7 +501,11 @@ impl Control {
         for (policy, state) in self.decisions.remove(target).unwrap_or_default() {
             self.generations.insert((target.clone(), policy), state.generation); // C2
         }
-        self.end_alerts(target, None, at, "nothing was heard of the agent for an hour", out);
+        let why = "nothing was heard of the agent for an hour";
+        if let Some(mut life) = self.lives.remove(target) {
+            out.extend(life.end(target, at, why).into_iter().map(told));
+        }
+        self.end_alerts(target, None, at, why, out);
     }
 
     /// C3, of one set of rules or of all.
@@ -371,11 +531,13 @@ impl Control {
     pub(super) fn firing(&self) -> impl Iterator<Item = (&Target, &str, Severity)> {
         let books =
             self.alerts.iter().flat_map(|(target, books)| books.iter().map(move |(set, book)| (target, set, book)));
-        books.flat_map(|(target, set, book)| {
+        let of_rules = books.flat_map(|(target, set, book)| {
             let rules = self.rules.get(set).and_then(|held| held.value.as_ref()).map_or(&[][..], |set| &set.rules);
             let severity = |name: &str| rules.iter().find(|rule| rule.name == name).map(|rule| rule.severity);
             book.firing_rules().filter_map(move |rule| Some((target, rule, severity(rule)?)))
-        })
+        });
+        let of_lives = self.lives.iter().flat_map(|(target, life)| life.firing().map(move |alarm| (target, alarm)));
+        of_rules.chain(of_lives.map(|(target, alarm)| (target, alarm.rule(), alarm.severity())))
     }
 
     /// What is remembered of a target.
@@ -383,6 +545,7 @@ impl Control {
         TargetControl {
             decisions: self.decisions.get(target).cloned().unwrap_or_default(),
             alerts: self.alerts.get(target).cloned().unwrap_or_default(),
+            life: self.lives.get(target).cloned().unwrap_or_default(),
         }
     }
 
@@ -400,9 +563,12 @@ impl Control {
         for document in documents {
             control.apply(document, EventTime::MIN, &mut Vec::new());
         }
-        for (target, TargetControl { decisions, alerts }) in targets {
+        for (target, TargetControl { decisions, alerts, life }) in targets {
             if !decisions.is_empty() {
                 control.decisions.insert(target.clone(), decisions);
+            }
+            if !life.is_empty() {
+                control.lives.insert(target.clone(), life);
             }
             if !alerts.is_empty() {
                 control.alerts.insert(target, alerts);
@@ -423,6 +589,6 @@ fn is_newer(change: &ControlChange, held: &ControlChange) -> bool {
     change.version > held.version || (change.version == held.version && ends)
 }
 
-fn told(transition: tidegauge_model::AlertTransition) -> DeciderOutput {
+fn told(transition: AlertTransition) -> DeciderOutput {
     DeciderOutput::Alert(Box::new(transition))
 }

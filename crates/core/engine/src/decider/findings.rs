@@ -5,6 +5,8 @@
 //!       (cells)                        (roster)                  └─► measures ─► whoever watches
 //! ```
 //!
+//! Another entity of an agent has a memory of its own, and findings of its own.
+//!
 //! - **D8** A finding that is open ends before its agent is forgotten, and with the first window after analytics were
 //!   switched off: none is left open that nobody follows any more.
 
@@ -55,6 +57,29 @@ impl Agent {
         }
     }
 
+    /// Looks through the windows of its other entities.
+    pub(super) fn find_in_entities(
+        &mut self,
+        windows: &[WindowSummary],
+        config: &LiveConfig,
+        counts: &mut DeciderCounts,
+        out: &mut Vec<DeciderOutput>,
+    ) {
+        for window in windows {
+            let Some(entity) = window.entity.as_ref().and_then(|key| self.entities.get_mut(key)) else { continue };
+            let (findings, left_out) = entity.findings.step_entity(window, config);
+            counts.findings_left_out += left_out;
+            counts.findings += tell(findings, out);
+        }
+    }
+
+    /// What is open of it and of its other entities, as of then; of each by kind and entity.
+    pub(super) fn findings_open_at(&self, end: EventTime) -> Vec<Finding> {
+        let mut open = self.findings.open(end);
+        open.extend(self.entities.values().flat_map(|entity| entity.findings.open(end)));
+        open
+    }
+
     /// Instances that run and have no row in these windows, which ascend as the roster does.
     fn silent(&self, windows: &[&WindowSummary], end: EventTime) -> Vec<InstanceId> {
         let mut heard = windows.iter().filter_map(|window| window.instance.as_ref()).peekable();
@@ -69,10 +94,14 @@ impl Agent {
 
     /// Ends all that is open (D8), with a window of that length; returns how many that are.
     pub(super) fn end_findings(&mut self, end: EventTime, length: Duration, out: &mut Vec<DeciderOutput>) -> u64 {
-        if self.findings.is_empty() {
-            return 0;
-        }
-        tell(self.findings.end_all(TimeRange::ending_at(end, length)), out)
+        let window = TimeRange::ending_at(end, length);
+        let mut ended = 0;
+        self.each(|each| {
+            if !each.findings.is_empty() {
+                ended += tell(each.findings.end_all(window), out);
+            }
+        });
+        ended
     }
 }
 

@@ -27,7 +27,7 @@ use crate::state::{Checkpoint, KeptAgent};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::counter::CounterPoint;
-use tidegauge_model::{InstanceId, Metric, Target};
+use tidegauge_model::{EntityKey, InstanceId, Metric, Target};
 use tidegauge_window::{SourceId, SourcesState};
 
 /// A Decider that is given up, at the end of its journal.
@@ -66,7 +66,7 @@ pub struct Repartition {
     /// By new partition.
     homes: Vec<Home>,
     /// The latest readings of cumulative counters in panes that are not carried over.
-    readings: BTreeMap<(Target, InstanceId, Metric), CounterPoint>,
+    readings: BTreeMap<(Target, Option<EntityKey>, InstanceId, Metric), CounterPoint>,
 }
 
 /// A new partition.
@@ -198,7 +198,12 @@ impl Repartition {
             for (metric, point) in reader.points(at) {
                 let row = reader.row(at);
                 let target = Target { workspace: row.workspace.into(), agent: row.agent.into(), region: None };
-                let key = (target, row.instance.into(), partial.rows.metrics()[usize::from(metric)].clone());
+                let key = (
+                    target,
+                    row.entity.cloned(),
+                    row.instance.into(),
+                    partial.rows.metrics()[usize::from(metric)].clone(),
+                );
                 let known = self.readings.entry(key).or_insert(point);
                 if (known.at, known.position) < (point.at, point.position) {
                     *known = point;
@@ -208,8 +213,14 @@ impl Repartition {
     }
 
     fn bring_readings_forward(&self, agents: &mut BTreeMap<Target, KeptAgent>) {
-        for ((target, instance, metric), point) in &self.readings {
+        for ((target, entity, instance, metric), point) in &self.readings {
             let Some(agent) = agents.get_mut(target) else { continue };
+            let Some(agent) = (match entity {
+                None => Some(agent),
+                Some(entity) => agent.entities.get_mut(entity),
+            }) else {
+                continue;
+            };
             let kept = KeptReading::of(instance, metric, point);
             let key = |kept: &KeptReading| (kept.instance.clone(), kept.metric.clone());
             match agent.base_readings.binary_search_by_key(&key(&kept), key) {

@@ -15,14 +15,15 @@
 //!               Preroll          Rebuild          the checkpoint ▲      Live
 //! ```
 
+use super::cell::MetricNumbers;
 use super::control::Control;
 use super::counter::{Counters, KeptReading};
-use super::{Agent, Decider, DeciderConfig, DeciderCounts, EventTime, Instance, Sources, revise};
+use super::{Agent, Decider, DeciderConfig, DeciderCounts, EventTime, Instance, Sources, TargetControl, revise};
 use crate::journal::{ControlChange, JournalRecord};
 use crate::state::{Checkpoint, KeptAgent};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use tidegauge_model::Target;
+use tidegauge_model::{EntityKey, Target};
 use tidegauge_window::SourcesState;
 
 /// A place of the journal from which cells can be built anew.
@@ -42,7 +43,7 @@ pub(crate) struct Base {
     pub(crate) documents: Vec<ControlChange>,
     /// The last readings of cumulative counters. In a checkpoint they are with their agents.
     #[serde(skip)]
-    pub(crate) readings: BTreeMap<Target, Vec<KeptReading>>,
+    pub(crate) readings: BTreeMap<(Target, Option<EntityKey>), Vec<KeptReading>>,
 }
 
 /// How far a restore has come.
@@ -83,8 +84,7 @@ pub(super) struct Bases(VecDeque<Base>);
 
 pub(super) fn begin(config: DeciderConfig, checkpoint: Checkpoint, control: Option<Control>) -> Decider {
     let mut base = checkpoint.base.clone();
-    let readings = checkpoint.agents.iter().map(|(target, agent)| (target.clone(), agent.base_readings.clone()));
-    base.readings = readings.filter(|(_, readings)| !readings.is_empty()).collect();
+    base.readings = checkpoint.base_readings();
     let sources = Sources::restored(&base.sources, config.topics.iter().cloned(), config.rules);
     let held = Control::restored(base.documents.clone(), BTreeMap::new(), []);
     let phase = Phase::Preroll(Box::new(Restore { checkpoint, control }));
@@ -92,12 +92,37 @@ pub(super) fn begin(config: DeciderConfig, checkpoint: Checkpoint, control: Opti
     decider.closed_through = base.closed_through;
     decider.last_pane = base.last_pane;
     (decider.cells_from, decider.instances_from) = (base.closed_through, base.closed_through);
-    for (target, readings) in &base.readings {
+    for ((target, entity), readings) in &base.readings {
         let counters = Counters::restored(readings, &mut decider.metrics);
-        decider.agents.insert(target.clone(), Agent { counters, ..Agent::default() });
+        let agent = decider.agents.entry(target.clone()).or_default();
+        match entity {
+            None => agent.counters = counters,
+            Some(entity) => agent.entities.entry(entity.clone()).or_default().counters = counters,
+        }
     }
     decider.bases.0.push_back(base);
     decider
+}
+
+impl Agent {
+    /// Its cells, with what a checkpoint has of it besides.
+    fn remembering(mut self, kept: KeptAgent, metrics: &mut MetricNumbers) -> Self {
+        let KeptAgent { control: _, last_at, findings, instances, readings, base_readings: _, told, entities } = kept;
+        let mut cells: BTreeMap<_, Instance> = self.instances.into_iter().collect();
+        let known = instances.into_iter().map(|(id, state)| {
+            let mut instance = cells.remove(&id).unwrap_or_default();
+            instance.restore(state);
+            (id, instance)
+        });
+        let instances = known.collect();
+        let counters = Counters::restored(&readings, metrics);
+        let entities = entities.into_iter().map(|(key, kept)| {
+            let entity = self.entities.remove(&key).unwrap_or_default().remembering(kept, metrics);
+            (key, entity)
+        });
+        let (told, entities) = (revise::restored(told), entities.collect());
+        Self { cells: self.cells, last_at, instances, counters, findings, told, entities, ..Self::default() }
+    }
 }
 
 impl Decider {
@@ -135,22 +160,10 @@ impl Decider {
         self.close_through(closed_through);
         let mut rebuilt = std::mem::take(&mut self.agents);
         let mut controls = Vec::new();
-        for (target, kept) in agents {
-            let KeptAgent { control, last_at, findings, instances, readings, base_readings: _, told } = kept;
+        for (target, mut kept) in agents {
             let rebuilt = rebuilt.remove(&target).unwrap_or_default();
-            let mut cells: BTreeMap<_, Instance> = rebuilt.instances.into_iter().collect();
-            let known = instances.into_iter().map(|(id, state)| {
-                let mut instance = cells.remove(&id).unwrap_or_default();
-                instance.restore(state);
-                (id, instance)
-            });
-            let instances = known.collect();
-            let counters = Counters::restored(&readings, &mut self.metrics);
-            let told = revise::restored(told);
-            let cells = rebuilt.cells;
-            let agent = Agent { cells, last_at, instances, counters, findings, told, ..Agent::default() };
-            controls.push((target.clone(), control));
-            self.agents.insert(target, agent);
+            controls.push((target.clone(), std::mem::take(&mut kept.control)));
+            self.agents.insert(target, rebuilt.remembering(kept, &mut self.metrics));
         }
         let held = Control::restored(documents, generations, controls);
         self.control = restore.control.unwrap_or(held);
@@ -248,10 +261,15 @@ impl Decider {
         }
     }
 
-    /// The last readings of cumulative counters, of agents that have any.
-    fn readings(&self) -> BTreeMap<Target, Vec<KeptReading>> {
-        let counting = self.agents.iter().filter(|(_, agent)| !agent.counters.is_empty());
-        counting.map(|(target, agent)| (target.clone(), agent.counters.kept(&self.metrics))).collect()
+    /// The last readings of cumulative counters, of whoever has any.
+    fn readings(&self) -> BTreeMap<(Target, Option<EntityKey>), Vec<KeptReading>> {
+        let all = self.agents.iter().flat_map(|(target, agent)| {
+            let entities =
+                agent.entities.iter().map(move |(key, entity)| ((target.clone(), Some(key.clone())), entity));
+            std::iter::once(((target.clone(), None), agent)).chain(entities)
+        });
+        let counting = all.filter(|(_, agent)| !agent.counters.is_empty());
+        counting.map(|(of, agent)| (of, agent.counters.kept(&self.metrics))).collect()
     }
 
     /// The state as of now, given that all before `next_offset` was given to it; `None` while it is being restored.
@@ -262,14 +280,21 @@ impl Decider {
         self.keep_base(next_offset);
         let mut base = self.bases.0.front().expect("one was just kept").clone();
         let mut at_base = std::mem::take(&mut base.readings);
-        let kept = |(target, agent): (&_, &Agent)| {
-            let instances = agent.instances.iter().map(|(id, instance)| (id.clone(), instance.state())).collect();
-            let control = self.control.of_target(target);
-            let (readings, base_readings) =
-                (agent.counters.kept(&self.metrics), at_base.remove(target).unwrap_or_default());
-            let (last_at, findings) = (agent.last_at, agent.findings.clone());
-            let told = revise::kept(&agent.told);
-            (target.clone(), KeptAgent { control, last_at, findings, instances, readings, base_readings, told })
+        let mut kept = |target: &Target, entity: Option<&EntityKey>, agent: &Agent| KeptAgent {
+            control: TargetControl::default(),
+            last_at: agent.last_at,
+            findings: agent.findings.clone(),
+            instances: agent.instances.iter().map(|(id, instance)| (id.clone(), instance.state())).collect(),
+            readings: agent.counters.kept(&self.metrics),
+            base_readings: at_base.remove(&(target.clone(), entity.cloned())).unwrap_or_default(),
+            told: revise::kept(&agent.told),
+            entities: BTreeMap::new(),
+        };
+        let whole = |(target, agent): (&Target, &Agent)| {
+            let (control, of_agent) = (self.control.of_target(target), kept(target, None, agent));
+            let entities = agent.entities.iter();
+            let entities = entities.map(|(key, entity)| (key.clone(), kept(target, Some(key), entity))).collect();
+            (target.clone(), KeptAgent { control, entities, ..of_agent })
         };
         Some(Checkpoint {
             next_offset,
@@ -280,7 +305,7 @@ impl Decider {
             last_pane: self.last_pane,
             documents: self.control.documents().cloned().collect(),
             generations: self.control.generations().map(|(key, generation)| (key.clone(), generation)).collect(),
-            agents: self.agents.iter().map(kept).collect(),
+            agents: self.agents.iter().map(whole).collect(),
             beyond: self.kept_beyond(),
         })
     }

@@ -8,7 +8,7 @@
 //!
 //! - **V1** A window whose rule has `revisions` is published again if rows came for one of its panes after it had closed
 //!   and before panes were closed through its end + `revisions`. It has all rows that had come by then. Of instances and
-//!   regions only those are said again that the rows are of.
+//!   regions only those are said again that the rows are of; of other entities none.
 //! - **V2** What a source corrects at once revises a window once: revisions leave with the next mark.
 //! - **V3** Nothing is decided, found or alerted on, and no signal looks at a revision.
 //!
@@ -137,7 +137,7 @@ impl Decider {
             return;
         }
         let reader = rows.reader();
-        for row in (0..reader.len()).map(|at| reader.row(at)) {
+        for row in (0..reader.len()).map(|at| reader.row(at)).filter(|row| row.entity.is_none()) {
             let target = Target { workspace: row.workspace.into(), agent: row.agent.into(), region: None };
             let panes = self.corrected.entry(target).or_default();
             panes.entry(pane).or_default().insert(row.instance.into());
@@ -187,7 +187,7 @@ impl Decider {
         let Some(agent) = self.agents.get_mut(target).filter(|_| Some(range.start) >= self.cells_from) else { return };
         let Some(cell) = merger.merged(agent.cells.within(range).map(|(_, cell)| cell)) else { return };
         let (slide, sketches, metrics) = (rule.spec.slide, rule.sketches, &self.metrics);
-        let view = View { target, agent, range, slide, sketches, metrics };
+        let view = View { target, entity: None, agent, range, slide, sketches, metrics };
         let mut windows = view.summaries(Some(cell), sources_ratio, has_instances, merger);
         windows.instances.retain(|window| window.instance.as_ref().is_some_and(|id| instances.contains(id)));
         if rule.region && has_instances {

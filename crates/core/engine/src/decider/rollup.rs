@@ -63,7 +63,7 @@ impl RollupRule {
         match target.level() {
             Level::Workspace => self.sums.workspace,
             Level::Fleet => self.sums.fleet,
-            Level::Agent | Level::Region | Level::Instance => self.agent,
+            Level::Agent | Level::Region | Level::Instance | Level::Entity => self.agent,
         }
     }
 
@@ -201,6 +201,7 @@ impl Rollups {
             let Some(strips) = self.agents.get_mut(target) else { continue };
             let view = View {
                 target,
+                entity: None,
                 agent,
                 range: pane,
                 slide: pane.length(),
@@ -230,6 +231,10 @@ impl Rollups {
         while start < reader.len() {
             let end = reader.end_of_agent(start);
             let first = reader.row(start);
+            if first.entity.is_some() {
+                start = end; // roll-ups are of agents
+                continue;
+            }
             let target = Target { workspace: first.workspace.into(), agent: first.agent.into(), region: None };
             let mut add = |merger: &mut Merger| (start..end).for_each(|row| merger.add_row(rows, row));
             let takes = |rule: &&RollupRule| rule.is_of(&target) && rule.is_usable(pane, closed_through);
@@ -439,7 +444,7 @@ impl Due {
         let so_far = TimeRange { end: self.edition.early_through.unwrap_or(self.window.end), ..self.window };
         // For signals: those that are published go without.
         let sketches = Sketches { agent: true, ..Sketches::default() };
-        let view = View { target, agent, range: so_far, slide, sketches, metrics: close.metrics };
+        let view = View { target, entity: None, agent, range: so_far, slide, sketches, metrics: close.metrics };
         let mut closed = view.summaries(Some(self.cell), close.sources_ratio, false, close.merger);
         closed.agent.range = self.window;
         closed.agent.edition = self.edition;

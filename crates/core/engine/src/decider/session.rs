@@ -134,8 +134,8 @@ impl Sessions {
             let end = reader.end_of_agent(start);
             let first = reader.row(start);
             let target = Target { workspace: first.workspace.into(), agent: first.agent.into(), region: None };
-            if target.is_sum() {
-                start = end;
+            if first.entity.is_some() || target.is_sum() {
+                start = end; // sessions are of agents and instances
                 continue;
             }
             let open = self.open.entry(target).or_default();
@@ -258,7 +258,8 @@ impl Session {
 
     fn summary(self, target: &Target, id: Option<&InstanceId>, agent: &Agent, close: &Close<'_>) -> WindowSummary {
         let (range, slide) = (self.range, Duration::ZERO);
-        let view = View { target, agent, range, slide, sketches: Sketches::default(), metrics: close.metrics };
+        let (entity, sketches) = (None, Sketches::default());
+        let view = View { target, entity, agent, range, slide, sketches, metrics: close.metrics };
         let mut window = view.of_all(Some(self.cell), agent.instances.values(), close.sources_ratio);
         if let Some(id) = id {
             (window.instances_ready, window.instances_present) = (None, None);

@@ -108,7 +108,11 @@ impl Signals {
 impl ClosedWindows {
     /// What SQL sees: the windows that hold rows, as they are published.
     fn with_rows(&self) -> Vec<&WindowSummary> {
-        std::iter::once(&self.agent).filter(|window| window.samples > 0).chain(&self.instances).collect()
+        std::iter::once(&self.agent)
+            .filter(|window| window.samples > 0)
+            .chain(&self.instances)
+            .chain(&self.entities)
+            .collect()
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::metric::{self, MetricId};
 use tidegauge_model::{
-    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceId, Metric, MetricName, ResourceSaturation,
-    SketchBytes, Target, TimeRange, WindowSummary,
+    Completeness, DistributionSummary, EntityKey, EventTime, GaugeSummary, InstanceId, Metric, MetricName,
+    ResourceSaturation, SketchBytes, Target, TimeRange, WindowSummary,
 };
 use tidegauge_window::{Sketch, Stats};
 
@@ -25,6 +25,8 @@ const RESOURCES: [(&str, MetricId, MetricId); 5] = [
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) target: &'a Target,
+    /// What the window is of, where that is no instance and not all of them: `agent` is what is known of it.
+    pub(super) entity: Option<&'a EntityKey>,
     pub(super) agent: &'a Agent,
     pub(super) range: TimeRange,
     pub(super) slide: Duration,
@@ -42,6 +44,8 @@ pub(super) struct ClosedWindows {
     pub(super) regions: Vec<WindowSummary>,
     /// Of its instances that have rows, ascending.
     pub(super) instances: Vec<WindowSummary>,
+    /// Of its other entities that have rows, where somebody wants them, ascending.
+    pub(super) entities: Vec<WindowSummary>,
 }
 
 impl ClosedWindows {
@@ -57,6 +61,7 @@ impl ClosedWindows {
         if !rule.sketches.agent {
             self.agent.sketches.clear();
             drop_sketches(&mut self.regions);
+            drop_sketches(&mut self.entities);
         }
         if !rule.sketches.instance {
             drop_sketches(&mut self.instances);
@@ -65,7 +70,8 @@ impl ClosedWindows {
         let agent = std::iter::once(self.agent).filter(|window| rule.agent && window.samples > 0);
         let instances = self.instances.into_iter().filter(|_| rule.instance);
         let before = out.len();
-        out.extend(agent.chain(instances).map(|window| DeciderOutput::Window(Box::new(window))));
+        let entities = self.entities.into_iter().filter(|_| rule.entity);
+        out.extend(agent.chain(instances).chain(entities).map(|window| DeciderOutput::Window(Box::new(window))));
         (out.len() - before) as u64
     }
 }
@@ -91,7 +97,12 @@ impl View<'_> {
             window.attributes = instance.attributes.as_deref().cloned().unwrap_or_default();
             Some(window)
         });
-        ClosedWindows { agent, regions: Vec::new(), instances: with_rows.collect() }
+        ClosedWindows { agent, regions: Vec::new(), instances: with_rows.collect(), entities: Vec::new() }
+    }
+
+    /// The window of an entity. Those who report it count in its completeness, and nowhere else.
+    pub(super) fn of_entity(&self, cell: Cell, sources_ratio: f64) -> WindowSummary {
+        self.summary(None, Some(cell), self.completeness(self.agent.instances.values(), sources_ratio))
     }
 
     /// The window of some of its instances together, or of all.
@@ -107,10 +118,15 @@ impl View<'_> {
         };
         let (ready, present) = (count(Instance::is_ready), count(Instance::is_present));
         let mut window = self.summary(None, cell, self.completeness(instances, sources_ratio));
-        if !self.target.is_sum() {
+        if !self.is_sum() {
             (window.instances_ready, window.instances_present) = (Some(ready), Some(present));
         }
         window
+    }
+
+    /// Whether it is one of a workspace or of the fleet. An entity that no agent has is none.
+    fn is_sum(&self) -> bool {
+        self.entity.is_none() && self.target.is_sum()
     }
 
     pub(super) fn completeness<'i>(
@@ -120,7 +136,7 @@ impl View<'_> {
     ) -> Completeness {
         let (start, end) = (self.range.start, self.agent.judged_at(self.range.end, self.slide));
         // Those of a sum are sources.
-        let instances = instances.into_iter().filter(|_| !self.target.is_sum());
+        let instances = instances.into_iter().filter(|_| !self.is_sum());
         let expected: Vec<_> = instances.filter(|each| each.is_expected(end)).collect();
         let reported = expected.iter().filter(|each| each.has_reported(start, end)).count();
         let instances_ratio = if expected.is_empty() { 1.0 } else { reported as f64 / expected.len() as f64 };
@@ -135,7 +151,7 @@ impl View<'_> {
 
     fn summary(&self, instance: Option<&InstanceId>, cell: Option<Cell>, completeness: Completeness) -> WindowSummary {
         let mut window = WindowSummary::empty(self.target.clone(), self.range, self.slide, completeness);
-        window.instance = instance.cloned();
+        (window.instance, window.entity) = (instance.cloned(), self.entity.cloned());
         let Some(mut cell) = cell else { return window };
         let with_sketches = if instance.is_some() { self.sketches.instance } else { self.sketches.agent };
         (window.samples, window.last_at) = (cell.samples, cell.last_at);

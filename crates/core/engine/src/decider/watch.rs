@@ -1,10 +1,10 @@
 //! What somebody who watches a Decider is shown besides its outputs: decisions as of every window, told or not, and the
 //! alerts that fire, measures of the windows that were analysed. Nothing follows from being watched.
 
-use super::{Decider, Measured};
+use super::{Decider, Measured, Scaling};
 use tidegauge_model::{Decision, Severity, Target};
-use tidegauge_policy::Policy;
 use tidegauge_policy::policy::ObjectiveKind;
+use tidegauge_policy::{LifeBook, Policy};
 
 /// A decision as of one window. Most are the standing one seen again, and not published.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,13 +13,16 @@ pub struct Seen {
     pub decision: Decision,
     /// Of each signal of the decision, whether its values are utilizations.
     pub is_utilization: Vec<bool>,
+    /// Of a live decision: how the target has scaled, as far as actuators have told.
+    pub scaling: Option<Scaling>,
 }
 
 impl Seen {
-    pub(super) fn of(policy: &Policy, decision: &Decision) -> Self {
+    pub(super) fn of(policy: &Policy, decision: &Decision, life: Option<&LifeBook>) -> Self {
         let of_objectives = policy.objectives.iter().map(|objective| objective.kind == ObjectiveKind::Utilization);
         let is_utilization = of_objectives.chain(std::iter::repeat(false)).take(decision.signals.len()).collect();
-        Self { decision: decision.clone(), is_utilization }
+        let scaling = life.and_then(|life| Scaling::of(&decision.target, life, decision.decided_at));
+        Self { decision: decision.clone(), is_utilization, scaling }
     }
 }
 

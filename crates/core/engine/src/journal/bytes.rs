@@ -1,7 +1,7 @@
 //! Journal records as bytes: Avro header, then the rows as one Arrow IPC message.
 
-use super::rows::{self, Lists};
-use super::{JournalRecord, Mark, Partial, PartialRows, SourceRecord, control};
+use super::rows::{self, Lists, Whose};
+use super::{JournalRecord, Mark, Partial, PartialRows, SourceRecord, control, event};
 use apache_avro::{Schema, rabin::Rabin, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
@@ -13,7 +13,7 @@ use arrow::ipc::{MetadataVersion, root_as_message};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
-use tidegauge_model::{Attribute, Attributes, EventTime, Level, Metric, Target};
+use tidegauge_model::{Attribute, Attributes, EntityKey, EntityKind, EventTime, Level, Metric};
 use tidegauge_window::SourceId;
 
 /// Why bytes are not a journal record: the topic holds something foreign, or was damaged.
@@ -74,6 +74,10 @@ struct AgentHeader {
     agent: String,
     #[serde(default = "agent_level")]
     level: String,
+    #[serde(default)]
+    entity_kind: String,
+    #[serde(default)]
+    entity_id: String,
 }
 
 /// The level of all rows before there were others.
@@ -145,6 +149,7 @@ pub fn encode(record: &JournalRecord) -> Vec<u8> {
     match record {
         JournalRecord::Source(record) => encode_source(record),
         JournalRecord::Control(change) => control::encode(change),
+        JournalRecord::Event(event) => event::encode(event),
     }
 }
 
@@ -191,6 +196,9 @@ pub fn decode(bytes: &[u8]) -> Result<JournalRecord, JournalError> {
     if let Some(change) = control::decode(bytes) {
         return change.map(JournalRecord::Control);
     }
+    if let Some(event) = event::decode(bytes) {
+        return event.map(|event| JournalRecord::Event(Box::new(event)));
+    }
     let unknown = || JournalError::UnknownHeader { first: bytes[..bytes.len().min(10)].to_vec() };
     let (schema, mut rest): (&Schema, _) = match bytes.strip_prefix(PREFIX.as_slice()) {
         Some(rest) => (&SCHEMA, rest),
@@ -229,10 +237,7 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
         return Err(JournalError::Rows("their checksum is another".to_owned()));
     }
     let batch = decode_rows(body, schema).map_err(|error| JournalError::Rows(error.to_string()))?;
-    if let Some(other) = pane.agents.iter().find(|names| !names.is_known()) {
-        return Err(JournalError::Rows(format!("rows of a level that this version does not know, {}", other.level)));
-    }
-    let lists = lists_of(pane);
+    let lists = lists_of(pane)?;
     let rows = match fingerprint {
         v2 if v2 == *ROWS_FINGERPRINT_V2 => rows::upgraded_v2(lists, &batch),
         v1 if v1 == *ROWS_FINGERPRINT_V1 => rows::upgraded(lists, &batch),
@@ -251,19 +256,39 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
 }
 
 impl AgentHeader {
-    fn of((workspace, agent): &(Box<str>, Box<str>)) -> Self {
-        let level = target_of(workspace, agent).level().name().to_owned();
-        Self { workspace: workspace.to_string(), agent: agent.to_string(), level }
+    fn of(whose: &Whose) -> Self {
+        let entity = whose.entity.as_ref();
+        Self {
+            workspace: whose.workspace.to_string(),
+            agent: whose.agent.to_string(),
+            level: whose.level().name().to_owned(),
+            entity_kind: entity.map(|entity| entity.kind.name().to_owned()).unwrap_or_default(),
+            entity_id: entity.map(|entity| entity.id.as_str().to_owned()).unwrap_or_default(),
+        }
     }
 
-    /// A build that takes sums for rows of agents would publish them as such.
-    fn is_known(&self) -> bool {
-        self.level == target_of(&self.workspace, &self.agent).level().name()
+    /// Rows about a kind of entity or of a level that a newer build knows are nobody's here: half of a pane is not guessed
+    /// at, and a build that takes sums for rows of agents would publish them as such.
+    fn whose(&self) -> Result<Whose, JournalError> {
+        let kind = match self.entity_kind.as_str() {
+            "" => None,
+            name => match EntityKind::named(name) {
+                None => return Err(JournalError::Rows(format!("{name} is no kind of entity that this version knows"))),
+                kind => kind,
+            },
+        };
+        let whose = Whose {
+            workspace: self.workspace.as_str().into(),
+            agent: self.agent.as_str().into(),
+            entity: kind.map(|kind| EntityKey::new(kind, &self.entity_id)),
+        };
+        match self.level == whose.level().name() {
+            true => Ok(whose),
+            false => {
+                Err(JournalError::Rows(format!("rows of a level that this version does not know, {}", self.level)))
+            }
+        }
     }
-}
-
-fn target_of(workspace: &str, agent: &str) -> Target {
-    Target { workspace: workspace.into(), agent: agent.into(), region: None }
 }
 
 fn named(attributes: &Attributes) -> BTreeMap<String, String> {
@@ -271,20 +296,16 @@ fn named(attributes: &Attributes) -> BTreeMap<String, String> {
 }
 
 /// Attributes that a newer build knows are left out.
-fn lists_of(pane: &PaneHeader) -> Lists {
+fn lists_of(pane: &PaneHeader) -> Result<Lists, JournalError> {
     let known = |names: &BTreeMap<String, String>| {
         let each = names.iter().filter_map(|(name, text)| Some((Attribute::named(name)?, text.as_str().into())));
         Arc::new(each.collect::<Attributes>())
     };
-    Lists {
+    Ok(Lists {
         metrics: pane.metrics.iter().map(|name| Metric::named(name)).collect(),
-        agents: pane
-            .agents
-            .iter()
-            .map(|names| (names.workspace.as_str().into(), names.agent.as_str().into()))
-            .collect(),
+        agents: pane.agents.iter().map(AgentHeader::whose).collect::<Result<_, _>>()?,
         attributes: pane.attributes.iter().map(known).collect(),
-    }
+    })
 }
 
 fn encode_rows(batch: &RecordBatch) -> Vec<u8> {

@@ -1,4 +1,5 @@
-//! Changes of control: a policy, a set of alert rules or a signal of SQL, as written, or that it is no more.
+//! Changes of control: a policy, a set of alert rules, a signal of SQL, a silence or an inhibition rule, as written, or
+//! that it is no more.
 
 use super::JournalError;
 use super::bytes::single_object_prefix;
@@ -16,9 +17,13 @@ pub enum ControlKind {
     AlertRules,
     /// A signal of SQL.
     Signal,
+    /// What keeps alerts quiet for a time.
+    Silence,
+    /// Which alerts keep which others quiet.
+    Inhibition,
 }
 
-/// One policy, one set of rules or one signal, from the place of this record in the journal on.
+/// One document, from the place of this record in the journal on.
 ///
 /// Versions order the changes of one name: what is not newer than what holds changes nothing, so that two processes
 /// with different files do not take turns.
@@ -53,8 +58,10 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
 
 static PREFIX: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEMA));
 
-/// Of builds that knew no signals: what follows it reads the same, since the kind of signals is the last one.
+/// Of builds that knew no signals: what follows it reads the same, since new kinds come last.
 const PREFIX_WITHOUT_SIGNALS: [u8; 10] = [0xC3, 0x01, 0xD2, 0x23, 0xB0, 0xF5, 0x92, 0xF2, 0xCE, 0x38];
+/// Of builds that knew no silences and no inhibition.
+const PREFIX_WITHOUT_MUTING: [u8; 10] = [0xC3, 0x01, 0x12, 0x32, 0xA8, 0x6C, 0x0B, 0x72, 0x8E, 0x8A];
 
 pub(super) fn encode(change: &ControlChange) -> Vec<u8> {
     let ControlChange { kind, name, version, hash, document } = change.clone();
@@ -67,7 +74,7 @@ pub(super) fn encode(change: &ControlChange) -> Vec<u8> {
 
 /// `None` if the bytes are no change of control.
 pub(super) fn decode(bytes: &[u8]) -> Option<Result<ControlChange, JournalError>> {
-    let known = [PREFIX.as_slice(), PREFIX_WITHOUT_SIGNALS.as_slice()];
+    let known = [PREFIX.as_slice(), PREFIX_WITHOUT_MUTING.as_slice(), PREFIX_WITHOUT_SIGNALS.as_slice()];
     let rest = known.into_iter().find_map(|prefix| bytes.strip_prefix(prefix))?;
     let checked = |Record { kind, name, version, hash, document }: Record| {
         let version = u32::try_from(version).map_err(|_| JournalError::Version { name: name.clone(), version })?;
@@ -95,14 +102,21 @@ mod tests {
     }
 
     #[test]
-    fn j1_changes_of_builds_without_signals_are_read() {
-        let schema = SCHEMA.canonical_form().replace(r#","signal""#, "");
-        let schema = Schema::parse_str(&schema).expect("the schema as it was");
-        assert_eq!(single_object_prefix(&schema), PREFIX_WITHOUT_SIGNALS);
-        let (kind, name, hash) = (ControlKind::AlertRules, "r".to_owned(), "00ff".to_owned());
-        let change = JournalRecord::Control(ControlChange { kind, name, version: 2, hash, document: None });
-        let mut bytes = encode(&change);
-        bytes[..10].copy_from_slice(&PREFIX_WITHOUT_SIGNALS);
-        assert_eq!(decode(&bytes).expect("their bytes"), change);
+    fn j1_changes_of_builds_that_knew_fewer_kinds_are_read() {
+        let muting = r#","silence","inhibition""#;
+        let cases = [
+            (PREFIX_WITHOUT_SIGNALS, r#","signal","silence","inhibition""#, ControlKind::AlertRules),
+            (PREFIX_WITHOUT_MUTING, muting, ControlKind::Signal),
+        ];
+        for (prefix, later, kind) in cases {
+            let schema = SCHEMA.canonical_form().replace(later, "");
+            let schema = Schema::parse_str(&schema).expect("the schema as it was");
+            assert_eq!(single_object_prefix(&schema), prefix);
+            let (name, hash) = ("r".to_owned(), "00ff".to_owned());
+            let change = JournalRecord::Control(ControlChange { kind, name, version: 2, hash, document: None });
+            let mut bytes = encode(&change);
+            bytes[..10].copy_from_slice(&prefix);
+            assert_eq!(decode(&bytes).expect("their bytes"), change);
+        }
     }
 }

@@ -30,17 +30,20 @@ use arrow::datatypes::{TimestampMicrosecondType, UInt16Type, UInt32Type};
 use layout::column;
 use std::sync::Arc;
 use tidegauge_model::counter::{CounterPoint, Reading};
-use tidegauge_model::{Attributes, EventTime, InstanceState, Metric, Position};
+use tidegauge_model::{Attributes, EntityKey, EventTime, InstanceState, Level, Metric, Position, Target};
 use tidegauge_window::{PackedSketch, Stats};
 
-/// What one source knows of one instance in one pane, or of a workspace or the fleet.
+/// What one source knows of one instance in one pane, or of a workspace or the fleet, or by one reporter of another entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartialRow<'a> {
     /// Workspace of the instance; empty of the fleet.
     pub workspace: &'a str,
-    /// Agent of the instance; empty of sums over agents.
+    /// Agent of the instance; empty of sums over agents, and of an entity that no agent has.
     pub agent: &'a str,
-    /// The instance; of sums the source, or `workspace/agent/instance` where it has readings only.
+    /// What it is about, where that is no instance and no sum.
+    pub entity: Option<&'a EntityKey>,
+    /// The instance; of another entity who reports it, if that is said; of sums the source, or `workspace/agent/instance`
+    /// where it has readings only.
     pub instance: &'a str,
     /// Rows of telemetry.
     pub samples: u32,
@@ -60,17 +63,33 @@ pub struct PartialRow<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Lists {
     pub(super) metrics: Vec<Metric>,
-    /// Workspace and agent, in the order of the rows.
-    pub(super) agents: Vec<(Box<str>, Box<str>)>,
+    /// In the order of the rows.
+    pub(super) agents: Vec<Whose>,
     pub(super) attributes: Vec<Arc<Attributes>>,
 }
 
-/// Whether rows of this entry are sums over agents: of a workspace, or of the fleet.
-pub(super) fn is_sum((_, agent): &(Box<str>, Box<str>)) -> bool {
-    agent.is_empty()
+/// Whose rows they are: an agent's instances', those of a workspace or of the fleet, or those of another entity.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Whose {
+    pub(super) workspace: Box<str>,
+    pub(super) agent: Box<str>,
+    pub(super) entity: Option<EntityKey>,
 }
 
-/// Rows of a partial pane, sorted by (workspace, agent, instance), sums before all others, in the layout of [`schema`].
+impl Whose {
+    pub(super) fn level(&self) -> Level {
+        let target = || Target { workspace: (*self.workspace).into(), agent: (*self.agent).into(), region: None };
+        if self.entity.is_some() { Level::Entity } else { target().level() }
+    }
+
+    /// Whether the rows are sums over agents.
+    pub(super) fn is_sum(&self) -> bool {
+        self.agent.is_empty() && self.entity.is_none()
+    }
+}
+
+/// Rows of a partial pane, sorted by (workspace, agent, other entity, instance), sums before all others, in the layout of
+/// [`schema`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartialRows {
     lists: Arc<Lists>,
@@ -137,7 +156,7 @@ impl PartialRows {
     pub fn samples(&self) -> u64 {
         let values = |at: usize| self.batch.column(at).as_primitive::<UInt32Type>().values();
         let of_rows = values(column::AGENT).iter().zip(values(column::SAMPLES));
-        let counted = of_rows.filter(|(agent, _)| !is_sum(&self.lists.agents[**agent as usize]));
+        let counted = of_rows.filter(|(agent, _)| !self.lists.agents[**agent as usize].is_sum());
         counted.map(|(_, samples)| u64::from(*samples)).sum()
     }
 
@@ -245,11 +264,12 @@ impl RowsReader {
     /// The row without its metrics.
     #[must_use]
     pub fn row(&self, row: usize) -> PartialRow<'_> {
-        let (workspace, agent) = &self.lists.agents[self.agent.value(row) as usize];
+        let Whose { workspace, agent, entity } = &self.lists.agents[self.agent.value(row) as usize];
         let attributes = self.attributes.is_valid(row).then(|| usize::from(self.attributes.value(row)));
         PartialRow {
             workspace,
             agent,
+            entity: entity.as_ref(),
             instance: self.instance(row),
             samples: self.samples(row),
             at: self.span(row),
@@ -326,7 +346,7 @@ impl RowsReader {
         self.instance.value(row)
     }
 
-    /// The first row after `row` that is about another agent.
+    /// The first row after `row` that is about another agent, or another entity of it.
     #[must_use]
     pub fn end_of_agent(&self, row: usize) -> usize {
         let agents = self.agent.values();

@@ -10,14 +10,17 @@ use std::borrow::Cow;
 use std::time::Duration;
 use tidegauge_model::metric::BUILT_IN;
 use tidegauge_model::{
-    Completeness, DistributionSummary, Edition, EventTime, GaugeSummary, InstanceId, InstanceState, Level, MetricKind,
-    SketchBytes, Target, TimeRange, WindowSummary,
+    Completeness, DistributionSummary, Edition, EntityKey, EntityKind, EventTime, GaugeSummary, InstanceId,
+    InstanceState, Level, MetricKind, SketchBytes, Target, TimeRange, WindowSummary,
 };
 use tidegauge_policy::SignalFailure;
 use tidegauge_window::Sketch;
 
 /// Instances of the agent that a signal is tried on.
 pub const TRIAL_INSTANCES: usize = 10_000;
+
+/// Other entities of it.
+const TRIAL_ENTITIES: usize = 100;
 
 /// Every measured value comes so many times among the instances of a trial.
 const REPEATS: usize = 5;
@@ -37,7 +40,12 @@ impl Trial {
     pub fn of(plan: &SignalPlan, instances: usize) -> Self {
         let agent = made_up(plan, None, instances);
         let each = (0..instances).map(|index| made_up(plan, Some(index), instances));
-        Self { windows: std::iter::once(agent).chain(each).collect() }
+        let entities = (0..TRIAL_ENTITIES).map(|index| WindowSummary {
+            instance: None,
+            entity: Some(EntityKey::new(EntityKind::Dependency, &format!("dependency-{index}"))),
+            ..made_up(plan, Some(index), instances)
+        });
+        Self { windows: std::iter::once(agent).chain(each).chain(entities).collect() }
     }
 
     /// Evaluates the signal on it.
@@ -48,7 +56,7 @@ impl Trial {
     /// shows in values, such as a division by zero, is no cost.
     pub fn run(&self, plan: &mut SignalPlan) -> Result<(), SignalError> {
         let windows: Vec<&WindowSummary> = self.windows.iter().collect();
-        let instances = windows.len() - 1;
+        let instances = windows.len() - 1 - TRIAL_ENTITIES;
         match plan.evaluate(&windows) {
             Ok(_) | Err((SignalFailure::Evaluation, _)) => Ok(()),
             Err((SignalFailure::TooManyRows, detail)) => {
@@ -105,6 +113,7 @@ fn blank(range: TimeRange, slide: Duration, instances: usize) -> WindowSummary {
     WindowSummary {
         target: Target { workspace: "default".into(), agent: "agent".into(), region: None },
         instance: None,
+        entity: None,
         range,
         slide,
         edition: Edition::ONLY,

@@ -8,6 +8,7 @@ use crate::journal::single_object_prefix;
 use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
+use tidegauge_model::{EntityKey, Target};
 
 /// Instances or readings of one record: it stays far below what a broker takes.
 const INSTANCES: usize = 1_000;
@@ -46,8 +47,8 @@ pub fn encode(checkpoint: &Checkpoint) -> Vec<StateRecord> {
     let mut bodies = vec![(String::new(), json(&head_of(checkpoint)))];
     for (target, agent) in &checkpoint.agents {
         let key = target.own_domain().to_string();
-        bodies
-            .extend(parts_of(target, agent).into_iter().map(|part| (key.clone(), json(&Part::Target(Box::new(part))))));
+        let parts = agent.each().flat_map(|(entity, kept)| parts_of(target, entity, kept));
+        bodies.extend(parts.map(|part| (key.clone(), json(&Part::Target(Box::new(part))))));
     }
     let KeptBeyond { rollups, sessions } = &checkpoint.beyond;
     for (target, open) in rollups.open.iter().flat_map(|(target, open)| open.iter().map(move |open| (target, open))) {
@@ -80,7 +81,7 @@ fn json<T: Serialize>(value: &T) -> String {
 
 fn head_of(checkpoint: &Checkpoint) -> Head {
     let generation = |((target, policy), generation): (&(_, String), &u64)| {
-        let target: &tidegauge_model::Target = target;
+        let target: &Target = target;
         (target.clone(), policy.clone(), *generation)
     };
     Head {
@@ -102,7 +103,7 @@ fn head_of(checkpoint: &Checkpoint) -> Head {
 }
 
 /// At least one part; the first has all but further instances and readings.
-fn parts_of(target: &tidegauge_model::Target, agent: &KeptAgent) -> Vec<TargetPart> {
+fn parts_of(target: &Target, entity: Option<&EntityKey>, agent: &KeptAgent) -> Vec<TargetPart> {
     let all: Vec<_> = agent.instances.iter().collect();
     let mut chunks: Vec<&[_]> = all.chunks(INSTANCES).collect();
     if chunks.is_empty() {
@@ -110,6 +111,7 @@ fn parts_of(target: &tidegauge_model::Target, agent: &KeptAgent) -> Vec<TargetPa
     }
     let part = |(place, chunk): (usize, &[(&_, &_)])| TargetPart {
         target: target.clone(),
+        entity: entity.cloned(),
         control: if place == 0 { agent.control.clone() } else { Default::default() },
         last_at: agent.last_at,
         findings: if place == 0 { agent.findings.clone() } else { Default::default() },
@@ -121,6 +123,7 @@ fn parts_of(target: &tidegauge_model::Target, agent: &KeptAgent) -> Vec<TargetPa
     let mut parts: Vec<TargetPart> = chunks.into_iter().enumerate().map(part).collect();
     let more = || TargetPart {
         target: target.clone(),
+        entity: entity.cloned(),
         control: Default::default(),
         last_at: agent.last_at,
         findings: Default::default(),

@@ -162,10 +162,22 @@ impl Round {
         for (offset, body) in parts {
             match read(offset, &body)? {
                 Part::Target(part) => {
-                    let TargetPart { target, control, last_at, findings, instances, readings, base_readings, told } =
-                        *part;
+                    let TargetPart {
+                        target,
+                        entity,
+                        control,
+                        last_at,
+                        findings,
+                        instances,
+                        readings,
+                        base_readings,
+                        told,
+                    } = *part;
                     let first = || KeptAgent { control, last_at, findings, told, ..KeptAgent::default() };
-                    let agent = agents.entry(target).or_insert_with(first);
+                    let agent = match entity {
+                        None => agents.entry(target).or_insert_with(first),
+                        Some(key) => agents.entry(target).or_default().entities.entry(key).or_insert_with(first),
+                    };
                     agent.instances.extend(instances);
                     agent.readings.extend(readings);
                     agent.base_readings.extend(base_readings);

@@ -72,6 +72,7 @@ fn samples() -> (Head, [Part; 3]) {
     let control = TargetControl {
         decisions: [("policy".to_owned(), decision)].into(),
         alerts: [("rules".to_owned(), book)].into(),
+        life: read(life_book()),
     };
     let instance: KeptInstance = read(json!({
         "state": 1, "ready_at": 1, "state_at": 1, "attributes": {"region": "r"}, "attributes_at": 1, "last_at": 1,
@@ -81,7 +82,8 @@ fn samples() -> (Head, [Part; 3]) {
         read(json!({"instance": "i", "metric": "m", "at": 1, "position": 1, "value": 1.5, "start": 1}));
     let findings: AgentMemory = read(agent_memory());
     let part = json!({
-        "target": target, "control": control, "last_at": 1, "findings": findings, "instances": {"i": instance},
+        "target": target, "entity": {"kind": "shard", "id": "s"}, "control": control, "last_at": 1,
+        "findings": findings, "instances": {"i": instance},
         "readings": [reading], "base_readings": [reading], "told": [told()],
     });
     let rollup = json!({"rollup": {"target": target, "open": rollup()}});
@@ -168,6 +170,31 @@ fn target_state() -> Value {
             "said": [said, said],
         },
         "clocks": {"idle": [1]}, "blind_since": 1,
+        "regret": {
+            "compared_s": 0.5, "late_s": 0.5, "late_s_live": 0.5, "instance_hours": 0.5, "instance_hours_live": 0.5,
+        },
+    })
+}
+
+fn life_book() -> Value {
+    let sight = json!({
+        "at": 1, "instances": 1, "signal": "s", "load_ratio": 0.5, "throughput_per_s": 0.5, "latency_ms": 0.5,
+        "cost_per_hour": 0.5,
+    });
+    let effect = json!({
+        "verdict": "effective", "after": sight, "expected_load_ratio": 0.5, "expected_cost_per_hour": 0.5, "grown": 0.5,
+        "remedy": "stop",
+    });
+    let life = json!({
+        "generation": 1, "decision_id": "d", "from_instances": 1, "desired_instances": 1, "decided_at": 1,
+        "expires_at": 1, "state": "applied", "event_id": "e", "accepted_at": 1, "started_at": 1, "ended_at": 1,
+        "instances": 1, "error": "e", "before": sight, "watch": {
+            "dropped_requests": 0.5, "probe_failures": 0.5, "conflicts": 0.5, "is_stuck": true, "failed_instances": 1,
+        }, "effect": effect,
+    });
+    json!({
+        "lives": [life], "is_heard": true, "unanswered_since": 1, "alarms": {"scaling_failed": 1},
+        "without_effect": {"before": sight, "until": 1, "instances": 1, "grown": 0.5, "remedy": "stop"},
     })
 }
 
@@ -190,8 +217,13 @@ fn agent_memory() -> Value {
 }
 
 fn alert_book() -> Value {
-    json!({"alerts": {"fingerprint": {
-        "rule": "r", "instance": "i", "is_firing": true, "started_at": 1, "calm_since": 1, "absent_since": 1,
-        "no_data": true,
-    }}})
+    let stretch = json!({"slot_us": 1, "slots": [[1, 0.5, 0.5]]});
+    json!({
+        "alerts": {"fingerprint": {
+            "rule": "r", "is_firing": true, "started_at": 1, "calm_since": 1, "absent_since": 1, "no_data": true,
+            "subject": {"instance": "i", "finding": {"id": "i", "kind": "k", "entity": "e"}},
+            "muted": {"silenced_by": ["s"], "inhibited_by": ["f"]},
+        }},
+        "burns": {"r": {"long": stretch, "short": stretch}},
+    })
 }

@@ -12,6 +12,7 @@ use tidegauge_model::{EventTime, ReasonCode, WindowSummary};
 /// What refuses a change, in order.
 pub(super) fn refused(chain: &mut Chain, scene: &Scene<'_>) {
     cooled_down(chain, scene);
+    effective(chain, scene);
     within_flap_budget(chain, scene);
     available(chain, scene);
     on_target(chain, scene);
@@ -33,11 +34,12 @@ fn hold(chain: &mut Chain, scene: &Scene<'_>, way: Option<Toward>, rule: ReasonC
     }
 }
 
-/// Growth waits for the last growth, shrinking for the last change.
+/// Growth waits for the last growth, shrinking for the last change: from when it was carried out, where that is known.
 fn cooled_down(chain: &mut Chain, scene: &Scene<'_>) {
     let log = &scene.state.changes;
-    let grown = log.up.last().map(|event| event.at);
-    let changed = grown.max(log.down.last().map(|event| event.at));
+    let (decided, feedback) = (log.up.last().map(|event| event.at), scene.observation.feedback);
+    let grown = decided.max(feedback.grown_at);
+    let changed = decided.max(log.down.last().map(|event| event.at)).max(feedback.changed_at);
     let mut wait = |way, since: Option<EventTime>, cooldown: Duration| {
         if let Some(at) = since.filter(|at| within(cooldown, scene.now, *at)) {
             hold(chain, scene, Some(way), ReasonCode::Cooldown, || explain::cooldown(scene.now.since(at), cooldown));
@@ -45,6 +47,13 @@ fn cooled_down(chain: &mut Chain, scene: &Scene<'_>) {
     };
     wait(Toward::ScaleUp, grown, scene.policy.scale_up.cooldown);
     wait(Toward::ScaleDown, changed, scene.policy.scale_down.cooldown);
+}
+
+/// Growth that brought nothing is not repeated.
+fn effective(chain: &mut Chain, scene: &Scene<'_>) {
+    if let Some(held) = &scene.observation.feedback.without_effect {
+        hold(chain, scene, Some(Toward::ScaleUp), ReasonCode::Ineffective, || held.to_string());
+    }
 }
 
 /// **S2**: only shrinking after growth is counted and refused.
@@ -202,7 +211,7 @@ fn budget_cap(budget: Budget, scene: &Scene<'_>) -> Option<(u32, String)> {
 }
 
 /// What an instance costs in an hour, as they tell.
-pub(super) fn cost_of_one(instances: &[&WindowSummary]) -> Option<f64> {
+pub(crate) fn cost_of_one(instances: &[&WindowSummary]) -> Option<f64> {
     const COSTS: [&str; 4] =
         ["compute_cost_per_hour", "storage_cost_per_hour", "network_cost_per_hour", "services_cost_per_hour"];
     mean_over(instances, &COSTS)

@@ -78,6 +78,7 @@ pub(super) fn publish(policy: &Policy, state: &mut TargetState, observation: &Ob
         binding: account.binding,
         counterfactual: account.counterfactual,
         alternatives: account.alternatives,
+        regret: state.regret.filter(|_| policy.mode == Mode::Shadow),
         completeness: observation.completeness,
         explanation,
         window: observation.window,

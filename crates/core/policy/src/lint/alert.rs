@@ -2,12 +2,17 @@
 
 use super::{Doubt, LintCode};
 use crate::alert::rules::{AlertRules, Rule, RuleSignal, Side};
+use crate::duration::HumanDuration;
 use crate::policy::Of;
+use std::time::Duration;
 
 pub(super) fn lint(rules: &AlertRules) -> Vec<Doubt> {
     let each = rules.rules.iter().enumerate().flat_map(|(index, rule)| {
         let path = format!("spec.rules[{index}]");
-        [unreachable(rule, &path), flaps(rule, &path)]
+        let slide = rules.window_slide;
+        let short = [("for", rule.hold_for), ("keep_firing_for", rule.keep_firing_for)]
+            .map(|(key, duration)| shorter_than_slide(duration, slide, &format!("{path}.{key}")));
+        [unreachable(rule, &path), flaps(rule, &path), one_stretch(rule, &path)].into_iter().chain(short)
     });
     each.flatten().collect()
 }
@@ -21,7 +26,8 @@ fn greatest(signal: &RuleSignal) -> Option<(f64, &'static str)> {
         RuleSignal::Metric { metric, .. } => {
             metric.ends_with("_utilization_of_limit").then_some((1.0, "a share of the limit"))
         }
-        RuleSignal::Signal { .. } | RuleSignal::ReadyBelowMin => None,
+        // A burn rate that cannot be is refused.
+        _ => None,
     }
 }
 
@@ -45,11 +51,36 @@ fn unreachable(rule: &Rule, path: &str) -> Option<Doubt> {
 
 fn flaps(rule: &Rule, path: &str) -> Option<Doubt> {
     let has_hold = !rule.hold_for.is_zero() || !rule.keep_firing_for.is_zero() || rule.recovery.is_some();
-    // A count of instances moves in steps, not with noise.
-    (!has_hold && rule.signal != RuleSignal::ReadyBelowMin).then(|| {
+    // Counts move in steps, not with noise; findings are held before they open, burn rates by their long stretch.
+    let is_noisy = matches!(
+        rule.signal,
+        RuleSignal::Utilization { .. } | RuleSignal::Metric { .. } | RuleSignal::Signal { .. } | RuleSignal::ErrorRate
+    );
+    (!has_hold && is_noisy).then(|| {
         let message = "fires at the first window above its level and resolves at the first below, so that a value around it \
                        sends an alert a window";
         let advice = "write `for`, `keep_firing_for`, or a `recovery` level on the calm side";
         Doubt::new(LintCode::AlertFlaps, path, message, advice)
+    })
+}
+
+fn shorter_than_slide(duration: Duration, slide: Duration, path: &str) -> Option<Doubt> {
+    let (shown, slide_shown) = (HumanDuration(duration), HumanDuration(slide));
+    (!duration.is_zero() && duration < slide).then(|| {
+        let message =
+            format!("{shown} are over before the next window closes, {slide_shown} later, which is when it ends");
+        Doubt::new(LintCode::ShorterThanSlide, path, message, format!("write {slide_shown} or more, or leave it out"))
+    })
+}
+
+fn one_stretch(rule: &Rule, path: &str) -> Option<Doubt> {
+    let RuleSignal::BurnRate(rate) = &rule.signal else { return None };
+    (rate.short * 2 > rate.long).then(|| {
+        let (long, short) = (HumanDuration(rate.long), HumanDuration(rate.short));
+        let message = format!(
+            "the budget has to burn over {long} and over {short}, so that the alert ends {short} after the trouble"
+        );
+        let advice = "write a short stretch of about a twelfth of the long one";
+        Doubt::new(LintCode::OneStretch, format!("{path}.signal.short"), message, advice)
     })
 }

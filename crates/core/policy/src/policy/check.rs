@@ -2,6 +2,7 @@
 
 mod demand;
 mod factors;
+mod feedback;
 mod formula;
 mod pid;
 mod prediction;
@@ -105,6 +106,7 @@ impl RawPolicy {
             targets: factors::check_targets(spec.performance_targets)?,
             safety,
             orders,
+            feedback: feedback::check_feedback(spec.feedback)?,
             min_instances,
             max_instances,
             scale_up: check_direction(spec.behavior.scale_up, "spec.behavior.scale_up", default_scale_up())?,

@@ -4,6 +4,7 @@
 
 mod demand;
 mod factors;
+mod feedback;
 mod pid;
 mod prediction;
 mod safety;
@@ -12,6 +13,7 @@ mod trigger;
 
 pub use demand::{RawDemand, RawLag, RawMeasured, RawQuantity, RawQueueing, RawServiceTime, RawTimed};
 pub use factors::{RawFiveFactors, RawPerformanceTargets};
+pub use feedback::RawFeedback;
 pub use pid::RawPid;
 pub use prediction::{RawModel, RawPrediction};
 pub use safety::{
@@ -110,6 +112,9 @@ pub struct RawSpec {
     /// What nothing that is measured gets past.
     #[serde(default)]
     pub safety: RawSafety,
+    /// What is expected of actuators, and how their work is judged.
+    #[serde(default)]
+    pub feedback: RawFeedback,
     /// Somebody's own count for a while, instead of what is wished.
     pub r#override: Option<RawOverride>,
     /// Nothing changes for a while.

@@ -86,17 +86,17 @@ fn served_later(mean_s: f64, cv: f64, t: f64, waits: f64, rate: f64) -> f64 {
     }
 }
 
-/// Of all instances: those that do not say are like those that do.
+/// Of all instances: ready ones that do not say are like ready ones that do.
 fn total(quantity: &Quantity, agent: &WindowSummary, instances: &[WindowSummary], ready: i64) -> Option<f64> {
     match values(quantity, agent, instances, ready) {
         Ok(stated) => Some(stated),
         Err(values) if values.is_empty() => None,
         Err(values) => {
-            let said = values.len() as f64;
-            let ready_and_said = values.iter().filter(|(_, is_ready)| *is_ready).count() as i64;
-            let silent = (ready - ready_and_said).max(0) as f64;
-            let sum: f64 = values.iter().map(|(value, _)| value).sum();
-            Some((sum * (said + silent) / said).max(0.0))
+            let said: f64 = values.iter().map(|(value, _)| value).sum();
+            let of_ready: Vec<f64> = values.iter().filter(|(_, is_ready)| *is_ready).map(|(value, _)| *value).collect();
+            let silent = (ready - of_ready.len() as i64).max(0) as f64;
+            let each = of_ready.iter().sum::<f64>() / of_ready.len().max(1) as f64;
+            Some((said + silent * each).max(0.0))
         }
     }
 }

@@ -5,7 +5,7 @@ use super::run::Moment;
 use serde::Serialize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use tidegauge_model::{AlertState, Constraint, ReasonCode};
+use tidegauge_model::{AlertState, AlertTransition, Constraint, FindingKind, ReasonCode};
 
 /// One thing that is not as expected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,29 +123,48 @@ fn differences(expectation: &DecisionExpectation, moment: &Moment) -> Vec<Differ
     found
 }
 
-/// How the state of an alert differs; `seen` is where it stands, `ended` whether it was resolved at this window.
-pub(super) fn alert(expectation: &AlertExpectation, seen: AlertState, ended: bool) -> Option<Failed> {
-    let holds = match expectation.state {
-        AlertState::Resolved => ended,
-        state => state == seen,
+/// How an alert differs, given all that was told.
+pub(super) fn alert(expectation: &AlertExpectation, told: &[(Duration, AlertTransition)]) -> Option<Failed> {
+    let AlertExpectation { path, at, rule, instance, finding, state, silenced_by, inhibited_by, says } = expectation;
+    let is_it = |told: &AlertTransition| {
+        let of_kind = |kind: &FindingKind| told.finding.as_ref().is_some_and(|found| found.kind == kind.name());
+        told.rule == *rule && told.instance == *instance && finding.as_ref().is_none_or(of_kind)
     };
-    let who = match &expectation.instance {
-        Some(instance) => format!("{} of {instance}", expectation.rule),
-        None => expectation.rule.clone(),
+    let last = told.iter().rfind(|(after, told)| after <= at && is_it(told));
+    let seen = last.map_or(AlertState::Inactive, |(after, told)| match told.to {
+        AlertState::Resolved if after < at => AlertState::Inactive,
+        state => state,
+    });
+    let mut differences = Vec::new();
+    let mut note = |what: &str, expected: String, seen: String| {
+        if expected != seen {
+            differences.push(Difference { what: what.to_owned(), expected, seen });
+        }
     };
-    let seen = if ended { AlertState::Resolved } else { seen };
-    (!holds).then(|| Failed {
-        path: expectation.path.clone(),
-        who,
-        after: expectation.at,
-        of_windows: None,
-        differences: vec![Difference {
-            what: "state".to_owned(),
-            expected: word(&expectation.state),
-            seen: word(&seen),
-        }],
-        explanation: None,
-    })
+    note("state", word(state), word(&seen));
+    let last = last.map(|(_, told)| told);
+    if let Some(expected) = silenced_by {
+        note("silenced_by", list(expected), list(last.map_or(&[][..], |told| &told.silenced_by)));
+    }
+    if let Some(expected) = inhibited_by {
+        let prints = last.map_or(&[][..], |told| &told.inhibited_by);
+        let rule_of = |print: &String| told.iter().find(|(_, told)| told.fingerprint == *print);
+        let mut rules: Vec<String> = prints.iter().filter_map(rule_of).map(|(_, told)| told.rule.clone()).collect();
+        rules.sort();
+        note("inhibited_by", list(expected), list(&rules));
+    }
+    if let Some(words) = says {
+        let summary = last.map_or("nothing", |told| told.summary.as_str());
+        if !summary.contains(words.as_str()) {
+            note("says", format!("… {words} …"), summary.to_owned());
+        }
+    }
+    let who = match instance {
+        Some(instance) => format!("{rule} of {instance}"),
+        None => rule.clone(),
+    };
+    let failed = Failed { path: path.clone(), who, after: *at, of_windows: None, differences, explanation: None };
+    (!failed.differences.is_empty()).then_some(failed)
 }
 
 /// Equal to six digits.

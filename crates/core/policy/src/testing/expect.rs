@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use tidegauge_model::{Action, AlertState, InstanceId, ReasonCode};
+use tidegauge_model::{Action, AlertState, FindingKind, InstanceId, ReasonCode};
 
 /// Times from the start on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +72,16 @@ pub struct AlertExpectation {
     pub at: Duration,
     /// The rule.
     pub rule: String,
-    /// The instance, of rules by instance.
+    /// The instance, of rules by instance and of findings about one.
     pub instance: Option<InstanceId>,
+    /// The kind of finding; `None`: whatever the rule is about.
+    pub finding: Option<FindingKind>,
     /// The state.
     pub state: AlertState,
+    /// Silences that keep it quiet.
+    pub silenced_by: Option<Vec<String>>,
+    /// Rules whose alerts keep it quiet.
+    pub inhibited_by: Option<Vec<String>>,
+    /// Words of its last summary.
+    pub says: Option<String>,
 }

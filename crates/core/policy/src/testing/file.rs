@@ -1,7 +1,9 @@
 //! A file of policy tests as checked.
 
 use super::expect::{AlertExpectation, DecisionExpectation, Span, When};
-use super::raw::{RawAlertExpectation, RawCase, RawExpectation, RawTelemetry, RawTestFile, Text};
+use super::raw::{
+    RawAlertExpectation, RawCase, RawExpectation, RawFinding, RawScaling, RawTelemetry, RawTestFile, Text,
+};
 use super::series::Series;
 use crate::document::{self, API_VERSION};
 use crate::error::{Place, PolicyError, Problem};
@@ -9,7 +11,7 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use tidegauge_model::{EventTime, InstanceId, Region, Target, WorkspaceId};
+use tidegauge_model::{EventTime, FindingKind, InstanceId, Region, Severity, Target, WorkspaceId};
 
 /// Without a word: 2026-01-01T00:00:00Z.
 const START: EventTime = EventTime::from_secs(1_767_225_600);
@@ -42,6 +44,8 @@ pub struct Case {
     pub silent: Series,
     pub follow: Option<Duration>,
     pub telemetry: Vec<Telemetry>,
+    pub findings: Vec<Found>,
+    pub scaling: Option<Scaling>,
     pub expect: Vec<DecisionExpectation>,
     pub alerts: Vec<AlertExpectation>,
 }
@@ -55,6 +59,25 @@ pub struct Telemetry {
     pub whose: Whose,
     /// The values.
     pub values: Series,
+}
+
+/// A finding that is open where it has a value.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "documented where they are written")]
+pub struct Found {
+    pub kind: FindingKind,
+    pub instance: Option<InstanceId>,
+    pub severity: Severity,
+    pub value: Series,
+}
+
+/// Decisions that came to nothing.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "documented where they are written")]
+pub struct Scaling {
+    pub failed: Series,
+    pub unacknowledged: Series,
+    pub without_effect: Series,
 }
 
 /// What is measured.
@@ -154,6 +177,7 @@ fn check_case(raw: RawCase, path: String) -> Result<Case, Problem> {
     let agent = raw.target.agent.unwrap_or_else(|| "agent".to_owned()).into();
     let each = |(index, telemetry)| check_telemetry(telemetry, &format!("{path}.telemetry[{index}]"));
     let expected = |(index, raw)| check_expectation(raw, format!("{path}.expect[{index}]"));
+    let found = |(index, raw)| check_finding(raw, &format!("{path}.findings[{index}]"));
     let alerts = raw.alerts.into_iter().enumerate();
     let case = Case {
         start: check_start(raw.start.as_deref(), &format!("{path}.start"))?,
@@ -163,6 +187,8 @@ fn check_case(raw: RawCase, path: String) -> Result<Case, Problem> {
         silent: or_none(raw.silent.as_ref(), "silent")?,
         instances,
         follow: raw.follow.map(|follow| follow.ready_after.0),
+        findings: raw.findings.into_iter().enumerate().map(found).collect::<Result<_, _>>()?,
+        scaling: raw.scaling.map(|raw| check_scaling(&raw, &format!("{path}.scaling"))).transpose()?,
         telemetry: raw.telemetry.into_iter().enumerate().map(each).collect::<Result<_, _>>()?,
         expect: raw.expect.into_iter().enumerate().map(expected).collect::<Result<_, _>>()?,
         alerts: alerts.map(|(index, raw)| alert(raw, format!("{path}.alerts[{index}]"))).collect(),
@@ -206,6 +232,23 @@ fn check_telemetry(raw: RawTelemetry, path: &str) -> Result<Telemetry, Problem> 
         "expected `agent` or `each` for a signal of SQL, whose answer is not shared".to_owned()
     })?;
     Ok(Telemetry { what, whose, values: series(&values, &format!("{path}.{key}"))? })
+}
+
+fn check_finding(raw: RawFinding, path: &str) -> Result<Found, Problem> {
+    let (instance, severity) = (raw.instance.map(InstanceId::from), raw.severity.unwrap_or(Severity::Warning));
+    Ok(Found { kind: raw.kind, instance, severity, value: series(&raw.value, &format!("{path}.value"))? })
+}
+
+fn check_scaling(raw: &RawScaling, path: &str) -> Result<Scaling, Problem> {
+    let of = |text: &Option<Text>, key: &str| match text {
+        Some(text) => counts(text, &format!("{path}.{key}")),
+        None => Ok(Series::constant(0.0)),
+    };
+    Ok(Scaling {
+        failed: of(&raw.failed, "failed")?,
+        unacknowledged: of(&raw.unacknowledged, "unacknowledged")?,
+        without_effect: of(&raw.without_effect, "without_effect")?,
+    })
 }
 
 fn check_expectation(raw: RawExpectation, path: String) -> Result<DecisionExpectation, Problem> {
@@ -255,7 +298,23 @@ fn check_expectation(raw: RawExpectation, path: String) -> Result<DecisionExpect
 
 fn alert(raw: RawAlertExpectation, path: String) -> AlertExpectation {
     let instance = raw.instance.map(InstanceId::from);
-    AlertExpectation { path, at: raw.at.0, rule: raw.rule, instance, state: raw.state }
+    let sorted = |names: Option<Vec<String>>| {
+        names.map(|mut names| {
+            names.sort();
+            names
+        })
+    };
+    AlertExpectation {
+        path,
+        at: raw.at.0,
+        rule: raw.rule,
+        instance,
+        finding: raw.finding,
+        state: raw.state,
+        silenced_by: sorted(raw.silenced_by),
+        inhibited_by: sorted(raw.inhibited_by),
+        says: raw.says,
+    }
 }
 
 fn series(text: &Text, path: &str) -> Result<Series, Problem> {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
-use tidegauge_model::{Action, AlertState, ReasonCode};
+use tidegauge_model::{Action, AlertState, FindingKind, ReasonCode, Severity};
 
 /// The document.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,7 +17,7 @@ pub struct RawTestFile {
     pub api_version: String,
     /// `PolicyTest`.
     pub kind: String,
-    /// Files of policies and alert rules, relative to this one.
+    /// Files of policies, alert rules, silences and inhibition rules, relative to this one.
     pub policies: Vec<String>,
     /// At least one.
     pub tests: Vec<RawCase>,
@@ -48,6 +48,11 @@ pub struct RawCase {
     /// What is measured. Of two that say the same of one instance the later one holds.
     #[serde(default)]
     pub telemetry: Vec<RawTelemetry>,
+    /// What analytics have found. They are not run: this is what is open.
+    #[serde(default)]
+    pub findings: Vec<RawFinding>,
+    /// What became of decisions, as actuators tell. Without it nobody tells.
+    pub scaling: Option<RawScaling>,
     /// What is to be decided.
     #[serde(default)]
     pub expect: Vec<RawExpectation>,
@@ -96,6 +101,32 @@ pub struct RawTelemetry {
     pub instances: Option<Vec<String>>,
 }
 
+/// A finding that is open for a while.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawFinding {
+    /// What it says: `hotspot`, `imbalance`, `saturation`, …
+    pub kind: FindingKind,
+    /// Of which instance. Default: of the agent.
+    pub instance: Option<String>,
+    /// How bad it is. Default: warning.
+    pub severity: Option<Severity>,
+    /// Its value while it is open, a number or a series; `_`: it is not.
+    pub value: Text,
+}
+
+/// Decisions that came to nothing: numbers or series. Default: 0.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawScaling {
+    /// Failed, or carried out in part.
+    pub failed: Option<Text>,
+    /// Not taken up in time.
+    pub unacknowledged: Option<Text>,
+    /// Carried out without effect.
+    pub without_effect: Option<Text>,
+}
+
 /// What is to be decided, at a time or throughout a stretch. Exactly one of `at` and `from` with `to`; at least one more.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,10 +167,18 @@ pub struct RawAlertExpectation {
     pub at: HumanDuration,
     /// Name of the rule.
     pub rule: String,
-    /// The instance, of rules by instance.
+    /// The instance, of rules by instance and of findings about one.
     pub instance: Option<String>,
+    /// The kind of finding, of rules about several.
+    pub finding: Option<FindingKind>,
     /// `inactive`, `pending`, `firing`, or `resolved`: it is inactive, and became so at this very window.
     pub state: AlertState,
+    /// The silences that keep it quiet, by name; `[]`: none does.
+    pub silenced_by: Option<Vec<String>>,
+    /// The rules whose alerts keep it quiet; `[]`: none does.
+    pub inhibited_by: Option<Vec<String>>,
+    /// Words of its last summary.
+    pub says: Option<String>,
 }
 
 /// A number or a text, as it is written: `0x10` is a series, not sixteen.

@@ -5,8 +5,9 @@ use super::expect::When;
 use super::file::{Case, TestFile};
 use super::fleet::Fleet;
 use super::windows::{Closed, close};
+use crate::alert::mute::Muting;
 use crate::alert::rules::AlertRules;
-use crate::alert::{AlertBook, evaluate};
+use crate::alert::{AlertBook, evaluate_sets};
 use crate::decide::decide;
 use crate::document::Document;
 use crate::duration::HumanDuration;
@@ -16,7 +17,7 @@ use crate::policy::{Policy, applicable};
 use crate::state::TargetState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tidegauge_model::{AlertState, AlertTransition, Decision, EventTime, InstanceId, Mode, WindowSpec, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, EventTime, Mode, WindowSpec, WindowSummary};
 
 /// Most windows of one test.
 const MAX_WINDOWS: u128 = 1_000_000;
@@ -58,11 +59,14 @@ pub struct Moment {
 /// [`PolicyError`] if a test cannot be run with them (**E3**).
 pub fn run(file: &TestFile, documents: &[Document]) -> Result<Vec<Outcome>, PolicyError> {
     let (mut policies, mut rules) = (BTreeMap::new(), BTreeMap::new());
+    let (mut silences, mut inhibitions) = (BTreeMap::new(), BTreeMap::new());
     for document in documents {
         let is_new = match document {
             Document::Policy(policy) => policies.insert(policy.name.as_str(), policy).is_none(),
             Document::AlertRules(set) => rules.insert(set.name.as_str(), set).is_none(),
-            _ => true,
+            Document::Silence(silence) => silences.insert(silence.name.as_str(), silence).is_none(),
+            Document::Inhibition(inhibition) => inhibitions.insert(inhibition.name.as_str(), inhibition).is_none(),
+            Document::Signal(_) => true,
         };
         if !is_new {
             let message = format!("expected each name once, found `{}` a second time", document.name());
@@ -73,6 +77,10 @@ pub fn run(file: &TestFile, documents: &[Document]) -> Result<Vec<Outcome>, Poli
         let of_target = Watching {
             policies: applicable(policies.values().copied(), &case.target),
             rules: rules.values().copied().filter(|rules| rules.matches.covers(&case.target)).collect(),
+            muting: Muting {
+                silences: silences.values().copied().collect(),
+                inhibitions: inhibitions.values().copied().collect(),
+            },
         };
         of_target.check(case).map_err(|problem| file.problem(problem))?;
         Ok(of_target.run(case))
@@ -84,6 +92,7 @@ pub fn run(file: &TestFile, documents: &[Document]) -> Result<Vec<Outcome>, Poli
 struct Watching<'a> {
     policies: Vec<&'a Policy>,
     rules: Vec<&'a AlertRules>,
+    muting: Muting<'a>,
 }
 
 impl Watching<'_> {
@@ -178,11 +187,7 @@ impl Watching<'_> {
             let name = policy.map(|policy| policy.name.as_str()).unwrap_or_default();
             compare::decisions(expectation, name, &of_policy(name))
         });
-        let alerts = case.alerts.iter().filter_map(|expectation| {
-            let (seen, ended) =
-                state_of(&run.transitions, &expectation.rule, expectation.instance.as_ref(), expectation.at);
-            compare::alert(expectation, seen, ended)
-        });
+        let alerts = case.alerts.iter().filter_map(|expectation| compare::alert(expectation, &run.transitions));
         let failed = decisions.chain(alerts).collect();
         Outcome {
             path: case.path.clone(),
@@ -220,10 +225,12 @@ impl Watching<'_> {
             run.moments.push(moment);
         }
         let min_instances = self.live().map(|policy| policy.min_instances);
-        for rules in self.rules.iter().filter(|rules| closes(rules.window())) {
-            let closed = close(case, rules.window(), after, &members);
-            let book = run.books.entry(rules.name.clone()).or_default();
-            let told = closed.observed(|observation| evaluate(rules, book, observation, min_instances));
+        let specs: BTreeSet<WindowSpec> = self.rules.iter().map(|rules| rules.window()).collect();
+        for spec in specs.into_iter().filter(|&spec| closes(spec)) {
+            let closed = close(case, spec, after, &members);
+            let told = closed.observed(|observation| {
+                evaluate_sets(&self.rules, spec, &mut run.books, &self.muting, observation, min_instances)
+            });
             run.transitions.extend(told.into_iter().map(|transition| (after, transition)));
         }
         if let Some(desired) = asked_for {
@@ -244,7 +251,8 @@ struct Run {
 impl Closed {
     fn observed<T>(&self, look: impl FnOnce(&Observation<'_>) -> T) -> T {
         let instances: Vec<&WindowSummary> = self.instances.iter().collect();
-        look(&Observation::of(&self.agent, &instances).with_signals(&self.signals))
+        let observation = Observation::of(&self.agent, &instances).with_signals(&self.signals);
+        look(&observation.with_findings(&self.findings).with_scaling(self.scaling))
     }
 }
 
@@ -258,21 +266,4 @@ fn ends(spec: WindowSpec, when: When, path: &str) -> Result<(), Problem> {
     let key = if matches!(when, When::At(_)) { "at" } else { "to" };
     let message = format!("expected a time at which a window ends, every {}", HumanDuration(spec.slide));
     Err(Problem::at(format!("{path}.{key}"), message))
-}
-
-/// Where an alert stands after a time, and whether it was resolved at that very time.
-fn state_of(
-    transitions: &[(Duration, AlertTransition)],
-    rule: &str,
-    instance: Option<&InstanceId>,
-    at: Duration,
-) -> (AlertState, bool) {
-    let mut of_alert = transitions
-        .iter()
-        .filter(|(after, told)| *after <= at && told.rule == rule && told.instance.as_ref() == instance);
-    match of_alert.next_back() {
-        None => (AlertState::Inactive, false),
-        Some((after, told)) if told.to == AlertState::Resolved => (AlertState::Inactive, *after == at),
-        Some((_, told)) => (told.to, false),
-    }
 }

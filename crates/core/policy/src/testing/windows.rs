@@ -1,14 +1,16 @@
 //! From values of series to the windows that say them.
 
-use super::file::{Case, Telemetry, What, Whose};
+use super::file::{Case, Found, Telemetry, What, Whose};
 use super::fleet::Member;
+use super::series::Series;
+use crate::observe::ScalingTrouble;
 use crate::policy::{Of, Resource};
 use crate::signal::{SignalValue, SignalValues};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Completeness, DistributionSummary, EventTime, GaugeSummary, InstanceState, Metric, MetricKind, MetricName,
-    TimeRange, WindowSpec, WindowSummary,
+    Completeness, Confidence, DistributionSummary, Entity, EventTime, Finding, FindingState, GaugeSummary,
+    InstanceState, Metric, MetricKind, MetricName, TimeRange, WindowSpec, WindowSummary, finding_id,
 };
 
 /// Rows of an instance in a window; no rule looks at how many there are.
@@ -22,6 +24,8 @@ pub(super) struct Closed {
     pub(super) agent: WindowSummary,
     pub(super) instances: Vec<WindowSummary>,
     pub(super) signals: SignalValues,
+    pub(super) findings: Vec<Finding>,
+    pub(super) scaling: Option<ScalingTrouble>,
 }
 
 /// What closes so long after the start.
@@ -52,7 +56,48 @@ pub(super) fn close(case: &Case, spec: WindowSpec, after: Duration, members: &[M
         })
         .collect();
     let agent = agent(case, after, blank, &instances, members);
-    Closed { agent, signals: signals(case, after, members), instances }
+    let findings = findings(case, after, range);
+    Closed { agent, signals: signals(case, after, members), instances, findings, scaling: scaling(case, after) }
+}
+
+/// The findings that are open, as if each had begun with the test.
+fn findings(case: &Case, after: Duration, window: TimeRange) -> Vec<Finding> {
+    let open = case.findings.iter().filter_map(|Found { kind, instance, severity, value }| {
+        let now = value.at(after, case.interval)?;
+        let target = case.target.clone();
+        let entity = match instance.clone() {
+            Some(instance) => Entity::Instance { target, instance },
+            None => Entity::Agent { target },
+        };
+        Some(Finding {
+            id: finding_id(*kind, &entity, case.start),
+            kind: *kind,
+            summary: format!("{} of {entity}", kind.name()),
+            entity,
+            onset: case.start,
+            window,
+            state: FindingState::Ongoing,
+            severity: *severity,
+            value: now,
+            unit: "".into(),
+            evidence: Vec::new(),
+            confidence: Confidence { value: 1.0, meaning: "given".into() },
+            causes: Vec::new(),
+            remedies: Vec::new(),
+            completeness: 1.0,
+        })
+    });
+    open.collect()
+}
+
+fn scaling(case: &Case, after: Duration) -> Option<ScalingTrouble> {
+    let scaling = case.scaling.as_ref()?;
+    let count = |series: &Series| series.at(after, case.interval).unwrap_or(0.0) as u32;
+    Some(ScalingTrouble {
+        failed: count(&scaling.failed),
+        unacknowledged: count(&scaling.unacknowledged),
+        without_effect: count(&scaling.without_effect),
+    })
 }
 
 fn blank(case: &Case, spec: WindowSpec, range: TimeRange, completeness: Completeness) -> WindowSummary {

@@ -1,7 +1,7 @@
 //! What a demand asks for.
 //!
 //! Values of instances are added as billionths, in integers. Whoever reports counts, whatever its state, since work that
-//! arrived is work; ready instances without a value are taken to be like those with one.
+//! arrived is work; ready instances without a value are taken to be like ready ones with one, if there are any.
 
 use super::{Voice, Wish};
 use crate::observe::{Observation, count, is_ready};
@@ -126,17 +126,23 @@ struct Sum<'a> {
     metric: &'a str,
     billionths: i128,
     reporting: u32,
+    /// Of those that are ready.
+    ready_billionths: i128,
     ready: u32,
 }
 
 impl Basis<'_> {
     fn sum<'a>(&mut self, metric: &'a str, statistic: Statistic) -> Result<Sum<'a>, NoDemand> {
-        let mut sum = Sum { metric, billionths: 0, reporting: 0, ready: 0 };
+        let mut sum = Sum { metric, billionths: 0, reporting: 0, ready_billionths: 0, ready: 0 };
         for window in self.observation.instances {
             if let Some((value, samples)) = statistic.of(metric, window) {
-                sum.billionths += (value.clamp(-1e15, 1e15) * 1e9).round() as i128;
+                let billionths = (value.clamp(-1e15, 1e15) * 1e9).round() as i128;
+                sum.billionths += billionths;
                 sum.reporting += 1;
-                sum.ready += u32::from(is_ready(window));
+                if is_ready(window) {
+                    sum.ready_billionths += billionths;
+                    sum.ready += 1;
+                }
                 self.samples += samples;
             }
         }
@@ -161,8 +167,11 @@ impl Basis<'_> {
             Quantity::Computed { name, formula } => return self.computed(name, formula),
         };
         let silent = self.observation.current_instances.saturating_sub(sum.ready);
-        let all = f64::from(sum.reporting) + f64::from(silent);
-        Ok((sum.billionths as f64 / 1e9 * all / f64::from(sum.reporting)).max(0.0))
+        let of_silent = match sum.ready {
+            0 => 0.0,
+            ready => sum.ready_billionths as f64 / f64::from(ready) * f64::from(silent),
+        };
+        Ok(((sum.billionths as f64 + of_silent) / 1e9).max(0.0))
     }
 
     /// Of one instance, above 0.

@@ -3,6 +3,7 @@
 use super::{Wish, wish as measure};
 use crate::hpa::rate::EventLog;
 use crate::hpa::stabilize::within;
+use crate::life::CameTo;
 use crate::observe::Observation;
 use crate::policy::pid::{DAMPING_WINDOW, EXCITATION, FORGETTING, PRIOR, Pid, SHARING};
 use crate::state::{PidState, Sharing};
@@ -15,6 +16,8 @@ pub(crate) struct Supply<'a> {
     pub(crate) standing: u32,
     /// Ready and starting instances.
     pub(crate) held: u32,
+    /// What came of that, as an actuator says.
+    pub(crate) came_to: CameTo,
     /// Past changes, of the last ten minutes at least.
     pub(crate) changes: &'a EventLog,
 }
@@ -47,7 +50,12 @@ impl Supply<'_> {
     fn count(&self, pid: &Pid, now: EventTime) -> u32 {
         let last = |events: &[crate::hpa::rate::ScaleEvent]| events.last().map(|event| event.at);
         let changed = last(&self.changes.up).max(last(&self.changes.down));
-        if changed.is_some_and(|at| within(pid.start_up, now, at)) { self.standing } else { self.held }
+        match self.came_to {
+            CameTo::Nothing => self.held,
+            CameTo::Only(instances) => instances.max(self.held),
+            CameTo::AsAsked if changed.is_some_and(|at| within(pid.start_up, now, at)) => self.standing,
+            CameTo::AsAsked => self.held,
+        }
     }
 }
 

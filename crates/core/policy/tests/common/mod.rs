@@ -96,6 +96,7 @@ impl Fleet {
         let blank = WindowSummary {
             target: Target { workspace: WorkspaceId::unnamed(), agent: AgentId::from("planner"), region: None },
             instance: None,
+            entity: None,
             range,
             slide: Duration::from_secs(10),
             edition: Edition::ONLY,

@@ -40,6 +40,7 @@ pub(super) fn row(
         workspace: spec.target.workspace.as_str().to_owned(),
         agent: spec.target.agent.as_str().to_owned(),
         instance: spec.instance_name(instance.number),
+        entity: None,
         region: spec.target.region.as_ref().map(|region| region.as_str().to_owned()),
         state: Some(state),
         ready_at,

@@ -20,10 +20,11 @@ pub fn assert_equal(expected: &[ExpectedWindow], got: &[WindowSummary]) {
     assert_eq!(expected.len(), others.len(), "windows: expected {expected:?}\ngot {:?}", names(&others));
     for (want, got) in expected.iter().zip(&others) {
         assert_eq!(
-            (want.target.clone(), want.instance.clone(), want.range, want.slide_us),
+            (want.target.clone(), want.instance.clone(), want.entity.clone(), want.range, want.slide_us),
             (
                 got.target.clone(),
                 got.instance.as_ref().map(ToString::to_string),
+                got.entity.clone(),
                 got.range,
                 got.slide.as_micros() as i64
             )
@@ -41,11 +42,11 @@ pub fn assert_equal(expected: &[ExpectedWindow], got: &[WindowSummary]) {
 /// What is said of instances: nothing of sums, which have none.
 fn check_counts(got: &WindowSummary) {
     let Completeness { ratio, sources_ratio, instances_expected, .. } = got.completeness;
-    if got.target.is_sum() {
+    if matches!(got.level(), Level::Workspace | Level::Fleet) {
         assert_eq!((got.instances_ready, got.instances_present, instances_expected), (None, None, 0));
         assert!((ratio - sources_ratio).abs() < 1e-9, "{}", describe(got));
     } else if got.kind() != WindowKind::Session && !got.edition.is_revised {
-        assert_eq!(got.instances_ready.is_some(), got.instance.is_none(), "{}", describe(got));
+        assert_eq!(got.instances_ready.is_some(), got.level() == Level::Agent, "{}", describe(got));
     }
 }
 
@@ -97,7 +98,8 @@ fn check_regions(expected: &[ExpectedWindow], others: &[&WindowSummary], regions
 }
 
 fn describe(window: &WindowSummary) -> String {
-    format!("{} {:?} [{}, {})", window.target, window.instance, window.range.start, window.range.end)
+    let WindowSummary { target, instance, entity, .. } = window;
+    format!("{target} {instance:?} {entity:?} [{}, {})", window.range.start, window.range.end)
 }
 
 fn close(a: f64, b: f64, tolerance: f64) -> bool {

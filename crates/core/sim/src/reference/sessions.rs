@@ -26,7 +26,7 @@ pub(super) fn takes_correction(rule: &SessionRule, pane_end: i64, closed: Option
 /// Rows of a pane, each with its entities.
 pub(super) fn join_rows(open: &mut Vec<Session>, rule: &SessionRule, (start, end): (i64, i64), rows: &[Kept]) {
     let mut entities: BTreeMap<(Target, Option<String>), Vec<Kept>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| !row.target.is_sum()) {
+    for row in rows.iter().filter(|row| row.entity.is_none() && !row.target.is_sum()) {
         let of_instance = rule.instance.then(|| Some(row.instance.clone()));
         for instance in of_instance.into_iter().chain(rule.agent.then_some(None)) {
             entities.entry((row.target.clone(), instance)).or_default().push(row.clone());
@@ -79,6 +79,7 @@ pub(super) fn closed(
         windows.extend(shuffle.sessions.extract_if(.., is_over).map(|session| ExpectedWindow {
             target: session.of.0,
             instance: session.of.1,
+            entity: None,
             range: TimeRange { start: EventTime::from_micros(session.start), end: EventTime::from_micros(session.end) },
             slide_us: 0,
             edition: Edition::ONLY,

@@ -45,6 +45,7 @@ pub(crate) fn window(agent: &str, instance: Option<&str>, nth: i64) -> WindowSum
     WindowSummary {
         target: Target { workspace: "default".into(), agent: agent.into(), region: None },
         instance: instance.map(Into::into),
+        entity: None,
         range: TimeRange { start, end: start.plus(Duration::from_secs(10)) },
         slide: Duration::from_secs(10),
         edition: Edition::ONLY,

@@ -4,6 +4,7 @@
 //! - **C2** A field that a record sets twice is refused: no value silently wins.
 
 use super::counters::{CounterNumber, Counters};
+use super::entity::Entities;
 use super::metric_columns::MetricColumns;
 use super::pieces::{Piece, Pieces};
 use super::text::TextColumn;
@@ -15,7 +16,7 @@ use arrow::array::{Float64Array, TimestampMicrosecondArray, UInt8Array, UInt64Ar
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
-use tidegauge_model::{Attribute, EventTime, InstanceState, Metric, Position, SampleBatch};
+use tidegauge_model::{Attribute, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position, SampleBatch};
 
 /// Longest id and attribute in bytes: they are copied into outputs.
 pub(crate) const MAX_ID_BYTES: usize = 1_024;
@@ -30,6 +31,8 @@ pub(crate) enum TextSlot {
     Workspace,
     Agent,
     Instance,
+    /// Which entity, where that is no instance.
+    Entity,
     Attribute(Attribute),
 }
 
@@ -49,6 +52,7 @@ pub(crate) enum TimeSlot {
 pub(crate) struct Defaults {
     pub(crate) workspace: String,
     pub(crate) texts: Vec<(TextSlot, String)>,
+    pub(crate) entity: Option<EntityKind>,
     pub(crate) metrics: Vec<(u32, f64)>,
 }
 
@@ -58,6 +62,7 @@ pub(crate) struct LastRow<'c> {
     pub(crate) workspace: &'c str,
     pub(crate) agent: &'c str,
     pub(crate) instance: &'c str,
+    pub(crate) entity: Option<EntityKey>,
     pub(crate) state: Option<InstanceState>,
     pub(crate) ready_at: Option<EventTime>,
     /// Ascending.
@@ -78,6 +83,7 @@ pub(crate) struct Columns {
     workspace: TextColumn,
     agent: TextColumn,
     instance: TextColumn,
+    entities: Entities,
     /// In the order of [`Attribute::ALL`].
     attributes: [TextColumn; Attribute::ALL.len()],
     state: Vec<u8>,
@@ -102,6 +108,7 @@ impl Columns {
             workspace: TextColumn::new(),
             agent: TextColumn::new(),
             instance: TextColumn::new(),
+            entities: Entities::default(),
             attributes: std::array::from_fn(|_| TextColumn::new()),
             state: Vec::new(),
             ready_at: Vec::new(),
@@ -117,12 +124,17 @@ impl Columns {
     /// What `mapping` says for records that do not say it themselves.
     pub(crate) fn set_constants(&mut self, mapping: &Mapping) {
         self.defaults.texts = mapping.text_constants().to_vec();
+        self.defaults.entity = mapping.entity_constant();
         let metrics = mapping.metric_constants().iter();
         self.defaults.metrics = metrics.filter_map(|(metric, value)| Some((self.pin(metric)?, *value))).collect();
     }
 
     pub(crate) fn has_constant(&self, slot: TextSlot) -> bool {
         self.defaults.texts.iter().any(|(constant, _)| *constant == slot)
+    }
+
+    pub(crate) fn entity_constant(&self) -> Option<EntityKind> {
+        self.defaults.entity
     }
 
     /// Whether times of the record read last that no column holds are kept from now on.
@@ -146,23 +158,26 @@ impl Columns {
 
     /// Sets a text of the record; an empty workspace or attribute counts as not reported.
     pub(crate) fn text(&mut self, slot: TextSlot, text: &str, field: &str) -> Result<(), Fault> {
-        let rows = self.rows;
-        let column = match slot {
-            TextSlot::Agent => &mut self.agent,
-            TextSlot::Instance => &mut self.instance,
-            TextSlot::Workspace => &mut self.workspace,
-            TextSlot::Attribute(attribute) => &mut self.attributes[attribute as usize],
-        };
         if text.is_empty() {
             return match slot {
-                TextSlot::Agent | TextSlot::Instance => Err(fault(RejectCode::MissingId, field, "the id is empty")),
-                _ => Ok(()),
+                TextSlot::Agent | TextSlot::Instance | TextSlot::Entity => {
+                    Err(fault(RejectCode::MissingId, field, "the id is empty"))
+                }
+                TextSlot::Workspace | TextSlot::Attribute(_) => Ok(()),
             };
         }
         if text.len() > MAX_ID_BYTES {
             let message = format!("{} bytes, and at most {MAX_ID_BYTES} are taken", text.len());
             return Err(fault(RejectCode::TooLarge, field, message));
         }
+        let rows = self.rows;
+        let column = match slot {
+            TextSlot::Agent => &mut self.agent,
+            TextSlot::Instance => &mut self.instance,
+            TextSlot::Workspace => &mut self.workspace,
+            TextSlot::Entity => return self.entities.set_id(text, field),
+            TextSlot::Attribute(attribute) => &mut self.attributes[attribute as usize],
+        };
         if column.len() > rows {
             return Err(twice(field));
         }
@@ -209,6 +224,11 @@ impl Columns {
         self.state.resize(self.rows, 0);
         self.state.push(state as u8);
         Ok(())
+    }
+
+    /// Sets what the record is about; `None` is an instance.
+    pub(crate) fn entity(&mut self, kind: Option<EntityKind>, field: &str) -> Result<(), Fault> {
+        self.entities.set_kind(kind, field)
     }
 
     /// Sets a metric of the record by its column.
@@ -258,13 +278,19 @@ impl Columns {
         if !self.defaults.texts.is_empty() || !self.defaults.metrics.is_empty() {
             self.fill_in_constants()?;
         }
+        let attribute = |attribute: Attribute| self.attributes[attribute as usize].get(rows);
+        let kind = self.entities.end_row(rows, self.defaults.entity, attribute)?;
+        let needs_agent = kind.is_none_or(|kind| kind == EntityKind::Agent);
         let missing = [
-            ("agent_id", self.agent.len() == rows),
-            ("instance_id", self.instance.len() == rows),
+            ("agent_id", needs_agent && self.agent.len() == rows),
+            ("instance_id", kind.is_none() && self.instance.len() == rows),
             ("event_time", self.event_time.len() == rows),
         ];
         if let Some((field, _)) = missing.iter().find(|(_, missing)| *missing) {
             return Err(fault(RejectCode::MissingId, field, format!("the record has no {field}")));
+        }
+        if let Some(kind) = kind {
+            self.leave_ids_empty(kind);
         }
         let supplied = self.pieces.take()?;
         self.counters.end_row(rows, &mut self.metrics)?;
@@ -279,6 +305,15 @@ impl Columns {
         Ok(())
     }
 
+    /// A workspace has no agent; others may have none, and nobody need say who reports them.
+    fn leave_ids_empty(&mut self, kind: EntityKind) {
+        if kind == EntityKind::Workspace {
+            self.agent.truncate(self.rows);
+        }
+        self.agent.pad_to(self.rows + 1);
+        self.instance.pad_to(self.rows + 1);
+    }
+
     fn fill_in_constants(&mut self) -> Result<(), Fault> {
         let defaults = std::mem::take(&mut self.defaults);
         let rows = self.rows;
@@ -288,6 +323,7 @@ impl Columns {
                 TextSlot::Workspace => self.workspace.len() > rows,
                 TextSlot::Agent => self.agent.len() > rows,
                 TextSlot::Instance => self.instance.len() > rows,
+                TextSlot::Entity => self.entities.has_id(),
                 TextSlot::Attribute(attribute) => self.attributes[*attribute as usize].len() > rows,
             };
             if !reported {
@@ -313,6 +349,7 @@ impl Columns {
         for text in [&mut self.workspace, &mut self.agent, &mut self.instance].into_iter().chain(&mut self.attributes) {
             text.truncate(rows);
         }
+        self.entities.roll_back(rows);
         self.state.truncate(rows);
         self.ready_at.truncate(rows);
         self.metrics.roll_back(rows);
@@ -346,6 +383,7 @@ impl Columns {
             workspace: self.workspace.take(),
             agent: self.agent.take(),
             instance: self.instance.take(),
+            entities: self.entities.take(),
             attributes: {
                 let columns = Attribute::ALL.into_iter().zip(&mut self.attributes);
                 columns.filter_map(|(attribute, texts)| Some((attribute, texts.take_sparse(rows)?))).collect()
@@ -368,6 +406,7 @@ impl Columns {
             workspace: self.workspace.get(row).unwrap_or_default(),
             agent: self.agent.get(row).unwrap_or_default(),
             instance: self.instance.get(row).unwrap_or_default(),
+            entity: self.entities.of_row(row),
             state: self.state.get(row).and_then(|state| InstanceState::from_number(*state)),
             ready_at: self.ready_at.get(row).filter(|at| **at != NO_TIME).map(|at| EventTime::from_micros(*at)),
             attributes: {

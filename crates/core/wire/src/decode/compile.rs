@@ -54,6 +54,8 @@ struct Compiler<'s, 'c> {
 struct Wanted {
     agent: bool,
     instance: bool,
+    /// It says itself what its samples are about, and so which ids they have.
+    entity: bool,
     event_time: bool,
 }
 
@@ -63,6 +65,7 @@ impl Wanted {
             match sink {
                 Sink::Text { slot: TextSlot::Agent, .. } => self.agent = true,
                 Sink::Text { slot: TextSlot::Instance, .. } => self.instance = true,
+                Sink::Entity => self.entity = true,
                 Sink::Time { slot: TimeSlot::Event, .. } => self.event_time = true,
                 _ => {}
             }
@@ -70,9 +73,10 @@ impl Wanted {
     }
 
     fn check(&self, columns: &Columns) -> Result<(), SchemaError> {
+        let is_instance = !self.entity && columns.entity_constant().is_none();
         let missing = [
-            ("agent_id", self.agent || columns.has_constant(TextSlot::Agent)),
-            ("instance_id", self.instance || columns.has_constant(TextSlot::Instance)),
+            ("agent_id", !is_instance || self.agent || columns.has_constant(TextSlot::Agent)),
+            ("instance_id", !is_instance || self.instance || columns.has_constant(TextSlot::Instance)),
             ("event_time", self.event_time),
         ];
         match missing.iter().find(|(_, there)| !there) {

@@ -17,6 +17,7 @@ pub(crate) mod columns;
 mod compile;
 pub(crate) mod counters;
 mod cursor;
+mod entity;
 mod json;
 mod metric_columns;
 mod pieces;

@@ -16,12 +16,13 @@ use crate::reject::{Fault, RejectCode, fault};
 use crate::time_text::parse_rfc3339;
 use hashbrown::HashMap;
 use tidegauge_model::metric::{BUILT_IN, REQUESTS_BY_KIND};
-use tidegauge_model::{Attribute, InstanceState};
+use tidegauge_model::{Attribute, EntityKind, InstanceState};
 
 /// The fields of a native sample besides its metrics.
 pub(crate) const NATIVE_FIELDS: &[(&str, NativeField)] = &[
     ("event_time", NativeField::Time(TimeSlot::Event)),
     ("entity", NativeField::Entity),
+    ("entity_id", NativeField::Text(TextSlot::Entity)),
     ("workspace_id", NativeField::Text(TextSlot::Workspace)),
     ("agent_id", NativeField::Text(TextSlot::Agent)),
     ("instance_id", NativeField::Text(TextSlot::Instance)),
@@ -317,7 +318,7 @@ impl Columns {
                     None => return Err(wrong_type(leaf, sink, "another text")),
                 },
                 Sink::State => self.put_state(leaf, sink, value)?,
-                Sink::Entity => check_entity(leaf, sink, value)?,
+                Sink::Entity => self.put_entity(leaf, sink, value)?,
                 Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_) if is_non_finite(value) => {
                     return Err(fault(
                         RejectCode::NotFinite,
@@ -364,18 +365,22 @@ impl Columns {
             None => Err(wrong_type(leaf, sink, "another text")),
         }
     }
-}
 
-fn check_entity(leaf: &Leaf, sink: &Sink, value: &str) -> Result<(), Fault> {
-    match value {
-        "instance" => Ok(()),
-        "agent" | "region" | "region_pair" | "shard" | "coordinator" | "workspace" | "dependency" | "unknown" => {
-            let message = format!("samples of entity kind {value} are not taken yet, only those of instances");
-            Err(fault(RejectCode::UnsupportedYet, &leaf.path, message))
+    fn put_entity(&mut self, leaf: &Leaf, sink: &Sink, value: &str) -> Result<(), Fault> {
+        match (value, EntityKind::named(value)) {
+            (INSTANCE, _) => self.entity(None, &leaf.path),
+            (_, Some(kind)) => self.entity(Some(kind), &leaf.path),
+            ("unknown", None) => {
+                let message = "a kind of entity that this version does not know".to_owned();
+                Err(fault(RejectCode::UnsupportedYet, &leaf.path, message))
+            }
+            (_, None) => Err(wrong_type(leaf, sink, "another text")),
         }
-        _ => Err(wrong_type(leaf, sink, "another text")),
     }
 }
+
+/// The kind of entity that is no [`EntityKind`]: the usual one.
+pub(crate) const INSTANCE: &str = "instance";
 
 /// Whether a text is how some languages write a value that is not finite.
 pub(crate) fn is_non_finite(text: &str) -> bool {
@@ -391,7 +396,7 @@ pub(crate) fn wrong_type(leaf: &Leaf, sink: &Sink, found: &str) -> Fault {
         Sink::Time { unit: Some(_), .. } => "a time: a number in the declared unit, or RFC 3339 text",
         Sink::Time { unit: None, .. } => "a time as RFC 3339 text (numbers need a unit in the mapping)",
         Sink::State => "one of starting, ready, draining, stopped, failed",
-        Sink::Entity => "an entity kind, such as instance",
+        Sink::Entity => "one of instance, agent, region, region_pair, shard, coordinator, workspace, dependency",
         Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_) => "a number",
     };
     fault(RejectCode::WrongType, &leaf.path, format!("{found} where {expected} is expected"))

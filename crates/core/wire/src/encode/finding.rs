@@ -19,6 +19,7 @@ enum EntityKind {
     Shard,
     Coordinator,
     Dependency,
+    RegionPair,
 }
 
 /// The order of fields is that of `schemas/finding.avsc`.
@@ -116,6 +117,7 @@ fn parts(entity: &Entity) -> (Of<'_>, EntityKind, Option<&str>) {
         Entity::Agent { target } => return (Of::Target(target), Kind::Agent, None),
         Entity::Instance { target, instance } => (target, Kind::Instance, instance.as_str()),
         Entity::Region { target, region } => (target, Kind::Region, region.as_str()),
+        Entity::RegionPair { target, pair } => (target, Kind::RegionPair, pair.as_ref()),
         Entity::Resource { target, resource } => (target, Kind::Resource, resource.as_ref()),
         Entity::Shard { target, shard } => (target, Kind::Shard, shard.as_ref()),
         Entity::Coordinator { target, coordinator } => (target, Kind::Coordinator, coordinator.as_ref()),
@@ -135,6 +137,7 @@ fn entity(record: &FindingRecord<'_>) -> Entity {
         EntityKind::Agent => Entity::Agent { target },
         EntityKind::Instance => Entity::Instance { target, instance: name.into() },
         EntityKind::Region => Entity::Region { target, region: Region::from(name) },
+        EntityKind::RegionPair => Entity::RegionPair { target, pair: text() },
         EntityKind::Resource => Entity::Resource { target, resource: text() },
         EntityKind::Shard => Entity::Shard { target, shard: text() },
         EntityKind::Coordinator => Entity::Coordinator { target, coordinator: text() },

@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AgentId, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness, Constraint,
-    Counterfactual, Decision, DistributionSummary, Edition, EventTime, Factor, GaugeSummary, InstanceId, InstanceState,
-    Level, MetricName, Mode, ReasonCode, Region, ResourceSaturation, Severity, SignalReading, SketchBytes, Target,
-    TimeRange, WindowKind, WindowSummary, WorkspaceId,
+    Action, AgentId, AlertFinding, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness,
+    Constraint, Counterfactual, Decision, DistributionSummary, Edition, EntityKey, EntityKind, EventTime, Factor,
+    GaugeSummary, Importance, InstanceId, InstanceState, Level, MetricName, Mode, ReasonCode, Region, Regret,
+    ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange, WindowKind, WindowSummary,
+    WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -70,6 +71,8 @@ pub(super) struct WindowRecord<'a> {
     revision: u32,
     #[serde(default)]
     sketches: Cow<'a, BTreeMap<MetricName, SketchBytes>>,
+    entity_kind: Option<EntityKind>,
+    entity_id: Option<Cow<'a, str>>,
     level: Option<Level>,
     #[serde(default)]
     edition: EditionSaid,
@@ -123,6 +126,8 @@ impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
             early_through: window.edition.early_through.map(At),
             revision: window.edition.revision,
             sketches: Cow::Borrowed(&window.sketches),
+            entity_kind: window.entity.as_ref().map(|entity| entity.kind),
+            entity_id: window.entity.as_ref().map(|entity| Cow::from(entity.id.as_str())),
             level: Some(window.level()),
             edition: EditionSaid::of(window.edition),
         }
@@ -134,6 +139,9 @@ impl From<WindowRecord<'_>> for WindowSummary {
         Self {
             target: target(&record.workspace_id, &record.agent_id, record.region.as_deref()),
             instance: record.instance_id.as_deref().map(InstanceId::from),
+            entity: record
+                .entity_kind
+                .map(|kind| EntityKey::new(kind, record.entity_id.as_deref().unwrap_or_default())),
             range: TimeRange { start: record.window_start.0, end: record.window_end.0 },
             slide: Duration::from_millis(record.slide_ms),
             edition: Edition {
@@ -193,6 +201,7 @@ pub(super) struct DecisionRecord<'a> {
     alternatives: Cow<'a, [Alternative]>,
     #[serde(default)]
     factors: Cow<'a, [Factor]>,
+    regret: Option<Regret>,
 }
 
 impl<'a> From<&'a Decision> for DecisionRecord<'a> {
@@ -229,6 +238,7 @@ impl<'a> From<&'a Decision> for DecisionRecord<'a> {
             counterfactual: decision.counterfactual.as_ref().map(Cow::Borrowed),
             alternatives: Cow::from(&decision.alternatives),
             factors: Cow::from(&decision.factors),
+            regret: decision.regret,
         }
     }
 }
@@ -263,6 +273,7 @@ impl From<DecisionRecord<'_>> for Decision {
             counterfactual: record.counterfactual.map(Cow::into_owned),
             alternatives: record.alternatives.into_owned(),
             factors: record.factors.into_owned(),
+            regret: record.regret,
         }
     }
 }
@@ -275,7 +286,15 @@ pub(super) struct AlertRecord<'a> {
     agent_id: Cow<'a, str>,
     region: Option<Cow<'a, str>>,
     instance_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    finding_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    finding_kind: Option<Cow<'a, str>>,
+    #[serde(default)]
+    entity: Option<Cow<'a, str>>,
     severity: Severity,
+    #[serde(default)]
+    importance: Importance,
     from_state: AlertState,
     to_state: AlertState,
     no_data: bool,
@@ -286,6 +305,14 @@ pub(super) struct AlertRecord<'a> {
     completeness: f64,
     summary: Cow<'a, str>,
     labels: Cow<'a, BTreeMap<String, String>>,
+    #[serde(default)]
+    annotations: Cow<'a, BTreeMap<String, String>>,
+    #[serde(default)]
+    runbook_url: Option<Cow<'a, str>>,
+    #[serde(default)]
+    silenced_by: Cow<'a, [String]>,
+    #[serde(default)]
+    inhibited_by: Cow<'a, [String]>,
 }
 
 impl<'a> From<&'a AlertTransition> for AlertRecord<'a> {
@@ -298,7 +325,11 @@ impl<'a> From<&'a AlertTransition> for AlertRecord<'a> {
             agent_id,
             region,
             instance_id: alert.instance.as_ref().map(|id| Cow::from(id.as_str())),
+            finding_id: alert.finding.as_ref().map(|finding| Cow::from(&finding.id)),
+            finding_kind: alert.finding.as_ref().map(|finding| Cow::from(&finding.kind)),
+            entity: alert.finding.as_ref().map(|finding| Cow::from(&finding.entity)),
             severity: alert.severity,
+            importance: alert.importance,
             from_state: alert.from,
             to_state: alert.to,
             no_data: alert.no_data,
@@ -309,6 +340,10 @@ impl<'a> From<&'a AlertTransition> for AlertRecord<'a> {
             completeness: alert.completeness,
             summary: Cow::from(&alert.summary),
             labels: Cow::Borrowed(&alert.labels),
+            annotations: Cow::Borrowed(&alert.annotations),
+            runbook_url: alert.runbook_url.as_deref().map(Cow::from),
+            silenced_by: Cow::Borrowed(&alert.silenced_by),
+            inhibited_by: Cow::Borrowed(&alert.inhibited_by),
         }
     }
 }
@@ -320,7 +355,14 @@ impl From<AlertRecord<'_>> for AlertTransition {
             rule: record.rule.into_owned(),
             target: target(&record.workspace_id, &record.agent_id, record.region.as_deref()),
             instance: record.instance_id.as_deref().map(InstanceId::from),
+            finding: match (record.finding_id, record.finding_kind, record.entity) {
+                (Some(id), Some(kind), Some(entity)) => {
+                    Some(AlertFinding { id: id.into_owned(), kind: kind.into_owned(), entity: entity.into_owned() })
+                }
+                _ => None,
+            },
             severity: record.severity,
+            importance: record.importance,
             from: record.from_state,
             to: record.to_state,
             no_data: record.no_data,
@@ -331,6 +373,10 @@ impl From<AlertRecord<'_>> for AlertTransition {
             completeness: record.completeness,
             summary: record.summary.into_owned(),
             labels: record.labels.into_owned(),
+            annotations: record.annotations.into_owned(),
+            runbook_url: record.runbook_url.map(Cow::into_owned),
+            silenced_by: record.silenced_by.into_owned(),
+            inhibited_by: record.inhibited_by.into_owned(),
         }
     }
 }

@@ -5,10 +5,10 @@ use super::unit::{Scale, TIME_UNITS, TimeUnit, dimension_of, unit_named, unit_na
 use super::{MappedField, Mapping, Problem, Target};
 use crate::decode::columns::{MAX_ID_BYTES, TextSlot, TimeSlot};
 use crate::decode::counters::is_counter;
-use crate::decode::route::{NATIVE_FIELDS, NativeField};
+use crate::decode::route::{INSTANCE, NATIVE_FIELDS, NativeField};
 use serde_json::{Map, Value};
 use tidegauge_model::metric::{self, BUILT_IN};
-use tidegauge_model::{Metric, MetricKind};
+use tidegauge_model::{Attribute, EntityKind, Metric, MetricKind};
 
 /// Reads a file, or says everything that is wrong with it.
 pub(super) fn parse(text: &str) -> Result<Mapping, Vec<Problem>> {
@@ -29,6 +29,7 @@ struct Checker {
 struct Constants {
     texts: Vec<(TextSlot, String)>,
     metrics: Vec<(Metric, f64)>,
+    entity: Option<EntityKind>,
 }
 
 fn problem(key: impl Into<String>, message: impl Into<String>) -> Problem {
@@ -54,10 +55,15 @@ impl Checker {
                 false
             }
         };
-        self.check_required(&constants.texts);
+        self.check_required(&constants);
         self.check_paths();
-        let fields = std::mem::take(&mut self.fields);
-        Some(Mapping { fields, text_constants: constants.texts, metric_constants: constants.metrics, keep_unmapped })
+        Some(Mapping {
+            fields: std::mem::take(&mut self.fields),
+            text_constants: constants.texts,
+            metric_constants: constants.metrics,
+            entity_constant: constants.entity,
+            keep_unmapped,
+        })
     }
 
     fn field(&mut self, key: &str, name: &str, value: &Value) {
@@ -223,7 +229,7 @@ impl Checker {
     }
 
     fn constants(&mut self, file: &Map<String, Value>) -> Constants {
-        let (mut texts, mut metrics) = (Vec::new(), Vec::new());
+        let (mut texts, mut metrics, mut entity) = (Vec::new(), Vec::new(), None);
         for (name, value) in self.section(file, "constants") {
             let key = format!("constants.{name}");
             match (native_target(name), value) {
@@ -237,6 +243,13 @@ impl Checker {
                     }
                     metrics.push((metric, value));
                 }
+                (Ok(Target::Entity), Value::String(text)) => match EntityKind::named(text) {
+                    None if text != INSTANCE => {
+                        let kinds = EntityKind::ALL.map(EntityKind::name);
+                        self.complain(&key, unknown("kind of entity", text, kinds.into_iter().chain([INSTANCE])));
+                    }
+                    kind => entity = kind,
+                },
                 (Ok(Target::Text(_)), other) => {
                     self.complain(&key, format!("{} is not a text of 1 to {MAX_ID_BYTES} bytes", shown(other)));
                 }
@@ -245,22 +258,44 @@ impl Checker {
                 (Err(message), _) => self.complain(&key, message),
             }
         }
-        Constants { texts, metrics }
+        Constants { texts, metrics, entity }
     }
 
-    fn check_required(&mut self, constants: &[(TextSlot, String)]) {
-        let required = [
-            ("agent_id", Target::Text(TextSlot::Agent)),
-            ("instance_id", Target::Text(TextSlot::Instance)),
-            ("event_time", Target::Time(TimeSlot::Event)),
-        ];
-        for (name, target) in required {
-            let constant = constants.iter().any(|(slot, _)| Target::Text(*slot) == target);
-            let tried = self.problems.iter().any(|problem| problem.key.starts_with(&format!("fields.{name}")));
-            if !constant && !tried && !self.fields.iter().any(|field| field.target == target) {
-                self.complain("fields", format!("{name} is missing: every sample has one"));
+    /// Which ids a sample has follows from what it is about. Where records say that themselves, each is judged when it comes.
+    fn check_required(&mut self, constants: &Constants) {
+        if !self.is_mapped(&Target::Entity) {
+            match constants.entity {
+                None => {
+                    self.require("agent_id", &[TextSlot::Agent], constants, "every sample has one");
+                    self.require("instance_id", &[TextSlot::Instance], constants, "every sample has one");
+                }
+                Some(EntityKind::Agent) => {
+                    self.require("agent_id", &[TextSlot::Agent], constants, "a sample of an agent says which");
+                }
+                Some(kind) if kind.is_single() => {}
+                Some(kind) => {
+                    let why = format!("a sample of a {} says which", kind.name());
+                    self.require("entity_id", ids_of(kind), constants, &why);
+                }
             }
         }
+        let tried = self.problems.iter().any(|problem| problem.key.starts_with("fields.event_time"));
+        if !tried && !self.is_mapped(&Target::Time(TimeSlot::Event)) {
+            self.complain("fields", "event_time is missing: every sample has one");
+        }
+    }
+
+    /// One of these texts comes from the record, or is a constant.
+    fn require(&mut self, name: &str, slots: &[TextSlot], constants: &Constants, why: &str) {
+        let is_constant = constants.texts.iter().any(|(slot, _)| slots.contains(slot));
+        let tried = self.problems.iter().any(|problem| problem.key.starts_with(&format!("fields.{name}")));
+        if !is_constant && !tried && !slots.iter().any(|slot| self.is_mapped(&Target::Text(*slot))) {
+            self.complain("fields", format!("{name} is missing: {why}"));
+        }
+    }
+
+    fn is_mapped(&self, target: &Target) -> bool {
+        self.fields.iter().any(|field| field.target == *target)
     }
 
     /// A field of the record is a value or has fields, not both.
@@ -333,6 +368,16 @@ fn native_target(name: &str) -> Result<Target, String> {
             let message = unknown("field of a sample", name, known);
             Err(format!("{message} (metrics that tidegauge does not know go under `metrics`)"))
         }
+    }
+}
+
+/// The texts that say which entity of a kind it is.
+fn ids_of(kind: EntityKind) -> &'static [TextSlot] {
+    match kind {
+        EntityKind::Region => &[TextSlot::Entity, TextSlot::Attribute(Attribute::Region)],
+        EntityKind::Shard => &[TextSlot::Entity, TextSlot::Attribute(Attribute::Shard)],
+        EntityKind::Coordinator => &[TextSlot::Entity, TextSlot::Attribute(Attribute::Coordinator)],
+        _ => &[TextSlot::Entity],
     }
 }
 

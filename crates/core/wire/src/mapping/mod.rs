@@ -32,7 +32,7 @@ pub(crate) use unit::{Scale, TimeUnit};
 use crate::decode::columns::{TextSlot, TimeSlot};
 use crate::reject::Rejected;
 use std::fmt;
-use tidegauge_model::Metric;
+use tidegauge_model::{EntityKind, Metric};
 
 /// A checked mapping.
 #[derive(Clone, Debug)]
@@ -40,6 +40,7 @@ pub struct Mapping {
     fields: Vec<MappedField>,
     text_constants: Vec<(TextSlot, String)>,
     metric_constants: Vec<(Metric, f64)>,
+    entity_constant: Option<EntityKind>,
     keep_unmapped: bool,
 }
 
@@ -97,6 +98,10 @@ impl Mapping {
 
     pub(crate) fn metric_constants(&self) -> &[(Metric, f64)] {
         &self.metric_constants
+    }
+
+    pub(crate) fn entity_constant(&self) -> Option<EntityKind> {
+        self.entity_constant
     }
 
     pub(crate) fn keeps_unmapped(&self) -> bool {

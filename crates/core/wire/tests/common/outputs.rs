@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Alternative, Cause, CauseCode, Completeness, Confidence, Constraint,
-    Counterfactual, Decision, DistributionSummary, Edition, Entity, EventTime, Evidence, Factor, Finding, FindingKind,
-    FindingState, GaugeSummary, InstanceState, Mode, ReasonCode, ResourceSaturation, ScalingAction, ScalingEvent,
-    ScalingState, Severity, SignalReading, Target, TimeRange, WindowSummary,
+    Action, AlertFinding, AlertState, AlertTransition, Alternative, Cause, CauseCode, Completeness, Confidence,
+    Constraint, Counterfactual, Decision, DistributionSummary, Edition, Entity, EventTime, Evidence, Factor, Finding,
+    FindingKind, FindingState, GaugeSummary, Importance, InstanceState, Mode, ReasonCode, Regret, ResourceSaturation,
+    ScalingAction, ScalingEvent, ScalingState, Severity, SignalReading, Target, TimeRange, WindowSummary,
 };
 
 fn target() -> Target {
@@ -46,6 +46,7 @@ pub(crate) fn window() -> WindowSummary {
     WindowSummary {
         target: target(),
         instance: Some("planner-1".into()),
+        entity: None,
         range: TimeRange { start: at(0), end: at(60) },
         slide: Duration::from_secs(10),
         edition: Edition::ONLY,
@@ -134,6 +135,13 @@ pub(crate) fn decision() -> Decision {
             confidence: 0.9,
             detail: "cpu is forecast to need 8".to_owned(),
         }],
+        regret: Some(Regret {
+            compared_s: 3_600.0,
+            late_s: 20.0,
+            late_s_live: 80.0,
+            instance_hours: 5.5,
+            instance_hours_live: 4.25,
+        }),
         completeness: 0.97,
         explanation: "cpu 0.95 is over 0.70".to_owned(),
         window: TimeRange { start: at(0), end: at(60) },
@@ -150,7 +158,13 @@ pub(crate) fn alert() -> AlertTransition {
         rule: "high_cpu".to_owned(),
         target: target(),
         instance: Some("planner-1".into()),
+        finding: Some(AlertFinding {
+            id: "hotspot:1".to_owned(),
+            kind: "hotspot".to_owned(),
+            entity: "w/a".to_owned(),
+        }),
         severity: Severity::Critical,
+        importance: Importance::High,
         from: AlertState::Pending,
         to: AlertState::Firing,
         no_data: true,
@@ -161,6 +175,10 @@ pub(crate) fn alert() -> AlertTransition {
         completeness: 1.0,
         summary: "CPU above 90 % for 5 min".to_owned(),
         labels: BTreeMap::from([("team".to_owned(), "core".to_owned())]),
+        annotations: BTreeMap::from([("help".to_owned(), "look".to_owned())]),
+        runbook_url: Some("https://example.com/high_cpu".to_owned()),
+        silenced_by: vec!["night".to_owned()],
+        inhibited_by: vec!["beef".to_owned()],
     }
 }
 

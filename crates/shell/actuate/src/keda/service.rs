@@ -39,7 +39,7 @@ impl Scaler {
     }
 
     fn desired(&self, target: &Target) -> Result<u32, Status> {
-        self.standing.desired(target, (self.now)()).map_err(|unknown| status(&unknown))
+        self.standing.answer(target, (self.now)()).map_err(|unknown| status(&unknown))
     }
 }
 
@@ -135,9 +135,11 @@ impl Follow {
     async fn next(mut self) -> Option<(Result<IsActiveResponse, Status>, Self)> {
         loop {
             self.changes.mark_unchanged();
-            let active = self.standing.desired(&self.target, (self.now)()).map(|desired| desired > 0).ok();
+            let now = (self.now)();
+            let active = self.standing.desired(&self.target, now).map(|desired| desired > 0).ok();
             if let Some(active) = active.filter(|active| self.said != Some(*active)) {
                 self.said = Some(active);
+                drop(self.standing.answer(&self.target, now));
                 return Some((Ok(IsActiveResponse { result: active }), self));
             }
             // Ends of validity come without a change.

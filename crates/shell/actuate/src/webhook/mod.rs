@@ -13,7 +13,7 @@
 //! The signature is that of Standard Webhooks 1.0.0 (standardwebhooks.com), for which there are libraries to check it.
 
 mod body;
-mod reply;
+pub(crate) mod reply;
 mod signature;
 
 pub use signature::{Key, KeyError};
@@ -96,23 +96,33 @@ impl Webhook {
     }
 
     async fn post(&self, order: &Order, body: &str, now: EventTime, left: Duration) -> Reply {
-        let timestamp = now.as_secs().to_string();
-        let mut request = self
-            .client
-            .post(&self.config.url)
-            .timeout(self.config.timeout.min(left))
-            .header("content-type", "application/json")
-            .header("idempotency-key", &order.id)
-            .header("webhook-id", &order.id)
-            .header("webhook-timestamp", &timestamp);
-        if let Some(key) = &self.config.key {
-            request = request.header("webhook-signature", key.sign(&order.id, &timestamp, body));
+        let mut request = self.client.post(&self.config.url).timeout(self.config.timeout.min(left));
+        for (name, value) in signed_headers(self.config.key.as_ref(), &order.id, body, now) {
+            request = request.header(name, value);
         }
         match request.body(body.to_owned()).send().await {
             Ok(response) => reply::of(response, order.decision.desired_instances).await,
             Err(error) => Reply::Again { why: reply::trouble(&error), after: None },
         }
     }
+}
+
+/// The headers of a request with that id and JSON body, sent now.
+pub(crate) fn signed_headers(
+    key: Option<&Key>,
+    id: &str,
+    body: &str,
+    now: EventTime,
+) -> impl Iterator<Item = (&'static str, String)> {
+    let timestamp = now.as_secs().to_string();
+    let signature = key.map(|key| ("webhook-signature", key.sign(id, &timestamp, body)));
+    let plain = [
+        ("content-type", "application/json".to_owned()),
+        ("idempotency-key", id.to_owned()),
+        ("webhook-id", id.to_owned()),
+        ("webhook-timestamp", timestamp),
+    ];
+    plain.into_iter().chain(signature)
 }
 
 impl Adapter for Webhook {

@@ -52,10 +52,15 @@ fn judge(status: StatusCode, after: Option<Duration>, body: &[u8], desired: u32)
         },
         409 => Outcome::Superseded(why()),
         410 => Outcome::Expired(why()),
-        408 | 425 | 429 | 500.. => return Reply::Again { why: why(), after },
+        _ if is_worth_another_try(status) => return Reply::Again { why: why(), after },
         _ => Outcome::Rejected(why()),
     };
     Reply::Ended(outcome)
+}
+
+/// Whether it is for a while only that it was not taken.
+pub(crate) fn is_worth_another_try(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500..)
 }
 
 fn told(status: StatusCode, body: &[u8]) -> String {
@@ -65,7 +70,7 @@ fn told(status: StatusCode, body: &[u8]) -> String {
 }
 
 /// Why there was no answer, without the address, which may hold a password.
-pub(super) fn trouble(error: &reqwest::Error) -> String {
+pub(crate) fn trouble(error: &reqwest::Error) -> String {
     let cause = std::iter::successors(error.source(), |error| (*error).source()).last();
     match cause {
         _ if error.is_timeout() => "no answer in time".to_owned(),

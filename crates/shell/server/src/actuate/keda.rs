@@ -1,13 +1,17 @@
-//! The standing decisions, for KEDA.
+//! The standing decisions, for KEDA; and what becomes of them, for the topic of scaling events.
 
-use super::{Follow, now};
+use super::{Actuate, Follow, now};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
+use crate::health::WorkerHealth;
 use crate::{commands, connect};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
-use tidegauge_actuate::keda::{Scaler, Standing, serve};
+use tidegauge_actuate::adapter::Crew;
+use tidegauge_actuate::keda::{Scaler, Standing, Watch, serve};
 use tidegauge_kafka::range::RangeReader;
 use tidegauge_model::Decision;
 use tidegauge_wire::Output as _;
@@ -20,9 +24,10 @@ const LOOK: Duration = Duration::from_millis(200);
 /// # Errors
 ///
 /// No broker, no topic, or an address that is taken.
-pub fn run(config: &Config, listen: SocketAddr, stop: &AtomicBool) -> anyhow::Result<()> {
-    let topic = config.topics.decisions_current.clone();
-    if !connect::admin(config)?.topics(&[&topic])?.contains_key(&topic) {
+pub fn run(config: &Config, listen: SocketAddr, health: &WorkerHealth, stop: &AtomicBool) -> anyhow::Result<()> {
+    let (topic, scaling_events) = (config.topics.decisions_current.clone(), config.topics.scaling_events.clone());
+    let topics = connect::admin(config)?.topics(&[&topic, &scaling_events])?;
+    if !topics.contains_key(&topic) {
         return Err(commands::missing_topic(&topic).into());
     }
     let group = format!("{}-keda", config.actuate.group);
@@ -36,16 +41,32 @@ pub fn run(config: &Config, listen: SocketAddr, stop: &AtomicBool) -> anyhow::Re
     // What stands is known before anybody is answered.
     follow.round(|value| take(&standing, value))?;
     std::thread::scope(|scope| {
-        let answering = scope.spawn(|| answer(listen, standing.clone(), stop));
-        while !stop.load(Ordering::Acquire) && !answering.is_finished() {
+        let mut working = vec![scope.spawn(|| answer(listen, standing.clone(), stop))];
+        if topics.contains_key(&scaling_events) {
+            working.push(scope.spawn(|| watch(config, standing.clone(), health, stop)));
+        } else {
+            tracing::warn!(topic = scaling_events, "does not exist: nobody is told what becomes of decisions");
+            health.running();
+        }
+        while !stop.load(Ordering::Acquire) && !working.iter().any(ScopedJoinHandle::is_finished) {
             if let Err(error) = follow.round(|value| take(&standing, value)) {
                 // Decisions expire meanwhile, and then KEDA is told so.
                 tracing::warn!(%error, "reading standing decisions");
             }
+            health.beat();
             std::thread::sleep(LOOK);
         }
-        answering.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        // One that has failed takes the other along.
+        stop.store(true, Ordering::Release);
+        let results =
+            working.into_iter().map(|each| each.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        results.collect::<Vec<_>>().into_iter().collect()
     })
+}
+
+fn watch(config: &Config, standing: Standing, health: &WorkerHealth, stop: &AtomicBool) -> anyhow::Result<()> {
+    let crew = Crew::new(Arc::new(Watch::new(standing, now)))?;
+    Actuate::join(config, crew, true, health.clone(), stop)?.run(false)
 }
 
 fn answer(listen: SocketAddr, standing: Standing, stop: &AtomicBool) -> anyhow::Result<()> {

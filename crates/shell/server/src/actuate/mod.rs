@@ -25,6 +25,8 @@ pub use follow::Follow;
 
 use crate::config::Config;
 use crate::exit::{Code, Failure};
+use crate::health::WorkerHealth;
+use crate::metrics::ACTUATIONS;
 use crate::{commands, connect};
 use anyhow::Context as _;
 use desk::Desk;
@@ -69,6 +71,7 @@ pub struct Actuate<'a> {
     /// Where the partitions ended at the start, if it is to stop there.
     goal: Option<Vec<i64>>,
     committed_at: Instant,
+    health: WorkerHealth,
     stop: &'a AtomicBool,
 }
 
@@ -80,12 +83,18 @@ pub fn now() -> EventTime {
 }
 
 impl<'a> Actuate<'a> {
-    /// Joins the group of the crew's adapter. One that does not speak publishes nothing.
+    /// Joins the group of the crew's adapter. One that does not speak publishes nothing. `health` is told how it goes.
     ///
     /// # Errors
     ///
     /// No broker, or a topic that is missing.
-    pub fn join(config: &Config, crew: Crew, speaks: bool, stop: &'a AtomicBool) -> anyhow::Result<Self> {
+    pub fn join(
+        config: &Config,
+        crew: Crew,
+        speaks: bool,
+        health: WorkerHealth,
+        stop: &'a AtomicBool,
+    ) -> anyhow::Result<Self> {
         let admin = connect::admin(config)?;
         let (decisions, scaling_events) = (config.topics.decisions.clone(), config.topics.scaling_events.clone());
         let found = admin.topics(&[&decisions, &scaling_events])?;
@@ -110,6 +119,7 @@ impl<'a> Actuate<'a> {
             crate::config::OutputFormat::Avro => Encoding::Avro(Framing::SingleObject),
             crate::config::OutputFormat::Json => Encoding::Json,
         };
+        health.joining();
         tracing::info!(actuator = kind, topic = decisions, group, "carrying decisions out");
         Ok(Self {
             crew,
@@ -124,6 +134,7 @@ impl<'a> Actuate<'a> {
             orders: BTreeMap::new(),
             goal: None,
             committed_at: Instant::now(),
+            health,
             stop,
         })
     }
@@ -138,8 +149,10 @@ impl<'a> Actuate<'a> {
             self.goal = Some(self.ranges.end_offsets(&self.decisions).map_err(|error| unavailable(&error))?);
         }
         while !self.stop.load(Ordering::Acquire) && !self.has_come_to_its_goal()? {
+            self.health.beat();
             for rebalance in self.reader.poll(TICK)? {
                 self.rebalance(rebalance)?;
+                self.health.running();
             }
             self.turn()?;
             if self.committed_at.elapsed() >= COMMIT {
@@ -309,6 +322,7 @@ impl<'a> Actuate<'a> {
     fn say(&self, event: &ScalingEvent) -> anyhow::Result<()> {
         let (state, generation) = (event.state, event.generation);
         let error = event.error.as_deref().unwrap_or_default();
+        ACTUATIONS.count(&[self.crew.adapter().name(), state.name()], 1);
         tracing::info!(target = %event.target, generation, ?state, error, "actuation");
         if !self.speaks {
             return Ok(());

@@ -4,6 +4,8 @@ use crate::actuate::{Actuate, keda, now};
 use crate::cli::ActuateCommand;
 use crate::config::Config;
 use crate::exit::{Code, Failure};
+use crate::health::Health;
+use crate::http;
 use anyhow::Context as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
@@ -17,30 +19,37 @@ use tidegauge_actuate::webhook::Webhook;
 ///
 /// # Errors
 ///
-/// Nothing is configured to be scaled (78), no broker answers (69).
+/// Nothing is configured to be scaled, or an address is taken (78); no broker answers (69).
 pub fn run(config: &Config, command: &ActuateCommand) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("listening for signals")?;
     }
+    let health = Health::new(&[("actuate", 1)]);
+    if let Some(listen) = config.actuate.listen {
+        http::serve("actuate.listen", listen, health.clone())?;
+    }
+    let worker = health.worker("actuate", 0);
     match command {
         ActuateCommand::DryRun(args) => {
             // A reader that has gone away is no reason to stop.
             let say = |line: &str| drop(super::print(&format!("{line}\n")));
             let crew = Crew::new(Arc::new(DryRun::new(say)))?;
-            Actuate::join(config, crew, false, &stop)?.run(args.until.until_end)
+            Actuate::join(config, crew, false, worker, &stop)?.run(args.until.until_end)
         }
         ActuateCommand::Webhook(args) => {
             let Some(webhook) = config.actuate.webhook.clone() else {
                 return Err(missing("actuate.webhook.url").into());
             };
             let crew = Crew::new(Arc::new(Webhook::new(webhook, now).context("making an HTTP client")?))?;
-            Actuate::join(config, crew, true, &stop)?.run(args.until.until_end)
+            Actuate::join(config, crew, true, worker, &stop)?.run(args.until.until_end)
         }
         ActuateCommand::Kubernetes(args) => {
-            Actuate::join(config, cluster(config)?, true, &stop)?.run(args.until.until_end)
+            Actuate::join(config, cluster(config)?, true, worker, &stop)?.run(args.until.until_end)
         }
-        ActuateCommand::Keda(args) => keda::run(config, args.listen.unwrap_or(config.actuate.keda_listen), &stop),
+        ActuateCommand::Keda(args) => {
+            keda::run(config, args.listen.unwrap_or(config.actuate.keda_listen), &worker, &stop)
+        }
     }
 }
 

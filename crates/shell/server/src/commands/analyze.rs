@@ -80,7 +80,7 @@ impl Telemetry<'_> {
             quality?
         } else {
             let shared = Mutex::new(analysis);
-            self.from_topics(layers, &|window| {
+            self.read_topics(layers, &|window| {
                 if is_wanted(window) {
                     shared.lock().unwrap_or_else(PoisonError::into_inner).window(window);
                 }
@@ -94,7 +94,7 @@ impl Telemetry<'_> {
         Ok(quality)
     }
 
-    fn from_topics(&self, layers: &Layers, take: &(dyn Fn(&WindowSummary) + Sync)) -> anyhow::Result<Quality> {
+    fn read_topics(&self, layers: &Layers, take: &(dyn Fn(&WindowSummary) + Sync)) -> anyhow::Result<Quality> {
         let config = Config::load(layers)?;
         telemetry::init(config.log, config.log.level)?;
         let (from, to) = (self.from.clone().unwrap_or(Point::Beginning), self.to.clone().unwrap_or(Point::End));

@@ -1,6 +1,7 @@
 //! `explain`: what a code of an error message means, and what to do; or how a decision came about.
 
 mod decision;
+mod life;
 
 pub use decision::run as decision;
 

@@ -34,7 +34,7 @@ fn write(config: &Config, args: &HistoryWriteArgs) -> anyhow::Result<()> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("listening for signals")?;
     }
     if let Some(listen) = args.listen {
-        http::serve(listen, Health::new(&[]))?;
+        http::serve("http.listen", listen, Health::new(&[]))?;
     }
     let wanted = if args.until_end { Wanted::ToTheEnd } else { Wanted::All };
     Intake::open(config, &stop)?.run(wanted)

@@ -10,6 +10,7 @@ pub mod generate;
 pub mod history;
 pub mod install;
 pub mod loadtest;
+pub mod notify;
 pub mod plan;
 pub mod policy;
 pub mod produce;

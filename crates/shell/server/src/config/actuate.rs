@@ -5,6 +5,7 @@ use super::checked::ActuateConfig;
 use super::raw::{ActuateKubernetesSection, ActuateSection, ActuateWebhookSection, WorkloadSection};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 use tidegauge_actuate::kubernetes::{KubernetesConfig, Workload};
 use tidegauge_actuate::webhook::{Key, WebhookConfig};
@@ -29,8 +30,9 @@ impl Checker {
     pub(super) fn actuate(&mut self, raw: &ActuateSection, group: &str) -> ActuateConfig {
         ActuateConfig {
             group: raw.group.clone().unwrap_or_else(|| format!("{group}-actuate")),
+            listen: raw.listen,
             kubernetes: self.kubernetes(&raw.kubernetes),
-            webhook: self.webhook(&raw.webhook),
+            webhook: self.actuate_webhook(&raw.webhook),
             keda_listen: raw.keda.listen,
         }
     }
@@ -85,41 +87,62 @@ impl Checker {
         Some((target, workload))
     }
 
-    fn webhook(&mut self, raw: &ActuateWebhookSection) -> Option<WebhookConfig> {
-        self.lasts("actuate.webhook.timeout", &POST, raw.timeout);
-        self.lasts("actuate.webhook.retry_first", &RETRY_FIRST, raw.retry_first);
-        self.lasts("actuate.webhook.retry_most", &RETRY_MOST, raw.retry_most);
-        if raw.retry_first > raw.retry_most {
-            let [first, most] = [raw.retry_first, raw.retry_most].map(HumanDuration);
-            let keys = ["actuate.webhook.retry_first", "actuate.webhook.retry_most"];
-            self.note_between(
-                &keys,
-                format!("expected retry_first to be at most retry_most, {most} here, found {first}"),
-            );
-        }
-        let secret_key = "actuate.webhook.secret_file";
-        let secret = raw.secret_file.as_deref().and_then(|path| self.secret(secret_key, path));
+    fn actuate_webhook(&mut self, raw: &ActuateWebhookSection) -> Option<WebhookConfig> {
+        let ActuateWebhookSection { url, secret_file, timeout, retry_first, retry_most } = raw;
+        self.webhook("actuate.webhook", url.as_deref(), secret_file.as_deref(), (*timeout, *retry_first, *retry_most))
+    }
+
+    /// An address that is posted to; the section at `at` says where, how it is signed, and how patiently: how long one
+    /// answer may take, the first pause and the longest.
+    pub(super) fn webhook(
+        &mut self,
+        at: &str,
+        url: Option<&str>,
+        secret_file: Option<&Path>,
+        (timeout, retry_first, retry_most): (Duration, Duration, Duration),
+    ) -> Option<WebhookConfig> {
+        self.patience(at, timeout, retry_first, retry_most);
+        let secret_key = format!("{at}.secret_file");
+        let secret = secret_file.and_then(|path| self.secret(&secret_key, path));
         let key = secret.and_then(|secret| match Key::parse(secret.reveal()) {
             Ok(key) => Some(key),
             Err(error) => {
-                self.note(secret_key, error.to_string());
+                self.note(&secret_key, error.to_string());
                 None
             }
         });
-        let Some(url) = &raw.url else {
-            self.require(raw.secret_file.is_none(), secret_key, || {
-                "expected with actuate.webhook.url only, but none is set".into()
+        let Some(url) = url else {
+            self.require(secret_file.is_none(), &secret_key, || {
+                format!("expected with {at}.url only, but none is set")
             });
             return None;
         };
-        let is_address =
-            ["http://", "https://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
-        self.require(is_address, "actuate.webhook.url", || format!("expected http://… or https://…, found `{url}`"));
-        let (timeout, retry_first, retry_most) = (raw.timeout, raw.retry_first, raw.retry_most);
-        Some(WebhookConfig { url: url.clone(), key, timeout, retry_first, retry_most })
+        self.is_address(&format!("{at}.url"), url);
+        Some(WebhookConfig { url: url.to_owned(), key, timeout, retry_first, retry_most })
     }
 
-    fn lasts(&mut self, key: &str, range: &RangeInclusive<Duration>, value: Duration) {
+    /// How long one answer may take, and the pauses between two tries.
+    pub(super) fn patience(&mut self, at: &str, timeout: Duration, retry_first: Duration, retry_most: Duration) {
+        self.lasts(&format!("{at}.timeout"), &POST, timeout);
+        let keys = ["retry_first", "retry_most"].map(|key| format!("{at}.{key}"));
+        self.lasts(&keys[0], &RETRY_FIRST, retry_first);
+        self.lasts(&keys[1], &RETRY_MOST, retry_most);
+        if retry_first > retry_most {
+            let [first, most] = [retry_first, retry_most].map(HumanDuration);
+            self.note_between(
+                &[&keys[0], &keys[1]],
+                format!("expected retry_first to be at most retry_most, {most} here, found {first}"),
+            );
+        }
+    }
+
+    pub(super) fn is_address(&mut self, key: &str, url: &str) {
+        let is_address =
+            ["http://", "https://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+        self.require(is_address, key, || format!("expected http://… or https://…, found `{url}`"));
+    }
+
+    pub(super) fn lasts(&mut self, key: &str, range: &RangeInclusive<Duration>, value: Duration) {
         self.require(range.contains(&value), key, || {
             let [least, most, found] = [*range.start(), *range.end(), value].map(HumanDuration);
             format!("expected {least} to {most}, found {found}")

@@ -84,6 +84,8 @@ impl Checker {
         let history = self.history(&raw.history);
         let analytics = self.analytics(&raw);
         let actuate = self.actuate(&raw.actuate, &raw.kafka.group);
+        let lag = self.lag(&raw);
+        let notify = self.notify(&raw.notify, &raw.kafka.group);
         let windows: Vec<_> = raw.windows.iter().map(window).collect();
         let rollups: Vec<_> = raw.rollups.iter().map(rollup).collect();
         let sessions = sessions(&raw.sessions, raw.time.allowed_lateness);
@@ -91,8 +93,7 @@ impl Checker {
         let (signals, mut control): (Vec<_>, Vec<_>) = self.signals(&raw.signals.paths, &windows).into_iter().unzip();
         let (policies, of_policies): (Vec<_>, Vec<_>) =
             self.policies(&raw.policies.paths, &windows, &signals).into_iter().unzip();
-        let (alerts, of_alerts): (Vec<_>, Vec<_>) =
-            self.alerts(raw.alerts.path.as_deref(), &windows, &rollups, &signals).into_iter().unzip();
+        let (alerts, of_alerts) = self.alerts(raw.alerts.path.as_deref(), &windows, &rollups, &signals);
         control.extend(of_policies.into_iter().chain(of_alerts));
         Some(Config {
             file: self.file.clone(),
@@ -129,6 +130,7 @@ impl Checker {
                 instances_per_agent: raw.ingest.instances_per_agent as usize,
                 saturation_level: raw.ingest.saturation_level,
             },
+            lag,
             time: TimeConfig {
                 pane: raw.time.pane,
                 disorder: raw.time.disorder,
@@ -162,6 +164,7 @@ impl Checker {
             query: query(&raw.query),
             history,
             actuate,
+            notify,
         })
     }
 
@@ -180,6 +183,7 @@ fn window(raw: &WindowSection) -> WindowConfig {
         agent: raw.levels.contains(&Level::Agent),
         region: raw.levels.contains(&Level::Region),
         instance: raw.levels.contains(&Level::Instance),
+        entity: raw.levels.contains(&Level::Entity),
         sums: sums(&raw.levels),
         sketches: Sketches {
             agent: raw.sketches.contains(&Level::Agent),

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegauge_actuate::kubernetes::KubernetesConfig;
+use tidegauge_actuate::notify::alertmanager::AlertmanagerConfig;
+use tidegauge_actuate::notify::groups::GroupConfig;
 use tidegauge_actuate::webhook::WebhookConfig;
 use tidegauge_analytics::live::LiveConfig;
 use tidegauge_engine::{ControlChange, RollupRule, SessionRule, SignalPlan, Sketches, Sums};
@@ -29,6 +31,8 @@ pub struct Config {
     pub topics: TopicsConfig,
     /// How telemetry is read.
     pub ingest: IngestConfig,
+    /// Consumer groups whose lag is measured.
+    pub lag: Vec<LagConfig>,
     /// How event time is cut.
     pub time: TimeConfig,
     /// Windows, each (size, slide) once, in the order written; at least one.
@@ -65,6 +69,8 @@ pub struct Config {
     pub history: Option<HistoryConfig>,
     /// How decisions are carried out.
     pub actuate: ActuateConfig,
+    /// How people are told of alerts.
+    pub notify: NotifyConfig,
 }
 
 /// The brokers, and how to reach them.
@@ -138,6 +144,23 @@ impl TopicsConfig {
     }
 }
 
+/// A consumer group whose lag is measured.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LagConfig {
+    /// The group.
+    pub group: String,
+    /// Its topic; `None`: every topic in which it has a position.
+    pub topic: Option<String>,
+    /// The agent whose instances consume.
+    pub agent: String,
+    /// Its workspace.
+    pub workspace: String,
+    /// How often.
+    pub every: Duration,
+    /// A telemetry topic.
+    pub into: String,
+}
+
 /// How telemetry is read.
 #[derive(Clone, Debug)]
 pub struct IngestConfig {
@@ -198,6 +221,8 @@ pub struct WindowConfig {
     pub region: bool,
     /// Whether instances are summarized.
     pub instance: bool,
+    /// Whether other entities are summarized.
+    pub entity: bool,
     /// Whether workspaces and the fleet are.
     pub sums: Sums,
     /// Whose windows carry their sketches.
@@ -311,11 +336,24 @@ pub enum HistoryPlace {
     },
 }
 
+/// How people are told of alerts.
+#[derive(Clone, Debug)]
+pub struct NotifyConfig {
+    /// Consumer group; the kind of notifier is added to it.
+    pub group: String,
+    /// Alertmanagers; `None`: none are configured.
+    pub alertmanager: Option<AlertmanagerConfig>,
+    /// Where groups of alerts are posted; `None`: nowhere.
+    pub webhook: Option<(WebhookConfig, GroupConfig)>,
+}
+
 /// How decisions are carried out.
 #[derive(Clone, Debug)]
 pub struct ActuateConfig {
     /// Consumer group; the kind of actuator is added to it.
     pub group: String,
+    /// Where an operator is answered; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
     /// Workloads of a cluster; `None`: none are configured.
     pub kubernetes: Option<KubernetesConfig>,
     /// Where decisions are posted; `None`: nowhere.

@@ -12,7 +12,7 @@ use tidegauge_engine::{ControlChange, RollupRule, SignalPlan};
 use tidegauge_kafka::client::{Connection, Protocol, RESERVED, Sasl, Secret, Security};
 use tidegauge_model::WindowSpec;
 use tidegauge_policy::alert::rules::By;
-use tidegauge_policy::{AlertRules, HumanDuration, Policy, PolicyError, Written};
+use tidegauge_policy::{AlertRules, Document, HumanDuration, Policy, PolicyError, Written};
 use tidegauge_wire::Mapping;
 
 impl Checker {
@@ -170,34 +170,51 @@ impl Checker {
         policies.into_values().collect()
     }
 
-    /// The rules of the file, or the built-in ones.
+    /// The rules of the file or folder, or the built-in ones; and of each document there what the journal keeps, silences
+    /// and inhibition rules too.
     pub(super) fn alerts(
         &mut self,
         path: Option<&Path>,
         windows: &[WindowConfig],
         rollups: &[RollupRule],
         signals: &[Arc<SignalPlan>],
-    ) -> Vec<(AlertRules, ControlChange)> {
+    ) -> (Vec<AlertRules>, Vec<ControlChange>) {
         let key = "alerts.path";
-        let Some(path) = path else { return built_in_rules(windows) };
-        let Some(text) = self.text(key, path) else { return Vec::new() };
-        let name = self.resolve(key, path).display().to_string();
-        match rules_of(&name, &text) {
-            Ok(rules) => {
-                for (rules, _) in &rules {
+        let mut written: BTreeMap<(&str, String), Written> = BTreeMap::new();
+        for file in path.map(|path| self.yaml_files(key, path)).unwrap_or_default() {
+            let Some(text) = self.text(key, &file) else { continue };
+            let name = self.resolve(key, &file).display().to_string();
+            let documents = match alerting(&name, &text) {
+                Ok(documents) => documents,
+                Err(error) => {
+                    self.problems.push(problem_of(error));
+                    continue;
+                }
+            };
+            for document in documents {
+                if let Document::AlertRules(rules) = &document.document {
                     match rollups.iter().any(|rollup| rollup.spec() == rules.window()) {
                         true => self.no_instances(&name, rules),
                         false => self.window_exists(&name, "spec.window", rules.window(), windows),
                     }
                     self.rule_signals(&name, rules, signals);
                 }
-                rules
-            }
-            Err(error) => {
-                self.problems.push(problem_of(error));
-                Vec::new()
+                let named = (document.document.kind(), document.document.name().to_owned());
+                if written.contains_key(&named) {
+                    let message = format!("expected a name of its own, found `{}` a second time", named.1);
+                    self.note_in(ProblemKind::NameTaken, &name, "metadata.name", message);
+                }
+                written.insert(named, document);
             }
         }
+        let has_rules = written.values().any(|written| matches!(written.document, Document::AlertRules(_)));
+        let built_in = if has_rules { Vec::new() } else { built_in_rules(windows) };
+        let all: Vec<Written> = written.into_values().chain(built_in).collect();
+        let rules = all.iter().filter_map(|written| match &written.document {
+            Document::AlertRules(rules) => Some(rules.clone()),
+            _ => None,
+        });
+        (rules.collect(), all.iter().map(ControlChange::of).collect())
     }
 
     /// Roll-ups have no windows of instances.
@@ -277,12 +294,12 @@ impl Checker {
 const BUILT_IN_RULES: &str = include_str!("../../../../../examples/policies/alerts-default.yaml");
 const BUILT_IN_WINDOW: &str = "window: { size: 1m, slide: 10s }";
 
-fn built_in_rules(windows: &[WindowConfig]) -> Vec<(AlertRules, ControlChange)> {
+fn built_in_rules(windows: &[WindowConfig]) -> Vec<Written> {
     let Some(first) = windows.iter().find(|window| window.agent) else { return Vec::new() };
     let (size, slide) = (HumanDuration(first.spec.size), HumanDuration(first.spec.slide));
     let text = BUILT_IN_RULES.replace(BUILT_IN_WINDOW, &format!("window: {{ size: {size}, slide: {slide} }}"));
     // A window that the rules refuse was refused for itself.
-    rules_of("built-in alert rules", &text).unwrap_or_default()
+    Written::parse("built-in alert rules", &text).unwrap_or_default()
 }
 
 /// Policies of a file, each with what the journal keeps of it. Files that hold anything else are refused.
@@ -291,10 +308,20 @@ fn policies_of(file: &str, text: &str) -> Result<Vec<(Policy, ControlChange)>, P
     Ok(policies.into_iter().zip(changes_of(file, text)?).collect())
 }
 
-/// The same for alert rules.
-fn rules_of(file: &str, text: &str) -> Result<Vec<(AlertRules, ControlChange)>, PolicyError> {
-    let rules = AlertRules::parse(file, text)?;
-    Ok(rules.into_iter().zip(changes_of(file, text)?).collect())
+/// What may stand beside alert rules. Files that hold anything else are refused.
+fn alerting(file: &str, text: &str) -> Result<Vec<Written>, PolicyError> {
+    let all = Written::parse(file, text)?;
+    let is_other = |document: &Document| matches!(document, Document::Policy(_) | Document::Signal(_));
+    match all.iter().map(|written| &written.document).find(|document| is_other(document)) {
+        None => Ok(all),
+        Some(other) => Err(PolicyError {
+            file: file.to_owned(),
+            place: None,
+            path: "kind".to_owned(),
+            message: format!("expected AlertRules, Silence or Inhibition, found {} `{}`", other.kind(), other.name()),
+            nearest: None,
+        }),
+    }
 }
 
 fn changes_of(file: &str, text: &str) -> Result<Vec<ControlChange>, PolicyError> {

@@ -155,3 +155,23 @@ fn stamped(value: Value, origin: &str) -> Value {
     };
     Value::new(Some(&origin.to_owned()), kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_in_the_file_stands_for_a_list_of_plain_values_and_for_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("tidegauge.yaml");
+        let read = |text: &str| {
+            std::fs::write(&file, text).expect("a file");
+            Layers { file: Some(file.clone()), ..Layers::default() }.read()
+        };
+        let brokers = |text: &str| read(text).expect("a configuration").raw.kafka.bootstrap;
+        assert_eq!(brokers("kafka: {bootstrap: 'a:1'}"), ["a:1"]);
+        assert_eq!(brokers("kafka: {bootstrap: 'a:1, b:2'}"), ["a:1", "b:2"]);
+        let error = read("windows: 1m").expect_err("a window is a section").to_string();
+        assert!(error.contains("windows: expected a list"), "{error}");
+    }
+}

@@ -24,8 +24,10 @@ mod check;
 mod checked;
 mod files;
 mod history;
+mod lag;
 pub mod layers;
 mod limits;
+mod notify;
 mod problem;
 pub mod raw;
 mod reader;
@@ -36,8 +38,9 @@ mod signals;
 mod template;
 
 pub use checked::{
-    ActuateConfig, Config, HistoryConfig, HistoryPlace, HttpConfig, IngestConfig, KafkaConfig, LogConfig,
-    MetricsConfig, OutputConfig, QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig, WorkersConfig,
+    ActuateConfig, Config, HistoryConfig, HistoryPlace, HttpConfig, IngestConfig, KafkaConfig, LagConfig, LogConfig,
+    MetricsConfig, NotifyConfig, OutputConfig, QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig,
+    WorkersConfig,
 };
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};

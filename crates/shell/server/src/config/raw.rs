@@ -111,10 +111,12 @@ sections! {
         topics: TopicsSection = "{}",
         /// How telemetry is read.
         ingest: IngestSection = "{}",
+        /// Consumer groups whose lag is measured: samples of it are written to a telemetry topic.
+        lag: Vec<LagSection> = "[]",
         /// How event time is cut, and how long to wait for whom.
         time: TimeSection = "{}",
         /// The windows that are kept, published, and named by policies. Each pair of size and slide once.
-        windows: Vec<WindowSection> = "[{size: 1m, slide: 10s, levels: [agent, instance]}]",
+        windows: Vec<WindowSection> = "[{size: 1m, slide: 10s, levels: [agent, instance, entity]}]",
         /// Windows of agents, workspaces or the fleet of hours or days, of which no panes are kept. They begin where UTC
         /// has them begin. Policies do not see them; alert rules that are not by instance may see those of agents.
         rollups: Vec<RollupSection> = "[]",
@@ -146,6 +148,8 @@ sections! {
         history: HistorySection = "{}",
         /// Carrying decisions out, which `tidegauge actuate` does.
         actuate: ActuateSection = "{}",
+        /// Telling people of alerts, which `tidegauge notify` does.
+        notify: NotifySection = "{}",
     }
 
     /// This process.
@@ -213,7 +217,8 @@ sections! {
         dead_letters: String = "tidegauge.dead-letters.v1",
         /// What Deciders remember, in rounds.
         state: String = "tidegauge.state.v1",
-        /// What actuators did about decisions. `tidegauge actuate` writes it; `topics ensure --scaling-events` creates it.
+        /// What actuators did about decisions. `tidegauge actuate` writes it, `run` reads it where it exists at the start;
+        /// `topics ensure --scaling-events` creates it.
         scaling_events: String = "agents.scaling-events.v1",
         /// Partitions of the shuffle topic, of the state topic and of the outputs, 1 to 1024: the most workers that
         /// can decide at the same time. Fixed once the topics exist.
@@ -242,6 +247,22 @@ sections! {
         instances_per_agent: u32 = "20000",
         /// Utilization of its limit from which a resource counts as saturated: a ratio above 0, at most 1.
         saturation_level: f64 = "0.9",
+    }
+
+    /// A consumer group whose lag is measured, for an agent.
+    LagSection {
+        /// The group, as its consumers name it.
+        group: String = Required,
+        /// The topic that it reads. Default: every topic in which it has a position.
+        topic: Option<String> = Absent,
+        /// The agent whose instances are its consumers.
+        agent: String = Required,
+        /// Its workspace. Default: `ingest.default_workspace`.
+        workspace: Option<String> = Absent,
+        /// How often it is measured, 1 s to 10 min.
+        every: Duration = "10s",
+        /// The topic that samples are written to, one of `topics.telemetry`. Default: the first of them.
+        into: Option<String> = Absent,
     }
 
     /// The schema registry, where there is one. Without it, records in Confluent framing go to dead letters.
@@ -283,15 +304,16 @@ sections! {
         /// Distance between successive windows: a whole number of panes, and of which the size is a multiple.
         /// Default: the size, so that windows do not overlap.
         slide: Option<Duration> = Absent,
-        /// What is summarized: `instance`, `agent`, `region`, `workspace`, `fleet`, or several. A region is that of an agent,
-        /// and has the instances whose telemetry names it; it costs as much as windows of instances. A workspace has all
-        /// of its agents, the fleet all agents; the workspace `default`, that of telemetry that names none, has no windows
-        /// of its own. All processes of a group need the same levels: until the last has been restarted with new ones,
-        /// their windows hold a part.
-        levels: Vec<Level> = "[agent, instance]",
-        /// Of those, whose windows carry the sketches behind their percentiles; regions as agents do, and workspaces and
-        /// the fleet where one of both is named. About a kilobyte for each latency metric; from them SQL takes
-        /// percentiles over hours, agents and workspaces.
+        /// What is summarized: `instance`, `entity`, `agent`, `region`, `workspace`, `fleet`, or several. An entity is what
+        /// telemetry measures besides instances: a database, a shard, ... A region is that of an agent, and has the
+        /// instances whose telemetry names it; it costs as much as windows of instances. A workspace has all of its
+        /// agents, the fleet all agents; the workspace `default`, that of telemetry that names none, has no windows of its
+        /// own. All processes of a group need the same levels: until the last has been restarted with new ones, their
+        /// windows hold a part.
+        levels: Vec<Level> = "[agent, instance, entity]",
+        /// Of those, whose windows carry the sketches behind their percentiles; regions and other entities as agents do,
+        /// and workspaces and the fleet where one of both is named. About a kilobyte for each latency metric; from them
+        /// SQL takes percentiles over hours, agents and workspaces.
         sketches: Vec<Level> = "[]",
         /// For how long after its end a window that was published is published again when samples come for it: a whole
         /// number of panes. Its cells are kept that much longer. Samples later than `time.allowed_lateness` in their own
@@ -342,7 +364,8 @@ sections! {
 
     /// What is alerted on.
     AlertsSection {
-        /// File of alert rules; default: the built-in rules.
+        /// File of alert rules, silences and inhibition rules, or a folder of such files. Without any alert rules in it: the
+        /// built-in ones.
         path: Option<PathBuf> = Absent,
     }
 
@@ -496,11 +519,65 @@ sections! {
         secret_access_key_file: Option<PathBuf> = Absent,
     }
 
+    /// Telling people of alerts, which `tidegauge notify` does. `run` reads none of this.
+    NotifySection {
+        /// Consumer group; `-alertmanager` or `-webhook` is added to it. Default: `kafka.group`, and `-notify`. Another name
+        /// begins anew, with the alerts that fire then.
+        group: Option<String> = Absent,
+        /// Alertmanager.
+        alertmanager: NotifyAlertmanagerSection = "{}",
+        /// Posting groups of alerts to an address.
+        webhook: NotifyWebhookSection = "{}",
+    }
+
+    /// Alertmanager, one or several of a cluster.
+    NotifyAlertmanagerSection {
+        /// Their addresses, `http://…` or `https://…`, without `/api/v2`: every one is told, as Prometheus does it.
+        urls: Vec<String> = "[]",
+        /// How long one answer may take, 100 ms to 5 min.
+        timeout: Duration = "5s",
+        /// How often an alert that goes on firing is posted again, 1 s to 1 h.
+        repost: Duration = "1m",
+        /// When Alertmanager takes an alert to be over that nobody posts any more, since this process is away: at least
+        /// twice `repost`, up to 1 d.
+        resolve_after: Duration = "5m",
+        /// Pause before a request is repeated, 10 ms to 1 min; doubled each time.
+        retry_first: Duration = "500ms",
+        /// The longest pause, up to 10 min.
+        retry_most: Duration = "30s",
+    }
+
+    /// Posting groups of alerts to an address, signed.
+    NotifyWebhookSection {
+        /// The address, `http://…` or `https://…`.
+        url: Option<String> = Absent,
+        /// File that holds the secret for signatures: `whsec_` and base64, or any text of 16 bytes or more; white
+        /// space at its end is not part of it. Default: requests are not signed.
+        secret_file: Option<PathBuf> = Absent,
+        /// How long one answer may take, 100 ms to 5 min.
+        timeout: Duration = "10s",
+        /// Pause before a request is repeated, 10 ms to 1 min; doubled each time.
+        retry_first: Duration = "500ms",
+        /// The longest pause, up to 10 min.
+        retry_most: Duration = "30s",
+        /// Labels whose values make a group, which is told together: `alertname`, `agent`, `severity`, … or a rule's own.
+        group_by: Vec<String> = "[workspace, agent]",
+        /// How long the first alert of a group waits for others, up to 1 h.
+        group_wait: Duration = "10s",
+        /// Least time between two notifications of one group, up to 1 d.
+        group_interval: Duration = "1m",
+        /// What goes on firing is told again after this long, 1 min to 30 d.
+        repeat_interval: Duration = "4h",
+    }
+
     /// Carrying decisions out, which `tidegauge actuate` does. `run` reads none of this.
     ActuateSection {
-        /// Consumer group; `-kubernetes`, `-webhook` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
+        /// Consumer group; `-kubernetes`, `-webhook`, `-keda` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
         /// Another name begins anew, with what is valid then.
         group: Option<String> = Absent,
+        /// Address of `/livez`, `/readyz`, `/metrics` and `/status` of an actuator, such as 127.0.0.1:9465; default: nowhere.
+        /// Another one than `http.listen` where both run on one machine.
+        listen: Option<SocketAddr> = Absent,
         /// Scaling workloads of a Kubernetes cluster.
         kubernetes: ActuateKubernetesSection = "{}",
         /// Posting decisions to an address.

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 /// Anything that can stand behind a key.
 pub(super) trait Setting: Sized {
+    /// Whether it is one plain value, so that a text may stand for a list of them.
+    const IS_PLAIN: bool = false;
+
     /// Reads it; what is wrong goes to `reader`, and the answer is `None`.
     fn read(value: &Value, key: &str, reader: &mut Reader) -> Option<Self>;
 
@@ -62,6 +65,8 @@ impl About {
 }
 
 impl<T: Leaf> Setting for T {
+    const IS_PLAIN: bool = true;
+
     fn read(value: &Value, key: &str, reader: &mut Reader) -> Option<Self> {
         let read = <T as Leaf>::read(value);
         if read.is_none() {
@@ -106,12 +111,12 @@ impl<T: Setting> Setting for Option<T> {
 }
 
 impl<T: Setting> Setting for Vec<T> {
-    /// A list; from the environment and from flags also a text with commas.
+    /// A list; of plain values, and from the environment and from flags, also a text with commas.
     fn read(value: &Value, key: &str, reader: &mut Reader) -> Option<Self> {
         let items: Vec<Value> = match (&value.kind, text_of(value)) {
             (ValueKind::Array(items), _) => items.clone(),
             (ValueKind::Nil, _) => Vec::new(),
-            (_, Some(text)) if reader.is_from_file(value) || text.contains('[') => {
+            (_, Some(text)) if text.contains('[') || (reader.is_from_file(value) && !T::IS_PLAIN) => {
                 reader.wrong_value(key, value, "a list");
                 return None;
             }

@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(line("time.pane"), "\"10s\" (environment variable TIDEGAUGE__TIME__PANE)");
         assert_eq!(line("time.disorder"), "\"5s\" (default)");
         assert_eq!(line("windows[0].size"), "\"1m\" (flag --set windows)");
-        assert_eq!(line("windows[0].levels"), "[\"agent\",\"instance\"] (default)");
+        assert_eq!(line("windows[0].levels"), "[\"agent\",\"instance\",\"entity\"] (default)");
         assert_eq!(line("kafka.bootstrap"), "[\"a:1\",\"b:2\"] (flag --set kafka.bootstrap)");
         assert_eq!(line("workers.memory_limit"), "\"2 GiB\" (default)");
     }

@@ -117,14 +117,14 @@ pub(super) fn with_policy(mut config: Config, preset: Preset, version: u32) -> a
 fn policy_of(written: &Written) -> Option<Policy> {
     match &written.document {
         Document::Policy(policy) => Some(policy.clone()),
-        Document::AlertRules(_) | Document::Signal(_) => None,
+        _ => None,
     }
 }
 
 fn rules_of(written: &Written) -> Option<AlertRules> {
     match &written.document {
         Document::AlertRules(rules) => Some(rules.clone()),
-        Document::Policy(_) | Document::Signal(_) => None,
+        _ => None,
     }
 }
 

@@ -109,6 +109,7 @@ impl Show {
         self.counts.windows += 1;
         let Some(seen) = self.agents.get_mut(window.target.agent.as_str()) else { return };
         match &window.instance {
+            _ if window.entity.is_some() => {}
             Some(instance) => {
                 let is_ready = matches!(window.state, Some(InstanceState::Ready) | None);
                 let cpu = window.gauges.get(CPU).filter(|_| is_ready).map(|cpu| (window.range.end, cpu.mean));

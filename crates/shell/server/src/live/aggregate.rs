@@ -1,13 +1,14 @@
-//! The first stage: telemetry partitions to the shuffle topic.
+//! The first stage: partitions of telemetry, and of scaling events, to the shuffle topic.
 
 use super::appended::Appended;
-use super::originals;
 use super::schemas::SchemaSource;
 use super::shared::Shared;
 use super::stage::{Slot, Stage, Start, messages};
 use super::trouble::Trouble;
+use super::{events, originals};
 use crate::config::{Config, IngestFormat};
 use crate::health::Progress;
+use crate::metrics;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tidegauge_delivery::{Outbox, OutputRef};
@@ -31,8 +32,18 @@ pub(super) struct Aggregate<'a> {
     schemas: &'a SchemaSource,
 }
 
+/// What a partition holds.
+pub(super) enum Machine {
+    Telemetry(Box<Telemetry>),
+    /// Scaling events: those that were taken and those that were refused since this was last said.
+    Events {
+        taken: u64,
+        refused: u64,
+    },
+}
+
 /// An Aggregator, and what it decodes with.
-pub(super) struct Machine {
+pub(super) struct Telemetry {
     aggregator: Aggregator,
     decoder: Decoder,
     records: u64,
@@ -49,22 +60,32 @@ impl<'a> Aggregate<'a> {
 
     /// Decodes a message into the partition's decoder, or into a dead letter.
     fn push(&self, at: &TopicPartition, slot: &mut Slot<Machine>, message: &Message<'_>) -> Result<(), Trouble> {
+        let Slot { machine, outbox, silent_below, .. } = slot;
+        let machine = match machine {
+            Machine::Telemetry(machine) => machine,
+            Machine::Events { taken, refused } => {
+                let partitions = self.shared.partitions(&self.shared.config.topics.shuffle);
+                let is_taken = events::push(outbox, &self.shared.config, at, partitions, message);
+                *(if is_taken { taken } else { refused }) += 1;
+                return Ok(());
+            }
+        };
         let raw = originals::raw(at, message);
-        slot.machine.records += 1;
-        slot.machine.appended.push(raw.timestamp_ms);
+        machine.records += 1;
+        machine.appended.push(raw.timestamp_ms);
         loop {
-            match slot.machine.decoder.push(&raw) {
+            match machine.decoder.push(&raw) {
                 Ok(()) => return Ok(()),
                 Err(Undecoded::NeedsSchema(id)) => {
-                    self.schemas.provide(id, &mut slot.machine.decoder).map_err(|error| {
+                    self.schemas.provide(id, &mut machine.decoder).map_err(|error| {
                         tracing::warn!(id, error, "the schema registry does not answer");
                         KafkaError::Global(RDKafkaErrorCode::Resolve)
                     })?;
                 }
-                Err(Undecoded::Rejected(_)) if raw.offset < slot.silent_below => return Ok(()), // L3
+                Err(Undecoded::Rejected(_)) if raw.offset < *silent_below => return Ok(()), // L3
                 Err(Undecoded::Rejected(rejected)) => {
-                    slot.machine.dead_letters += 1;
-                    originals::dead_letter(&mut slot.outbox, &self.shared.config, at, message, "decode", &rejected);
+                    machine.dead_letters += 1;
+                    originals::dead_letter(outbox, &self.shared.config, at, message, "decode", &rejected);
                     return Ok(());
                 }
             }
@@ -92,7 +113,7 @@ impl<'a> Aggregate<'a> {
     }
 }
 
-fn journal(outbox: &mut Outbox, partition: u32, record: &[u8]) {
+pub(super) fn journal(outbox: &mut Outbox, partition: u32, record: &[u8]) {
     let partition = Some(partition.cast_signed());
     outbox.push(OutputRef { topic: JOURNAL, partition, value: Some(record), ..OutputRef::default() }, []);
 }
@@ -113,7 +134,7 @@ impl Stage for Aggregate<'_> {
     const MOST: usize = usize::MAX;
 
     fn topics(&self) -> Vec<String> {
-        self.shared.config.topics.telemetry.clone()
+        self.shared.first_stage_topics()
     }
 
     fn output_topics(&self) -> Vec<String> {
@@ -127,6 +148,11 @@ impl Stage for Aggregate<'_> {
 
     fn restore(&mut self, commit: &Commit, first: i64, end: i64) -> Result<Start<Machine>, Trouble> {
         let (config, at) = (&self.shared.config, &commit.partition);
+        if !config.topics.telemetry.contains(&at.topic) {
+            let next = commit.offset.filter(|&offset| offset <= end).unwrap_or(first).max(first);
+            let machine = Machine::Events { taken: 0, refused: 0 };
+            return Ok(Start { machine, from: next, silent_below: next, ended: self.shared.is_telemetry_done(at) });
+        }
         let lost = commit.offset.filter(|&offset| offset > end);
         if let Some(offset) = lost {
             tracing::error!(
@@ -165,7 +191,7 @@ impl Stage for Aggregate<'_> {
             self.shared.partitions(&at.topic),
             self.shared.partitions(&config.topics.shuffle),
         );
-        let machine = Machine {
+        let machine = Telemetry {
             aggregator: Aggregator::resumed(settings, point),
             decoder: Decoder::new(decode_config(config)),
             records: 0,
@@ -173,23 +199,26 @@ impl Stage for Aggregate<'_> {
             appended: Appended::default(),
             metrics_beyond_cap: 0,
         };
-        Ok(Start { machine, from, silent_below: next, ended: self.shared.is_telemetry_done(at) })
+        let (machine, ended) = (Machine::Telemetry(Box::new(machine)), self.shared.is_telemetry_done(at));
+        Ok(Start { machine, from, silent_below: next, ended })
     }
 
     fn step(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>, batch: &Batch<'_>) -> Result<(), Trouble> {
         let end = self.shared.telemetry_end(at);
         let was_silent = slot.next_offset < slot.silent_below;
         messages(at, slot, batch, end, |slot, message| self.push(at, slot, message))?;
-        if !slot.machine.decoder.is_empty() {
+        let Machine::Telemetry(machine) = &mut slot.machine else { return Ok(()) };
+        machine.metrics_beyond_cap += warn(at, &mut machine.decoder);
+        let samples = (!machine.decoder.is_empty()).then(|| machine.decoder.finish());
+        let outputs = samples.map(|samples| machine.aggregator.step(AggregatorInput::Samples(&samples)));
+        let overflowing = machine.aggregator.take_overflowing();
+        if let Some(outputs) = outputs {
             if was_silent {
                 self.shared.passed("restore.replay");
             }
-            let samples = slot.machine.decoder.finish();
-            let outputs = slot.machine.aggregator.step(AggregatorInput::Samples(&samples));
             self.carry_out(at, slot, outputs, batch);
         }
-        slot.machine.metrics_beyond_cap += warn(at, &mut slot.machine.decoder);
-        for agent in slot.machine.aggregator.take_overflowing() {
+        for agent in overflowing {
             tracing::warn!(
                 topic = at.topic,
                 partition = at.partition,
@@ -204,15 +233,17 @@ impl Stage for Aggregate<'_> {
 
     fn restored(&mut self, _at: &TopicPartition, slot: &mut Slot<Machine>) {
         // What was read again was counted by the earlier life.
-        let _ = slot.machine.aggregator.take_counts();
-        let Machine { records, dead_letters, metrics_beyond_cap, .. } = &mut slot.machine;
-        (*records, *dead_letters, *metrics_beyond_cap) = (0, 0, 0);
-        slot.machine.appended.clear();
+        let Machine::Telemetry(machine) = &mut slot.machine else { return };
+        let _ = machine.aggregator.take_counts();
+        (machine.records, machine.dead_letters, machine.metrics_beyond_cap) = (0, 0, 0);
+        machine.appended.clear();
     }
 
     fn tick(&mut self, _at: &TopicPartition, slot: &mut Slot<Machine>) {
         let input = AggregatorInput::Tick { now: wall_clock(), drained: slot.drained };
-        only_journal(&mut slot.outbox, slot.machine.aggregator.step(input));
+        if let Machine::Telemetry(machine) = &mut slot.machine {
+            only_journal(&mut slot.outbox, machine.aggregator.step(input));
+        }
     }
 
     fn before_burst(&mut self, _at: &TopicPartition, _slot: &mut Slot<Machine>) {}
@@ -220,14 +251,18 @@ impl Stage for Aggregate<'_> {
     fn before_handover(&mut self, _at: &TopicPartition, _slot: &mut Slot<Machine>) {}
 
     fn position(&self, at: &TopicPartition, slot: &Slot<Machine>, _writer: &Writer) -> Commit {
-        let point = slot.machine.aggregator.resume_point(slot.next_offset);
-        Commit { partition: at.clone(), offset: Some(slot.next_offset), metadata: point.to_metadata() }
+        let metadata = match &slot.machine {
+            Machine::Telemetry(machine) => machine.aggregator.resume_point(slot.next_offset).to_metadata(),
+            Machine::Events { .. } => String::new(),
+        };
+        Commit { partition: at.clone(), offset: Some(slot.next_offset), metadata }
     }
 
     fn committed(&mut self, _at: &TopicPartition, _slot: &mut Slot<Machine>, _writer: &Writer) {}
 
     fn progress(&self, slot: &Slot<Machine>) -> Progress {
-        let aggregator = &slot.machine.aggregator;
+        let Machine::Telemetry(machine) = &slot.machine else { return Progress::default() };
+        let aggregator = &machine.aggregator;
         let (watermark, held) = (aggregator.watermark(), Some(aggregator.held()));
         Progress { watermark, held, heaviest: aggregator.heaviest().cloned(), ..Progress::default() }
     }
@@ -236,7 +271,16 @@ impl Stage for Aggregate<'_> {
         if slot.next_offset < slot.silent_below {
             return; // still reading again what was counted
         }
-        let Machine { aggregator, records, dead_letters, metrics_beyond_cap, appended, .. } = &mut slot.machine;
+        let machine = match &mut slot.machine {
+            Machine::Telemetry(machine) => machine,
+            Machine::Events { taken, refused } => {
+                let (taken, refused) = (std::mem::take(taken), std::mem::take(refused));
+                metrics::SCALING_EVENTS.count(&[], taken + refused);
+                self.shared.count(|report| report.dead_letters += refused);
+                return;
+            }
+        };
+        let Telemetry { aggregator, records, dead_letters, metrics_beyond_cap, appended, .. } = &mut **machine;
         let (records, dead) = (std::mem::take(records), std::mem::take(dead_letters));
         let metrics_beyond_cap = std::mem::take(metrics_beyond_cap);
         let counts = aggregator.take_counts();
@@ -255,7 +299,9 @@ impl Stage for Aggregate<'_> {
     }
 
     fn finish(&mut self, _at: &TopicPartition, slot: &mut Slot<Machine>) {
-        only_journal(&mut slot.outbox, slot.machine.aggregator.step(AggregatorInput::End));
+        if let Machine::Telemetry(machine) = &mut slot.machine {
+            only_journal(&mut slot.outbox, machine.aggregator.step(AggregatorInput::End));
+        }
     }
 
     fn told(&mut self, at: &TopicPartition) -> Result<(), Trouble> {
@@ -278,7 +324,8 @@ impl Stage for Aggregate<'_> {
 
     /// Who has been read to the end is ahead of nobody.
     fn may_pause(&self, slot: &Slot<Machine>) -> Option<EventTime> {
-        slot.machine.aggregator.watermark().filter(|_| !slot.drained)
+        let Machine::Telemetry(machine) = &slot.machine else { return None };
+        machine.aggregator.watermark().filter(|_| !slot.drained)
     }
 }
 

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use tidegauge_delivery::{Outbox, OutputRef};
 use tidegauge_engine::state::encode;
 use tidegauge_engine::{
-    Control, ControlChange, Decider, DeciderConfig, DeciderInput, DeciderPosition, JournalRecord, PositionError,
+    Control, ControlChange, Decider, DeciderConfig, DeciderInput, DeciderPosition, FeedbackTrouble, JournalRecord,
+    PositionError,
 };
 use tidegauge_engine::{SignalTrouble, WindowRule, journal};
 use tidegauge_kafka::batch::{Batch, Message};
@@ -36,7 +37,7 @@ pub(super) struct Decide<'a> {
     state: StateTopic<'a>,
     /// Topics of outputs, by number. The first three are the journal, the state topic, and that of windows.
     topics: Vec<String>,
-    /// When the log last named a signal that failed.
+    /// When the log last named a signal that failed, or what is odd about scaling events.
     told: BTreeMap<String, Instant>,
 }
 
@@ -191,10 +192,28 @@ impl<'a> Decide<'a> {
     fn tell(&mut self, trouble: &SignalTrouble) {
         let SignalTrouble { name, evaluations, target, detail, .. } = trouble;
         metrics::SIGNAL_FAILURES.count(&[name], *evaluations);
-        if self.told.get(name).is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            self.told.insert(name.clone(), Instant::now());
+        if self.is_news(name) {
             tracing::warn!(signal = name, evaluations, %target, "a signal has no value: {detail}");
         }
+    }
+
+    /// A scaling event that cannot be as it says is counted, and one of its kind named now and then.
+    fn tell_of_feedback(&mut self, trouble: &FeedbackTrouble) {
+        let FeedbackTrouble { oddity, events, target, event_id } = trouble;
+        let reason = oddity.name();
+        metrics::ODD_SCALING_EVENTS.count(&[reason], *events);
+        if self.is_news(reason) {
+            tracing::warn!(events, %target, event_id, reason, "a scaling event that cannot be so, or came again");
+        }
+    }
+
+    /// Whether the log has not named it for a while.
+    fn is_news(&mut self, name: &str) -> bool {
+        let is_news = self.told.get(name).is_none_or(|told| told.elapsed() >= TELL_EVERY);
+        if is_news {
+            self.told.insert(name.to_owned(), Instant::now());
+        }
+        is_news
     }
 
     /// Tells the journal what this process wants and the journal does not have.
@@ -288,7 +307,8 @@ impl Stage for Decide<'_> {
     fn restored(&mut self, at: &TopicPartition, slot: &mut Slot<Machine>) {
         slot.machine.decider.reached(slot.next_offset);
         // What the earlier life counted is not this one's.
-        let _ = (slot.machine.decider.take_counts(), slot.machine.decider.take_signal_trouble());
+        let decider = &mut slot.machine.decider;
+        let _ = (decider.take_counts(), decider.take_signal_trouble(), decider.take_feedback_trouble());
         if slot.machine.kept.is_none() {
             // Before anything is read: a replay from here knows the same as we do.
             take_round(at, slot);
@@ -375,6 +395,9 @@ impl Stage for Decide<'_> {
         for trouble in slot.machine.decider.take_signal_trouble() {
             self.tell(&trouble);
         }
+        for trouble in slot.machine.decider.take_feedback_trouble() {
+            self.tell_of_feedback(&trouble);
+        }
     }
 
     fn end(&self, at: &TopicPartition) -> Option<i64> {
@@ -445,8 +468,8 @@ pub fn decider_config(config: &Config) -> DeciderConfig {
     let windows = config.windows.iter();
     let mut windows: Vec<WindowRule> = windows
         .map(|window| {
-            let WindowConfig { spec, agent, region, instance, sums, sketches, revisions } = *window;
-            WindowRule { spec, agent, region, instance, sums, sketches, revisions }
+            let WindowConfig { spec, agent, region, instance, entity, sums, sketches, revisions } = *window;
+            WindowRule { spec, agent, region, instance, entity, sums, sketches, revisions }
         })
         .collect();
     windows.sort();

@@ -3,7 +3,7 @@
 //! ```text
 //!              ┌─ aggregate-0 ─┐                    ┌─ decide-0 ─┐
 //!  telemetry ─►├─ aggregate-1 ─┤─► shuffle topic ──►├─ decide-1 ─┤─► windows, decisions, alerts, findings
-//!              └─ …            ┘                    └─ …         ┘     └─► state topic
+//!  events    ─►└─ …            ┘                    └─ …         ┘     └─► state topic
 //!                 group -aggregate                     group -decide
 //! ```
 //!
@@ -23,7 +23,9 @@ mod aggregate;
 mod appended;
 pub(crate) mod crash;
 mod decide;
+mod events;
 mod handle;
+mod lag;
 mod lead;
 mod meeting;
 mod memory;
@@ -179,12 +181,13 @@ pub fn run_held(
         .showing(config.metrics.max_targets)
         .with_desk(config.http.listen.and_then(|_| Desk::of(&config.query)));
     if let Some(listen) = config.http.listen {
-        handle.listens(http::serve(listen, health.clone())?);
+        handle.listens(http::serve("http.listen", listen, health.clone())?);
     }
     crate::connect::wait(&config.kafka)?;
     let shared = Arc::new(Shared::new(Arc::new(config), health, options, handle));
     shared.find_topics().context("looking at the topics")?;
     memory::watch(&shared)?;
+    lag::watch(&shared)?;
 
     let mut workers = Vec::new();
     for number in 0..aggregators {

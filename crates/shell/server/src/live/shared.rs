@@ -46,7 +46,7 @@ pub(super) struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Partitions of the shuffle topic and of each telemetry topic.
+    /// Partitions of the shuffle topic, of each telemetry topic, and of that of scaling events, if there is one.
     partitions: BTreeMap<String, u32>,
     /// Where each telemetry partition of a bounded run ends.
     telemetry_ends: BTreeMap<TopicPartition, i64>,
@@ -121,6 +121,15 @@ impl Shared {
             let message = format!("no topic {}; `tidegauge topics ensure` creates what is missing", missing.join(", "));
             return Err(Failure::new(Code::Config, message).of_kind(ProblemKind::MissingTopic).into());
         }
+        // Nobody has to tell what became of decisions: read where there is a topic for it at the start.
+        let metadata = client.fetch_metadata(Some(&topics.scaling_events), ANSWER)?;
+        match metadata.topics().first().map_or(0, |found| found.partitions().len()) {
+            0 => tracing::info!(
+                topic = topics.scaling_events,
+                "no topic of scaling events: nothing is heard of actuators"
+            ),
+            count => drop(self.state().partitions.insert(topics.scaling_events.clone(), count as u32)),
+        }
         let (shuffle, state) = (self.partitions(&topics.shuffle), self.partitions(&topics.state));
         if shuffle != state {
             let message = format!(
@@ -135,7 +144,7 @@ impl Shared {
             let found = self.find_shuffle_ends()?;
             self.state().shuffle_ends = Some(found);
         } else if self.until_end {
-            self.state().telemetry_ends = ends(&client, &topics.telemetry, &self.state_partitions())?;
+            self.state().telemetry_ends = ends(&client, &self.first_stage_topics(), &self.state_partitions())?;
         }
         Ok(())
     }
@@ -190,6 +199,13 @@ impl Shared {
         Ok(())
     }
 
+    /// What the first stage reads: telemetry, and scaling events where they have a topic.
+    pub(super) fn first_stage_topics(&self) -> Vec<String> {
+        let topics = &self.config.topics;
+        let events = Some(&topics.scaling_events).filter(|topic| self.partitions(topic) > 0);
+        topics.telemetry.iter().chain(events).cloned().collect()
+    }
+
     /// Partitions of a topic, as far as known.
     pub(super) fn partitions(&self, topic: &str) -> u32 {
         self.state().partitions.get(topic).copied().unwrap_or(0)
@@ -202,8 +218,8 @@ impl Shared {
             return true;
         }
         let (workers, topics) = match stage {
-            "aggregate" => (self.config.workers.aggregate, self.config.topics.telemetry.as_slice()),
-            _ => (self.config.workers.decide, std::slice::from_ref(&self.config.topics.shuffle)),
+            "aggregate" => (self.config.workers.aggregate, self.first_stage_topics()),
+            _ => (self.config.workers.decide, vec![self.config.topics.shuffle.clone()]),
         };
         let partitions: usize = topics.iter().map(|topic| self.partitions(topic) as usize).sum();
         let mut state = self.state();
@@ -319,6 +335,11 @@ impl Shared {
 
     pub(super) fn stopping(&self) -> bool {
         self.handle.is_stopping()
+    }
+
+    /// Set once it is.
+    pub(super) fn stop_flag(&self) -> &AtomicBool {
+        self.handle.stop_flag()
     }
 
     /// How long ago the process was first seen to be stopping.

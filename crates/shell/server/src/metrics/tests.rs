@@ -14,6 +14,7 @@ fn names_follow_the_conventions_of_prometheus() {
         "_alerts",
         "_findings",
         "_per_request",
+        "_instance_hours",
         "_info",
         "tidegauge_ready",
     ];
@@ -42,8 +43,22 @@ fn names_follow_the_conventions_of_prometheus() {
 #[test]
 fn m2_labels_come_from_bounded_sets() {
     // Names of signals are those of an operator's files.
-    let bounded = ["version", "stage", "worker", "topic", "partition", "outcome", "kind", "call", "activity", "signal"];
-    let of_agents = ["workspace", "agent", "signal", "action", "reason", "rule", "severity", "kind", "resource"];
+    let bounded =
+        ["version", "stage", "worker", "topic", "partition", "outcome", "kind", "call", "activity", "signal", "reason"];
+    let of_agents = [
+        "workspace",
+        "agent",
+        "signal",
+        "action",
+        "reason",
+        "rule",
+        "severity",
+        "kind",
+        "resource",
+        "part",
+        "quantile",
+        "policy",
+    ];
     for metric in TABLE {
         let labels = if metric.name.starts_with("tidegauge_agent_") { &of_agents[..] } else { &bounded[..] };
         assert!(metric.labels.iter().all(|label| labels.contains(label)), "{}: {:?}", metric.name, metric.labels);

@@ -14,7 +14,7 @@ fields are only ever added, with a default.
 ";
 
 /// The files, those for others first.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     include_str!("../../../../../schemas/telemetry-sample.avsc"),
     include_str!("../../../../../schemas/window-summary.avsc"),
     include_str!("../../../../../schemas/decision.avsc"),
@@ -23,6 +23,7 @@ const FILES: [&str; 9] = [
     include_str!("../../../../../schemas/scaling-event.avsc"),
     include_str!("../../../../../schemas/journal.avsc"),
     include_str!("../../../../../schemas/control.avsc"),
+    include_str!("../../../../../schemas/journal-event.avsc"),
     include_str!("../../../../../schemas/state.avsc"),
 ];
 

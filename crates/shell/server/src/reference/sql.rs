@@ -15,6 +15,7 @@ not there. Times are UTC, whole numbers are signed, names of columns end with th
 | `windows` | a closed window of an agent, of a region of it, of a workspace, or of the fleet (`level`) |
 | `instances` | a closed window of one of its instances |
 | `metrics` | one metric in one window of either, also one that is not built in |
+| `entities` | a closed window of something else that is measured: a dependency, a shard, a region ... |
 ";
 
 const OWN_FUNCTIONS: &str = "\
@@ -47,6 +48,7 @@ pub(super) fn page() -> String {
         let statistics: Vec<String> = Table::Windows.columns().iter().filter_map(of).collect();
         let _ = writeln!(out, "| `{}`, {} | {} |", metric.name, metric.unit, statistics.join(" "));
     }
+    table(&mut out, "Columns of `entities`, besides those of `windows`", Table::Entities.columns(), is_of_entities);
     table(&mut out, "Columns of `metrics`", Table::Metrics.columns(), |_| true);
     let _ = write!(out, "\n{OWN_FUNCTIONS}\n");
     limits(&mut out);
@@ -72,6 +74,10 @@ fn is_plain(column: &Column) -> bool {
             && column.name.strip_prefix(metric.name).and_then(|rest| rest.strip_prefix('_')).is_some_and(is_statistic)
     };
     !tidegauge_model::metric::BUILT_IN.iter().any(of_metric)
+}
+
+fn is_of_entities(column: &Column) -> bool {
+    !Table::Windows.columns().iter().any(|other| other.name == column.name)
 }
 
 fn is_statistic(name: &str) -> bool {

@@ -21,7 +21,11 @@ What is published for a shuffle partition follows from that partition of the jou
 /// What the records of a topic are, by the last part of its setting: schema, and key.
 const RECORDS: [(&str, &str, &str); 10] = [
     ("telemetry", "[TelemetrySample](schemas.md#telemetrysample), or whatever a mapping reads", "any"),
-    ("shuffle", "[JournalHeader](schemas.md#journalheader), [ControlChange](schemas.md#controlchange)", "none"),
+    (
+        "shuffle",
+        "[JournalHeader](schemas.md#journalheader), [ControlChange](schemas.md#controlchange), [JournalEvent](schemas.md#journalevent)",
+        "none",
+    ),
     ("windows", "[WindowSummary](schemas.md#windowsummary)", "the target"),
     ("decisions", "[Decision](schemas.md#decision)", "the target"),
     ("decisions_current", "[Decision](schemas.md#decision), of mode live", "the target"),

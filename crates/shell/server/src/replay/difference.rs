@@ -115,9 +115,13 @@ impl Shown {
         }
         let window = |range: TimeRange| format!("window {} to {}", range.start, range.end);
         match kind {
-            Kind::Window => read(value, |summary: &WindowSummary| match &summary.instance {
-                None => format!("{}, {}", summary.target, window(summary.range)),
-                Some(instance) => format!("{}, instance {instance}, {}", summary.target, window(summary.range)),
+            Kind::Window => read(value, |summary: &WindowSummary| {
+                let (of, range) = (&summary.target, window(summary.range));
+                match (&summary.entity, &summary.instance) {
+                    (Some(entity), _) => format!("{of}, {entity}, {range}"),
+                    (None, Some(instance)) => format!("{of}, instance {instance}, {range}"),
+                    (None, None) => format!("{of}, {range}"),
+                }
             }),
             Kind::Decision => read(value, |decision: &Decision| {
                 format!("{}, policy {}, {}", decision.target, decision.policy, window(decision.window))

@@ -10,7 +10,7 @@ use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
     DeciderOutput, Refusal, Sums, WindowRule, journal,
 };
-use tidegauge_model::{EventTime, WindowSpec, WindowSummary};
+use tidegauge_model::{EventTime, Level, WindowSpec, WindowSummary};
 use tidegauge_window::{SourceId, SourceRules};
 use tidegauge_wire::{DecodeConfig, Decoder, Format, Mapping, RawRecord, SampleRow};
 
@@ -175,7 +175,7 @@ impl Machines {
             self.offsets.1 += 1;
             for output in self.decider.step(input) {
                 if let DeciderOutput::Window(window) = output {
-                    self.quality.windows += u64::from(window.instance.is_none());
+                    self.quality.windows += u64::from(window.level() == Level::Agent);
                     take(&window);
                 }
             }

@@ -3,7 +3,7 @@
 use super::row::{Decided, Row, Signal, Window, word};
 use crate::metrics::{self as m, Metric, Reading};
 use tidegauge_analytics::live::Measures;
-use tidegauge_model::{EventTime, Target};
+use tidegauge_model::{EventTime, Regret, Target};
 
 /// Every gauge of results: the series of `shown`, and how many targets there are of which `most` are shown.
 pub(super) fn readings<'a>(
@@ -41,6 +41,11 @@ pub(super) fn readings<'a>(
         (m::AGENT_CAPACITY, of_measures(&|measures| measures.capacity_per_instance_per_s.ok())),
         (m::AGENT_EFFICIENCY, of_measures(&|measures| measures.utilization_efficiency.ok())),
         (m::AGENT_COST, of_measures(&|measures| measures.cost_per_request.ok())),
+        (m::AGENT_SCALING_SUCCESS, each(&shown, |row| row.scaling.as_ref()?.counts.success_rate())),
+        (m::AGENT_ELASTICITY, each(&shown, |row| Some(row.scaling.as_ref()?.score.score? / 100.0))),
+        (m::AGENT_SCALE_TIME, scale_times(&shown)),
+        (m::AGENT_REGRET_LATE, regrets(&shown, |regret| regret.late_s - regret.late_s_live)),
+        (m::AGENT_REGRET_HOURS, regrets(&shown, |regret| regret.instance_hours - regret.instance_hours_live)),
     ]
 }
 
@@ -84,6 +89,30 @@ fn findings(shown: &[(&Target, &Row)]) -> Vec<Reading> {
         open.map(move |((kind, severity), count)| reading(target, [kind.name(), &word(severity)], f64::from(*count)))
     });
     all.collect()
+}
+
+/// A quantile that is hidden by what has no end yet has no series.
+fn scale_times(shown: &[(&Target, &Row)]) -> Vec<Reading> {
+    let all = shown.iter().flat_map(|(target, row)| {
+        let parts = row.scaling.iter().flat_map(|scaling| {
+            let times = &scaling.times;
+            [
+                ("decision", &times.decision),
+                ("actuation", &times.actuation),
+                ("ready", &times.ready),
+                ("whole", &times.whole),
+            ]
+        });
+        let quantiles = parts
+            .flat_map(|(part, times)| [("0.5", 0.5), ("0.95", 0.95)].map(|(name, q)| (part, name, times.quantile(q))));
+        quantiles.filter_map(move |(part, name, time)| Some(reading(target, [part, name], time?.as_secs_f64())))
+    });
+    all.collect()
+}
+
+fn regrets(shown: &[(&Target, &Row)], value: impl Fn(&Regret) -> f64) -> Vec<Reading> {
+    let all = shown.iter().flat_map(|(target, row)| row.regrets.iter().map(move |regret| (*target, regret)));
+    all.map(|(target, (policy, regret))| reading(target, [policy], value(regret))).collect()
 }
 
 fn saturation(shown: &[(&Target, &Row)]) -> Vec<Reading> {

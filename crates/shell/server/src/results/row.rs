@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use tidegauge_analytics::live::Measures;
-use tidegauge_engine::Seen;
-use tidegauge_model::{Decision, EventTime, Severity, WindowSummary};
+use tidegauge_engine::{Scaling, Seen};
+use tidegauge_model::{Decision, EventTime, Regret, Severity, WindowSummary};
 
 /// What is shown of one target, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +14,10 @@ pub(super) struct Row {
     pub(super) measures: Option<Measures>,
     /// Completeness of the last window, silent or not.
     pub(super) completeness: Option<f64>,
+    /// How it has scaled, as actuators told.
+    pub(super) scaling: Option<Scaling>,
+    /// What shadows would have come to, by policy.
+    pub(super) regrets: BTreeMap<String, Regret>,
     /// Alerts that fire, by rule and severity.
     pub(super) firing: BTreeMap<(String, Severity), u32>,
 }
@@ -64,7 +68,8 @@ impl Row {
     }
 
     pub(super) fn decided(&mut self, seen: Seen) {
-        let Seen { decision, is_utilization } = seen;
+        let Seen { decision, is_utilization, scaling } = seen;
+        self.scaling = scaling;
         self.completeness = Some(decision.completeness);
         let (action, reason) = (word(&decision.action), reason(&decision));
         let signals = decision.signals.into_iter().zip(is_utilization).map(|(signal, is_utilization)| Signal {
@@ -83,12 +88,20 @@ impl Row {
         });
     }
 
+    pub(super) fn shadowed(&mut self, shadow: Decision) {
+        if let Some(regret) = shadow.regret {
+            self.regrets.insert(shadow.policy, regret);
+        }
+    }
+
     /// What is new takes the place of what was known.
     pub(super) fn update(&mut self, news: Self) {
         self.window = news.window.or(self.window.take());
         self.decision = news.decision.or(self.decision.take());
         self.measures = news.measures.or(self.measures.take());
         self.completeness = news.completeness.or(self.completeness);
+        self.scaling = news.scaling.or(self.scaling.take());
+        self.regrets.extend(news.regrets);
     }
 }
 

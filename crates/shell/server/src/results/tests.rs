@@ -47,6 +47,7 @@ fn window(agent: &str, gauges: &[(&str, GaugeSummary)]) -> WindowSummary {
     WindowSummary {
         target: target(agent),
         instance: None,
+        entity: None,
         range: TimeRange::ending_at(EventTime::from_secs(1_000), SPEC.size),
         slide: SPEC.slide,
         edition: Edition::ONLY,

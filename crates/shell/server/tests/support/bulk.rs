@@ -45,6 +45,7 @@ impl Bulk {
             workspace: "bulk".to_owned(),
             agent: format!("agent-{}", instance / INSTANCES_PER_AGENT),
             instance: format!("instance-{instance}"),
+            entity: None,
             region: None,
             state: Some(InstanceState::Ready),
             ready_at: None,

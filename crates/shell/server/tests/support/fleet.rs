@@ -158,6 +158,7 @@ pub(crate) fn probes(begin: EventTime, seed: u64) -> Vec<SampleRow> {
             workspace: "genai".to_owned(),
             agent: PROBES[instance / 3].to_owned(),
             instance: format!("probe-{instance}"),
+            entity: None,
             region: None,
             state: Some(InstanceState::Ready),
             ready_at: None,

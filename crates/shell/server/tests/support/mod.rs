@@ -13,11 +13,14 @@
 //! Every wait has an end, and none is an assertion about speed.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod actuation;
+pub(crate) mod alertmanager;
 pub(crate) mod broker;
 pub(crate) mod bulk;
 pub(crate) mod certificates;
 pub(crate) mod cluster;
 pub(crate) mod compare;
+pub(crate) mod control_plane;
 pub(crate) mod decided;
 pub(crate) mod delivery;
 pub(crate) mod exact;

@@ -64,6 +64,7 @@ impl Windows {
         WindowSummary {
             target: Target { workspace: workspace.into(), agent: agent.into(), region: None },
             instance: instance.map(Into::into),
+            entity: None,
             range: TimeRange { start, end: start.plus(LENGTH) },
             slide: LENGTH,
             edition: Edition::ONLY,

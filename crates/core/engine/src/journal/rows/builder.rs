@@ -1,7 +1,7 @@
 //! Fills [`PartialRows`], one row after the other.
 
 use super::layout::{apart_fields, item, point_fields, schema, sketch_fields, stats_fields};
-use super::{Lists, PartialRow, PartialRows, is_sum};
+use super::{Lists, PartialRow, PartialRows, Whose};
 use arrow::array::{
     ArrayRef, BinaryBuilder, Float64Array, ListArray, RecordBatch, StringBuilder, StructArray,
     TimestampMicrosecondArray, TimestampMicrosecondBuilder, UInt8Builder, UInt16Array, UInt16Builder, UInt32Array,
@@ -99,7 +99,7 @@ impl RowsBuilder {
     ) {
         self.push_names(row);
         self.samples.push(row.samples);
-        self.telemetry += if self.lists.agents.last().is_some_and(is_sum) { 0 } else { row.samples.into() };
+        self.telemetry += if self.lists.agents.last().is_some_and(Whose::is_sum) { 0 } else { row.samples.into() };
         self.at.0.push(row.at.0.as_micros());
         self.at.1.push(row.at.1.as_micros());
         self.last_position.push(row.last_position.0);
@@ -128,9 +128,14 @@ impl RowsBuilder {
 
     fn push_names(&mut self, row: &PartialRow<'_>) {
         let agents = &mut self.lists.agents;
-        if agents.last().is_none_or(|(workspace, agent)| **agent != *row.agent || **workspace != *row.workspace) {
-            agents.push((row.workspace.into(), row.agent.into()));
-            self.bytes += row.workspace.len() + row.agent.len() + 2;
+        let is_same = |last: &Whose| {
+            *last.agent == *row.agent && *last.workspace == *row.workspace && last.entity.as_ref() == row.entity
+        };
+        if !agents.last().is_some_and(is_same) {
+            let entity = row.entity.cloned();
+            self.bytes += row.workspace.len() + row.agent.len() + 4;
+            self.bytes += entity.as_ref().map_or(0, |entity| entity.kind.name().len() + entity.id.as_str().len());
+            agents.push(Whose { workspace: row.workspace.into(), agent: row.agent.into(), entity });
         }
         self.agent.push((agents.len() - 1) as u32);
         self.instance.append_value(row.instance);

@@ -71,6 +71,7 @@ pub(in super::super) fn upgraded(lists: Lists, batch: &RecordBatch) -> Result<Pa
         let partial = PartialRow {
             workspace: text(0, row),
             agent: text(1, row),
+            entity: None,
             instance: text(2, row),
             samples: samples.value(row),
             at: (EventTime::from_micros(time(4).value(row)), last_at),

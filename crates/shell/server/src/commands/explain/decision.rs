@@ -1,5 +1,7 @@
-//! `explain` of a decision: its chain, its signals with the windows before it, factors, alternatives, and the rule that bound.
+//! `explain` of a decision: its chain, its signals with the windows before it, factors, alternatives, the rule that bound,
+//! and what became of it.
 
+use super::life::Life;
 use crate::cli::ExplainArgs;
 use crate::commands::{print, records};
 use crate::config::Config;
@@ -9,7 +11,9 @@ use crate::terminal::{self, Tone};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tidegauge_model::{Alternative, Constraint, Decision, EventTime, Factor, SignalReading, WindowSummary};
+use tidegauge_model::{
+    Alternative, Constraint, Decision, EventTime, Factor, Mode, Regret, SignalReading, WindowSummary,
+};
 use tidegauge_policy::plan::{Closed, together};
 use tidegauge_policy::wish::wish;
 use tidegauge_policy::{Observation, Policy};
@@ -32,7 +36,8 @@ pub fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<()> {
     let (published_at, decision) = find(config, args)?;
     let windows = windows_before(config, published_at, &decision)?;
     let policy = config.policies.iter().find(|policy| policy.hash == decision.policy_hash);
-    let told = Told { courses: courses(policy, &decision, &windows), ends: windows.len(), decision };
+    let life = Life::read(config, published_at, &decision)?;
+    let told = Told { courses: courses(policy, &decision, &windows), ends: windows.len(), life, decision };
     print(&args.output.text(&told.object(), |colours| told.text(colours))?)
 }
 
@@ -104,6 +109,7 @@ struct Told {
     /// Of each signal, over the windows.
     courses: Vec<Vec<Option<f64>>>,
     ends: usize,
+    life: Life,
 }
 
 impl Told {
@@ -126,7 +132,8 @@ impl Told {
         let decision = serde_json::to_value(&self.decision).unwrap_or_default();
         let courses = self.decision.signals.iter().zip(&self.courses);
         let courses: Value = courses.map(|(reading, course)| (reading.name.clone(), json!(course))).collect();
-        json!({ "decision": decision, "binding": self.binding(), "windows": self.ends, "values_before": courses })
+        json!({ "decision": decision, "binding": self.binding(), "windows": self.ends, "values_before": courses,
+            "life": self.life.object() })
     }
 
     fn text(&self, colours: bool) -> String {
@@ -159,7 +166,11 @@ impl Told {
                 text = text + "\n" + &terminal::table(header, &rows, colours);
             }
         }
-        text + &format!("\nbinding    {}\n", self.binding())
+        text += &format!("\nbinding    {}\n", self.binding());
+        if let Some(regret) = &decision.regret {
+            text += &format!("regret     {}\n", regretted(regret));
+        }
+        if decision.mode == Mode::Live { text + &self.life.text(colours) } else { text }
     }
 
     /// What five factors ask for, where they are weighed.
@@ -228,6 +239,16 @@ fn cells(reading: &SignalReading, course: &[Option<f64>]) -> Vec<(String, Tone)>
     ]
 }
 
+/// `of 12.0 h, it would have been late for 20 s (live: 80 s) with 5.5 instance-hours (live: 4.2)`.
+fn regretted(regret: &Regret) -> String {
+    let Regret { compared_s, late_s, late_s_live, instance_hours, instance_hours_live } = regret;
+    format!(
+        "of {:.1} h, it would have been late for {late_s:.0} s (live: {late_s_live:.0} s) with {instance_hours:.1} \
+         instance-hours (live: {instance_hours_live:.1})",
+        compared_s / 3_600.0
+    )
+}
+
 /// A bar for each value from the least to the greatest; a blank where there is none.
 fn sparkline(values: &[Option<f64>], least: f64, most: f64) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -244,7 +265,7 @@ fn number(value: f64) -> String {
 }
 
 /// The word that stands in records.
-fn word<T: serde::Serialize>(value: &T) -> String {
+pub(super) fn word<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 

@@ -109,6 +109,8 @@ fn documents(kept: &Kept) -> Vec<String> {
         ControlKind::Policy => "policy",
         ControlKind::AlertRules => "alerts",
         ControlKind::Signal => "signal",
+        ControlKind::Silence => "silence",
+        ControlKind::Inhibition => "inhibition",
     };
     kept.holding().map(|held| format!("{} {} v{}", kind(held.kind), held.name, held.version)).collect()
 }

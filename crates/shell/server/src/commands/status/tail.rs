@@ -139,7 +139,7 @@ impl<'a> Reading<'a> {
         self.stored = Some((self.stored.map_or(log_time, |(first, _)| first), log_time));
         let record = match journal::decode(bytes) {
             Ok(JournalRecord::Source(record)) => record,
-            Ok(JournalRecord::Control(_)) => return self.sources.advance(log_time),
+            Ok(JournalRecord::Control(_) | JournalRecord::Event(_)) => return self.sources.advance(log_time),
             Err(_) => {
                 self.foreign += 1;
                 return;

@@ -64,7 +64,7 @@ fn window_cells(window: &WindowSummary) -> Vec<Cell> {
         plain(window.edition.early_through.unwrap_or(window.range.end)),
         plain(format!("{}{}", HumanDuration(window.range.length()), edition(window.edition))),
         plain(&window.target),
-        plain(window.instance.as_ref().map_or("", |instance| instance.as_str())),
+        plain(part_of(window)),
         plain(window.samples),
         plain(window.instances_ready.map(|ready| ready.to_string()).unwrap_or_default()),
         (percent(complete), if complete < 0.9 { Tone::Warning } else { Tone::Plain }),
@@ -83,6 +83,12 @@ fn edition(edition: Edition) -> String {
         Edition { early_through: Some(_), .. } => "…".to_owned(),
         Edition { .. } => String::new(),
     }
+}
+
+/// The instance, or the entity: `dependency=orders-db`.
+fn part_of(window: &WindowSummary) -> String {
+    let instance = window.instance.as_ref().map(ToString::to_string);
+    window.entity.as_ref().map(ToString::to_string).or(instance).unwrap_or_default()
 }
 
 impl Shown for Decision {
@@ -163,10 +169,11 @@ fn alert_cells(alert: &AlertTransition) -> Vec<Cell> {
         AlertState::Resolved | AlertState::Inactive => Tone::Good,
     };
     let no_data = if alert.no_data { " (no data)" } else { "" };
+    let quiet = if alert.is_heard() { "" } else { " (quiet)" };
     vec![
         plain(alert.at),
         severity.clone(),
-        (format!("{} -> {}{no_data}", state(alert.from), state(alert.to)), tone),
+        (format!("{} -> {}{no_data}{quiet}", state(alert.from), state(alert.to)), tone),
         plain(&alert.rule),
         plain(&alert.target),
         plain(alert.instance.as_ref().map_or("", |instance| instance.as_str())),
@@ -305,7 +312,9 @@ mod tests {
             rule: "cpu_high".into(),
             target: Target { workspace: "default".into(), agent: "planner".into(), region: None },
             instance: None,
+            finding: None,
             severity: Severity::Warning,
+            importance: tidegauge_model::Importance::Normal,
             from: AlertState::Pending,
             to: AlertState::Firing,
             no_data: false,
@@ -316,6 +325,10 @@ mod tests {
             completeness: 1.0,
             summary: "CPU is high".into(),
             labels: BTreeMap::new(),
+            annotations: [].into(),
+            runbook_url: None,
+            silenced_by: Vec::new(),
+            inhibited_by: Vec::new(),
         };
         let line = |colours| AlertTransition::RENDERER.columns(colours).line(&alert_cells(&alert));
         assert_eq!(alert_cells(&alert).len(), AlertTransition::RENDERER.columns.len());

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tidegauge_engine::{DeciderOutput, Sketches, Sums};
 use tidegauge_kafka::admin::FoundTopic;
-use tidegauge_model::{WindowSpec, WindowSummary};
+use tidegauge_model::{Level, WindowSpec, WindowSummary};
 
 /// Hands each window to `take`, those of an agent in order.
 pub(in crate::replay) fn run(
@@ -47,8 +47,8 @@ fn watching(config: &Config, window: Duration) -> anyhow::Result<Config> {
     let mut config = config.clone();
     let spec = WindowSpec { size: window, slide: window };
     let (sums, sketches) = (Sums::default(), Sketches::default());
-    let (agent, region, instance, revisions) = (true, false, true, None);
-    config.windows = vec![WindowConfig { spec, agent, region, instance, sums, sketches, revisions }];
+    let (agent, region, instance, entity, revisions) = (true, false, true, true, None);
+    config.windows = vec![WindowConfig { spec, agent, region, instance, entity, sums, sketches, revisions }];
     (config.rollups, config.sessions, config.analytics) = (Vec::new(), None, None);
     config.control = Vec::new();
     Ok(config)
@@ -63,7 +63,7 @@ impl Sink for Windows<'_> {
     fn take(&mut self, _: Cause, outputs: &[DeciderOutput]) -> anyhow::Result<()> {
         for output in outputs {
             if let DeciderOutput::Window(window) = output {
-                self.agents.fetch_add(u64::from(window.instance.is_none()), Ordering::Relaxed);
+                self.agents.fetch_add(u64::from(window.level() == Level::Agent), Ordering::Relaxed);
                 (self.take)(window);
             }
         }

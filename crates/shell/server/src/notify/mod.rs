@@ -1,0 +1,220 @@
+//! Alerts from the topic to a notifier.
+//!
+//! ```text
+//!  alerts ─► board of the partition ─► notifier ─► Alertmanager, a webhook
+//!              │
+//!              └─► position: behind the first record of what fires; its metadata says up to where all was told
+//! ```
+//!
+//! - **T1** A restart reads what fires again, silently, and goes on with what was not told: nothing is told twice but what
+//!   was told in the last moments before a crash, and then with the same ids.
+//! - **T2** A group without a position begins with what fires now: of what was over before nothing is told.
+//!
+//! Deliberately absent: a topic of what was told. Alertmanager takes an alert for the same one however often it is posted,
+//! and a receiver of webhooks has the ids.
+
+mod memory;
+
+use crate::actuate::now;
+use crate::config::Config;
+use crate::exit::{Code, Failure};
+use crate::{commands, connect};
+use memory::Memory;
+use rdkafka::error::KafkaError;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tidegauge_actuate::notify::Notifier;
+use tidegauge_actuate::notify::board::Board;
+use tidegauge_kafka::patience::Patience;
+use tidegauge_kafka::range::{RangeError, RangeReader};
+use tidegauge_kafka::reader::{Commit, Reader, Rebalance, TopicPartition, is_lasting};
+use tidegauge_model::AlertTransition;
+use tidegauge_wire::Output as _;
+
+/// How long the broker may be silent.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked for alerts, and whether anything is due.
+const TICK: Duration = Duration::from_millis(50);
+/// Positions are committed this often.
+const COMMIT: Duration = Duration::from_millis(200);
+/// Most alerts that are taken of a partition at a time.
+const BATCH: usize = 1_000;
+
+/// What a notifier reads, and how far it has come.
+pub struct Notify<'a> {
+    notifier: Box<dyn Notifier>,
+    reader: Reader,
+    ranges: RangeReader,
+    topic: String,
+    desks: BTreeMap<TopicPartition, Desk>,
+    committed_at: Instant,
+    stop: &'a AtomicBool,
+}
+
+/// One partition.
+struct Desk {
+    board: Board,
+    /// As it was committed, if it was.
+    committed: Option<(i64, Memory)>,
+}
+
+impl Desk {
+    fn position(&self) -> (i64, Memory) {
+        (self.board.position(), Memory { done: self.board.done() })
+    }
+}
+
+impl<'a> Notify<'a> {
+    /// Joins the group of the notifier.
+    ///
+    /// # Errors
+    ///
+    /// No broker, or no topic of alerts.
+    pub fn join(config: &Config, notifier: Box<dyn Notifier>, stop: &'a AtomicBool) -> anyhow::Result<Self> {
+        let topic = config.topics.alerts.clone();
+        if !connect::admin(config)?.topics(&[&topic])?.contains_key(&topic) {
+            return Err(commands::missing_topic(&topic).into());
+        }
+        let kind = notifier.name();
+        let (group, role) = (format!("{}-{kind}", config.notify.group), format!("notify-{kind}"));
+        let connection = &config.kafka.connection;
+        let reader = Reader::subscribe(&connection.consumer(&role, &group), &[&topic])?;
+        let ranges = RangeReader::new(&connection.consumer(&format!("{role}-past"), &group))?;
+        tracing::info!(notifier = kind, topic, group, "telling of alerts");
+        Ok(Self { notifier, reader, ranges, topic, desks: BTreeMap::new(), committed_at: Instant::now(), stop })
+    }
+
+    /// Tells what comes until told to stop.
+    ///
+    /// # Errors
+    ///
+    /// Trouble with the broker that does not pass by itself.
+    pub fn run(mut self) -> anyhow::Result<()> {
+        while !self.stop.load(Ordering::Acquire) {
+            for rebalance in self.reader.poll(TICK)? {
+                self.rebalance(rebalance)?;
+            }
+            self.take();
+            let mut boards: Vec<&mut Board> = self.desks.values_mut().map(|desk| &mut desk.board).collect();
+            self.notifier.turn(&mut boards, now());
+            if self.committed_at.elapsed() >= COMMIT {
+                self.commit()?;
+            }
+        }
+        self.commit()?;
+        self.reader.close();
+        Ok(())
+    }
+
+    fn rebalance(&mut self, rebalance: Rebalance) -> anyhow::Result<()> {
+        match rebalance {
+            Rebalance::Assigned(partitions) => self.begin(&partitions),
+            Rebalance::Revoked { partitions, lost } => {
+                if !lost {
+                    self.commit()?;
+                }
+                self.desks.retain(|at, _| !partitions.contains(at));
+                Ok(self.reader.unassign(&partitions)?)
+            }
+        }
+    }
+
+    /// Reads again what was told (T1), and goes on behind it.
+    fn begin(&mut self, partitions: &[TopicPartition]) -> anyhow::Result<()> {
+        let patience = Patience::until(PATIENCE, self.stop);
+        let committed = match self.reader.committed(partitions, patience) {
+            Err(KafkaError::Canceled) => return Ok(()),
+            committed => committed.map_err(|error| unavailable(&error))?,
+        };
+        let mut starts = Vec::new();
+        for commit in committed {
+            let (first, end) = self.reader.offsets(&commit.partition, patience).map_err(|error| unavailable(&error))?;
+            let known = commit.offset.map(|offset| (offset, Memory::of(&commit, offset)));
+            // T2: what is over by now was never to be told.
+            let (position, memory) = known.unwrap_or((first, Memory { done: end }));
+            let mut board = Board::new(position);
+            self.remember(&mut board, commit.partition.partition, position.max(first), memory.done)?;
+            if known.is_none() {
+                board.forget_what_was_told();
+            }
+            starts.push((commit.partition.clone(), Some(memory.done.max(first))));
+            self.desks.insert(commit.partition, Desk { board, committed: known });
+        }
+        let firing: usize = self.desks.values().map(|desk| desk.board.firing().count()).sum();
+        tracing::info!(partitions = starts.len(), firing, "assigned");
+        self.reader.assign(&starts)?;
+        self.commit()
+    }
+
+    fn remember(&mut self, board: &mut Board, partition: i32, position: i64, done: i64) -> anyhow::Result<()> {
+        let (mut start, patience) = (position, Patience::until(PATIENCE, self.stop));
+        while start < done {
+            let result = self.ranges.read(&self.topic, partition, start..done, patience, |message| {
+                if let Some(alert) = message.value().and_then(|value| AlertTransition::decode(value).ok()) {
+                    board.remember(message.offset(), alert);
+                }
+                ControlFlow::Continue(())
+            });
+            match result {
+                Ok(()) | Err(RangeError::Kafka(KafkaError::Canceled)) => break,
+                Err(RangeError::Deleted { first, .. }) if first > start => start = first,
+                Err(error) => return Err(unavailable(&error).into()),
+            }
+        }
+        board.read_to(done);
+        Ok(())
+    }
+
+    fn take(&mut self) {
+        for (at, desk) in &mut self.desks {
+            let batch = self.reader.take(at, BATCH);
+            for message in batch.iter() {
+                if let Some(event) = message.error() {
+                    tracing::warn!(partition = at.partition, ?event, "fetching alerts");
+                    continue;
+                }
+                let alert = match message.value().map(AlertTransition::decode) {
+                    Some(Err(error)) => {
+                        let (partition, offset) = (at.partition, message.offset());
+                        tracing::warn!(partition, offset, %error, "a record that is no alert is passed over");
+                        None
+                    }
+                    decoded => decoded.and_then(Result::ok),
+                };
+                desk.board.read(message.offset(), alert);
+            }
+        }
+    }
+
+    fn commit(&mut self) -> anyhow::Result<()> {
+        self.committed_at = Instant::now();
+        let news = self.desks.iter().filter(|(_, desk)| desk.committed != Some(desk.position()));
+        let commits: Vec<Commit> = news
+            .map(|(at, desk)| {
+                let (position, memory) = desk.position();
+                Commit { partition: at.clone(), offset: Some(position), metadata: memory.metadata() }
+            })
+            .collect();
+        match self.reader.commit(&commits) {
+            Ok(()) => {
+                for commit in commits {
+                    if let Some(desk) = self.desks.get_mut(&commit.partition) {
+                        desk.committed = Some(desk.position());
+                    }
+                }
+                Ok(())
+            }
+            Err(error) if is_lasting(&error) => Err(unavailable(&error).into()),
+            Err(error) => {
+                tracing::warn!(%error, "committing positions; tried again");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn unavailable(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Code::Unavailable, format!("telling of alerts: {error}"))
+}

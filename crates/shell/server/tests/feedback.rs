@@ -1,0 +1,203 @@
+//! What actuators say, through a real broker: into the journal of each target's own partition, known to a run, its
+//! restart and a replay alike; what cannot be so is set aside.
+//!
+//! ```text
+//!  telemetry ─► run ─► decisions ─► (this test) ─► scaling events ─► run, killed and started again ─► alerts
+//!                                                                └─► replay --verify: the same bytes?
+//! ```
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use support::broker::{Broker, say};
+use support::delivery::{self, Sent, Telemetry};
+use support::process::{Deployment, Process};
+use support::run::decoded;
+use support::{fleet, http};
+use tidegauge_engine::partition::shuffle_partition;
+use tidegauge_engine::{JournalRecord, journal};
+use tidegauge_kafka::writer::Record;
+use tidegauge_model::{
+    AlertState, AlertTransition, Decision, EventTime, Mode, ScalingAction, ScalingEvent, ScalingState, Target,
+};
+use tidegauge_wire::{Encoding, Framing, Output as _};
+
+const SEED: u64 = 0x6665_6564;
+/// Partitions of the shuffle topic where the configuration says nothing.
+const SHUFFLE_PARTITIONS: u32 = 8;
+/// What has not come by then will not.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Telemetry comes in so many portions, of several windows each.
+const PORTIONS: usize = 6;
+
+const SETTINGS: &str = "\
+time: {allowed_lateness: 0s, idle_after: 24h, stall_after: 24h, max_skew: 24h}
+windows: [{size: 1m}]
+policies: {paths: [policies]}
+http: {listen: \"127.0.0.1:0\"}
+";
+
+const POLICY: &str = "\
+apiVersion: tidegauge.io/v1
+kind: Policy
+metadata: {name: p, version: 1}
+spec:
+  window: {size: 1m, slide: 1m}
+  objectives: [{metric: gpu_utilization_of_limit, type: utilization, target: 0.1}]
+  max_instances: 40
+";
+
+fn wait(process: &mut Process, what: &str, done: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        process.assert_runs();
+        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", process.log());
+        sleep(Duration::from_millis(100));
+    }
+}
+
+struct Scene {
+    broker: Broker,
+    topic: String,
+    rows: Vec<Sent>,
+    deployment: Deployment,
+}
+
+impl Scene {
+    fn feed(&self, portion: usize) {
+        let portion = self.rows.chunks(self.rows.len().div_ceil(PORTIONS)).nth(portion).expect("telemetry is left");
+        let writer = self.broker.writer();
+        for sent in portion {
+            let mut value = Vec::new();
+            sent.row.encode_json(&mut value);
+            delivery::send(&writer, &self.topic, sent.partition, &value);
+        }
+        writer.flush().expect("all is stored");
+    }
+
+    /// The latest live decision about each target that changes anything.
+    fn changes(&self) -> BTreeMap<Target, Decision> {
+        let mut latest = BTreeMap::new();
+        self.broker.read(&self.deployment.topic("decisions"), |record| {
+            let decision: Decision = decoded(&record);
+            if decision.mode == Mode::Live && decision.desired_instances != decision.current_instances {
+                latest.insert(decision.target.clone(), decision);
+            }
+        });
+        latest
+    }
+
+    fn tell(&self, values: &[Vec<u8>]) {
+        let (writer, topic) = (self.broker.writer(), self.deployment.topic("scaling_events"));
+        for value in values {
+            writer.send(&Record { topic: &topic, value: Some(value), ..Record::default() }).expect("a record");
+        }
+        writer.flush().expect("all is stored");
+    }
+
+    fn events(&self) -> Vec<(i32, ScalingEvent)> {
+        let mut events = Vec::new();
+        self.broker.read(&self.deployment.topic("shuffle"), |record| {
+            let value = record.value.as_deref().unwrap_or_default();
+            if let JournalRecord::Event(event) = journal::decode(value).expect("a journal record") {
+                events.push((record.partition, *event));
+            }
+        });
+        events
+    }
+
+    /// Targets whose last actuation is known to have failed, as alerts say.
+    fn failed(&self) -> BTreeSet<Target> {
+        let mut failed = BTreeSet::new();
+        self.broker.read(&self.deployment.topic("alerts"), |record| {
+            let told: AlertTransition = decoded(&record);
+            if told.rule == "ScalingFailed" && told.to == AlertState::Firing {
+                failed.insert(told.target);
+            }
+        });
+        failed
+    }
+}
+
+fn event(decision: &Decision, state: ScalingState, after: u64) -> ScalingEvent {
+    ScalingEvent {
+        id: format!("of-{}", decision.id),
+        decision_id: Some(decision.id.clone()),
+        generation: Some(decision.generation),
+        target: decision.target.clone(),
+        trigger_type: Some("decision".to_owned()),
+        trigger_metric: None,
+        trigger_value: None,
+        action: ScalingAction::ScaleUp,
+        instances_before: Some(decision.current_instances),
+        instances_after: Some(decision.desired_instances),
+        state,
+        state_at: decision.decided_at.plus(Duration::from_secs(after)),
+        accepted_at: None,
+        started_at: None,
+        completed_at: None,
+        success: None,
+        error: Some("no room".to_owned()),
+        actuator: Some("test".to_owned()),
+    }
+}
+
+fn encoded(event: &ScalingEvent, encoding: Encoding) -> Vec<u8> {
+    let mut value = Vec::new();
+    event.encode(encoding, &mut value);
+    value
+}
+
+#[test]
+fn what_actuators_say_is_known_after_a_kill_and_in_a_replay() {
+    let Some(broker) = Broker::find("what_actuators_say_is_known_after_a_kill_and_in_a_replay") else { return };
+    let rows = fleet::jittered(fleet::rows_of_trace(&fleet::generate_trace(72, SEED)), SEED);
+    let rows = delivery::place(rows.into_iter().filter(|row| !row.instance.is_empty()).collect());
+    let topic = Telemetry::create(&broker);
+    let deployment = Deployment::new(&broker, &topic, SETTINGS, &[("policies/p.yaml", POLICY)]);
+    deployment.succeed(&["topics", "ensure", "--scaling-events"]);
+    let scene = Scene { broker, topic, rows, deployment };
+    let mut process = scene.deployment.start(&["run"], &[]);
+    scene.feed(0);
+    wait(&mut process, "decisions that change something", || !scene.changes().is_empty());
+    let decisions = scene.changes();
+
+    // Avro or JSON, twice, of nobody, by a clock of next year, and what is none at all.
+    let avro = Encoding::Avro(Framing::SingleObject);
+    let accepted = decisions.values().map(|decision| encoded(&event(decision, ScalingState::Accepted, 1), avro));
+    let failed = decisions.values().map(|decision| encoded(&event(decision, ScalingState::Failed, 5), Encoding::Json));
+    let one = decisions.values().next().expect("a decision");
+    let unknown = ScalingEvent { generation: Some(1 << 40), decision_id: None, ..event(one, ScalingState::Started, 1) };
+    let ahead = ScalingEvent { state_at: EventTime::from_secs(4_000_000_000), ..unknown.clone() };
+    let odd = [encoded(&event(one, ScalingState::Failed, 5), avro), encoded(&unknown, avro)];
+    let refused = [encoded(&ahead, avro), b"nothing".to_vec()];
+    scene.tell(&accepted.chain(failed).chain(odd).chain(refused).collect::<Vec<_>>());
+    let told = 2 * decisions.len() + 2;
+    wait(&mut process, "all of it in the journal", || scene.events().len() == told);
+    for (partition, event) in scene.events() {
+        let home = shuffle_partition(&event.target.own_domain(), SHUFFLE_PARTITIONS);
+        assert_eq!(partition, home.cast_signed(), "{event:?}");
+    }
+    let dead_letters = scene.broker.records(&scene.deployment.topic("dead_letters"));
+    let codes: BTreeSet<String> = dead_letters.iter().map(|record| record.header("tidegauge.error.code")).collect();
+    assert_eq!(codes, ["event_time_future".to_owned(), "malformed".to_owned()].into());
+    let address = http::address(&mut process);
+    wait(&mut process, "what is odd is counted", || {
+        let metrics = http::get(address, "/metrics").1;
+        let counted = |reason: &str| metrics.contains(&format!("odd_total{{reason=\"{reason}\"}} 1\n"));
+        counted("repeated") && counted("unknown_decision")
+    });
+
+    // Killed before anything is decided on it: the next life knows it all the same.
+    process.kill();
+    let mut process = scene.deployment.start(&["run"], &[]);
+    (1..PORTIONS).for_each(|portion| scene.feed(portion));
+    let all: BTreeSet<Target> = decisions.keys().cloned().collect();
+    wait(&mut process, "an alert for each target", || scene.failed().is_superset(&all));
+    assert_eq!(scene.events().len(), told, "once each");
+    process.terminate();
+    scene.deployment.succeed(&["replay", "--verify"]);
+    say(&format!("{} targets, {told} events in the journal, {} dead letters", all.len(), dead_letters.len()));
+}
