@@ -610,9 +610,9 @@ impl Decider {
             agent.each(|each| {
                 each.instances.retain(|instance| instance.was_heard_since(self.cells_from) || !instance.is_gone(end));
                 each.counters.forget_before(end.minus(counter::LONGEST_GAP));
+                let of = |spec: WindowSpec| self.windows.iter().find(|rule| rule.spec == spec)?.revisions;
+                each.told.retain(|(closed, spec), _| of(*spec).is_some_and(|revisions| closed.plus(revisions) > end));
             });
-            let of = |spec: WindowSpec| self.windows.iter().find(|rule| rule.spec == spec)?.revisions;
-            agent.told.retain(|(closed, spec), _| of(*spec).is_some_and(|revisions| closed.plus(revisions) > end));
         }
         if self.phase.is_restoring() {
             return; // who is known is in the checkpoint

@@ -60,17 +60,17 @@ struct Shuffle {
     rows: Vec<Kept>,
     /// Rows in the last early result, by size, target and start.
     early: BTreeMap<(i64, Target, i64), usize>,
-    /// Of which pane, target and instance rows came after it had closed, since the last mark.
-    corrected: Vec<(i64, Target, String)>,
-    /// Revisions so far, by target, end, size and slide.
-    revisions: BTreeMap<(Target, i64, i64, i64), u32>,
+    /// Of which pane, target, other entity and instance rows came after it had closed, since the last mark.
+    corrected: Vec<(i64, Target, Option<EntityKey>, String)>,
+    /// Revisions so far, by target, other entity, end, and size and slide.
+    revisions: BTreeMap<(Target, Option<EntityKey>, i64, (i64, i64)), u32>,
     /// That are open.
     sessions: Vec<Session>,
     late: Vec<(usize, i64, u64)>,
 }
 
-/// Rows of windows that are said again, by end, target, size and slide, and instance.
-type RevisedRows = BTreeMap<(i64, Target, (i64, i64), Option<String>), Vec<Kept>>;
+/// A window that is said again: its end, target, size and slide, other entity, and instance.
+type RevisedKey = (i64, Target, (i64, i64), Option<EntityKey>, Option<String>);
 
 /// A row that counts.
 #[derive(Clone, Debug)]
@@ -215,8 +215,8 @@ impl Reference {
                 sessions::join_rows(&mut shuffle.sessions, &rule, (pane, pane + width), &rows);
             }
             if usable && !is_on_time {
-                let revised = rows.iter().filter(|kept| kept.entity.is_none());
-                shuffle.corrected.extend(revised.map(|kept| (pane, kept.target.clone(), kept.instance.clone())));
+                let whose = |kept: &Kept| (pane, kept.target.clone(), kept.entity.clone(), kept.instance.clone());
+                shuffle.corrected.extend(rows.iter().map(whose));
             }
             if usable {
                 shuffle.rows.extend(rows);
@@ -239,41 +239,43 @@ impl Reference {
         let this = &mut self.shuffles[shuffle];
         let corrected = std::mem::take(&mut this.corrected);
         let Some(closed) = this.closed else { return Vec::new() };
-        let mut held: RevisedRows = BTreeMap::new();
+        let mut held: BTreeMap<RevisedKey, Vec<Kept>> = BTreeMap::new();
         for rule in &self.scenario.windows {
             let Some(revisions) = rule.revisions else { continue };
             let (size, slide) = (micros(rule.spec.size), micros(rule.spec.slide));
-            for (pane, target, instance) in &corrected {
+            for (pane, target, entity, instance) in &corrected {
                 let first = pane + slide - pane.rem_euclid(slide);
                 let ends = (first..=pane + size).step_by(slide as usize);
                 for end in ends.filter(|end| *end <= closed && end + micros(revisions) > closed) {
-                    let of_target = this.rows.iter().filter(|kept| kept.target == *target && kept.entity.is_none());
+                    let of_target = this.rows.iter().filter(|kept| kept.target == *target && kept.entity == *entity);
                     let of_window: Vec<&Kept> =
                         of_target.filter(|kept| (end - size..end).contains(&kept.pane)).collect();
-                    let key = |instance: Option<String>| (end, target.clone(), (size, slide), instance);
-                    if wants(rule.agent, rule.sums, target) {
+                    let key = |instance: Option<String>| (end, target.clone(), (size, slide), entity.clone(), instance);
+                    let is_of_instance = entity.is_none();
+                    let is_whole = if is_of_instance { wants(rule.agent, rule.sums, target) } else { rule.entity };
+                    if is_whole {
                         held.insert(key(None), of_window.iter().map(|kept| (*kept).clone()).collect());
                     }
-                    if rule.instance && !target.is_sum() {
+                    if rule.instance && is_of_instance && !target.is_sum() {
                         let own = of_window.iter().filter(|kept| kept.instance == *instance);
                         held.insert(key(Some(instance.clone())), own.map(|kept| (*kept).clone()).collect());
                     }
                 }
             }
         }
-        let numbers: BTreeSet<_> =
-            held.keys().map(|(end, target, kind, _)| (target.clone(), *end, kind.0, kind.1)).collect();
-        numbers.iter().for_each(|number| *this.revisions.entry(number.clone()).or_default() += 1);
-        let windows = held.into_iter().map(|((end, target, (size, slide), instance), rows)| ExpectedWindow {
+        let number = |(end, target, kind, entity, _): &RevisedKey| (target.clone(), entity.clone(), *end, *kind);
+        let numbers: BTreeSet<_> = held.keys().map(number).collect();
+        numbers.into_iter().for_each(|number| *this.revisions.entry(number).or_default() += 1);
+        let windows = held.into_iter().map(|((end, target, kind, entity, instance), rows)| ExpectedWindow {
             instance,
-            entity: None,
-            range: TimeRange { start: EventTime::from_micros(end - size), end: EventTime::from_micros(end) },
-            slide_us: slide,
+            range: TimeRange { start: EventTime::from_micros(end - kind.0), end: EventTime::from_micros(end) },
+            slide_us: kind.1,
             edition: Edition {
                 early_through: None,
-                revision: this.revisions[&(target.clone(), end, size, slide)],
+                revision: this.revisions[&(target.clone(), entity.clone(), end, kind)],
                 is_revised: true,
             },
+            entity,
             target,
             said_at: EventTime::from_micros(end),
             with_regions: false,

@@ -207,8 +207,8 @@ fn late_samples_revise_windows_that_were_published() {
     assert_eq!((run.of(&one).len(), run.late), (2, 1));
 }
 
-/// D10, D11: a database that no agent has lives where its workspace does. It is part of no sum, is not revised, and nothing is
-/// decided on it; what is asked where it lives sees no sum.
+/// D10, D11: a database that no agent has lives where its workspace does. It is part of no sum, and nothing is decided on it;
+/// what is asked where it lives sees no sum. Its windows are revised by themselves (V1).
 #[test]
 fn what_no_agent_has_is_no_part_of_its_workspace() {
     let documents = OF_ALL.map(str::to_owned);
@@ -224,9 +224,15 @@ fn what_no_agent_has_is_no_part_of_its_workspace() {
     let (blue, fleet) = (Target::of_workspace("blue".into()), Target::fleet());
     assert_eq!((run.of(&blue), run.of(&fleet)), (vec![(60, 0, 6)], vec![(60, 0, 6)]));
     let own: Vec<_> = run.windows.iter().filter(|window| window.entity.as_ref() == Some(&cache)).collect();
-    let [own] = own[..] else { panic!("one window of it: {own:?}") };
-    assert_eq!((&own.target, own.level(), own.samples), (&blue, Level::Entity, 6));
-    assert_eq!((own.completeness.instances_expected, own.completeness.instances_reported), (1, 1), "who reports it");
+    let [first, again] = own[..] else { panic!("its window, and that again: {own:?}") };
+    assert_eq!((&first.target, first.level(), first.samples), (&blue, Level::Entity, 6));
+    assert_eq!((again.edition.is_revised, again.edition.revision, again.samples), (true, 1, 7));
+    assert_eq!(
+        (first.completeness.instances_expected, first.completeness.instances_reported),
+        (1, 1),
+        "who reports it"
+    );
+    assert_eq!(again.completeness, first.completeness);
     assert!(!run.decided.is_empty() && run.decided.iter().all(|target| !target.is_sum()), "{:?}", run.decided);
     let counts = run.decider.counts();
     assert_eq!(counts.merged + run.decider.pending_samples(), 15, "each row once");

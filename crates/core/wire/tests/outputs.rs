@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use std::fmt::Debug;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Cause, CauseCode, Decision, Edition, Entity, EventTime, Finding, FindingKind,
-    FindingState, Mode, ReasonCode, ScalingAction, ScalingEvent, ScalingState, Severity, SketchBytes, Target,
-    WindowSummary,
+    Action, AlertState, AlertTransition, Cause, CauseCode, Decision, Edition, Entity, EntityKey, EntityKind, EventTime,
+    Finding, FindingKind, FindingState, Mode, ReasonCode, ScalingAction, ScalingEvent, ScalingState, Severity,
+    SketchBytes, Target, WindowSummary,
 };
 use tidegauge_wire::cloudevents::Event as _;
 use tidegauge_wire::{Encoding, Framing, Output, schema};
@@ -209,6 +209,17 @@ fn every_symbol_has_its_place() {
     }
     for state in tidegauge_model::InstanceState::ALL {
         oracle(&WindowSummary { state: Some(state), ..window() }, schema::WINDOW_SUMMARY);
+    }
+    let of = |target: Target, entity| WindowSummary { target, entity, instance: None, ..window() };
+    for kind in EntityKind::ALL {
+        let window = of(Target::of_workspace("acme".into()), Some(EntityKey::new(kind, "7")));
+        round_trip(&window);
+        oracle(&window, schema::WINDOW_SUMMARY);
+    }
+    let targets =
+        [finding_target(None), finding_target(Some("eu")), Target::of_workspace("acme".into()), Target::fleet()];
+    for target in targets {
+        oracle(&of(target, None), schema::WINDOW_SUMMARY);
     }
     use ScalingState::{Accepted, Applied, Expired, Failed, Partial, Rejected, Started, Superseded};
     for state in [Accepted, Started, Applied, Partial, Failed, Expired, Superseded, Rejected] {

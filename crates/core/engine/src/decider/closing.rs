@@ -50,7 +50,9 @@ impl Decider {
                     windows.regions = view.regions(close.sources_ratio, close.merger);
                 }
                 windows.entities = entities;
-                if ending.rule.revisions.is_some() {
+                // Of a sum there may be two: its own window, and those of entities that no agent has.
+                let is_own = ending.with_agent || !target.is_sum();
+                if ending.rule.revisions.is_some() && is_own {
                     agent.told.insert((end, spec), Told::of(&windows.agent));
                 }
                 closed.push((ending, windows));
@@ -153,9 +155,13 @@ impl Agent {
         let wanted = self.entities.iter_mut().filter(|_| ending.with_entities);
         let with_rows = wanted.filter_map(|(key, entity)| {
             entity.ended_in = ended_in;
-            let cell = entity.window(spec, end, close.merger)?;
+            let cell = entity.window(spec, end, close.merger);
             let view = View { target, entity: Some(key), agent: entity, range, slide, sketches, metrics };
-            Some(view.of_entity(cell, close.sources_ratio))
+            let window = view.of_entity(cell, close.sources_ratio);
+            if ending.rule.revisions.is_some() {
+                entity.told.insert((end, spec), Told::of(&window));
+            }
+            Some(window).filter(|window| window.samples > 0)
         });
         with_rows.collect()
     }
@@ -174,8 +180,8 @@ impl Ending {
 
     /// Nothing but the windows of entities.
     fn of_entities(self) -> Self {
-        let entity = self.rule.entity;
-        let rule = WindowRule { entity, sketches: self.rule.sketches, ..WindowRule::unpublished(self.rule.spec) };
+        let WindowRule { spec, entity, sketches, revisions, .. } = self.rule;
+        let rule = WindowRule { entity, sketches, revisions, ..WindowRule::unpublished(spec) };
         Self { rule, with_agent: false, with_instances: false, ..self }
     }
 

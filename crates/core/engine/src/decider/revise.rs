@@ -7,8 +7,8 @@
 //! ```
 //!
 //! - **V1** A window whose rule has `revisions` is published again if rows came for one of its panes after it had closed
-//!   and before panes were closed through its end + `revisions`. It has all rows that had come by then. Of instances and
-//!   regions only those are said again that the rows are of; of other entities none.
+//!   and before panes were closed through its end + `revisions`. It has all rows that had come by then. Of instances,
+//!   regions and other entities only those are said again that the rows are of.
 //! - **V2** What a source corrects at once revises a window once: revisions leave with the next mark.
 //! - **V3** Nothing is decided, found or alerted on, and no signal looks at a revision.
 //!
@@ -19,19 +19,26 @@
 
 use super::cell::Merger;
 use super::summary::{ClosedWindows, View};
-use super::{Decider, DeciderOutput, WindowRule};
+use super::{Agent, Decider, DeciderOutput, WindowRule};
 use crate::journal::PartialRows;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tidegauge_model::{
-    Attribute, Completeness, Edition, EventTime, InstanceId, Target, TimeRange, WindowSpec, WindowSummary,
+    Attribute, Completeness, Edition, EntityKey, EventTime, InstanceId, Target, TimeRange, WindowSpec, WindowSummary,
 };
 
 /// Whose rows came since the last mark for panes that had closed.
-pub(super) type Corrected = BTreeMap<Target, BTreeMap<EventTime, BTreeSet<InstanceId>>>;
+pub(super) type Corrected = BTreeMap<Target, BTreeMap<EventTime, News>>;
 
-/// What the windows of one target said when they closed, by end and kind.
+/// Of one target and pane: of whom there are rows.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    instances: BTreeSet<InstanceId>,
+    entities: BTreeSet<EntityKey>,
+}
+
+/// What the windows of one target, or of another entity, said when they closed, by end and kind.
 pub(super) type AllTold = BTreeMap<(EventTime, WindowSpec), Told>;
 
 /// What a window said that its cells do not.
@@ -54,12 +61,14 @@ pub(crate) struct KeptTold {
     told: Told,
 }
 
-/// A window that is to be said again.
+/// A kind of windows of a target that is to be said again.
+type Place<'c> = (EventTime, &'c Target, WindowRule);
+
+/// Of whom.
+#[derive(Default)]
 struct Revised<'c> {
-    end: EventTime,
-    target: &'c Target,
-    rule: WindowRule,
     instances: BTreeSet<&'c InstanceId>,
+    entities: BTreeSet<&'c EntityKey>,
 }
 
 impl WindowRule {
@@ -100,14 +109,15 @@ impl Told {
 
     /// Makes a revision of what the cells say.
     fn put_on(self, windows: &mut ClosedWindows) {
-        let edition = Edition { early_through: None, revision: self.revision, is_revised: true };
-        let all = std::iter::once(&mut windows.agent).chain(&mut windows.regions).chain(&mut windows.instances);
-        for window in all {
-            (window.edition, window.completeness) = (edition, self.completeness);
-            (window.instances_ready, window.instances_present) = (None, None);
-        }
-        (windows.agent.instances_ready, windows.agent.instances_present) =
-            (self.instances_ready, self.instances_present);
+        let parts = windows.regions.iter_mut().chain(&mut windows.instances);
+        parts.for_each(|window| Self { instances_ready: None, instances_present: None, ..self }.put_on_one(window));
+        self.put_on_one(&mut windows.agent);
+    }
+
+    fn put_on_one(self, window: &mut WindowSummary) {
+        window.edition = Edition { early_through: None, revision: self.revision, is_revised: true };
+        window.completeness = self.completeness;
+        (window.instances_ready, window.instances_present) = (self.instances_ready, self.instances_present);
     }
 }
 
@@ -130,6 +140,15 @@ pub(super) fn restored(kept: Vec<KeptTold>) -> AllTold {
     told.collect()
 }
 
+impl Agent {
+    /// What it said of this window, one revision on.
+    fn revised(&mut self, end: EventTime, spec: WindowSpec, sources_ratio: f64) -> Told {
+        let told = self.told.entry((end, spec)).or_insert_with(|| Told::unknown(sources_ratio));
+        told.revision += 1;
+        *told
+    }
+}
+
 impl Decider {
     /// Takes note of rows that were added to a closed pane.
     pub(super) fn note_correction(&mut self, pane: EventTime, rows: &PartialRows) {
@@ -137,10 +156,13 @@ impl Decider {
             return;
         }
         let reader = rows.reader();
-        for row in (0..reader.len()).map(|at| reader.row(at)).filter(|row| row.entity.is_none()) {
+        for row in (0..reader.len()).map(|at| reader.row(at)) {
             let target = Target { workspace: row.workspace.into(), agent: row.agent.into(), region: None };
-            let panes = self.corrected.entry(target).or_default();
-            panes.entry(pane).or_default().insert(row.instance.into());
+            let news = self.corrected.entry(target).or_default().entry(pane).or_default();
+            match row.entity {
+                None => news.instances.insert(row.instance.into()),
+                Some(entity) => news.entities.insert(entity.clone()),
+            };
         }
     }
 
@@ -148,20 +170,28 @@ impl Decider {
     pub(super) fn revise(&mut self, out: &mut Vec<DeciderOutput>) {
         let corrected = std::mem::take(&mut self.corrected);
         let Some(closed_through) = self.closed_through.filter(|_| !self.phase.is_restoring()) else { return };
-        let mut revised: BTreeMap<(EventTime, &Target, WindowRule), BTreeSet<&InstanceId>> = BTreeMap::new();
+        let mut revised: BTreeMap<Place<'_>, Revised<'_>> = BTreeMap::new();
         for (target, panes) in &corrected {
-            for rule in self.windows.iter().filter_map(|rule| rule.at(target.level())) {
-                for (pane, instances) in panes {
+            for rule in &self.windows {
+                for (pane, news) in panes {
                     for end in rule.revised_ends(*pane, closed_through) {
-                        revised.entry((end, target, rule)).or_default().extend(instances);
+                        let whose = revised.entry((end, target, *rule)).or_default();
+                        whose.instances.extend(&news.instances);
+                        whose.entities.extend(&news.entities);
                     }
                 }
             }
         }
         let (mut merger, mut regions) = (std::mem::take(&mut self.merger), Vec::new());
         let mut revised = revised.into_iter().peekable();
-        while let Some(((end, target, rule), instances)) = revised.next() {
-            self.revise_window(&Revised { end, target, rule, instances }, &mut merger, &mut regions, out);
+        while let Some((place, whose)) = revised.next() {
+            let (end, target, rule) = place;
+            if let Some(rule) = rule.at(target.level()).filter(|_| !whose.instances.is_empty()) {
+                self.revise_window((end, target, rule), &whose.instances, &mut merger, &mut regions, out);
+            }
+            for entity in whose.entities.into_iter().filter(|_| rule.entity) {
+                self.revise_entity(place, entity, &mut merger, out);
+            }
             if revised.peek().is_none_or(|((other_end, other, _), _)| (*other_end, *other) != (end, target)) {
                 // Targets of their own, behind the agent (E5).
                 self.counts.windows += regions.len() as u64;
@@ -174,12 +204,12 @@ impl Decider {
 
     fn revise_window(
         &mut self,
-        revised: &Revised<'_>,
+        (end, target, rule): Place<'_>,
+        instances: &BTreeSet<&InstanceId>,
         merger: &mut Merger,
         regions: &mut Vec<WindowSummary>,
         out: &mut Vec<DeciderOutput>,
     ) {
-        let Revised { end, target, rule, ref instances } = *revised;
         let (range, sources_ratio) = (TimeRange::ending_at(end, rule.spec.size), self.sources.ratio());
         let has_instances = (rule.instance || rule.region)
             && Some(range.start) >= self.instances_from
@@ -199,9 +229,26 @@ impl Decider {
             let all = view.regions(sources_ratio, merger);
             windows.regions = all.into_iter().filter(is_of).collect();
         }
-        let told = agent.told.entry((end, rule.spec)).or_insert_with(|| Told::unknown(sources_ratio));
-        told.revision += 1;
-        told.put_on(&mut windows);
+        agent.revised(end, rule.spec, sources_ratio).put_on(&mut windows);
         self.counts.windows += windows.emit(&rule, regions, out);
+    }
+
+    fn revise_entity(
+        &mut self,
+        (end, target, rule): Place<'_>,
+        key: &EntityKey,
+        merger: &mut Merger,
+        out: &mut Vec<DeciderOutput>,
+    ) {
+        let (range, sources_ratio) = (TimeRange::ending_at(end, rule.spec.size), self.sources.ratio());
+        let known = self.agents.get_mut(target).filter(|_| Some(range.start) >= self.cells_from);
+        let Some(entity) = known.and_then(|agent| agent.entities.get_mut(key)) else { return };
+        let Some(cell) = merger.merged(entity.cells.within(range).map(|(_, cell)| cell)) else { return };
+        let (slide, sketches, metrics) = (rule.spec.slide, rule.sketches, &self.metrics);
+        let view = View { target, entity: Some(key), agent: entity, range, slide, sketches, metrics };
+        let mut window = view.of_entity(Some(cell), sources_ratio);
+        entity.revised(end, rule.spec, sources_ratio).put_on_one(&mut window);
+        self.counts.windows += 1;
+        out.push(DeciderOutput::Window(Box::new(window)));
     }
 }

@@ -101,8 +101,8 @@ impl View<'_> {
     }
 
     /// The window of an entity. Those who report it count in its completeness, and nowhere else.
-    pub(super) fn of_entity(&self, cell: Cell, sources_ratio: f64) -> WindowSummary {
-        self.summary(None, Some(cell), self.completeness(self.agent.instances.values(), sources_ratio))
+    pub(super) fn of_entity(&self, cell: Option<Cell>, sources_ratio: f64) -> WindowSummary {
+        self.summary(None, cell, self.completeness(self.agent.instances.values(), sources_ratio))
     }
 
     /// The window of some of its instances together, or of all.
