@@ -109,11 +109,12 @@ fn replicas(instances: u32) -> i32 {
     i32::try_from(instances).unwrap_or(i32::MAX)
 }
 
-/// The windows of each end together, ascending: those of the agent with those of its instances. Others are left out.
+/// The windows of each end together, ascending: those of the agent with those of its instances, as they closed. Others are
+/// left out.
 #[must_use]
 pub fn together(windows: impl IntoIterator<Item = WindowSummary>) -> Vec<Closed> {
     let mut by_end: std::collections::BTreeMap<EventTime, (Option<WindowSummary>, Vec<WindowSummary>)> = [].into();
-    for window in windows.into_iter().filter(|window| window.entity.is_none()) {
+    for window in windows.into_iter().filter(|window| window.entity.is_none() && window.edition.is_final()) {
         let (agent, instances) = by_end.entry(window.range.end).or_default();
         match window.instance {
             None => *agent = Some(window),

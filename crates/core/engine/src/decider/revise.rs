@@ -62,7 +62,7 @@ pub(crate) struct KeptTold {
 }
 
 /// A kind of windows of a target that is to be said again.
-type Place<'c> = (EventTime, &'c Target, WindowRule);
+type Which<'c> = (EventTime, &'c Target, WindowRule);
 
 /// Of whom.
 #[derive(Default)]
@@ -170,7 +170,7 @@ impl Decider {
     pub(super) fn revise(&mut self, out: &mut Vec<DeciderOutput>) {
         let corrected = std::mem::take(&mut self.corrected);
         let Some(closed_through) = self.closed_through.filter(|_| !self.phase.is_restoring()) else { return };
-        let mut revised: BTreeMap<Place<'_>, Revised<'_>> = BTreeMap::new();
+        let mut revised: BTreeMap<Which<'_>, Revised<'_>> = BTreeMap::new();
         for (target, panes) in &corrected {
             for rule in &self.windows {
                 for (pane, news) in panes {
@@ -204,7 +204,7 @@ impl Decider {
 
     fn revise_window(
         &mut self,
-        (end, target, rule): Place<'_>,
+        (end, target, rule): Which<'_>,
         instances: &BTreeSet<&InstanceId>,
         merger: &mut Merger,
         regions: &mut Vec<WindowSummary>,
@@ -235,7 +235,7 @@ impl Decider {
 
     fn revise_entity(
         &mut self,
-        (end, target, rule): Place<'_>,
+        (end, target, rule): Which<'_>,
         key: &EntityKey,
         merger: &mut Merger,
         out: &mut Vec<DeciderOutput>,

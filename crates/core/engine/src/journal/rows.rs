@@ -78,7 +78,7 @@ pub(super) struct Whose {
 
 impl Whose {
     pub(super) fn level(&self) -> Level {
-        let target = || Target { workspace: (*self.workspace).into(), agent: (*self.agent).into(), region: None };
+        let target = || Target { workspace: (&*self.workspace).into(), agent: (&*self.agent).into(), region: None };
         if self.entity.is_some() { Level::Entity } else { target().level() }
     }
 

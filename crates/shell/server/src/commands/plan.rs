@@ -35,7 +35,7 @@ pub fn run(config: &Config, args: &PlanArgs) -> anyhow::Result<()> {
     let since = args.since.unwrap_or(looks + MARGIN);
     let from = EventTime::from_micros(Timestamp::now().as_microsecond()).minus(since);
     let only = args.target.as_deref().map(target);
-    let is_meant = |target: &Target| only.as_ref().is_none_or(|only| only == target);
+    let is_meant = |target: &Target| !target.is_sum() && only.as_ref().is_none_or(|only| only == target);
     let mut windows: BTreeMap<Target, Vec<WindowSummary>> = BTreeMap::new();
     records::read(config, &config.topics.windows, from, None, |_, window: WindowSummary| {
         if is_meant(&window.target) {
