@@ -314,9 +314,9 @@ sections! {
         /// Distance between successive windows: a whole number of panes, and of which the size is a multiple.
         /// Default: the size, so that windows do not overlap.
         slide: Option<Duration> = Absent,
-        /// What is summarized: `agent`, `region`, `instance`, `entity`, or several. A region is that of an agent, and has
-        /// the instances whose telemetry names it; it costs as much as windows of instances. An entity is what telemetry
-        /// measures besides: a database, a shard, ...
+        /// What is summarized: `agent`, `region`, `instance`, `entity`, or several. A region is that of an agent, and
+        /// has the instances whose telemetry names it; it costs as much as windows of instances. An entity is what
+        /// telemetry measures besides: a database, a shard, ...
         levels: Vec<Level> = "[agent, instance, entity]",
         /// Of those, whose windows carry the sketches behind their percentiles: `agent` (with its other entities),
         /// `instance`, or both. About a kilobyte for each latency metric; from them SQL takes percentiles over hours,
@@ -568,8 +568,8 @@ sections! {
 
     /// Carrying decisions out, which `tidegauge actuate` does. `run` reads none of this.
     ActuateSection {
-        /// Consumer group; `-kubernetes`, `-webhook`, `-keda` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
-        /// Another name begins anew, with what is valid then.
+        /// Consumer group; `-kubernetes`, `-webhook`, `-keda` or `-dry-run` is added to it. Default: `kafka.group`,
+        /// and `-actuate`. Another name begins anew, with what is valid then.
         group: Option<String> = Absent,
         /// Address of `/livez`, `/readyz`, `/metrics` and `/status` of an actuator, such as 127.0.0.1:9465; default: nowhere.
         /// Another one than `http.listen` where both run on one machine.
