@@ -9,10 +9,10 @@ use tidegauge_engine::{
     Aggregator, AggregatorInput, AggregatorOutput, Control, Decider, DeciderInput, DeciderOutput, JournalRecord,
     journal,
 };
-use tidegauge_model::{EventTime, InstanceId, Target, TimeRange, WindowKind, WindowSummary};
+use tidegauge_model::{EntityKey, EventTime, InstanceId, Target, TimeRange, WindowKind, WindowSummary};
 
 /// Whose window, its bounds and its slide.
-type WindowKey = (Target, Option<InstanceId>, TimeRange, Duration);
+type WindowKey = (Target, (Option<EntityKey>, Option<InstanceId>), TimeRange, Duration);
 
 /// One simulation.
 pub struct Drive {
@@ -164,7 +164,8 @@ impl Drive {
     fn check_windows(&mut self, shuffle: usize, windows: &[WindowSummary]) {
         let order = |window: &WindowSummary| {
             let said_at = window.edition.early_through.unwrap_or(window.range.end);
-            (said_at, window.target.clone(), window.range.length(), window.slide, window.instance.clone())
+            let subject = (window.entity.clone(), window.instance.clone());
+            (said_at, window.target.clone(), window.range.length(), window.slide, subject)
         };
         let (sessions, windows): (Vec<_>, Vec<_>) =
             windows.iter().partition(|window| window.kind() == WindowKind::Session);
@@ -176,7 +177,8 @@ impl Drive {
             of_entity.push(session.range);
         }
         for window in windows {
-            let key = (window.target.clone(), window.instance.clone(), window.range, window.slide);
+            let subject = (window.entity.clone(), window.instance.clone());
+            let key = (window.target.clone(), subject, window.range, window.slide);
             let revision = (window.edition.is_final(), window.edition.revision);
             let before = self.emitted.insert(key, revision);
             assert!(before.is_none_or(|before| !before.0 && before.1 < revision.1), "E3: a window twice: {window:?}");
