@@ -104,11 +104,14 @@ const CPU: &str = "objectives: [{ signal: cpu, target: 0.5 }]\nmax_instances: 40
     behavior: { scale_up: { policies: [{ type: percent, value: 100, period: 15s }] }, \
     scale_down: { stabilization_window: 0s } }";
 
+/// Name; events: id, generation, state, second; what is odd about each; where the decision stands then.
+type Case<'a> = (&'a str, &'a [(&'a str, u64, ScalingState, i64)], &'a [Option<Oddity>], &'a str);
+
 /// The rules of the table in `life`, one line each.
 #[test]
 fn what_actuators_say_by_hand() {
     use ScalingState::{Accepted, Applied, Expired, Failed, Partial, Rejected, Started, Superseded};
-    let cases: &[(&str, &[(&str, u64, ScalingState, i64)], &[Option<Oddity>], &str)] = &[
+    let cases: &[Case<'_>] = &[
         ("in order", &[("a", 1, Accepted, 62), ("a", 1, Started, 63), ("a", 1, Applied, 70)], &[None; 3], "applied"),
         ("said twice", &[("a", 1, Accepted, 62), ("a", 1, Accepted, 62)], &[None, Some(Oddity::Repeated)], "accepted"),
         (

@@ -95,7 +95,7 @@ fn errors_say_what_to_do() {
         ("preset: balancd",
             "p.yaml:5:11: spec.preset: unknown value `balancd`; expected one of `aggressive`, `conservative`, `balanced`; did you mean `balanced`?"),
         ("presett: balanced",
-            "p.yaml:5:3: spec.presett: unknown key `presett`; expected one of `match`, `mode`, `window`, `preset`, `objectives`, `formulas`, `demands`, `schedules`, `triggers`, `pid`, `prediction`, `five_factors`, `performance_targets`, `planned_events`, `tolerance`, `min_instances`, `max_instances`, `behavior`, `safety`, `override`, `freeze`, `kill_switch`, `min_completeness`, `expires_after`; did you mean `preset`?"),
+            "p.yaml:5:3: spec.presett: unknown key `presett`; expected one of `match`, `mode`, `window`, `preset`, `objectives`, `formulas`, `demands`, `schedules`, `triggers`, `pid`, `prediction`, `five_factors`, `performance_targets`, `planned_events`, `tolerance`, `min_instances`, `max_instances`, `behavior`, `safety`, `feedback`, `override`, `freeze`, `kill_switch`, `min_completeness`, `expires_after`; did you mean `preset`?"),
         ("preset: balanced\nexpires_after: 5min",
             "p.yaml:6:18: spec.expires_after: `5min` is not a duration: a unit is unknown; expected a duration with a unit, such as 500ms, 10s, 5m, 1h30m or 2d"),
         ("preset: balanced\nexpires_after: 300",

@@ -128,6 +128,19 @@ fn with_policy_from(scenario: &Scenario, journal: &[(EventTime, Vec<u8>)], from:
     Course { closed_at_change, windows, decisions }
 }
 
+/// The window with variances of another, where they are as good as equal: a late row is added to an agent's sum by itself
+/// where its instance's cell is gone, and with that cell where somebody looks at it.
+fn with_variances_of(all: &WindowSummary, one: &WindowSummary) -> WindowSummary {
+    let mut one = one.clone();
+    for (name, gauge) in &mut one.gauges {
+        let variance = all.gauges.get(name).map_or(f64::NAN, |gauge| gauge.variance);
+        if (gauge.variance - variance).abs() <= 1e-12 * variance {
+            gauge.variance = variance;
+        }
+    }
+    one
+}
+
 /// D5: cells of instances are kept no longer than somebody looks at them. Who comes later is asked when they reach back far
 /// enough, and sees what it would have seen all along; the windows of agents go on meanwhile.
 #[test]
@@ -150,7 +163,10 @@ fn a_policy_that_comes_later_waits_for_instances() {
         for journal in &drive.journal {
             let always = with_policy_from(&scenario, journal, 0);
             let later = with_policy_from(&scenario, journal, journal.len() / 3);
-            assert_eq!(always.windows, later.windows, "seed {seed}");
+            let later_windows: Vec<_> =
+                always.windows.iter().zip(&later.windows).map(|(all, one)| with_variances_of(all, one)).collect();
+            assert_eq!(always.windows, later_windows, "seed {seed}");
+            assert_eq!(always.windows.len(), later.windows.len(), "seed {seed}");
             let seen = |decision: &Decision| (decision.target.clone(), decision.window.end, decision.signals.clone());
             let whole = |decision: &&Decision| Some(decision.window.start) >= later.closed_at_change;
             let expected: Vec<_> = always.decisions.iter().filter(whole).map(seen).collect();

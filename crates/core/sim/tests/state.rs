@@ -76,8 +76,8 @@ fn t1_a_round_comes_back_whole_in_any_order_and_says_what_is_in_it() {
         assert_eq!(documents, [("queue", 7)]);
         let of_kind = |kind: &str| records.iter().filter(|record| contains(record, kind)).count();
         let open = of_kind("{\"rollup\":") + of_kind("{\"session\":");
-        let entities = of_kind("\"region\":null},\"entity\":{");
-        assert_eq!(checkpoint.targets().len(), records.len() - 1 - open - entities);
+        let of_entities = of_kind("null},\"entity\":{\"kind\":");
+        assert_eq!(checkpoint.targets().len(), records.len() - 1 - open - of_entities);
         assert!(of_kind("{\"rollup\":") > 0 && of_kind("{\"session\":") > 0, "windows beyond panes are open");
         assert!(checkpoint.instances() >= checkpoint.targets().filter(|target| !target.is_sum()).count());
     }

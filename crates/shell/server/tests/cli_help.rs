@@ -86,6 +86,7 @@ fn no_command_is_forgotten() {
         "query",
         "history",
         "actuate",
+        "notify",
         "replay",
         "analyze",
         "elasticity",

@@ -86,7 +86,7 @@ fn the_configuration_in_effect_says_where_each_value_comes_from() {
         ("time.disorder", "7s environment variable TIDEGAUGE__TIME__DISORDER"),
         ("time.max_skew", "5m default"),
         ("windows[0].slide", "20s tidegauge.yaml:5"),
-        ("windows[0].levels", "[agent, instance] default"),
+        ("windows[0].levels", "[agent, instance, entity] default"),
         ("kafka.bootstrap", "[a:1, b:2] flag --bootstrap"),
         ("workers.batch", "8 flag --set workers.batch"),
         ("ingest.mapping", "- default"),

@@ -225,8 +225,16 @@ fn every_panel_and_every_rule_finds_its_data() {
 
     let (_, body) = http::get(address, "/metrics");
     // This run has no signals and answers no queries: `prometheus_rules.rs` sees their metrics. It writes no history:
-    // `history.rs` sees those.
+    // `history.rs` sees those. No actuator speaks, and no lag is measured.
     let of_what_is_off = [
+        metrics::AGENT_SCALING_SUCCESS,
+        metrics::AGENT_ELASTICITY,
+        metrics::AGENT_SCALE_TIME,
+        metrics::AGENT_REGRET_LATE,
+        metrics::AGENT_REGRET_HOURS,
+        metrics::ODD_SCALING_EVENTS,
+        metrics::ACTUATIONS,
+        metrics::LAG_LOOKS,
         metrics::QUERIES,
         metrics::QUERY_FORGOTTEN_WINDOWS,
         metrics::SIGNAL_FAILURES,

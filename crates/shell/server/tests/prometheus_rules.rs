@@ -100,6 +100,9 @@ fn promtool_accepts_what_metrics_says() {
     metrics::HISTORY_LOST.count(&[], 1);
     metrics::HISTORY_FILES.count(&["written"], 1);
     metrics::HISTORY_BYTES.count(&[], 1);
+    metrics::ACTUATIONS.count(&["webhook", "applied"], 1);
+    metrics::ODD_SCALING_EVENTS.count(&["repeated"], 1);
+    metrics::LAG_LOOKS.count(&["measured"], 1);
     metrics::HISTORY_FLUSH_DURATION.took(&[], Duration::from_millis(2));
 
     // Those of agents and of a commit's calls need a run, and rates need time: `dashboards.rs`.

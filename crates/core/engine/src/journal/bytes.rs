@@ -29,6 +29,9 @@ pub enum JournalError {
     /// The header does not decode.
     #[error("the header does not decode")]
     Header(#[source] Box<apache_avro::Error>),
+    /// The event has no meaning.
+    #[error("the scaling event has no meaning")]
+    Event(#[source] serde_json::Error),
     /// The rows have another layout than this version knows.
     #[error("rows of an unknown layout (fingerprint {fingerprint:016x})")]
     UnknownRows {

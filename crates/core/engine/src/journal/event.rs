@@ -2,7 +2,7 @@
 
 use super::JournalError;
 use super::bytes::single_object_prefix;
-use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
+use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value, writer::datum::GenericDatumWriter};
 use std::sync::LazyLock;
 use tidegauge_model::ScalingEvent;
 
@@ -18,18 +18,27 @@ pub(super) fn encode(event: &ScalingEvent) -> Vec<u8> {
     let event = ScalingEvent { generation, ..event.clone() };
     let mut out = PREFIX.to_vec();
     let writer = GenericDatumWriter::builder(&SCHEMA).build().expect("the journal's own schema");
-    writer.write_ser(&mut out, &event).expect("an event has the shape of its schema");
+    let value = value(&event).expect("an event has the shape of its schema");
+    writer.write_value_ref(&mut out, &value).expect("a vector takes all of it");
     out
+}
+
+/// By way of JSON, as it is read: names of types are those of the schema here and of the model there, and serde's `u64`
+/// is none of Avro's numbers.
+fn value(event: &ScalingEvent) -> Result<Value, apache_avro::Error> {
+    let json = serde_json::to_value(event).expect("text, numbers and names of variants");
+    Value::try_from(json)?.resolve(&SCHEMA)
 }
 
 /// `None` if the bytes are no scaling event.
 pub(super) fn decode(bytes: &[u8]) -> Option<Result<ScalingEvent, JournalError>> {
     let rest = bytes.strip_prefix(PREFIX.as_slice())?;
-    Some(read(rest).map_err(|error| JournalError::Header(Box::new(error))))
+    let json = read(rest).map_err(|error| JournalError::Header(Box::new(error)));
+    Some(json.and_then(|json| serde_json::from_value(json).map_err(JournalError::Event)))
 }
 
-fn read(mut bytes: &[u8]) -> Result<ScalingEvent, apache_avro::Error> {
-    GenericDatumReader::builder(&SCHEMA).build()?.read_deser(&mut bytes)
+fn read(mut bytes: &[u8]) -> Result<serde_json::Value, apache_avro::Error> {
+    GenericDatumReader::builder(&SCHEMA).build()?.read_value(&mut bytes)?.try_into()
 }
 
 #[cfg(test)]

@@ -572,8 +572,8 @@ sections! {
 
     /// Carrying decisions out, which `tidegauge actuate` does. `run` reads none of this.
     ActuateSection {
-        /// Consumer group; `-kubernetes`, `-webhook`, `-keda` or `-dry-run` is added to it. Default: `kafka.group`, and `-actuate`.
-        /// Another name begins anew, with what is valid then.
+        /// Consumer group; `-kubernetes`, `-webhook`, `-keda` or `-dry-run` is added to it. Default: `kafka.group`,
+        /// and `-actuate`. Another name begins anew, with what is valid then.
         group: Option<String> = Absent,
         /// Address of `/livez`, `/readyz`, `/metrics` and `/status` of an actuator, such as 127.0.0.1:9465; default: nowhere.
         /// Another one than `http.listen` where both run on one machine.

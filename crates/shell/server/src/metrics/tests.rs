@@ -43,8 +43,21 @@ fn names_follow_the_conventions_of_prometheus() {
 #[test]
 fn m2_labels_come_from_bounded_sets() {
     // Names of signals are those of an operator's files.
-    let bounded =
-        ["version", "stage", "worker", "topic", "partition", "outcome", "kind", "call", "activity", "signal", "reason"];
+    let bounded = [
+        "version",
+        "stage",
+        "worker",
+        "topic",
+        "partition",
+        "outcome",
+        "kind",
+        "call",
+        "activity",
+        "signal",
+        "reason",
+        "actuator",
+        "state",
+    ];
     let of_agents = [
         "workspace",
         "agent",
