@@ -70,6 +70,10 @@ instances *options:
 latency *options:
     bench/latency {{ options }}
 
+# How old decisions are: 10,000 instances, 500 policies; a step of the load; --quick: does it work?
+decisions *options:
+    bench/decisions {{ options }}
+
 # Ten times the rate that is sustained, for five minutes: memory, and nothing lost
 overload *options:
     bench/overload {{ options }}

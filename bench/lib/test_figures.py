@@ -3,6 +3,7 @@
 
 import pathlib
 import sys
+import types
 import unittest
 from importlib.machinery import SourceFileLoader
 
@@ -10,6 +11,7 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from decisions import closed_at, judged, nearest_rank  # noqa: E402
 from harness import Workload, publishable, verdict_on  # noqa: E402
 from live import Metrics, quantile  # noqa: E402
 
@@ -85,6 +87,40 @@ class Figures(unittest.TestCase):
         self.assertAlmostEqual(quantile(metrics.buckets("d"), 0.45), 0.05)
         self.assertEqual(quantile(metrics.buckets("d"), 1.0), 0.2)
         self.assertIsNone(quantile([], 0.5))
+
+    def test_a_window_is_closed_by_the_last_partition_that_has_a_closer(self):
+        sent = [(100, 1), (115, 2), (114.9, 3), (116, 4), (120, 5), (117, 6)]
+        self.assertEqual([closed_at(sent, 110, 5, n) for n in (1, 3, 4)], [2, 5, 6])
+        self.assertIsNone(closed_at(sent, 110, 5, 5))
+
+    def test_decisions_that_are_missing_or_must_not_be_leave_no_figures(self):
+        def decision(name, agent, end, action="scale_up"):
+            return {"id": name, "agent": agent, "end": end, "action": action}
+
+        sent = types.SimpleNamespace(live=[(115, 115.1), (125, 125.2), (135, 135.3)])
+        step_at = {"a": 101, "b": 112}
+        right = [
+            (115.4, decision("1", "a", 110)),
+            (115.9, decision("1", "a", 110)),  # said again
+            (125.7, decision("2", "b", 120)),
+            (126.2, decision("3", "a", 120, "hold")),
+        ]
+
+        def of(seen):
+            return judged(sent, seen, step_at, 120, 5, 1)
+
+        problems, windows, steps = of(right)
+        self.assertEqual(problems, [])
+        for seen, want in ((windows, [0.5, 1.0]), (steps, [13.7, 14.4])):
+            self.assertEqual([round(each, 9) for each in seen], want)
+        wrong = (right[:2], right[2:], [*right, (116, decision("4", "b", 110))], [*right, (116, decision("4", "c", 120))],
+                 [*right, (146, decision("4", "a", 140))])
+        self.assertEqual([len(of(seen)[0]) for seen in wrong], [2, 1, 1, 1, 1])
+
+    def test_quantiles_of_values_are_values(self):
+        values = [3, 1, 2, 4]
+        self.assertEqual([nearest_rank(values, q) for q in (0.25, 0.5, 0.51, 0.99, 1)], [1, 2, 3, 4, 4])
+        self.assertIsNone(nearest_rank([], 0.5))
 
     def test_what_is_not_known_does_not_hold(self):
         self.assertEqual([verdict_on(value, "≤", 2) for value in (2, 2.1, None)], ["holds", "FAILS", "-"])
