@@ -30,8 +30,8 @@ pub mod state;
 pub use aggregator::{Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Refusal, ResumePoint, Sums};
 pub use decider::{
     Control, ControlDifference, Decider, DeciderConfig, DeciderInput, DeciderOutput, DeciderPosition, FeedbackTrouble,
-    LatePartial, Leaving, Measured, PositionError, Repartition, RollupRule, Scaling, Seen, SessionRule, SignalTrouble,
-    Sketches, Unlike, WindowRule,
+    LatePartial, Leaving, Measured, PositionError, QuotaTotals, Repartition, RollupRule, Scaling, Seen, SessionRule,
+    SignalTrouble, Sketches, Unlike, WindowRule,
 };
 pub use held::{Heaviest, Held};
 pub use journal::{ControlChange, ControlKind, JournalRecord, Mark, Partial, PartialRow, SourceRecord};

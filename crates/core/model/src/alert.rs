@@ -47,9 +47,21 @@ pub enum Importance {
     Critical,
 }
 
-/// Names of the labels that make an alert's identity, or say how bad it is: no rule may give them another meaning.
-pub const IDENTITY_LABELS: [&str; 9] =
-    ["alertname", "workspace", "agent", "region", "instance", "finding", "entity", "severity", "importance"];
+/// Names of the labels that make an alert's identity, say how bad it is, or whom it is about: no rule may give them another
+/// meaning. The last two are those of rules about other entities.
+pub const IDENTITY_LABELS: [&str; 11] = [
+    "alertname",
+    "workspace",
+    "agent",
+    "region",
+    "instance",
+    "finding",
+    "entity",
+    "severity",
+    "importance",
+    "entity_kind",
+    "entity_id",
+];
 
 /// What is news of an alert at the end of a window: its state, that data is absent or back, or who keeps it quiet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -151,6 +163,7 @@ impl AlertTransition {
             Some(severity),
             Some(importance),
         ];
+        // Of other entities the rule says which; they are among its labels.
         let named = IDENTITY_LABELS.into_iter().zip(of_identity);
         let identity = named.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
         self.labels.clone().into_iter().chain(identity).collect()

@@ -16,6 +16,7 @@
 //! - **A4** The book holds pending and firing alerts only, so that it is as large as the trouble; and of each rule about burn
 //!   rates some sixty sums.
 //! - **A5** What keeps an alert quiet changes no state; that it does, and that it does no more, is told as a transition is.
+//!   So it is with alerts that nobody wrote rules for ([`crate::life::alarm`]).
 //!
 //! Source: Prometheus' alerting rules, for states and `keep_firing_for`.
 
@@ -25,7 +26,9 @@ pub mod rules;
 mod signal;
 mod template;
 
+use crate::duration::HumanDuration;
 use crate::identity::id_of;
+use crate::life::LifeBook;
 use crate::observe::Observation;
 use burn::Burn;
 use mute::{Muted, Muting};
@@ -119,17 +122,19 @@ pub fn evaluate(
 /// quiet what fires (**A5**).
 ///
 /// - `sets`: all that cover the target, in the order in which they are told; `books`: theirs, by name.
+/// - `alarmed`: the alerts that nobody wrote rules for; they are told first.
 /// - `min_instances`: as of [`evaluate`].
 pub fn evaluate_sets(
     sets: &[&AlertRules],
     spec: WindowSpec,
     books: &mut BTreeMap<String, AlertBook>,
+    mut alarmed: Alarmed<'_>,
     muting: &Muting<'_>,
     observation: &Observation<'_>,
     min_instances: Option<u32>,
 ) -> Vec<AlertTransition> {
     let is_quiet = |book: &AlertBook| book.alerts.values().any(|alert| !alert.muted.is_empty());
-    let with_quiet = !muting.is_empty() || books.values().any(is_quiet);
+    let with_quiet = !muting.is_empty() || books.values().any(is_quiet) || alarmed.is_any_quiet();
     let mut said = Vec::new();
     for rules in sets.iter().filter(|rules| rules.window() == spec) {
         let book = books.entry(rules.name.clone()).or_default();
@@ -137,39 +142,67 @@ pub fn evaluate_sets(
         said.extend(of_set.into_iter().map(|each| (rules.name.as_str(), each)));
     }
     if with_quiet {
-        let firing = firing(sets, books, observation.target);
+        let mut firing = firing(sets, books, observation.target);
+        firing.extend(alarmed.life.iter().flat_map(|life| life.alarms().labels(observation.target)));
+        let now = observation.window.end;
         for (set, each) in said.iter_mut().filter(|(_, each)| each.transition.to == AlertState::Firing) {
             let alert = books.get_mut(*set).and_then(|book| book.alerts.get_mut(&each.transition.fingerprint));
             if let Some(alert) = alert {
-                each.hush(alert, muting, &firing, observation.window.end);
+                each.hush(&mut alert.muted, muting, &firing, now);
+            }
+        }
+        let alarms = alarmed.life.as_mut().map(|life| life.alarms_mut());
+        if let Some(alarms) = alarms {
+            for each in &mut alarmed.said {
+                if let Some(muted) = alarms.muted(&each.transition.rule) {
+                    each.hush(muted, muting, &firing, now);
+                }
             }
         }
     }
-    said.into_iter().filter(|(_, each)| each.is_news).map(|(_, each)| each.transition).collect()
+    let of_rules = said.into_iter().map(|(_, each)| each);
+    let all = alarmed.said.into_iter().chain(of_rules);
+    all.filter(|each| each.is_news).map(|each| each.transition).collect()
 }
 
 /// What can be said of an alert at the end of a window.
-struct Said {
-    transition: AlertTransition,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    pub(crate) transition: AlertTransition,
     /// Whether it is.
-    is_news: bool,
+    pub(crate) is_news: bool,
+}
+
+/// Alerts of a target that nobody wrote rules for.
+#[derive(Debug, Default)]
+pub struct Alarmed<'a> {
+    /// Where they are remembered; `None`: there are none.
+    pub life: Option<&'a mut LifeBook>,
+    /// What can be said of them at this close.
+    pub said: Vec<Said>,
+}
+
+impl Alarmed<'_> {
+    fn is_any_quiet(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.alarms().is_any_quiet())
+    }
 }
 
 impl Said {
     /// Says who keeps the alert quiet now.
     fn hush(
         &mut self,
-        alert: &mut Alert,
+        before: &mut Muted,
         muting: &Muting<'_>,
         firing: &BTreeMap<String, BTreeMap<String, String>>,
         now: EventTime,
     ) {
         let transition = &mut self.transition;
         let muted = muting.of(&transition.fingerprint, &transition.all_labels(), firing, now);
-        self.is_news |= alert.muted != muted;
+        self.is_news |= *before != muted;
         transition.silenced_by.clone_from(&muted.silenced_by);
         transition.inhibited_by.clone_from(&muted.inhibited_by);
-        alert.muted = muted;
+        *before = muted;
     }
 }
 
@@ -490,6 +523,11 @@ impl Teller<'_> {
                 let found = subject.finding.as_ref().map(|finding| finding.entity.clone());
                 rule.entity.as_ref().map(entity_in_words).or(found)?
             }
+            "horizon" => HumanDuration(measured.ahead?.horizon).to_string(),
+            "time_to_breach" => match measured.ahead?.time_to_breach {
+                Some(after) => HumanDuration(after).to_string(),
+                None => format!("more than {}", HumanDuration(measured.ahead?.horizon)),
+            },
             label => rule.labels.get(label.strip_prefix(template::LABEL)?)?.clone(),
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  objectives ─► wish each ─► combine ─► foresee ─► stabilize ─► limit ─► guard ─► bounds ─► completeness ─► anti-flap ─► caps
-//!                             largest    not below  of a while   of rate  safety   min..max  not shrunk on   not into     quota,
+//!                             largest    not below  of a while   of rate  safety   min..max  not shrunk on   not into     quotas,
 //!                                        forecasts                        rules              thin data       growing      budget
 //! ```
 //!
@@ -66,6 +66,8 @@ pub struct Verdict {
     /// Desired, action, reasons or policy are new, or the standing decision is due to be said again. Otherwise the
     /// decision is the standing one, seen from this window, and does not say what else could have been.
     pub publish: bool,
+    /// What would be asked for without quotas of workspaces.
+    pub wish: u32,
 }
 
 /// What a decision is made of: read once, and the same for every stage.

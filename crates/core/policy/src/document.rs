@@ -1,4 +1,4 @@
-//! Files of policies, rules and signals: YAML documents, read in two stages.
+//! Files of policies, rules, signals and quotas: YAML documents, read in two stages.
 //!
 //! ```text
 //!  text ─► documents ─► as written (RawPolicy, …) ─► as checked (Policy, AlertRules, SqlSignal)
@@ -11,6 +11,7 @@ use crate::alert::mute::{Inhibition, RawInhibition, RawSilence, Silence};
 use crate::alert::rules::{AlertRules, RawAlertRules};
 use crate::error::{Place, PolicyError, Problem, nearest};
 use crate::policy::{Policy, raw::RawPolicy};
+use crate::quota::{RawQuotaDocument, WorkspaceQuota};
 use crate::signal::{RawSignalDocument, SqlSignal};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -35,10 +36,12 @@ pub enum Document {
     Silence(Silence),
     /// `kind: Inhibition`.
     Inhibition(Inhibition),
+    /// `kind: Quota`.
+    Quota(WorkspaceQuota),
 }
 
 /// The words that `kind` can be.
-const KINDS: [&str; 5] = ["Policy", "AlertRules", "Signal", "Silence", "Inhibition"];
+const KINDS: [&str; 6] = ["Policy", "AlertRules", "Signal", "Silence", "Inhibition", "Quota"];
 
 /// Reads every document of a file, in its order; `file_name` is for messages only.
 ///
@@ -107,6 +110,7 @@ impl Document {
             Self::Signal(signal) => &signal.name,
             Self::Silence(silence) => &silence.name,
             Self::Inhibition(inhibition) => &inhibition.name,
+            Self::Quota(quota) => &quota.name,
         }
     }
 
@@ -119,6 +123,7 @@ impl Document {
             Self::Signal(signal) => signal.version,
             Self::Silence(silence) => silence.version,
             Self::Inhibition(inhibition) => inhibition.version,
+            Self::Quota(quota) => quota.version,
         }
     }
 
@@ -131,6 +136,7 @@ impl Document {
             Self::Signal(signal) => &signal.hash,
             Self::Silence(silence) => &silence.hash,
             Self::Inhibition(inhibition) => &inhibition.hash,
+            Self::Quota(quota) => &quota.hash,
         }
     }
 
@@ -143,6 +149,7 @@ impl Document {
             Self::Signal(_) => KINDS[2],
             Self::Silence(_) => KINDS[3],
             Self::Inhibition(_) => KINDS[4],
+            Self::Quota(_) => KINDS[5],
         }
     }
 }
@@ -180,6 +187,7 @@ fn parse_one(text: &str) -> Result<Document, Found> {
         "Signal" => Ok(Document::Signal(read::<RawSignalDocument>(text)?.check().map_err(located)?)),
         "Silence" => Ok(Document::Silence(read::<RawSilence>(text)?.check().map_err(located)?)),
         "Inhibition" => Ok(Document::Inhibition(read::<RawInhibition>(text)?.check().map_err(located)?)),
+        "Quota" => Ok(Document::Quota(read::<RawQuotaDocument>(text)?.check().map_err(located)?)),
         other => {
             let message = format!("expected one of {}, found `{other}`", KINDS.join(", "));
             Err(located(Problem { nearest: nearest(other, KINDS), ..Problem::at("kind", message) }))

@@ -189,6 +189,14 @@ impl Series {
         (self.sum, self.count) = (0.0, 0);
     }
 
+    /// The newest value: the mean of the step that is being filled so far, else that of the last one; nothing where neither
+    /// was observed.
+    #[must_use]
+    pub fn latest(&self) -> Option<f64> {
+        let open = (self.count > 0).then(|| self.sum / self.count as f64);
+        open.or_else(|| self.steps.back().copied().flatten())
+    }
+
     /// What is forecast so many steps after the last whole one; nothing while no expert has made enough errors to be
     /// judged, or has what it needs.
     #[must_use]

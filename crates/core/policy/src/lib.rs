@@ -12,7 +12,7 @@
 //! ratios, stabilization and limits are those of the Kubernetes HPA v2 ([`hpa`]); invariants are numbered where they are
 //! kept: H in [`hpa`], Y in [`policy`], P in [`decide`](mod@decide) and [`state`], A in [`alert`], G in [`signal`], X in
 //! [`policy::trigger`], S in [`policy::safety`], O in [`policy::orders`], D in
-//! [`policy::pid`], L in [`life`], F in [`life::effect`], R in [`regret`], N in [`forecast`].
+//! [`policy::pid`], L in [`life`], F in [`life::effect`], R in [`regret`], N in [`forecast`], K in [`quota`].
 #![forbid(unsafe_code)]
 
 pub mod alert;
@@ -30,6 +30,8 @@ pub mod lint;
 pub mod observe;
 pub mod plan;
 pub mod policy;
+pub mod prospect;
+pub mod quota;
 pub mod reference;
 pub mod regret;
 pub mod signal;
@@ -39,7 +41,7 @@ pub mod wish;
 
 pub use alert::mute::{Inhibition, Muting, Silence};
 pub use alert::rules::AlertRules;
-pub use alert::{AlertBook, end_all, evaluate, evaluate_sets};
+pub use alert::{Alarmed, AlertBook, end_all, evaluate, evaluate_sets};
 pub use decide::{Verdict, decide, decide_without};
 pub use document::{Document, Written};
 pub use duration::HumanDuration;
@@ -47,5 +49,7 @@ pub use error::PolicyError;
 pub use life::{Feedback, LifeBook, Oddity};
 pub use observe::Observation;
 pub use policy::Policy;
+pub use prospect::Prospect;
+pub use quota::{Pool, QuotaUse, WorkspaceQuota};
 pub use signal::{SignalFailure, SignalValue, SignalValues, SqlSignal};
 pub use state::TargetState;

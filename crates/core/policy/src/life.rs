@@ -22,6 +22,7 @@ pub mod alarm;
 pub mod effect;
 mod watch;
 
+use crate::alert::Said;
 use crate::observe::{Observation, ScalingTrouble};
 use crate::policy::Policy;
 use alarm::Alarms;
@@ -184,6 +185,16 @@ impl LifeBook {
         self.alarms.firing()
     }
 
+    /// Its built-in alerts, for what keeps alerts quiet.
+    pub(crate) const fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
+    /// The same, to note who keeps them quiet.
+    pub(crate) const fn alarms_mut(&mut self) -> &mut Alarms {
+        &mut self.alarms
+    }
+
     /// A live decision was published, with `held` instances ready or starting, on what was seen then.
     pub fn decided(&mut self, decision: &Decision, held: u32, sight: Sight) {
         if let Some(last) = self.lives.last_mut().filter(|last| last.generation >= decision.generation) {
@@ -264,6 +275,12 @@ impl LifeBook {
         (is_begun && is_begin(event.state)).then_some(Oddity::StaleGeneration)
     }
 
+    /// Whether an actuator has carried out the latest decision: it begins nothing that is older (**L3**).
+    #[must_use]
+    pub fn is_carried_out(&self) -> bool {
+        self.lives.last().is_some_and(|life| life.state == Some(ScalingState::Applied))
+    }
+
     /// What the next decision has to know.
     #[must_use]
     pub fn feedback(&self) -> Feedback {
@@ -308,8 +325,8 @@ impl LifeBook {
         report.into_iter().collect()
     }
 
-    /// And after it has decided: alerts that change their state.
-    pub fn alert(&mut self, policy: &Policy, observation: &Observation<'_>) -> Vec<AlertTransition> {
+    /// And after it has decided: what can be said of its alerts, which [`evaluate_sets`](crate::evaluate_sets) tells.
+    pub fn alert(&mut self, policy: &Policy, observation: &Observation<'_>) -> Vec<Said> {
         alarm::step(self, policy, observation.target, observation.window.end, observation.completeness)
     }
 

@@ -5,6 +5,8 @@
 
 use crate::hpa::pods::Group;
 use crate::life::Feedback;
+use crate::prospect::Prospect;
+use crate::quota::Pool;
 use crate::signal::SignalValues;
 use tidegauge_model::{EntityKey, Finding, InstanceState, Target, TimeRange, WindowSummary};
 
@@ -33,6 +35,10 @@ pub struct Observation<'a> {
     pub findings: &'a [Finding],
     /// What became of decisions about the target as of the window's end; `None`: nobody tells.
     pub scaling: Option<ScalingTrouble>,
+    /// The quotas of workspaces that bind the target, as they stand.
+    pub pools: &'a [Pool],
+    /// What is forecast by the policy that acts; `None`: nothing.
+    pub prospect: Option<Prospect<'a>>,
 }
 
 /// How many decisions about a target came to nothing.
@@ -64,6 +70,8 @@ impl<'a> Observation<'a> {
             feedback: Feedback::NONE,
             findings: &[],
             scaling: None,
+            pools: &[],
+            prospect: None,
         }
     }
 
@@ -71,6 +79,18 @@ impl<'a> Observation<'a> {
     #[must_use]
     pub fn with_findings(self, findings: &'a [Finding]) -> Self {
         Self { findings, ..self }
+    }
+
+    /// The same with the quotas of workspaces that bind the target.
+    #[must_use]
+    pub fn with_pools(self, pools: &'a [Pool]) -> Self {
+        Self { pools, ..self }
+    }
+
+    /// The same with what is forecast.
+    #[must_use]
+    pub fn with_prospect(self, prospect: Option<Prospect<'a>>) -> Self {
+        Self { prospect, ..self }
     }
 
     /// The same with what became of decisions.
@@ -122,6 +142,14 @@ impl<'a> Observation<'a> {
     pub fn quiet_instances(&self) -> u32 {
         let with_rows = count(self.instances.iter().filter(|instance| is_ready(instance)).count());
         self.current_instances.saturating_sub(with_rows).saturating_sub(self.missing_instances())
+    }
+
+    /// Instances that take room: ready, starting and draining ones, and whoever else was heard of and is not gone.
+    #[must_use]
+    pub fn present_instances(&self) -> u32 {
+        let is_draining = |instance: &&&WindowSummary| instance.state == Some(InstanceState::Draining);
+        let draining = count(self.instances.iter().filter(is_draining).count());
+        self.held_instances().saturating_add(draining).max(self.agent.instances_present.unwrap_or(0))
     }
 
     /// Ready and starting instances: what there is if nobody does anything.

@@ -16,9 +16,10 @@ use crate::decide::{Verdict, decide};
 use crate::hpa::rate::EventLog;
 use crate::observe::Observation;
 use crate::policy::Policy;
+use crate::quota::{Pool, QuotaUse, WorkspaceQuota};
 use crate::state::{Standing, TargetState};
 use std::time::Duration;
-use tidegauge_model::{Decision, EventTime, ReasonCode, WindowSummary};
+use tidegauge_model::{Decision, EventTime, ReasonCode, Target, WindowSummary};
 
 /// The windows that close at one time: the agent's, and its instances' ascending.
 pub type Closed = (WindowSummary, Vec<WindowSummary>);
@@ -34,8 +35,9 @@ pub fn looks_back(policy: &Policy) -> Duration {
 /// What `policy` decides at the last of `windows`, ascending by end; `None` without any.
 ///
 /// - `recorded`: its published decisions about the target, ascending; those at or after the last window are left out.
+/// - `pools`: the quotas of workspaces that bind the target, as they stand.
 #[must_use]
-pub fn plan(policy: &Policy, recorded: &[Decision], windows: &[Closed]) -> Option<Verdict> {
+pub fn plan(policy: &Policy, recorded: &[Decision], windows: &[Closed], pools: &[Pool]) -> Option<Verdict> {
     let (last, before) = windows.split_last()?;
     let end = last.0.range.end;
     let recorded: Vec<&Decision> = recorded.iter().filter(|decision| decision.decided_at < end).collect();
@@ -45,7 +47,32 @@ pub fn plan(policy: &Policy, recorded: &[Decision], windows: &[Closed]) -> Optio
             observed(closed, |observation| decide(policy, &mut state, observation));
         }
     }
-    Some(observed(last, |observation| decide(policy, &mut state, observation)))
+    Some(observed(last, |observation| decide(policy, &mut state, &observation.with_pools(pools))))
+}
+
+/// What an agent takes of its quotas as its last published decision has it; `present`: instances that are there.
+#[must_use]
+pub fn taken(last: &Decision, present: u32) -> QuotaUse {
+    let cut = last.constraints.iter().rev().take_while(|constraint| constraint.reason == ReasonCode::Quota).last();
+    let mut used = QuotaUse::new(present, last.desired_instances);
+    let wish = cut.map_or(last.desired_instances, |cut| cut.from_instances);
+    used.decided(last.desired_instances, wish, None);
+    used
+}
+
+/// The pools of a target, from what its agents take, as far as one Decider hears of them.
+#[must_use]
+pub fn pools<'a>(
+    quotas: &[WorkspaceQuota],
+    uses: impl Iterator<Item = (&'a Target, &'a QuotaUse)> + Clone,
+    target: &Target,
+) -> Vec<Pool> {
+    let of = |quota: &WorkspaceQuota| {
+        quota.member(target)?;
+        let named = uses.clone().filter(|(of, _)| quota.member(of).is_some());
+        Pool::of(quota, named.map(|(of, used)| (of.agent.as_str(), used)), target.agent.as_str())
+    };
+    quotas.iter().filter_map(of).collect()
 }
 
 /// What the policy remembers before the last window.

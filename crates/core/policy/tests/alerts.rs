@@ -10,7 +10,9 @@ use tidegauge_model::{
     InstanceState, Severity, finding_id,
 };
 use tidegauge_policy::alert::fingerprint;
-use tidegauge_policy::{AlertBook, AlertRules, Inhibition, Muting, Observation, Silence, evaluate, evaluate_sets};
+use tidegauge_policy::{
+    Alarmed, AlertBook, AlertRules, Inhibition, Muting, Observation, Silence, evaluate, evaluate_sets,
+};
 
 fn rules(list: &str) -> AlertRules {
     let head = "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: { name: r, version: 1 }\nspec:\n  rules:\n";
@@ -288,7 +290,8 @@ fn quietly(rules: &AlertRules, muting: &Muting<'_>, windows: &[(i64, f64)]) -> V
     for &(end_s, rate) in windows {
         let (agent, _) = errors(Some(rate)).windows(end_s);
         let observation = Observation::of(&agent, &[]);
-        let transitions = evaluate_sets(&[rules], rules.window(), &mut books, muting, &observation, None);
+        let transitions =
+            evaluate_sets(&[rules], rules.window(), &mut books, Alarmed::default(), muting, &observation, None);
         said.extend(transitions.iter().map(|transition| {
             let silences = transition.silenced_by.iter().cloned();
             let inhibited = transition.inhibited_by.iter().map(|print| {

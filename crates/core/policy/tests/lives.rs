@@ -5,6 +5,7 @@ mod common;
 
 use common::{Fleet, Instance, cpu, fleet, policy};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use tidegauge_model::{
     Action, AlertState, AlertTransition, Decision, EventTime, Finding, InstanceState, ReasonCode, ScalingAction,
     ScalingEvent, ScalingState, Severity,
@@ -13,7 +14,10 @@ use tidegauge_policy::life::alarm::Alarm;
 use tidegauge_policy::life::effect::{Remedy, Sight, Verdict};
 use tidegauge_policy::life::{CameTo, Feedback, Oddity};
 use tidegauge_policy::reference::life as reference;
-use tidegauge_policy::{LifeBook, Observation, Policy, TargetState, decide};
+use tidegauge_policy::{
+    Alarmed, AlertBook, AlertRules, Inhibition, LifeBook, Muting, Observation, Policy, Silence, TargetState, decide,
+    evaluate_sets,
+};
 
 type Close = (Decision, Observed);
 
@@ -65,6 +69,18 @@ impl Target {
     }
 
     fn close(&mut self, end_s: i64, fleet: &Fleet) -> Close {
+        self.close_among(end_s, fleet, None, &mut BTreeMap::new(), &Muting::default())
+    }
+
+    /// With rules, their books, and what keeps alerts quiet.
+    fn close_among(
+        &mut self,
+        end_s: i64,
+        fleet: &Fleet,
+        rules: Option<&AlertRules>,
+        books: &mut BTreeMap<String, AlertBook>,
+        muting: &Muting<'_>,
+    ) -> Close {
         let (agent, instances) = fleet.windows(end_s);
         let instances: Vec<_> = instances.iter().collect();
         let observation = Observation::of(&agent, &instances);
@@ -76,7 +92,10 @@ impl Target {
             let sight = Sight::of(&self.policy, &observation, None);
             self.book.decided(&verdict.decision, observation.held_instances(), sight);
         }
-        let alerts = self.book.alert(&self.policy, &observation);
+        let said = self.book.alert(&self.policy, &observation);
+        let alarmed = Alarmed { life: Some(&mut self.book), said };
+        let sets: Vec<&AlertRules> = rules.into_iter().collect();
+        let alerts = evaluate_sets(&sets, self.policy.window, books, alarmed, muting, &observation, None);
         (verdict.decision, Observed { alerts, reports })
     }
 
@@ -221,6 +240,69 @@ fn silence_of_actuators_is_an_alert_once_somebody_is_expected_to_answer() {
     assert_eq!(rules(&target.close(670, &fleet(8, 0.2)).1.alerts)[0].0, "DecisionUnacknowledged");
     let ended = target.book.end(&event("a", 1, ScalingState::Accepted, 0).target, at(700), "over");
     assert_eq!(rules(&ended), [("DecisionUnacknowledged", AlertState::Resolved, Severity::Critical)]);
+}
+
+/// A silence that holds, one that begins and ends meanwhile, alerts of rules that inhibit and are inhibited: nobody answers
+/// from 60 s on, so that the alarm fires at 150 s, until an actuator answers before 190 s. CPU is above 1 from 150 s to 170 s.
+#[test]
+fn alarms_are_kept_quiet_as_alerts_of_rules_are() {
+    let head = |kind: &str| format!("apiVersion: tidegauge.io/v1\nkind: {kind}\nmetadata: {{ name: x, version: 1 }}\n");
+    let silence = |from: i64, until: i64, rule: &str| {
+        let spec = format!(
+            "matchers: [{{ label: alertname, is: {rule} }}], from: {}, until: {}, author: me",
+            at(from),
+            at(until)
+        );
+        Silence::parse("s.yaml", &format!("{}spec: {{ {spec} }}\n", head("Silence"))).expect("a silence").remove(0)
+    };
+    let inhibition = |source: &str, target: &str| {
+        let one = |rule: &str| format!("[{{ label: alertname, is: {rule} }}]");
+        let spec = format!("source: {}, target: {}, equal: [agent]", one(source), one(target));
+        Inhibition::parse("i.yaml", &format!("{}spec: {{ {spec} }}\n", head("Inhibition"))).expect("one").remove(0)
+    };
+    let text =
+        "spec: { rules: [{ name: Hot, signal: { kind: metric, metric: cpu_utilization_of_request }, above: 1 }] }\n";
+    let rules = AlertRules::parse("r.yaml", &format!("{}{text}", head("AlertRules"))).expect("rules").remove(0);
+    let (alarm, other) = ("DecisionUnacknowledged", "ScalingFailed");
+    let (whole, part, past) = (silence(0, 1_000, alarm), silence(160, 170, alarm), silence(0, 150, alarm));
+    let (of_other, by_rule, by_alarm) = (silence(0, 1_000, other), inhibition("Hot", alarm), inhibition(alarm, "Hot"));
+    let silenced = |silence| Muting { silences: vec![silence], inhibitions: Vec::new() };
+    let inhibited = |rule| Muting { silences: Vec::new(), inhibitions: vec![rule] };
+    let hot = ["150 Hot Firing", "180 Hot Resolved"];
+    #[rustfmt::skip]
+    let cases: [(&str, Muting<'_>, Vec<&str>); 6] = [
+        ("for all of it", silenced(&whole), vec!["150 alarm Firing silenced", hot[0], hot[1], "190 alarm Resolved silenced"]),
+        ("for ten seconds", silenced(&part),
+            vec!["150 alarm Firing", hot[0], "160 alarm Firing silenced", "170 alarm Firing", hot[1], "190 alarm Resolved"]),
+        ("over before", silenced(&past), vec!["150 alarm Firing", hot[0], hot[1], "190 alarm Resolved"]),
+        ("another alarm", silenced(&of_other), vec!["150 alarm Firing", hot[0], hot[1], "190 alarm Resolved"]),
+        ("by an alert of a rule, while that fires", inhibited(&by_rule),
+            vec!["150 alarm Firing inhibited", hot[0], "180 alarm Firing", hot[1], "190 alarm Resolved"]),
+        ("an alert of a rule, by the alarm", inhibited(&by_alarm),
+            vec!["150 alarm Firing", "150 Hot Firing inhibited", "180 Hot Resolved inhibited", "190 alarm Resolved"]),
+    ];
+    for (name, muting, want) in cases {
+        let mut target = Target::new(&format!("{CPU}\nfeedback: {{ acknowledge_within: 90s }}"));
+        let (mut books, mut told) = (BTreeMap::new(), Vec::new());
+        for end_s in [60, 140, 150, 160, 170, 180, 190] {
+            if end_s == 190 {
+                let last = target.book.lives().last().expect("a life").generation;
+                assert_eq!(target.book.note(&event("a", last, ScalingState::Accepted, 185), at(185)), None);
+            }
+            let cpu = if (150..180).contains(&end_s) { 1.4 } else { 0.9 };
+            let (_, observed) = target.close_among(end_s, &fleet(4, cpu), Some(&rules), &mut books, &muting);
+            // What was noted goes through a checkpoint.
+            let kept = serde_json::to_value(&target.book).expect("JSON");
+            target.book = serde_json::from_value(kept).expect("the book");
+            told.extend(observed.alerts.iter().map(|told| {
+                let rule = if told.rule == alarm { "alarm" } else { &told.rule };
+                let silenced = if told.silenced_by.is_empty() { "" } else { " silenced" };
+                let inhibited = if told.inhibited_by.is_empty() { "" } else { " inhibited" };
+                format!("{end_s} {rule} {:?}{silenced}{inhibited}", told.to)
+            }));
+        }
+        assert_eq!(told, want, "{name}");
+    }
 }
 
 #[test]

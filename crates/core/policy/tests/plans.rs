@@ -53,15 +53,15 @@ proptest! {
     #[test]
     fn a_plan_is_what_the_policy_decides(policy in any_policy(), windows in any_windows()) {
         let (decided, published) = history(&policy, &windows);
-        let planned = plan(&policy, &published, &windows).expect("windows");
+        let planned = plan(&policy, &published, &windows, &[]).expect("windows");
         prop_assert_eq!(Some(&planned.decision), decided.last());
         // Only as far back as it looks, and one window more.
         let enough = looks_back(&policy).as_secs() as usize / 10 + 2;
         let tail = &windows[windows.len().saturating_sub(enough)..];
-        let planned = plan(&policy, &published, tail).expect("windows");
+        let planned = plan(&policy, &published, tail, &[]).expect("windows");
         prop_assert_eq!(Some(&planned.decision), decided.last());
         // A policy that has not decided yet goes through the windows.
-        let planned = plan(&policy, &[], &windows).expect("windows");
+        let planned = plan(&policy, &[], &windows, &[]).expect("windows");
         prop_assert_eq!(Some(&planned.decision), decided.last());
     }
 }
@@ -69,7 +69,7 @@ proptest! {
 #[test]
 fn without_windows_there_is_no_plan() {
     let policy = policy("preset: balanced");
-    assert_eq!(plan(&policy, &[], &[]), None);
+    assert_eq!(plan(&policy, &[], &[], &[]), None);
     assert_eq!(looks_back(&policy), Duration::from_mins(5));
 }
 

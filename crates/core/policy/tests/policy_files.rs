@@ -26,6 +26,7 @@ fn every_example_reads() {
                 Document::AlertRules(rules) => {
                     assert_eq!(format!("alerts-{}", rules.name.replace("defaults", "default")), stem);
                 }
+                Document::Quota(quota) => panic!("{stem}: the quota {} stands in examples/quotas", quota.name),
                 Document::Silence(_) | Document::Inhibition(_) => assert!(stem.starts_with("alerts-"), "{stem}"),
                 Document::Signal(signal) => panic!("{stem}: the signal {} stands in examples/signals", signal.name),
             }
@@ -286,7 +287,7 @@ fn errors_of_the_head() {
         ("apiVersion: v1\nkind: Policy",
             "p.yaml:1:13: apiVersion: expected tidegauge.io/v1, found `v1`; did you mean `tidegauge.io/v1`?"),
         ("apiVersion: tidegauge.io/v1\nkind: Policies",
-            "p.yaml:2:7: kind: expected one of Policy, AlertRules, Signal, Silence, Inhibition, found `Policies`; did you mean `Policy`?"),
+            "p.yaml:2:7: kind: expected one of Policy, AlertRules, Signal, Silence, Inhibition, Quota, found `Policies`; did you mean `Policy`?"),
     ];
     for (text, want) in cases {
         assert_eq!(Policy::parse("p.yaml", text).expect_err(want).to_string(), want);
@@ -344,7 +345,7 @@ fn alert_rules_are_checked_too() {
         ("  - { name: a, signal: { kind: metric, metric: queue_depth, statistic: p99 }, above: 1 }",
             "r.yaml:6:72: spec.rules[0].signal.statistic: expected mean, min, max, last, sum or rate_per_s of `queue_depth`, found p99"),
         ("  - { name: a, signal: { kind: no_data }, by: instance }",
-            "r.yaml:6:47: spec.rules[0].by: expected `agent` with no_data, finding, burn_rate and scaling, found `instance`"),
+            "r.yaml:6:47: spec.rules[0].by: expected `agent` with no_data, finding, burn_rate, forecast and scaling, found `instance`"),
         ("  - { name: a, signal: { kind: no_data }, recovery: 1 }",
             "r.yaml:6:53: spec.rules[0].recovery: expected none with ready_below_min, no_data and finding, which have no level"),
         ("  - { name: a, signal: { kind: finding, of: [] } }",
@@ -357,12 +358,20 @@ fn alert_rules_are_checked_too() {
             "r.yaml:6:76: spec.rules[0].signal.short: expected from the window's 1m to 1h, found 30s"),
         ("  - { name: a, signal: { kind: burn_rate, objective: 0.9, long: 1h, short: 5m }, below: 2 }",
             "r.yaml:6:5: spec.rules[0]: expected `above` alone with burn_rate, such as 14.4"),
+        ("  - { name: a, signal: { kind: forecast, horizon: 8d } }",
+            "r.yaml:6:51: spec.rules[0].signal.horizon: expected more than 0s and at most 7d, found 8d"),
+        ("  - { name: a, signal: { kind: forecast, quantile: 1 } }",
+            "r.yaml:6:52: spec.rules[0].signal.quantile: expected 0.5 to 0.99, found 1"),
+        ("  - { name: a, signal: { kind: forecast }, by: instance }",
+            "r.yaml:6:48: spec.rules[0].by: expected `agent` with no_data, finding, burn_rate, forecast and scaling, found `instance`"),
         ("  - { name: a, signal: { kind: error_rate }, above: 0.1, labels: { severity: high } }",
-            "r.yaml:6:78: spec.rules[0].labels.severity: expected a name of its own, but `severity` is a label of every alert"),
+            "r.yaml:6:78: spec.rules[0].labels.severity: expected a name of its own, but `severity` is one of tidegauge's own labels"),
+        ("  - { name: a, signal: { kind: error_rate }, above: 0.1, labels: { entity_id: db } }",
+            "r.yaml:6:79: spec.rules[0].labels.entity_id: expected a name of its own, but `entity_id` is one of tidegauge's own labels"),
         ("  - { name: a, signal: { kind: error_rate }, above: 0.1, runbook_url: runbooks/a }",
             "r.yaml:6:71: spec.rules[0].runbook_url: expected an http or https address, found `runbooks/a`"),
         ("  - { name: a, signal: { kind: error_rate }, above: 0.1, annotations: { help: '{vlaue}' } }",
-            "r.yaml:6:79: spec.rules[0].annotations.help: unknown name {vlaue}; expected one of {rule}, {target}, {workspace}, {agent}, {region}, {instance}, {value}, {threshold}, {severity}, {importance}, {finding}, {entity}, {labels.NAME} of the rule's own; did you mean `value`?"),
+            "r.yaml:6:79: spec.rules[0].annotations.help: unknown name {vlaue}; expected one of {rule}, {target}, {workspace}, {agent}, {region}, {instance}, {value}, {threshold}, {severity}, {importance}, {finding}, {entity}, {horizon}, {time_to_breach}, {labels.NAME} of the rule's own; did you mean `value`?"),
     ];
     let mut wrong = Vec::new();
     for (rule, want) in cases {

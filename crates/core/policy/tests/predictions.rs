@@ -3,8 +3,11 @@
 mod common;
 
 use common::{Fleet, Instance, policy};
-use tidegauge_model::{Decision, ReasonCode};
-use tidegauge_policy::{Policy, TargetState};
+use std::time::Duration;
+use tidegauge_model::{AlertState, Decision, EventTime, ReasonCode};
+use tidegauge_policy::{
+    AlertBook, AlertRules, Observation, Policy, Pool, Prospect, QuotaUse, TargetState, WorkspaceQuota, decide, evaluate,
+};
 
 /// So many instances that share that load.
 fn loaded(instances: usize, total: f64) -> Fleet {
@@ -232,4 +235,67 @@ fn growth_ends_at_what_can_be_placed() {
         let decision = fleet.decide(&policy, &mut TargetState::default(), 60).decision;
         assert_eq!(decision.desired_instances, want, "{room:?}, {pending:?}: {}", decision.explanation);
     }
+}
+
+/// The last value grows by a tenth a minute: forecasts are off by that, always, so that the upper end is what comes. 20 a
+/// second at first; what is carried at most is 40 instances of 10, and where a quota is shared 30 of them.
+#[test]
+fn more_than_the_most_instances_carry_is_told_before_it_comes() {
+    let policy = policy(&format!(
+        "{PLAIN}\nprediction: {{ model: last_value, step: 1m, lead_time: 2m, lookahead: 5m, quantile: 0.8, confidence: 0.5 }}"
+    ));
+    let quota = WorkspaceQuota::parse(
+        "q.yaml",
+        "apiVersion: tidegauge.io/v1\nkind: Quota\nmetadata: { name: q, version: 1 }\n\
+         spec: { instances: 60, agents: [{ agent: planner }, { agent: coder }] }\n",
+    );
+    let quota = quota.expect("a quota").remove(0);
+    let rules = |signal: &str| {
+        let text = format!(
+            "apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: {{ name: r, version: 1 }}\nspec: {{ rules: \
+             [{{ name: a, signal: {{ kind: forecast{signal} }}, for: 2m, annotations: {{ in: '{{time_to_breach}}' }} }}] }}\n"
+        );
+        AlertRules::parse("r.yaml", &text).unwrap_or_else(|error| panic!("{error}")).remove(0)
+    };
+    let at = |minute: i32| 20.0 * 1.1_f64.powi(minute);
+    #[rustfmt::skip]
+    let cases = [ // name, signal, capacity, minutes ahead, whether the quota is shared, the minute that is first beyond
+        ("the policy's lookahead", "", 400.0, 5, false, 27), // 1.1^32 = 21.1
+        ("its lead time", ", horizon: 2m", 400.0, 2, false, 30),
+        ("another distance", ", horizon: 3m", 400.0, 3, false, 29),
+        ("another quantile, of equal errors", ", quantile: 0.7", 400.0, 5, false, 27),
+        ("a share of a quota", "", 300.0, 5, true, 24), // 1.1^29 = 15.9
+    ];
+    for (name, signal, capacity, ahead, is_shared, first) in cases {
+        let (rules, mut book, mut state, mut told) =
+            (rules(signal), AlertBook::default(), TargetState::default(), vec![]);
+        for minute in 0..34 {
+            let (agent, instances) = loaded(40, at(minute)).windows(i64::from(minute) * 60 + 40);
+            let instances: Vec<_> = instances.iter().collect();
+            let observation = Observation::of(&agent, &instances);
+            decide(&policy, &mut state, &observation);
+            let uses = [("planner", QuotaUse::new(40, 40)), ("coder", QuotaUse::new(30, 30))];
+            let uses = || uses.iter().map(|(of, used)| (*of, used));
+            let pools: Vec<Pool> = Pool::of(&quota, uses(), "planner").into_iter().filter(|_| is_shared).collect();
+            let prospect = Prospect::of(&policy, &state, &pools);
+            let observation = observation.with_prospect(prospect);
+            let transitions = evaluate(&rules, &mut book, &observation, None);
+            told.extend(transitions.into_iter().map(|told| (minute, told)));
+        }
+        let states: Vec<_> = told.iter().map(|(minute, told)| (*minute, told.to)).collect();
+        assert_eq!(states, [(first, AlertState::Pending), (first + 2, AlertState::Firing)], "{name}");
+        let value = told[0].1.value.expect("a value");
+        assert!((value / (at(first + ahead) / capacity) - 1.0).abs() < 2e-3, "{name}: {value}");
+        if name == "the policy's lookahead" {
+            // Two minutes ahead 317.2, five minutes ahead 422.2: 400 at 120 s + 180 s · 82.8/105.
+            assert!(["4m20s", "4m21s", "4m22s", "4m23s"].contains(&told[0].1.annotations["in"].as_str()), "{told:?}");
+        }
+    }
+    // Nothing is known at first, and nothing is forecast without a prediction.
+    let state = TargetState::default();
+    assert!(Prospect::of(&policy, &state, &[]).is_none());
+    let mut learnt = TargetState::default();
+    loaded(4, 20.0).decide(&policy, &mut learnt, 60);
+    let prospect = Prospect::of(&policy, &learnt, &[]).expect("it has begun to learn");
+    assert_eq!(prospect.ahead(EventTime::from_secs(1_700_000_060), Some(Duration::from_secs(60)), None), None);
 }

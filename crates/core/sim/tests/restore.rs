@@ -82,6 +82,14 @@ fn signal(version: u32, percentile: &str, (size, slide): (u64, u64)) -> ControlC
     ))
 }
 
+/// So many instances for agents of one workspace.
+fn quota(version: u32, instances: u32) -> ControlChange {
+    change(&format!(
+        "apiVersion: tidegauge.io/v1\nkind: Quota\nmetadata: {{name: blue, version: {version}}}\nspec: {{workspace: blue, \
+         instances: {instances}, agents: [{{agent: agent-1, weight: 2}}, {{agent: agent-2, importance: high}}]}}\n"
+    ))
+}
+
 /// A shadow, and a rule, over the signal.
 fn watchers((size, slide): (u64, u64)) -> [ControlChange; 2] {
     let head =
@@ -120,6 +128,10 @@ fn journal_of(rng: &mut Rng, scenario: &Scenario, recorded: &[(EventTime, Vec<u8
         changes.push((place(rng), rules(version, 24.0, window(rng))));
         let gone = ControlChange { document: None, ..policy(version, 1.0, (60, 60)) };
         changes.push((place(rng), gone));
+    }
+    // One that binds, and then a smaller one.
+    for (version, instances) in [(1, 6), (2, 4)] {
+        changes.push((rng.range(0, recorded.len() as i64 + 1) as usize, quota(version, instances)));
     }
     changes.push((
         recorded.len() / 2,

@@ -170,6 +170,12 @@ table! {
         "Seconds in which a shadow would have missed an objective of the live policy, less those in which it was missed.";
     AGENT_REGRET_HOURS = Gauge, "tidegauge_agent_shadow_regret_instance_hours", ["workspace", "agent", "policy"],
         "Instance-hours that a shadow would have taken, less those that were taken.";
+    QUOTA_POOL = Gauge, "tidegauge_quota_pool_instances", ["quota"],
+        "Of each quota of a workspace: the shares of the agents that this process decides about, which lend within a partition.";
+    QUOTA_TAKEN = Gauge, "tidegauge_quota_taken_instances", ["quota"],
+        "Instances of these agents that are there, or that an actuator may still bring about.";
+    QUOTA_WISHED = Gauge, "tidegauge_quota_wished_instances", ["quota"],
+        "Instances that their policies would ask for without the quota.";
     METRICS_TARGETS = Gauge, "tidegauge_metrics_targets", [], "Targets of which this process has results.";
     METRICS_DROPPED = Gauge, "tidegauge_metrics_dropped_targets", [],
         "Targets beyond metrics.max_targets, which have no series of their own.";

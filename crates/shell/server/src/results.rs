@@ -21,7 +21,7 @@ use row::Row;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tidegauge_engine::{Decider, DeciderOutput, Measured, Seen};
+use tidegauge_engine::{Decider, DeciderOutput, Measured, QuotaTotals, Seen};
 use tidegauge_model::{EventTime, Level, Mode, Severity, Target, WindowSpec};
 
 /// How often it is looked for targets that the Decider has forgotten.
@@ -38,6 +38,8 @@ pub struct Results {
 struct Shared {
     taps: u64,
     targets: BTreeMap<Target, Owned>,
+    /// What is taken of quotas, by the tap that says so.
+    quotas: BTreeMap<u64, Vec<(String, QuotaTotals)>>,
     /// It was said that there are too many.
     told: bool,
 }
@@ -90,7 +92,14 @@ impl Results {
     pub fn readings(&self, now: EventTime) -> Vec<(Metric, Vec<Reading>)> {
         let shared = self.shared();
         let shown = shared.targets.iter().take(self.most).map(|(target, owned)| (target, &owned.row));
-        gauges::readings(shown, shared.targets.len(), self.most, now)
+        let mut quotas: BTreeMap<String, QuotaTotals> = BTreeMap::new();
+        for (name, totals) in shared.quotas.values().flatten() {
+            let sum = quotas.entry(name.clone()).or_default();
+            sum.pool += totals.pool;
+            sum.taken += totals.taken;
+            sum.wished += totals.wished;
+        }
+        gauges::readings(shown, shared.targets.len(), self.most, &quotas, now)
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -139,6 +148,7 @@ impl Tap {
         if self.looked_at.is_none_or(|at| at.elapsed() >= LOOK) {
             self.looked_at = Some(Instant::now());
             self.keep(|target| decider.knows(target));
+            self.quotas(decider.quota_totals().map(|(name, totals)| (name.to_owned(), totals)).collect());
         }
     }
 
@@ -164,6 +174,14 @@ impl Tap {
         self.results.count_left_out(&mut shared, &changed);
     }
 
+    fn quotas(&self, totals: Vec<(String, QuotaTotals)>) {
+        let mut shared = self.results.shared();
+        match totals.is_empty() {
+            true => drop(shared.quotas.remove(&self.number)),
+            false => drop(shared.quotas.insert(self.number, totals)),
+        }
+    }
+
     /// Forgets targets of this partition that are no more.
     fn keep(&self, is_known: impl Fn(&Target) -> bool) {
         self.results.shared().targets.retain(|target, owned| owned.tap != self.number || is_known(target));
@@ -173,6 +191,7 @@ impl Tap {
 impl Drop for Tap {
     fn drop(&mut self) {
         self.keep(|_| false);
+        self.quotas(Vec::new());
     }
 }
 

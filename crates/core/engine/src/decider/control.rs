@@ -12,6 +12,7 @@
 //!   forgotten.
 
 use super::feedback::{FeedbackTrouble, Troubles};
+use super::quotas::{QuotaTotals, Quotas};
 use super::signals::Signals;
 use super::summary::ClosedWindows;
 use super::{DeciderOutput, Seen, Sketches};
@@ -21,13 +22,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegauge_model::{
     AlertTransition, EventTime, Finding, Mode, ScalingEvent, Severity, Target, WindowSpec, WindowSummary,
 };
+use tidegauge_policy::alert;
 use tidegauge_policy::alert::rules::{AlertRules, By};
 use tidegauge_policy::life::effect::Sight;
 use tidegauge_policy::policy::applicable;
 use tidegauge_policy::regret::{self, Load};
 use tidegauge_policy::{
-    AlertBook, Document, Inhibition, LifeBook, Muting, Observation, Oddity, Policy, SignalValues, Silence, TargetState,
-    Written, decide, document, end_all, evaluate_sets,
+    Alarmed, AlertBook, Document, Inhibition, LifeBook, Muting, Observation, Oddity, Policy, Prospect, QuotaUse,
+    SignalValues, Silence, TargetState, WorkspaceQuota, Written, decide, document, end_all, evaluate_sets,
 };
 
 /// What is decided and alerted on, and what must be remembered for it.
@@ -40,6 +42,7 @@ pub struct Control {
     silences: BTreeMap<String, Held<Silence>>,
     inhibitions: BTreeMap<String, Held<Inhibition>>,
     signals: Signals,
+    quotas: Quotas,
     /// By target, then by policy.
     decisions: BTreeMap<Target, BTreeMap<String, TargetState>>,
     /// By target, then by set of rules.
@@ -85,12 +88,15 @@ pub(crate) struct TargetControl {
     pub(crate) decisions: BTreeMap<String, TargetState>,
     pub(crate) alerts: BTreeMap<String, AlertBook>,
     pub(crate) life: LifeBook,
+    /// What it takes of its quotas; `None`: no quota names it.
+    pub(crate) quota: Option<QuotaUse>,
 }
 
 /// What became of live decisions, seen from one more window.
 #[derive(Debug, Default)]
 struct Observed {
-    alerts: Vec<AlertTransition>,
+    /// Of alerts that nobody wrote rules for.
+    alerts: Vec<alert::Said>,
     /// Of changes whose effect is known now.
     reports: Vec<Finding>,
 }
@@ -113,6 +119,7 @@ impl ControlChange {
             document @ Document::Signal(_) => (document, ControlKind::Signal),
             document @ Document::Silence(_) => (document, ControlKind::Silence),
             document @ Document::Inhibition(_) => (document, ControlKind::Inhibition),
+            document @ Document::Quota(_) => (document, ControlKind::Quota),
         };
         let (name, hash) = (document.name().to_owned(), document.hash().to_owned());
         Self { kind, name, version: document.version(), hash, document: Some(written.text.clone()) }
@@ -153,6 +160,12 @@ impl Control {
         };
         let (policies, rules) = (policies.into_iter().map(policy).collect(), rules.into_iter().map(set).collect());
         Self { is_fixed: true, policies, rules, signals: Signals::fixed(signals), ..Self::default() }
+    }
+
+    /// The same with quotas of workspaces that hold, whatever the journal says.
+    #[must_use]
+    pub fn with_quotas(self, quotas: impl IntoIterator<Item = WorkspaceQuota>) -> Self {
+        Self { quotas: Quotas::fixed(quotas), ..self }
     }
 
     pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
@@ -240,8 +253,7 @@ impl Control {
         let scaling = self.lives.get(observation.target).and_then(LifeBook::trouble);
         let observation = observation.with_scaling(scaling);
         let before = out.len();
-        out.extend(observed.alerts.into_iter().map(told));
-        self.alert(spec, &observation, out);
+        self.alert(spec, &observation, observed.alerts, out);
         made.alerts += (out.len() - before) as u64;
         made.findings += observed.reports.len() as u64;
         out.extend(observed.reports.into_iter().map(|report| DeciderOutput::Finding(Box::new(report))));
@@ -259,6 +271,13 @@ impl Control {
         let mut observed = Observed::default();
         let (mut load, mut shadows) = (None, Vec::new());
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
+        let live = policies.iter().find(|policy| policy.mode == Mode::Live);
+        let standing = live.map(|policy| {
+            let state = self.decisions.get(observation.target)?.get(&policy.name)?;
+            state.standing.as_ref().map(|standing| standing.desired_instances)
+        });
+        self.quotas.see(observation, standing);
+        let pools = self.quotas.pools(observation.target);
         for policy in policies.into_iter().filter(|policy| policy.window == spec) {
             let floor = self.generation_of(observation.target);
             let states = self.decisions.entry(observation.target.clone()).or_default();
@@ -272,7 +291,7 @@ impl Control {
             let mut life = is_live.then(|| self.lives.entry(observation.target.clone()).or_default());
             observed.reports.extend(life.iter_mut().flat_map(|life| life.judge(policy, observation)));
             let feedback = life.as_ref().map(|life| life.feedback()).unwrap_or_default();
-            let observation = observation.with_feedback(&feedback);
+            let observation = observation.with_feedback(&feedback).with_pools(&pools);
             let stood = state.standing.as_ref().map(|standing| standing.desired_instances);
             let verdict = decide(policy, state, &observation);
             if let Some(life) = life {
@@ -280,6 +299,7 @@ impl Control {
                     let sight = Sight::of(policy, &observation, None);
                     life.decided(&verdict.decision, observation.held_instances(), sight);
                 }
+                self.quotas.decided(observation.target, &verdict, life.is_carried_out());
                 observed.alerts.extend(life.alert(policy, &observation));
                 load = Load::of(policy, &observation, &verdict.decision);
             }
@@ -358,20 +378,39 @@ impl Control {
         held.chain(gone).max().unwrap_or(0)
     }
 
-    fn alert(&mut self, spec: WindowSpec, observation: &Observation<'_>, out: &mut Vec<DeciderOutput>) {
+    fn alert(
+        &mut self,
+        spec: WindowSpec,
+        observation: &Observation<'_>,
+        alarms: Vec<alert::Said>,
+        out: &mut Vec<DeciderOutput>,
+    ) {
         let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
-        let min_instances = policies.iter().find(|policy| policy.mode == Mode::Live).map(|policy| policy.min_instances);
+        let live = policies.iter().copied().find(|policy| policy.mode == Mode::Live);
+        let min_instances = live.map(|policy| policy.min_instances);
         let held = self.rules.values().filter_map(|held| held.value.as_ref());
         let sets: Vec<&AlertRules> = held.filter(|rules| rules.matches.covers(observation.target)).collect();
-        if sets.iter().all(|rules| rules.window() != spec) {
+        let is_watched = sets.iter().any(|rules| rules.window() == spec);
+        if !is_watched && alarms.is_empty() {
             return;
         }
         let muting = Muting {
             silences: self.silences.values().filter_map(|held| held.value.as_ref()).collect(),
             inhibitions: self.inhibitions.values().filter_map(|held| held.value.as_ref()).collect(),
         };
-        let books = self.alerts.entry(observation.target.clone()).or_default();
-        let transitions = evaluate_sets(&sets, spec, books, &muting, observation, min_instances);
+        let mut of_nobody = BTreeMap::new();
+        let books = match self.alerts.get_mut(observation.target) {
+            Some(books) => books,
+            None if is_watched => self.alerts.entry(observation.target.clone()).or_default(),
+            None => &mut of_nobody,
+        };
+        let pools = self.quotas.pools(observation.target);
+        let prospect = live.and_then(|policy| {
+            Prospect::of(policy, self.decisions.get(observation.target)?.get(&policy.name)?, &pools)
+        });
+        let observation = &observation.with_prospect(prospect);
+        let alarmed = Alarmed { life: self.lives.get_mut(observation.target), said: alarms };
+        let transitions = evaluate_sets(&sets, spec, books, alarmed, &muting, observation, min_instances);
         out.extend(transitions.into_iter().map(told));
     }
 
@@ -395,7 +434,10 @@ impl Control {
                         format!("{name}: version {version} differs from version {holds}, which holds; raise it");
                     difference.refused.push(message);
                 }
-                _ => difference.changes.push(change.clone()),
+                _ => match self.quotas.clash(change).filter(|_| change.kind == ControlKind::Quota) {
+                    Some(why) => difference.refused.push(why),
+                    None => difference.changes.push(change.clone()),
+                },
             }
         }
         let is_wanted = |held: &ControlChange| wanted.iter().any(|w| (w.kind, &w.name) == (held.kind, &held.name));
@@ -411,6 +453,7 @@ impl Control {
             ControlKind::Signal => self.signals.held(name),
             ControlKind::Silence => self.silences.get(name).map(|held| &held.change),
             ControlKind::Inhibition => self.inhibitions.get(name).map(|held| &held.change),
+            ControlKind::Quota => self.quotas.change(name),
         }
     }
 
@@ -420,7 +463,12 @@ impl Control {
         let silences = self.silences.values().map(|held| &held.change);
         let inhibitions = self.inhibitions.values().map(|held| &held.change);
         let rules = self.rules.values().map(|held| &held.change);
-        policies.chain(rules).chain(self.signals.changes()).chain(silences).chain(inhibitions)
+        policies
+            .chain(rules)
+            .chain(self.signals.changes())
+            .chain(silences)
+            .chain(inhibitions)
+            .chain(self.quotas.changes())
     }
 
     /// What the journal says shall hold from here on; alerts that nobody watches any more end at `at`.
@@ -466,6 +514,11 @@ impl Control {
             (ControlKind::Inhibition, None) => {
                 self.inhibitions.insert(name, Held { change, value: None });
             }
+            (ControlKind::Quota, Some(Document::Quota(quota))) => {
+                let change = ControlChange { hash: quota.hash.clone(), ..change };
+                self.refused.extend(self.quotas.hold(change, Some(quota)).err());
+            }
+            (ControlKind::Quota, None) => self.refused.extend(self.quotas.hold(change, None).err()),
             (ControlKind::Policy, None) => {
                 self.forget_policy(&name);
                 self.policies.insert(name, Held { change, value: None });
@@ -501,6 +554,7 @@ impl Control {
         for (policy, state) in self.decisions.remove(target).unwrap_or_default() {
             self.generations.insert((target.clone(), policy), state.generation); // C2
         }
+        self.quotas.forget(target);
         let why = "nothing was heard of the agent for an hour";
         if let Some(mut life) = self.lives.remove(target) {
             out.extend(life.end(target, at, why).into_iter().map(told));
@@ -540,12 +594,18 @@ impl Control {
         of_rules.chain(of_lives.map(|(target, alarm)| (target, alarm.rule(), alarm.severity())))
     }
 
+    /// What the agents that are heard of take of each quota, by name.
+    pub(super) fn quota_totals(&self) -> impl Iterator<Item = (&str, QuotaTotals)> {
+        self.quotas.totals()
+    }
+
     /// What is remembered of a target.
     pub(super) fn of_target(&self, target: &Target) -> TargetControl {
         TargetControl {
             decisions: self.decisions.get(target).cloned().unwrap_or_default(),
             alerts: self.alerts.get(target).cloned().unwrap_or_default(),
             life: self.lives.get(target).cloned().unwrap_or_default(),
+            quota: self.quotas.of_target(target).cloned(),
         }
     }
 
@@ -563,7 +623,10 @@ impl Control {
         for document in documents {
             control.apply(document, EventTime::MIN, &mut Vec::new());
         }
-        for (target, TargetControl { decisions, alerts, life }) in targets {
+        for (target, TargetControl { decisions, alerts, life, quota }) in targets {
+            if let Some(used) = quota {
+                control.quotas.restore(target.clone(), used);
+            }
             if !decisions.is_empty() {
                 control.decisions.insert(target.clone(), decisions);
             }

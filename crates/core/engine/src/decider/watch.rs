@@ -1,7 +1,7 @@
 //! What somebody who watches a Decider is shown besides its outputs: decisions as of every window, told or not, and the
 //! alerts that fire, measures of the windows that were analysed. Nothing follows from being watched.
 
-use super::{Decider, Measured, Scaling};
+use super::{Decider, Measured, QuotaTotals, Scaling};
 use tidegauge_model::{Decision, Severity, Target};
 use tidegauge_policy::policy::ObjectiveKind;
 use tidegauge_policy::{LifeBook, Policy};
@@ -51,5 +51,10 @@ impl Decider {
     /// The alerts that fire, each by its rule's name and severity: one for each subject of a rule.
     pub fn firing(&self) -> impl Iterator<Item = (&Target, &str, Severity)> {
         self.control.firing()
+    }
+
+    /// What the agents that are heard of here take of each quota of a workspace, by its name.
+    pub fn quota_totals(&self) -> impl Iterator<Item = (&str, QuotaTotals)> {
+        self.control.quota_totals()
     }
 }

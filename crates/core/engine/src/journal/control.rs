@@ -1,5 +1,5 @@
-//! Changes of control: a policy, a set of alert rules, a signal of SQL, a silence or an inhibition rule, as written, or
-//! that it is no more.
+//! Changes of control: a policy, a set of alert rules, a signal of SQL, a silence, an inhibition rule or a quota, as
+//! written, or that it is no more.
 
 use super::JournalError;
 use super::bytes::single_object_prefix;
@@ -21,6 +21,8 @@ pub enum ControlKind {
     Silence,
     /// Which alerts keep which others quiet.
     Inhibition,
+    /// How many instances several agents may have together.
+    Quota,
 }
 
 /// One document, from the place of this record in the journal on.
@@ -60,6 +62,8 @@ static PREFIX: LazyLock<[u8; 10]> = LazyLock::new(|| single_object_prefix(&SCHEM
 
 /// Of builds that knew no signals: what follows it reads the same, since new kinds come last.
 const PREFIX_WITHOUT_SIGNALS: [u8; 10] = [0xC3, 0x01, 0xD2, 0x23, 0xB0, 0xF5, 0x92, 0xF2, 0xCE, 0x38];
+/// Of builds that knew no quotas.
+const PREFIX_WITHOUT_QUOTAS: [u8; 10] = [0xC3, 0x01, 0x49, 0xF4, 0xAE, 0x14, 0x76, 0xF8, 0x4C, 0x0C];
 /// Of builds that knew no silences and no inhibition.
 const PREFIX_WITHOUT_MUTING: [u8; 10] = [0xC3, 0x01, 0x12, 0x32, 0xA8, 0x6C, 0x0B, 0x72, 0x8E, 0x8A];
 
@@ -74,7 +78,8 @@ pub(super) fn encode(change: &ControlChange) -> Vec<u8> {
 
 /// `None` if the bytes are no change of control.
 pub(super) fn decode(bytes: &[u8]) -> Option<Result<ControlChange, JournalError>> {
-    let known = [PREFIX.as_slice(), PREFIX_WITHOUT_MUTING.as_slice(), PREFIX_WITHOUT_SIGNALS.as_slice()];
+    let before = [&PREFIX_WITHOUT_QUOTAS, &PREFIX_WITHOUT_MUTING, &PREFIX_WITHOUT_SIGNALS];
+    let known = [PREFIX.as_slice()].into_iter().chain(before.map(|prefix| prefix.as_slice()));
     let rest = known.into_iter().find_map(|prefix| bytes.strip_prefix(prefix))?;
     let checked = |Record { kind, name, version, hash, document }: Record| {
         let version = u32::try_from(version).map_err(|_| JournalError::Version { name: name.clone(), version })?;
@@ -103,10 +108,11 @@ mod tests {
 
     #[test]
     fn j1_changes_of_builds_that_knew_fewer_kinds_are_read() {
-        let muting = r#","silence","inhibition""#;
+        let muting = r#","silence","inhibition","quota""#;
         let cases = [
-            (PREFIX_WITHOUT_SIGNALS, r#","signal","silence","inhibition""#, ControlKind::AlertRules),
+            (PREFIX_WITHOUT_SIGNALS, r#","signal","silence","inhibition","quota""#, ControlKind::AlertRules),
             (PREFIX_WITHOUT_MUTING, muting, ControlKind::Signal),
+            (PREFIX_WITHOUT_QUOTAS, r#","quota""#, ControlKind::Inhibition),
         ];
         for (prefix, later, kind) in cases {
             let schema = SCHEMA.canonical_form().replace(later, "");

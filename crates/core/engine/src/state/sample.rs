@@ -73,6 +73,7 @@ fn samples() -> (Head, [Part; 3]) {
         decisions: [("policy".to_owned(), decision)].into(),
         alerts: [("rules".to_owned(), book)].into(),
         life: read(life_book()),
+        quota: Some(read(json!({"held": 1, "standing": 1, "until": 1, "wish": 1, "promised": [[1, 1]]}))),
     };
     let instance: KeptInstance = read(json!({
         "state": 1, "ready_at": 1, "state_at": 1, "attributes": {"region": "r"}, "attributes_at": 1, "last_at": 1,
@@ -192,8 +193,9 @@ fn life_book() -> Value {
             "dropped_requests": 0.5, "probe_failures": 0.5, "conflicts": 0.5, "is_stuck": true, "failed_instances": 1,
         }, "effect": effect,
     });
+    let firing = json!({"since": 1, "muted": {"silenced_by": ["s"], "inhibited_by": ["f"]}});
     json!({
-        "lives": [life], "is_heard": true, "unanswered_since": 1, "alarms": {"scaling_failed": 1},
+        "lives": [life], "is_heard": true, "unanswered_since": 1, "alarms": {"scaling_failed": firing},
         "without_effect": {"before": sight, "until": 1, "instances": 1, "grown": 0.5, "remedy": "stop"},
     })
 }

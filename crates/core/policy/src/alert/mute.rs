@@ -164,15 +164,15 @@ pub struct Muting<'a> {
 /// Who keeps an alert quiet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Muted {
+pub(crate) struct Muted {
     /// Names of silences, ascending.
-    pub(super) silenced_by: Vec<String>,
+    pub(crate) silenced_by: Vec<String>,
     /// Fingerprints of alerts, ascending.
-    pub(super) inhibited_by: Vec<String>,
+    pub(crate) inhibited_by: Vec<String>,
 }
 
 impl Muted {
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.silenced_by.is_empty() && self.inhibited_by.is_empty()
     }
 }

@@ -57,7 +57,7 @@ pub struct RawImportance {
 }
 
 /// One rule as written. Exactly one of `above` and `below`, except with `ready_below_min`, `no_data` and `finding`, which
-/// take neither; `scaling` may do without, and `burn_rate` takes `above`.
+/// take neither; `scaling` and `forecast` may do without, and `burn_rate` takes `above`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawRule {
@@ -89,7 +89,7 @@ pub struct RawRule {
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// One line for people, with names in braces: `rule`, `target`, `workspace`, `agent`, `region`, `instance`, `value`,
-    /// `threshold`, `severity`, `importance`, `finding`, `entity`, `labels.NAME`.
+    /// `threshold`, `severity`, `importance`, `finding`, `entity`, `horizon` and `time_to_breach` of forecasts, `labels.NAME`.
     pub summary: Option<String>,
     /// More lines for people, by name, with the same names in braces.
     #[serde(default)]
@@ -156,6 +156,17 @@ pub enum RuleSignal {
     },
     /// How many times faster than allowed an error budget is used up.
     BurnRate(BurnRate),
+    /// The load that the acting policy forecasts over what the target may carry at most: what one instance may have, times
+    /// the most instances that bounds and stated quotas allow. Without a `prediction`, or while too few of its forecasts held,
+    /// there is no value. Default: `above: 1`.
+    Forecast {
+        /// How far ahead. Default: the policy's `lookahead`, beyond which seasonal models know little.
+        #[serde(default, with = "human_if_any", skip_serializing_if = "Option::is_none")]
+        horizon: Option<Duration>,
+        /// The share of what may come that shall be carried, 0.5 to 0.99. Default: the policy's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quantile: Option<f64>,
+    },
     /// Decisions that came to nothing, as actuators tell; without them there is no value. Default: `above: 0`.
     Scaling {
         /// What is wrong with them.
@@ -236,6 +247,25 @@ mod human {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         HumanDuration::deserialize(deserializer).map(|duration| duration.0)
+    }
+}
+
+/// The same where they may be left out.
+mod human_if_any {
+    use crate::duration::HumanDuration;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::Duration;
+
+    #[allow(clippy::ref_option, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => serializer.collect_str(&HumanDuration(*duration)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Option::<HumanDuration>::deserialize(deserializer).map(|duration| duration.map(|duration| duration.0))
     }
 }
 
@@ -496,6 +526,9 @@ const fn default_summary(signal: &RuleSignal, has_entity: bool, side: Side) -> &
         (RuleSignal::BurnRate(_), _) => {
             "{target}: {rule}, the error budget is used up {value} times as fast as allowed, over {threshold}"
         }
+        (RuleSignal::Forecast { .. }, Side::Above) => {
+            "{target}: {rule}, {value} of what it may carry at most is forecast within {horizon}, beyond it in {time_to_breach}"
+        }
         (_, Side::Above) => "{target}: {rule}, {value} is above {threshold}",
         (_, Side::Below) => "{target}: {rule}, {value} is below {threshold}",
     }
@@ -513,16 +546,33 @@ fn check_signal(raw: &RawRule, window: WindowSpec, path: &str) -> Result<(), Pro
             check_burn_rate(rate, window, &format!("{path}.signal"))?;
             true
         }
+        RuleSignal::Forecast { horizon, quantile } => {
+            check_forecast(*horizon, *quantile, &format!("{path}.signal"))?;
+            true
+        }
         RuleSignal::NoData { .. } | RuleSignal::Finding { .. } | RuleSignal::Scaling { .. } => true,
         _ => false,
     };
     if of_agents && raw.by == By::Instance {
         return Err(Problem::at(
             format!("{path}.by"),
-            "expected `agent` with no_data, finding, burn_rate and scaling, found `instance`",
+            "expected `agent` with no_data, finding, burn_rate, forecast and scaling, found `instance`",
         ));
     }
     Ok(())
+}
+
+fn check_forecast(horizon: Option<Duration>, quantile: Option<f64>, path: &str) -> Result<(), Problem> {
+    if let Some(horizon) = horizon.filter(|horizon| horizon.is_zero() || *horizon > WEEK) {
+        let message = format!("expected more than 0s and at most 7d, found {}", HumanDuration(horizon));
+        return Err(Problem::at(format!("{path}.horizon"), message));
+    }
+    match quantile {
+        Some(quantile) if !(0.5..=0.99).contains(&quantile) => {
+            Err(Problem::at(format!("{path}.quantile"), format!("expected 0.5 to 0.99, found {quantile}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_burn_rate(rate: &BurnRate, window: WindowSpec, path: &str) -> Result<(), Problem> {
@@ -550,7 +600,7 @@ fn check_burn_rate(rate: &BurnRate, window: WindowSpec, path: &str) -> Result<()
 /// Names in braces are known, labels mean one thing, and links are links.
 fn check_texts(raw: &RawRule, path: &str) -> Result<(), Problem> {
     if let Some(taken) = raw.labels.keys().find(|name| IDENTITY_LABELS.contains(&name.as_str())) {
-        let message = format!("expected a name of its own, but `{taken}` is a label of every alert");
+        let message = format!("expected a name of its own, but `{taken}` is one of tidegauge's own labels");
         return Err(Problem::at(format!("{path}.labels.{taken}"), message));
     }
     let texts = raw.summary.iter().map(|text| (format!("{path}.summary"), text));
@@ -572,6 +622,7 @@ fn check_threshold(raw: &RawRule, path: &str) -> Result<(Side, f64), Problem> {
             return check_no_threshold(raw, path);
         }
         RuleSignal::Scaling { .. } if raw.above.is_none() && raw.below.is_none() => return Ok((Side::Above, 0.0)),
+        RuleSignal::Forecast { .. } if raw.above.is_none() && raw.below.is_none() => return Ok((Side::Above, 1.0)),
         RuleSignal::BurnRate(rate) => return check_burn_threshold(raw, rate, path),
         _ => {}
     }

@@ -5,6 +5,7 @@ use super::rules::{By, NoDataOf, Rule, RuleSignal, ScalingTroubleKind};
 use super::{AlertBook, Subject};
 use crate::observe::{Observation, ScalingTrouble};
 use crate::policy::{Of, Statistic};
+use crate::prospect::Ahead;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegauge_model::{AlertFinding, Entity, Finding, WindowSummary};
 
@@ -29,6 +30,8 @@ pub(super) struct Measured {
     pub(super) condition: Condition,
     /// What the finding says that holds, of a rule about findings.
     pub(super) says: Option<String>,
+    /// What is forecast, of a rule about forecasts.
+    pub(super) ahead: Option<Ahead>,
 }
 
 impl Measured {
@@ -40,7 +43,7 @@ impl Measured {
             Some(value) if rule.goes_on(value, threshold) => Condition::Easing,
             Some(_) => Condition::Calm,
         };
-        Self { value, threshold, condition, says: None }
+        Self { value, threshold, condition, says: None, ahead: None }
     }
 }
 
@@ -95,6 +98,10 @@ pub(super) fn measure(
             let has_data = observation.agent.samples > 0;
             burn.filter(|_| has_data).map(|burn| burn.rate(rate))
         }
+        RuleSignal::Forecast { horizon, quantile } => {
+            let ahead = observation.prospect.and_then(|of| of.ahead(observation.window.end, *horizon, *quantile));
+            return Measured { ahead, ..Measured::of(rule, ahead.map(|ahead| ahead.load_ratio), rule.threshold) };
+        }
         RuleSignal::Scaling { trouble } => observation.scaling.map(|scaling| f64::from(count(*trouble, scaling))),
         signal => {
             let window = match (&rule.entity, rule.by) {
@@ -128,7 +135,7 @@ fn of_finding(rule: &Rule, observation: &Observation<'_>, subject: &Subject) -> 
     let open = findings(rule, observation).find(is_it);
     let condition = if open.is_some() { Condition::Holds } else { Condition::Calm };
     let says = open.map(|finding| finding.summary.clone());
-    Measured { value: open.map(|finding| finding.value), threshold: rule.threshold, condition, says }
+    Measured { value: open.map(|finding| finding.value), threshold: rule.threshold, condition, says, ahead: None }
 }
 
 /// How many rows, or values of a metric, the window has.

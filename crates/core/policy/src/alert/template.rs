@@ -6,7 +6,7 @@ use crate::error::{Problem, nearest};
 use std::collections::BTreeMap;
 
 /// The names that a text may have in braces, beside `labels.NAME`.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 14] = [
     "rule",
     "target",
     "workspace",
@@ -19,6 +19,8 @@ const NAMES: [&str; 12] = [
     "importance",
     "finding",
     "entity",
+    "horizon",
+    "time_to_breach",
 ];
 
 /// What begins the name of a label.

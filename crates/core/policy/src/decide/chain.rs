@@ -11,6 +11,8 @@ pub(super) struct Chain {
     pub(super) reasons: Vec<ReasonCode>,
     /// Stages that changed the count.
     pub(super) constraints: Vec<Constraint>,
+    /// What it was before quotas of workspaces.
+    pub(super) unshared: Option<u32>,
     /// The rule that does nothing here.
     without: Option<ReasonCode>,
 }
@@ -18,7 +20,7 @@ pub(super) struct Chain {
 impl Chain {
     /// Starts with what is wished.
     pub(super) fn new(instances: u32, reason: ReasonCode, without: Option<ReasonCode>) -> Self {
-        Self { instances, reasons: vec![reason], constraints: Vec::new(), without }
+        Self { instances, reasons: vec![reason], constraints: Vec::new(), unshared: None, without }
     }
 
     /// Whether this rule is left out.

@@ -10,6 +10,7 @@ use crate::policy::safety::{Excluded, Quota, ScaleToZero};
 use crate::policy::schedule::{Capacity, Schedule};
 use crate::policy::trigger::Condition;
 use crate::policy::{Demand, DemandKind, Objective, ObjectiveKind, Policy, Source, Statistic};
+use crate::quota::{Grant, Pool};
 use crate::wish::{Wish, trigger};
 use jiff::Timestamp;
 use std::fmt::Write;
@@ -250,6 +251,20 @@ pub(super) fn quota(quota: &Quota, amount: &str) -> String {
         percent => format!(", with {percent} % for rollouts"),
     };
     format!("the quota is {amount}{surge}")
+}
+
+/// `of the 40 instances of quota acme it may have 12: its share of 10, and 2 that others leave`.
+pub(super) fn grant(pool: &Pool, Grant { instances, share, fair }: Grant) -> String {
+    let Pool { quota, instances: all, .. } = pool;
+    let whose = match fair.saturating_sub(share) {
+        0 => format!("its share is {share}"),
+        lent => format!("its share of {share}, and {lent} that others leave"),
+    };
+    let now = match fair - instances {
+        0 => String::new(),
+        _ => format!("; {instances} until others have given back what is not theirs"),
+    };
+    format!("of the {all} instances of quota {quota} it may have {fair}: {whose}{now}")
 }
 
 pub(super) fn quota_of(of: &Quota, amount: f64, each: f64, unit: &str) -> String {

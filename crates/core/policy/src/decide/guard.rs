@@ -176,6 +176,16 @@ pub(super) fn capped(chain: &mut Chain, scene: &Scene<'_>) {
     if let Some((cap, detail)) = scene.policy.safety.budget.and_then(|budget| budget_cap(budget, scene)) {
         cut(chain, scene, ReasonCode::Budget, cap, detail);
     }
+    shared(chain, scene);
+}
+
+/// Quotas of workspaces: the last word, and what the agent would have asked for without them.
+fn shared(chain: &mut Chain, scene: &Scene<'_>) {
+    chain.unshared = Some(chain.instances);
+    for pool in scene.observation.pools {
+        let grant = pool.grant(chain.instances);
+        cut(chain, scene, ReasonCode::Quota, grant.instances, explain::grant(pool, grant));
+    }
 }
 
 fn cut(chain: &mut Chain, scene: &Scene<'_>, rule: ReasonCode, cap: u32, detail: String) {

@@ -53,7 +53,7 @@ pub(super) fn publish(policy: &Policy, state: &mut TargetState, observation: &Ob
     let said = state.standing.as_ref().expect("a decision stands once one was made");
     let (wished, action) = (made.wished(), compare(made.chain.instances, made.held));
     let Made { chain, news, account, explanation, signals, factors, .. } = made;
-    let Chain { instances, mut reasons, constraints, .. } = chain;
+    let Chain { instances, mut reasons, constraints, unshared, .. } = chain;
     if news == News::Renewed {
         reasons.push(ReasonCode::Renewed);
     }
@@ -87,7 +87,7 @@ pub(super) fn publish(policy: &Policy, state: &mut TargetState, observation: &Ob
         not_before: now,
         expires_at: now.plus(policy.expires_after),
     };
-    Verdict { decision, publish: news != News::Nothing }
+    Verdict { decision, publish: news != News::Nothing, wish: unshared.unwrap_or(instances) }
 }
 
 /// What is to be done, seen from what is ready or starting.

@@ -1,8 +1,10 @@
 //! Alerts that nobody has to write rules for: a decision that nobody answers, one that came to less than was wanted, and
-//! growth that brought nothing. Their transitions are told as those of rules are, at the ends of windows.
+//! growth that brought nothing. Their transitions are told as those of rules are, at the ends of windows, and silences and
+//! inhibition keep them quiet as they do those ([`evaluate_sets`](crate::evaluate_sets)).
 
 use super::{Life, LifeBook};
-use crate::alert::fingerprint;
+use crate::alert::mute::Muted;
+use crate::alert::{Said, fingerprint};
 use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,10 +47,18 @@ impl Alarm {
     }
 }
 
-/// The alerts that fire, and since when.
+/// The alerts that fire.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Alarms(BTreeMap<Alarm, EventTime>);
+pub struct Alarms(BTreeMap<Alarm, Firing>);
+
+/// One that fires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Firing {
+    since: EventTime,
+    /// Who keeps it quiet, as it was told.
+    muted: Muted,
+}
 
 /// That an alert fires, or would.
 struct Holds {
@@ -63,54 +73,78 @@ impl Alarms {
         self.0.keys().copied()
     }
 
+    /// Whether any is kept quiet, as it was told.
+    pub(crate) fn is_any_quiet(&self) -> bool {
+        self.0.values().any(|firing| !firing.muted.is_empty())
+    }
+
+    /// The labels of each that fires, by fingerprint.
+    pub(crate) fn labels(&self, target: &Target) -> impl Iterator<Item = (String, BTreeMap<String, String>)> {
+        self.0.iter().map(|(&alarm, firing)| {
+            let states = (AlertState::Firing, AlertState::Firing);
+            let said = transition(alarm, target, states, (firing, firing.since), 0.0, Holds::nothing(String::new()));
+            (said.fingerprint.clone(), said.all_labels())
+        })
+    }
+
+    /// Who keeps the alert of that rule quiet, as it was told; `None`: it does not fire.
+    pub(crate) fn muted(&mut self, rule: &str) -> Option<&mut Muted> {
+        self.0.iter_mut().find(|(alarm, _)| alarm.rule() == rule).map(|(_, firing)| &mut firing.muted)
+    }
+
     pub(super) fn end(&mut self, target: &Target, at: EventTime, why: &str) -> Vec<AlertTransition> {
         let ended = std::mem::take(&mut self.0).into_iter();
-        let told = ended.map(|(alarm, since)| {
-            let holds = Holds { value: None, threshold: 0.0, summary: format!("{}: {why}", alarm.rule()) };
-            transition(alarm, target, (AlertState::Firing, AlertState::Resolved), (since, at), 0.0, holds)
+        let told = ended.map(|(alarm, firing)| {
+            let holds = Holds::nothing(format!("{}: {why}", alarm.rule()));
+            transition(alarm, target, (AlertState::Firing, AlertState::Resolved), (&firing, at), 0.0, holds)
         });
         told.collect()
     }
 }
 
-/// What changes at the end of a window.
+impl Holds {
+    const fn nothing(summary: String) -> Self {
+        Self { value: None, threshold: 0.0, summary }
+    }
+}
+
+/// What can be said at the end of a window: what changes, which is news, and what goes on firing.
 pub(super) fn step(
     book: &mut LifeBook,
     policy: &Policy,
     target: &Target,
     now: EventTime,
     completeness: f64,
-) -> Vec<AlertTransition> {
+) -> Vec<Said> {
     let looks = [
         (Alarm::DecisionUnacknowledged, unacknowledged(book, policy, now)),
         (Alarm::ScalingFailed, failed(book)),
         (Alarm::ScalingIneffective, ineffective(book)),
     ];
-    let mut told = Vec::new();
-    for (alarm, holds) in looks {
-        match (holds, book.alarms.0.get(&alarm).copied()) {
-            (Some(holds), None) => {
-                book.alarms.0.insert(alarm, now);
-                let states = (AlertState::Inactive, AlertState::Firing);
-                told.push(transition(alarm, target, states, (now, now), completeness, holds));
-            }
-            (None, Some(since)) => {
-                book.alarms.0.remove(&alarm);
-                let holds = Holds { value: None, threshold: 0.0, summary: format!("{}: no longer", alarm.rule()) };
-                let states = (AlertState::Firing, AlertState::Resolved);
-                told.push(transition(alarm, target, states, (since, now), completeness, holds));
-            }
-            _ => {}
+    let one = |(alarm, holds): (Alarm, Option<Holds>)| {
+        let before = book.alarms.0.remove(&alarm);
+        let (from, to) = match (&before, &holds) {
+            (None, None) => return None,
+            (None, Some(_)) => (AlertState::Inactive, AlertState::Firing),
+            (Some(_), Some(_)) => (AlertState::Firing, AlertState::Firing),
+            (Some(_), None) => (AlertState::Firing, AlertState::Resolved),
+        };
+        let firing = before.unwrap_or_else(|| Firing { since: now, muted: Muted::default() });
+        let holds = holds.unwrap_or_else(|| Holds::nothing(format!("{}: no longer", alarm.rule())));
+        let said = transition(alarm, target, (from, to), (&firing, now), completeness, holds);
+        if to == AlertState::Firing {
+            book.alarms.0.insert(alarm, firing);
         }
-    }
-    told
+        Some(Said { transition: said, is_news: from != to })
+    };
+    looks.into_iter().filter_map(one).collect()
 }
 
 fn transition(
     alarm: Alarm,
     target: &Target,
     (from, to): (AlertState, AlertState),
-    (started_at, at): (EventTime, EventTime),
+    (firing, at): (&Firing, EventTime),
     completeness: f64,
     Holds { value, threshold, summary }: Holds,
 ) -> AlertTransition {
@@ -127,15 +161,15 @@ fn transition(
         no_data: false,
         value,
         threshold,
-        started_at,
+        started_at: firing.since,
         at,
         completeness,
         summary,
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         runbook_url: None,
-        silenced_by: Vec::new(),
-        inhibited_by: Vec::new(),
+        silenced_by: firing.muted.silenced_by.clone(),
+        inhibited_by: firing.muted.inhibited_by.clone(),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::expect::{AlertExpectation, DecisionExpectation, Span, When};
 use super::raw::{
-    RawAlertExpectation, RawCase, RawExpectation, RawFinding, RawScaling, RawTelemetry, RawTestFile, Text,
+    RawAlertExpectation, RawCase, RawExpectation, RawFinding, RawOther, RawScaling, RawTelemetry, RawTestFile, Text,
 };
 use super::series::Series;
 use crate::document::{self, API_VERSION};
 use crate::error::{Place, PolicyError, Problem};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use tidegauge_model::{EventTime, FindingKind, InstanceId, Region, Severity, Target, WorkspaceId};
@@ -46,6 +46,7 @@ pub struct Case {
     pub telemetry: Vec<Telemetry>,
     pub findings: Vec<Found>,
     pub scaling: Option<Scaling>,
+    pub others: BTreeMap<String, Other>,
     pub expect: Vec<DecisionExpectation>,
     pub alerts: Vec<AlertExpectation>,
 }
@@ -78,6 +79,14 @@ pub struct Scaling {
     pub failed: Series,
     pub unacknowledged: Series,
     pub without_effect: Series,
+}
+
+/// What another agent takes of its quotas, and would like to.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "documented where they are written")]
+pub struct Other {
+    pub takes: Series,
+    pub wants: Series,
 }
 
 /// What is measured.
@@ -189,6 +198,7 @@ fn check_case(raw: RawCase, path: String) -> Result<Case, Problem> {
         follow: raw.follow.map(|follow| follow.ready_after.0),
         findings: raw.findings.into_iter().enumerate().map(found).collect::<Result<_, _>>()?,
         scaling: raw.scaling.map(|raw| check_scaling(&raw, &format!("{path}.scaling"))).transpose()?,
+        others: raw.others.into_iter().map(|(agent, raw)| other(agent, &raw, &path)).collect::<Result<_, _>>()?,
         telemetry: raw.telemetry.into_iter().enumerate().map(each).collect::<Result<_, _>>()?,
         expect: raw.expect.into_iter().enumerate().map(expected).collect::<Result<_, _>>()?,
         alerts: alerts.map(|(index, raw)| alert(raw, format!("{path}.alerts[{index}]"))).collect(),
@@ -237,6 +247,14 @@ fn check_telemetry(raw: RawTelemetry, path: &str) -> Result<Telemetry, Problem> 
 fn check_finding(raw: RawFinding, path: &str) -> Result<Found, Problem> {
     let (instance, severity) = (raw.instance.map(InstanceId::from), raw.severity.unwrap_or(Severity::Warning));
     Ok(Found { kind: raw.kind, instance, severity, value: series(&raw.value, &format!("{path}.value"))? })
+}
+
+fn other(agent: String, RawOther { takes, wants }: &RawOther, path: &str) -> Result<(String, Other), Problem> {
+    let at = format!("{path}.others.{agent}");
+    let takes_path = format!("{at}.takes");
+    let wants =
+        wants.as_ref().map_or_else(|| counts(takes, &takes_path), |wants| counts(wants, &format!("{at}.wants")));
+    Ok((agent, Other { takes: counts(takes, &takes_path)?, wants: wants? }))
 }
 
 fn check_scaling(raw: &RawScaling, path: &str) -> Result<Scaling, Problem> {

@@ -17,7 +17,7 @@ pub struct RawTestFile {
     pub api_version: String,
     /// `PolicyTest`.
     pub kind: String,
-    /// Files of policies, alert rules, silences and inhibition rules, relative to this one.
+    /// Files of policies, quotas, alert rules, silences and inhibition rules, relative to this one.
     pub policies: Vec<String>,
     /// At least one.
     pub tests: Vec<RawCase>,
@@ -53,6 +53,10 @@ pub struct RawCase {
     pub findings: Vec<RawFinding>,
     /// What became of decisions, as actuators tell. Without it nobody tells.
     pub scaling: Option<RawScaling>,
+    /// What other agents of the workspace take of its quotas, by agent. Agents that are not named are not heard of: their
+    /// shares are lent to nobody.
+    #[serde(default)]
+    pub others: BTreeMap<String, RawOther>,
     /// What is to be decided.
     #[serde(default)]
     pub expect: Vec<RawExpectation>,
@@ -113,6 +117,16 @@ pub struct RawFinding {
     pub severity: Option<Severity>,
     /// Its value while it is open, a number or a series; `_`: it is not.
     pub value: Text,
+}
+
+/// Another agent of the workspace: numbers or series.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawOther {
+    /// Instances that it has.
+    pub takes: Text,
+    /// Instances that it would like to have. Default: those that it has.
+    pub wants: Option<Text>,
 }
 
 /// Decisions that came to nothing: numbers or series. Default: 0.

@@ -2,18 +2,20 @@
 
 use super::compare::{self, Failed};
 use super::expect::When;
-use super::file::{Case, TestFile};
+use super::file::{Case, Other, TestFile};
 use super::fleet::Fleet;
 use super::windows::{Closed, close};
 use crate::alert::mute::Muting;
 use crate::alert::rules::AlertRules;
-use crate::alert::{AlertBook, evaluate_sets};
+use crate::alert::{Alarmed, AlertBook, evaluate_sets};
 use crate::decide::decide;
 use crate::document::Document;
 use crate::duration::HumanDuration;
 use crate::error::{PolicyError, Problem, nearest};
 use crate::observe::Observation;
 use crate::policy::{Policy, applicable};
+use crate::prospect::Prospect;
+use crate::quota::{Pool, QuotaUse, WorkspaceQuota};
 use crate::state::TargetState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -59,13 +61,14 @@ pub struct Moment {
 /// [`PolicyError`] if a test cannot be run with them (**E3**).
 pub fn run(file: &TestFile, documents: &[Document]) -> Result<Vec<Outcome>, PolicyError> {
     let (mut policies, mut rules) = (BTreeMap::new(), BTreeMap::new());
-    let (mut silences, mut inhibitions) = (BTreeMap::new(), BTreeMap::new());
+    let (mut silences, mut inhibitions, mut quotas) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for document in documents {
         let is_new = match document {
             Document::Policy(policy) => policies.insert(policy.name.as_str(), policy).is_none(),
             Document::AlertRules(set) => rules.insert(set.name.as_str(), set).is_none(),
             Document::Silence(silence) => silences.insert(silence.name.as_str(), silence).is_none(),
             Document::Inhibition(inhibition) => inhibitions.insert(inhibition.name.as_str(), inhibition).is_none(),
+            Document::Quota(quota) => quotas.insert(quota.name.as_str(), quota).is_none(),
             Document::Signal(_) => true,
         };
         if !is_new {
@@ -81,6 +84,7 @@ pub fn run(file: &TestFile, documents: &[Document]) -> Result<Vec<Outcome>, Poli
                 silences: silences.values().copied().collect(),
                 inhibitions: inhibitions.values().copied().collect(),
             },
+            quotas: quotas.values().copied().filter(|quota| quota.member(&case.target).is_some()).collect(),
         };
         of_target.check(case).map_err(|problem| file.problem(problem))?;
         Ok(of_target.run(case))
@@ -93,6 +97,7 @@ struct Watching<'a> {
     policies: Vec<&'a Policy>,
     rules: Vec<&'a AlertRules>,
     muting: Muting<'a>,
+    quotas: Vec<&'a WorkspaceQuota>,
 }
 
 impl Watching<'_> {
@@ -173,6 +178,7 @@ impl Watching<'_> {
             fleet: Fleet::new(case),
             states: BTreeMap::new(),
             books: BTreeMap::new(),
+            used: None,
             moments: Vec::new(),
             transitions: Vec::new(),
         };
@@ -213,12 +219,26 @@ impl Watching<'_> {
         let members = run.fleet.members(case, after);
         let closes = |spec: WindowSpec| after.as_micros().is_multiple_of(spec.slide.as_micros());
         let mut asked_for = None;
+        let others: BTreeMap<&str, QuotaUse> =
+            case.others.iter().map(|(agent, other)| (agent.as_str(), other.at(case, after))).collect();
         for policy in self.policies.iter().filter(|policy| closes(policy.window)) {
             let closed = close(case, policy.window, after, &members);
             let state = run.states.entry(policy.name.clone()).or_default();
-            let verdict = closed.observed(|observation| decide(policy, state, observation));
+            let verdict = closed.observed(|observation| {
+                let present = observation.present_instances();
+                let used = run.used.get_or_insert_with(|| QuotaUse::new(present, present));
+                used.see(present, observation.window.end);
+                let agent = case.target.agent.as_str();
+                let all = || others.iter().map(|(of, used)| (*of, used)).chain([(agent, &*used)]);
+                let pools: Vec<Pool> = self.quotas.iter().filter_map(|quota| Pool::of(quota, all(), agent)).collect();
+                decide(policy, state, &observation.with_pools(&pools))
+            });
             if policy.mode == Mode::Live {
                 asked_for = Some(verdict.decision.desired_instances);
+                let until = verdict.publish.then_some(verdict.decision.expires_at);
+                if let Some(used) = &mut run.used {
+                    used.decided(verdict.decision.desired_instances, verdict.wish, until);
+                }
             }
             let moment =
                 Moment { after, at: case.start.plus(after), decision: verdict.decision, published: verdict.publish };
@@ -229,7 +249,18 @@ impl Watching<'_> {
         for spec in specs.into_iter().filter(|&spec| closes(spec)) {
             let closed = close(case, spec, after, &members);
             let told = closed.observed(|observation| {
-                evaluate_sets(&self.rules, spec, &mut run.books, &self.muting, observation, min_instances)
+                let prospect = self.live().and_then(|policy| {
+                    let agent = case.target.agent.as_str();
+                    let used = run.used.as_ref()?;
+                    let all = || others.iter().map(|(of, used)| (*of, used)).chain([(agent, used)]);
+                    let pools: Vec<Pool> =
+                        self.quotas.iter().filter_map(|quota| Pool::of(quota, all(), agent)).collect();
+                    Prospect::of(policy, run.states.get(&policy.name)?, &pools)
+                });
+                let observation = &observation.with_prospect(prospect);
+                // What actuators would say is in no test: there are no alerts but those of rules.
+                let alarmed = Alarmed::default();
+                evaluate_sets(&self.rules, spec, &mut run.books, alarmed, &self.muting, observation, min_instances)
             });
             run.transitions.extend(told.into_iter().map(|transition| (after, transition)));
         }
@@ -244,8 +275,20 @@ struct Run {
     fleet: Fleet,
     states: BTreeMap<String, TargetState>,
     books: BTreeMap<String, AlertBook>,
+    /// What the target takes of its quotas, once it was looked at.
+    used: Option<QuotaUse>,
     moments: Vec<Moment>,
     transitions: Vec<(Duration, AlertTransition)>,
+}
+
+impl Other {
+    fn at(&self, case: &Case, after: Duration) -> QuotaUse {
+        let [takes, wants] =
+            [&self.takes, &self.wants].map(|series| series.at(after, case.interval).unwrap_or(0.0) as u32);
+        let mut used = QuotaUse::new(takes, takes);
+        used.decided(takes, wants, None);
+        used
+    }
 }
 
 impl Closed {

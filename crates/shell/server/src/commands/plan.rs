@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegauge_model::{Action, Decision, EventTime, Target, WindowSummary};
-use tidegauge_policy::Policy;
-use tidegauge_policy::plan::{looks_back, plan, together};
+use tidegauge_engine::partition::shuffle_partition;
+use tidegauge_model::{Action, Decision, EventTime, Mode, Target, WindowSummary};
+use tidegauge_policy::plan::{looks_back, plan, pools, taken, together};
 use tidegauge_policy::policy::applicable;
+use tidegauge_policy::{Policy, Pool, QuotaUse};
 
 /// How much longer than policies look back windows are read: they are published later than they end.
 const MARGIN: Duration = Duration::from_secs(600);
@@ -36,6 +37,7 @@ pub fn run(config: &Config, args: &PlanArgs) -> anyhow::Result<()> {
     let from = EventTime::from_micros(Timestamp::now().as_microsecond()).minus(since);
     let only = args.target.as_deref().map(target);
     let is_meant = |target: &Target| !target.is_sum() && only.as_ref().is_none_or(|only| only == target);
+    let is_bound = |target: &Target| config.quotas.iter().any(|quota| quota.member(target).is_some());
     let mut windows: BTreeMap<Target, Vec<WindowSummary>> = BTreeMap::new();
     records::read(config, &config.topics.windows, from, None, |_, window: WindowSummary| {
         if is_meant(&window.target) {
@@ -46,16 +48,21 @@ pub fn run(config: &Config, args: &PlanArgs) -> anyhow::Result<()> {
     // A decision that stands is said again at half of its time.
     let longest = config.policies.iter().map(|policy| policy.expires_after).max().unwrap_or_default();
     records::read(config, &config.topics.decisions, from.minus(longest), None, |_, decision: Decision| {
-        if is_meant(&decision.target) {
+        if is_meant(&decision.target) || is_bound(&decision.target) {
             let of = (decision.target.clone(), decision.policy.clone());
             decisions.entry(of).or_default().push(decision);
         }
     })?;
+    let uses = uses(config, &decisions, &windows);
     let lines: Vec<_> = windows
         .iter()
         .flat_map(|(target, windows)| {
             let policies = applicable(&config.policies, target);
-            policies.into_iter().filter_map(|policy| line(policy, target, windows, &mut decisions)).collect::<Vec<_>>()
+            let home = partition(config, target);
+            let together = uses.iter().filter(|(of, _)| partition(config, of) == home);
+            let pools = pools(&config.quotas, together, target);
+            let each = policies.into_iter();
+            each.filter_map(|policy| line(policy, target, windows, &mut decisions, &pools)).collect::<Vec<_>>()
         })
         .collect();
     super::print(&args.output.text(&object(&lines), |colours| table(&lines, colours))?)?;
@@ -65,18 +72,45 @@ pub fn run(config: &Config, args: &PlanArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What agents take of their quotas, as far as live decisions about them were published.
+fn uses(
+    config: &Config,
+    decisions: &BTreeMap<(Target, String), Vec<Decision>>,
+    windows: &BTreeMap<Target, Vec<WindowSummary>>,
+) -> BTreeMap<Target, QuotaUse> {
+    let mut uses = BTreeMap::new();
+    for ((target, _), decisions) in decisions {
+        let live = decisions.iter().filter(|decision| decision.mode == Mode::Live);
+        let Some(last) = live.max_by_key(|decision| (decision.decided_at, decision.generation)) else { continue };
+        if config.quotas.iter().all(|quota| quota.member(target).is_none()) {
+            continue;
+        }
+        let of_agent = windows.get(target).into_iter().flatten().filter(|window| window.instance.is_none());
+        let latest = of_agent.max_by_key(|window| window.range.end);
+        let present = latest.and_then(|window| window.instances_present);
+        uses.insert(target.clone(), taken(last, present.unwrap_or(last.current_instances)));
+    }
+    uses
+}
+
+/// Agents lend to one another where one Decider hears of them.
+fn partition(config: &Config, target: &Target) -> u32 {
+    shuffle_partition(&target.own_domain(), config.topics.shuffle_partitions)
+}
+
 fn line(
     policy: &Policy,
     target: &Target,
     windows: &[WindowSummary],
     decisions: &mut BTreeMap<(Target, String), Vec<Decision>>,
+    pools: &[Pool],
 ) -> Option<Line> {
     let is_watched =
         |window: &&WindowSummary| window.range.length() == policy.window.size && window.slide == policy.window.slide;
     let closed = together(windows.iter().filter(is_watched).cloned());
     let recorded = decisions.entry((target.clone(), policy.name.clone())).or_default();
     recorded.sort_by_key(|decision| (decision.decided_at, decision.generation));
-    let decision = plan(policy, recorded, &closed)?.decision;
+    let decision = plan(policy, recorded, &closed, pools)?.decision;
     Some(Line { decision, standing: recorded.last().cloned() })
 }
 

@@ -91,8 +91,7 @@ impl Checker {
         let sessions = sessions(&raw.sessions, raw.time.allowed_lateness);
         // Signals first: what names one takes effect behind it.
         let (signals, mut control): (Vec<_>, Vec<_>) = self.signals(&raw.signals.paths, &windows).into_iter().unzip();
-        let (policies, of_policies): (Vec<_>, Vec<_>) =
-            self.policies(&raw.policies.paths, &windows, &signals).into_iter().unzip();
+        let (policies, quotas, of_policies) = self.policies(&raw.policies.paths, &windows, &signals);
         let (alerts, of_alerts) = self.alerts(raw.alerts.path.as_deref(), &windows, &rollups, &signals);
         control.extend(of_policies.into_iter().chain(of_alerts));
         Some(Config {
@@ -145,6 +144,7 @@ impl Checker {
             sessions,
             signals,
             policies,
+            quotas,
             alerts,
             control,
             analytics,

@@ -13,7 +13,7 @@ use tidegauge_analytics::live::LiveConfig;
 use tidegauge_engine::{ControlChange, RollupRule, SessionRule, SignalPlan, Sketches, Sums};
 use tidegauge_kafka::client::{Connection, Secret};
 use tidegauge_model::{WindowSpec, WorkspaceId};
-use tidegauge_policy::{AlertRules, Policy};
+use tidegauge_policy::{AlertRules, Policy, WorkspaceQuota};
 use tidegauge_wire::Mapping;
 
 /// A checked configuration.
@@ -45,9 +45,11 @@ pub struct Config {
     pub signals: Vec<Arc<SignalPlan>>,
     /// Policies with names of their own, ordered by name; the window of each is one of `windows`.
     pub policies: Vec<Policy>,
+    /// Quotas of workspaces with names of their own, ordered by name.
+    pub quotas: Vec<WorkspaceQuota>,
     /// Alert rules; the built-in ones where none are configured.
     pub alerts: Vec<AlertRules>,
-    /// Signals, policies and alert rules as the journal keeps them, in the order in which they take effect.
+    /// Signals, quotas, policies and alert rules as the journal keeps them, in the order in which they take effect.
     pub control: Vec<ControlChange>,
     /// What counts as a finding; `None`: nobody looks for any.
     pub analytics: Option<LiveConfig>,

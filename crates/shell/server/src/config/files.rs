@@ -12,7 +12,7 @@ use tidegauge_engine::{ControlChange, RollupRule, SignalPlan};
 use tidegauge_kafka::client::{Connection, Protocol, RESERVED, Sasl, Secret, Security};
 use tidegauge_model::WindowSpec;
 use tidegauge_policy::alert::rules::By;
-use tidegauge_policy::{AlertRules, Document, HumanDuration, Policy, PolicyError, Written};
+use tidegauge_policy::{AlertRules, Document, HumanDuration, Policy, PolicyError, WorkspaceQuota, Written};
 use tidegauge_wire::Mapping;
 
 impl Checker {
@@ -136,15 +136,16 @@ impl Checker {
         }
     }
 
-    /// The policies of all files, each name once, by name: of those that cover a target, the first live one decides.
+    /// The policies of all files, each name once, by name: of those that cover a target, the first live one decides. And the
+    /// quotas among them, and what the journal keeps of both, quotas first.
     pub(super) fn policies(
         &mut self,
         paths: &[PathBuf],
         windows: &[WindowConfig],
         signals: &[Arc<SignalPlan>],
-    ) -> Vec<(Policy, ControlChange)> {
+    ) -> (Vec<Policy>, Vec<WorkspaceQuota>, Vec<ControlChange>) {
         let key = "policies.paths";
-        let mut policies = BTreeMap::new();
+        let mut written: BTreeMap<(bool, String), Written> = BTreeMap::new();
         let mut seen = BTreeMap::new();
         for path in paths {
             for file in self.yaml_files(key, path) {
@@ -152,22 +153,34 @@ impl Checker {
                 let name = file.display().to_string();
                 match policies_of(&name, &text) {
                     Ok(of_file) => {
-                        for (policy, change) in of_file {
-                            self.window_exists(&name, "spec.window", policy.window, windows);
-                            self.policy_signals(&name, &policy, signals);
-                            if let Some(first) = seen.insert(policy.name.clone(), name.clone()) {
-                                let message =
-                                    format!("expected a name of its own, but {first} has `{}` too", policy.name);
+                        for each in of_file {
+                            if let Document::Policy(policy) = &each.document {
+                                self.window_exists(&name, "spec.window", policy.window, windows);
+                                self.policy_signals(&name, policy, signals);
+                            }
+                            let is_policy = matches!(each.document, Document::Policy(_));
+                            let named = (is_policy, each.document.name().to_owned());
+                            if let Some(first) = seen.insert(named.clone(), name.clone()) {
+                                let message = format!("expected a name of its own, but {first} has `{}` too", named.1);
                                 self.note_in(ProblemKind::NameTaken, &name, "metadata.name", message);
                             }
-                            policies.insert(policy.name.clone(), (policy, change));
+                            written.insert(named, each);
                         }
                     }
                     Err(error) => self.problems.push(problem_of(error)),
                 }
             }
         }
-        policies.into_values().collect()
+        let control = written.values().map(ControlChange::of).collect();
+        let (mut policies, mut quotas) = (Vec::new(), Vec::new());
+        for written in written.into_values() {
+            match written.document {
+                Document::Policy(policy) => policies.push(policy),
+                Document::Quota(quota) => quotas.push(quota),
+                _ => {}
+            }
+        }
+        (policies, quotas, control)
     }
 
     /// The rules of the file or folder, or the built-in ones; and of each document there what the journal keeps, silences
@@ -302,30 +315,38 @@ fn built_in_rules(windows: &[WindowConfig]) -> Vec<Written> {
     Written::parse("built-in alert rules", &text).unwrap_or_default()
 }
 
-/// Policies of a file, each with what the journal keeps of it. Files that hold anything else are refused.
-fn policies_of(file: &str, text: &str) -> Result<Vec<(Policy, ControlChange)>, PolicyError> {
-    let policies = Policy::parse(file, text)?;
-    Ok(policies.into_iter().zip(changes_of(file, text)?).collect())
+/// Policies and quotas of a file. Files that hold anything else are refused.
+fn policies_of(file: &str, text: &str) -> Result<Vec<Written>, PolicyError> {
+    let is_ours = |document: &Document| matches!(document, Document::Policy(_) | Document::Quota(_));
+    of_kinds(file, text, "Policy or Quota", is_ours)
 }
 
 /// What may stand beside alert rules. Files that hold anything else are refused.
 fn alerting(file: &str, text: &str) -> Result<Vec<Written>, PolicyError> {
+    let is_ours = |document: &Document| {
+        matches!(document, Document::AlertRules(_) | Document::Silence(_) | Document::Inhibition(_))
+    };
+    of_kinds(file, text, "AlertRules, Silence or Inhibition", is_ours)
+}
+
+/// The documents of a file, all of these `kinds`.
+fn of_kinds(
+    file: &str,
+    text: &str,
+    kinds: &str,
+    is_one: impl Fn(&Document) -> bool,
+) -> Result<Vec<Written>, PolicyError> {
     let all = Written::parse(file, text)?;
-    let is_other = |document: &Document| matches!(document, Document::Policy(_) | Document::Signal(_));
-    match all.iter().map(|written| &written.document).find(|document| is_other(document)) {
+    match all.iter().map(|written| &written.document).find(|document| !is_one(document)) {
         None => Ok(all),
         Some(other) => Err(PolicyError {
             file: file.to_owned(),
             place: None,
             path: "kind".to_owned(),
-            message: format!("expected AlertRules, Silence or Inhibition, found {} `{}`", other.kind(), other.name()),
+            message: format!("expected {kinds}, found {} `{}`", other.kind(), other.name()),
             nearest: None,
         }),
     }
-}
-
-fn changes_of(file: &str, text: &str) -> Result<Vec<ControlChange>, PolicyError> {
-    Ok(Written::parse(file, text)?.iter().map(ControlChange::of).collect())
 }
 
 fn describe(spec: WindowSpec) -> String {

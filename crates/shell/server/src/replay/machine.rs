@@ -24,6 +24,7 @@ impl Setup {
         let policies = config.policies.iter().map(|policy| Policy { mode: Mode::Backtest, ..policy.clone() });
         let fixed = backtest.then(|| {
             Control::fixed(policies, config.alerts.clone(), config.signals.iter().map(|plan| SignalPlan::clone(plan)))
+                .with_quotas(config.quotas.clone())
         });
         Self { config: decider_config(config), fixed }
     }

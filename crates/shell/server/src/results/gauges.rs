@@ -2,14 +2,17 @@
 
 use super::row::{Decided, Row, Signal, Window, word};
 use crate::metrics::{self as m, Metric, Reading};
+use std::collections::BTreeMap;
 use tidegauge_analytics::live::Measures;
+use tidegauge_engine::QuotaTotals;
 use tidegauge_model::{EventTime, Regret, Target};
 
-/// Every gauge of results: the series of `shown`, and how many targets there are of which `most` are shown.
+/// Every gauge of results: the series of `shown`, how many targets there are of which `most` are shown, and quotas by name.
 pub(super) fn readings<'a>(
     shown: impl Iterator<Item = (&'a Target, &'a Row)>,
     targets: usize,
     most: usize,
+    quotas: &BTreeMap<String, QuotaTotals>,
     now: EventTime,
 ) -> Vec<(Metric, Vec<Reading>)> {
     let shown: Vec<_> = shown.collect();
@@ -17,7 +20,14 @@ pub(super) fn readings<'a>(
     let of_decision = |value: &dyn Fn(&Decided) -> u32| each(&shown, |row| Some(value(row.decision.as_ref()?).into()));
     let of_measures = |value: &dyn Fn(&Measures) -> Option<f64>| each(&shown, |row| value(row.measures.as_ref()?));
     let age_s = |end: EventTime| now.as_micros().saturating_sub(end.as_micros()) as f64 / 1e6;
+    let of_quotas = |value: &dyn Fn(&QuotaTotals) -> u64| {
+        let shown = quotas.iter().take(most);
+        shown.map(|(name, totals)| Reading { labels: vec![name.clone()], value: value(totals) as f64 }).collect()
+    };
     vec![
+        (m::QUOTA_POOL, of_quotas(&|totals| totals.pool)),
+        (m::QUOTA_TAKEN, of_quotas(&|totals| totals.taken)),
+        (m::QUOTA_WISHED, of_quotas(&|totals| totals.wished)),
         (m::METRICS_TARGETS, vec![Reading::plain(targets as f64)]),
         (m::METRICS_DROPPED, vec![Reading::plain(targets.saturating_sub(most) as f64)]),
         (m::AGENT_READY, of_window(&|window| window.ready.map(f64::from))),

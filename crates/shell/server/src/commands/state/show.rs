@@ -111,6 +111,7 @@ fn documents(kept: &Kept) -> Vec<String> {
         ControlKind::Signal => "signal",
         ControlKind::Silence => "silence",
         ControlKind::Inhibition => "inhibition",
+        ControlKind::Quota => "quota",
     };
     kept.holding().map(|held| format!("{} {} v{}", kind(held.kind), held.name, held.version)).collect()
 }
