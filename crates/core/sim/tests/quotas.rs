@@ -62,8 +62,9 @@ fn agents_of_any_partitions_never_ask_for_more_than_the_quota() {
                     homes.insert(decision.target.clone(), partition);
                     courses.push(decision);
                 }
-                for (name, QuotaTotals { pool, taken, .. }) in decider.quota_totals() {
-                    assert!(taken <= pool && pool <= u64::from(QUOTA), "seed {seed}: {name} {taken} of {pool}");
+                // What is there may be more: instances come by themselves here, and are heard of one after the other.
+                for (name, QuotaTotals { pool, .. }) in decider.quota_totals() {
+                    assert!(pool <= u64::from(QUOTA), "seed {seed}: a pool of {pool} of {name}");
                 }
             }
         }
@@ -73,9 +74,11 @@ fn agents_of_any_partitions_never_ask_for_more_than_the_quota() {
         let are_apart = are_apart.map(|(_, home)| home).collect::<BTreeSet<_>>().len() > 1;
         let mut asked: BTreeMap<Target, u32> = BTreeMap::new();
         for decision in &courses {
-            asked.insert(decision.target.clone(), decision.desired_instances);
+            let before = asked.insert(decision.target.clone(), decision.desired_instances).unwrap_or(0);
             let all: u32 = asked.values().sum();
-            assert!(all <= QUOTA, "seed {seed}: {asked:?}");
+            // Instances that came by themselves may stay; nothing is added to them.
+            let is_there = decision.desired_instances <= before.max(decision.current_instances);
+            assert!(all <= QUOTA || is_there, "seed {seed}: {asked:?}");
             assert!(!are_apart || decision.desired_instances <= QUOTA / 2, "seed {seed}: {decision:?}");
             bound += usize::from(decision.reasons.contains(&ReasonCode::Quota));
             lent += usize::from(decision.desired_instances > QUOTA / 2);

@@ -14,7 +14,7 @@ use tidegauge_kafka::admin::{Admin, Comparison, Difference, FoundTopic, TopicSpe
 use tidegauge_kafka::client::Protocol;
 use tidegauge_kafka::registry::Registry;
 use tidegauge_model::Level;
-use tidegauge_policy::HumanDuration;
+use tidegauge_policy::{HumanDuration, WorkspaceQuota};
 
 /// One line of the report.
 struct Check {
@@ -103,6 +103,10 @@ fn offline(config: &Config) -> Vec<Check> {
         match config.policies.len() {
             0 => Check::warn("policies", "none, so nothing is decided: set policies.paths, or give --policy"),
             _ => Check::ok("policies", names(config.policies.iter().map(|policy| policy.name.as_str()))),
+        },
+        match config.quotas.is_empty() {
+            true => Check::ok("quotas", "none"),
+            false => Check::ok("quotas", config.quotas.iter().map(shares).collect::<Vec<_>>().join("; ")),
         },
         Check::ok(
             "alert rules",
@@ -216,4 +220,10 @@ fn registry_check(config: &RegistryConfig) -> Check {
         Ok(subjects) => Check::ok("schema registry", format!("{}, {} subjects", config.url, subjects.len())),
         Err(error) => Check::fail("schema registry", Code::Unavailable, error.to_string()),
     }
+}
+
+/// `acme 40: coder 8, planner 24, tester 8`.
+fn shares(quota: &WorkspaceQuota) -> String {
+    let each = quota.members.iter().map(|(agent, member)| format!("{agent} {}", member.share));
+    format!("{} {}: {}", quota.name, quota.instances, each.collect::<Vec<_>>().join(", "))
 }

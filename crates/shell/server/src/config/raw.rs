@@ -357,8 +357,9 @@ sections! {
 
     /// What is decided.
     PoliciesSection {
-        /// Policy files, or directories of which every `.yaml` and `.yml` file is read. What they say holds once it is
-        /// in the journal, and goes on holding there; of two versions the higher one holds. SIGHUP reads them again.
+        /// Files of policies and quotas of workspaces, or directories of which every `.yaml` and `.yml` file is read. What
+        /// they say holds once it is in the journal, and goes on holding there; of two versions the higher one holds. SIGHUP
+        /// reads them again.
         paths: Vec<PathBuf> = "[]",
     }
 

@@ -73,7 +73,12 @@ fn m2_labels_come_from_bounded_sets() {
         "policy",
     ];
     for metric in TABLE {
-        let labels = if metric.name.starts_with("tidegauge_agent_") { &of_agents[..] } else { &bounded[..] };
+        let labels = match metric.name {
+            name if name.starts_with("tidegauge_agent_") => &of_agents[..],
+            // As many as there are documents, and no more of them than of agents.
+            name if name.starts_with("tidegauge_quota_") => &["quota"][..],
+            _ => &bounded[..],
+        };
         assert!(metric.labels.iter().all(|label| labels.contains(label)), "{}: {:?}", metric.name, metric.labels);
     }
 }
@@ -158,7 +163,11 @@ const GROUPS: [Group; 3] = [
          `analytics.window`. Shown once it is committed. The first `metrics.max_targets` agents of a process, by\n\
          workspace and name, have series; instances never have. The others are counted, and a line of the log says so once\n\
          ([SeriesOverflow](runbooks/SeriesOverflow.md)).",
-        |metric| metric.name.starts_with("tidegauge_agent_") || metric.name.starts_with("tidegauge_metrics_"),
+        |metric| {
+            ["tidegauge_agent_", "tidegauge_quota_", "tidegauge_metrics_"]
+                .iter()
+                .any(|area| metric.name.starts_with(area))
+        },
     ),
     (
         "The process and its partitions",
