@@ -62,15 +62,11 @@ pub fn taken(last: &Decision, present: u32) -> QuotaUse {
 
 /// The pools of a target, from what its agents take, as far as one Decider hears of them.
 #[must_use]
-pub fn pools<'a>(
-    quotas: &[WorkspaceQuota],
-    uses: impl Iterator<Item = (&'a Target, &'a QuotaUse)> + Clone,
-    target: &Target,
-) -> Vec<Pool> {
+pub fn pools(quotas: &[WorkspaceQuota], uses: &[(&Target, &QuotaUse)], target: &Target) -> Vec<Pool> {
     let of = |quota: &WorkspaceQuota| {
         quota.member(target)?;
-        let named = uses.clone().filter(|(of, _)| quota.member(of).is_some());
-        Pool::of(quota, named.map(|(of, used)| (of.agent.as_str(), used)), target.agent.as_str())
+        let named = uses.iter().filter(|(of, _)| quota.member(of).is_some());
+        Pool::of(quota, named.map(|(of, used)| (of.agent.as_str(), *used)), target.agent.as_str())
     };
     quotas.iter().filter_map(of).collect()
 }

@@ -53,8 +53,9 @@ fn loans_by_hand() {
     const AGENTS: &str = "{ agent: a }, { agent: b }, { agent: c, weight: 2 }";
     const MATTERS: &str = "{ agent: a }, { agent: b, importance: high }, { agent: c, weight: 2 }";
     type Use<'a> = (&'a str, u32, u32);
+    type Case<'a> = (&'a str, &'a str, &'a [Use<'a>], u32, (u32, u32));
     #[rustfmt::skip]
-    let cases: [(&str, &str, &[Use<'_>], u32, (u32, u32)); 9] = [
+    let cases: [Case<'_>; 9] = [
         // name, agents, (agent, takes, would like), what a would like; what it may have, and in the end
         ("within its share", AGENTS, &[("a", 4, 4), ("b", 10, 10), ("c", 20, 20)], 7, (7, 7)),
         ("all have their shares", AGENTS, &[("a", 10, 10), ("b", 10, 30), ("c", 20, 30)], 30, (10, 10)),

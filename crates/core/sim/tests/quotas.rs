@@ -39,7 +39,10 @@ fn quota(version: u32, instances: u32, agents: &str) -> String {
 fn scenario(seed: u64) -> Scenario {
     let rule = WindowRule { agent: true, instance: true, ..WindowRule::unpublished(SPEC) };
     let pane = Duration::from_secs(10);
-    Scenario { windows: vec![rule], rollups: Vec::new(), sessions: None, pane, ..Scenario::new(seed) }
+    // Both agents live in one partition of one or of two, and in two of four.
+    let shuffle_partitions = [1, 2, 4][seed as usize % 3];
+    let scenario = Scenario::new(seed);
+    Scenario { windows: vec![rule], rollups: Vec::new(), sessions: None, pane, shuffle_partitions, ..scenario }
 }
 
 #[test]

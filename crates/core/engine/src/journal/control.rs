@@ -79,7 +79,7 @@ pub(super) fn encode(change: &ControlChange) -> Vec<u8> {
 /// `None` if the bytes are no change of control.
 pub(super) fn decode(bytes: &[u8]) -> Option<Result<ControlChange, JournalError>> {
     let before = [&PREFIX_WITHOUT_QUOTAS, &PREFIX_WITHOUT_MUTING, &PREFIX_WITHOUT_SIGNALS];
-    let known = [PREFIX.as_slice()].into_iter().chain(before.map(|prefix| prefix.as_slice()));
+    let known = [PREFIX.as_slice()].into_iter().chain(before.map(<[u8; 10]>::as_slice));
     let rest = known.into_iter().find_map(|prefix| bytes.strip_prefix(prefix))?;
     let checked = |Record { kind, name, version, hash, document }: Record| {
         let version = u32::try_from(version).map_err(|_| JournalError::Version { name: name.clone(), version })?;

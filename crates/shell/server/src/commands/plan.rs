@@ -59,8 +59,8 @@ pub fn run(config: &Config, args: &PlanArgs) -> anyhow::Result<()> {
         .flat_map(|(target, windows)| {
             let policies = applicable(&config.policies, target);
             let home = partition(config, target);
-            let together = uses.iter().filter(|(of, _)| partition(config, of) == home);
-            let pools = pools(&config.quotas, together, target);
+            let together: Vec<_> = uses.iter().filter(|(of, _)| partition(config, of) == home).collect();
+            let pools = pools(&config.quotas, &together, target);
             let each = policies.into_iter();
             each.filter_map(|policy| line(policy, target, windows, &mut decisions, &pools)).collect::<Vec<_>>()
         })
