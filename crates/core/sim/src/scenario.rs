@@ -263,7 +263,7 @@ impl Scenario {
             instance,
             entity: true,
             sums: Sums { workspace: true, fleet: instance },
-            revisions: instance.then_some(pane * 4),
+            revisions: instance.then_some(pane * 2),
             ..WindowRule::unpublished(WindowSpec { size: pane * size, slide: pane * slide })
         };
         let far = Duration::from_secs(1_000_000);
@@ -294,7 +294,7 @@ impl Scenario {
             windows: vec![rule(1, 1, false), rule(6, 2, true)],
             rollups: vec![
                 RollupRule::tumbling(pane * 4),
-                RollupRule { slide: pane * 3, sums: both, ..RollupRule::tumbling(pane * 12) },
+                RollupRule { slide: pane * 3, sums: both, ..RollupRule::tumbling(pane * 6) },
                 RollupRule { early: Some(pane * 2), sums: both, ..RollupRule::tumbling(pane * 16) },
             ],
             sessions: Some(SessionRule { gap: pane, longest: pane * 7, lateness, agent: true, instance: true }),

@@ -4,6 +4,9 @@ mod common;
 
 use common::{at, decision};
 use futures::StreamExt as _;
+use prost::Message as _;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tidegauge_actuate::keda::interface::external_scaler_client::ExternalScalerClient;
 use tidegauge_actuate::keda::interface::{GetMetricsRequest, ScaledObjectRef};
@@ -136,11 +139,11 @@ fn over_a_socket_it_speaks_http_2_and_knows_what_it_does_not_have() {
         // StreamMetricSpec, with no message at all: it is not there.
         let call = tokio::task::spawn_blocking(move || {
             let url = format!("http://{address}/externalscaler.ExternalScaler/StreamMetricSpec");
-            let mut curl = std::process::Command::new("curl");
+            let mut curl = Command::new("curl");
             curl.args(["--silent", "--http2-prior-knowledge", "--max-time", "10", "--include", "--request", "POST"])
                 .args(["--header", "content-type: application/grpc", "--header", "te: trailers"])
                 .args(["--data-binary", "@-", &url])
-                .stdin(std::process::Stdio::null());
+                .stdin(Stdio::null());
             curl.output()
         });
         let answer = call.await.expect("a task").expect("curl");
@@ -148,5 +151,45 @@ fn over_a_socket_it_speaks_http_2_and_knows_what_it_does_not_have() {
         assert!(said.contains("http/2 200") && said.contains("grpc-status: 12"), "{said}");
         drop(stop);
         server.await.expect("a task").expect("it stops when told to");
+    });
+}
+
+/// A connection that stays open, as KEDA's does, must not keep the process from ending.
+#[test]
+fn an_open_stream_ends_with_the_server() {
+    run(async {
+        let standing = Standing::default();
+        standing.take(decision(1, 2, 4, 90..150));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+        let scaler = Scaler::new(standing, now);
+        let server =
+            tokio::spawn(tidegauge_actuate::keda::serve(listener, scaler, async { stopped.await.unwrap_or_default() }));
+
+        let message = object(&[("agent", "planner")]).encode_to_vec();
+        let length = u32::try_from(message.len()).expect("a short message").to_be_bytes();
+        let body = [&[0], length.as_slice(), &message].concat();
+        let (heard, hears) = futures::channel::oneshot::channel::<()>();
+        let call = tokio::task::spawn_blocking(move || {
+            let url = format!("http://{address}/externalscaler.ExternalScaler/StreamIsActive");
+            let mut curl = Command::new("curl");
+            curl.args(["--silent", "--no-buffer", "--http2-prior-knowledge", "--max-time", "30", "--request", "POST"])
+                .args(["--header", "content-type: application/grpc", "--header", "te: trailers"])
+                .args(["--data-binary", "@-", &url])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped());
+            let mut curl = curl.spawn().expect("curl");
+            curl.stdin.take().expect("its input").write_all(&body).expect("a request");
+            let mut answer = [0; 7]; // five bytes before the message, and its one field
+            let mut stdout = curl.stdout.take().expect("its output");
+            stdout.read_exact(&mut answer).expect("an answer");
+            heard.send(()).expect("somebody waits");
+            (answer[6], curl.wait().expect("it ends").success())
+        });
+        hears.await.expect("the first answer");
+        drop(stop);
+        server.await.expect("a task").expect("it stops when told to");
+        assert_eq!(call.await.expect("a task"), (1, true), "active, and then the stream's regular end");
     });
 }

@@ -9,11 +9,10 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::broker::{Broker, say};
 use support::delivery::{self, Sent, Telemetry};
-use support::process::{Deployment, Process};
+use support::process::Deployment;
 use support::run::decoded;
 use support::{fleet, http};
 use tidegauge_engine::partition::shuffle_partition;
@@ -27,8 +26,6 @@ use tidegauge_wire::{Encoding, Framing, Output as _};
 const SEED: u64 = 0x6665_6564;
 /// Partitions of the shuffle topic where the configuration says nothing.
 const SHUFFLE_PARTITIONS: u32 = 8;
-/// What has not come by then will not.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Telemetry comes in so many portions, of several windows each.
 const PORTIONS: usize = 6;
 
@@ -49,15 +46,6 @@ spec:
   max_instances: 40
 ";
 
-fn wait(process: &mut Process, what: &str, done: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !done() {
-        process.assert_runs();
-        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", process.log());
-        sleep(Duration::from_millis(100));
-    }
-}
-
 struct Scene {
     broker: Broker,
     topic: String,
@@ -67,14 +55,7 @@ struct Scene {
 
 impl Scene {
     fn feed(&self, portion: usize) {
-        let portion = self.rows.chunks(self.rows.len().div_ceil(PORTIONS)).nth(portion).expect("telemetry is left");
-        let writer = self.broker.writer();
-        for sent in portion {
-            let mut value = Vec::new();
-            sent.row.encode_json(&mut value);
-            delivery::send(&writer, &self.topic, sent.partition, &value);
-        }
-        writer.flush().expect("all is stored");
+        delivery::send_portion(&self.broker, &self.topic, &self.rows, (portion, PORTIONS));
     }
 
     /// The latest live decision about each target that changes anything.
@@ -161,7 +142,7 @@ fn what_actuators_say_is_known_after_a_kill_and_in_a_replay() {
     let scene = Scene { broker, topic, rows, deployment };
     let mut process = scene.deployment.start(&["run"], &[]);
     scene.feed(0);
-    wait(&mut process, "decisions that change something", || !scene.changes().is_empty());
+    process.wait_until("decisions that change something", || !scene.changes().is_empty());
     let decisions = scene.changes();
 
     // Avro or JSON, twice, of nobody, by a clock of next year, and what is none at all.
@@ -175,7 +156,7 @@ fn what_actuators_say_is_known_after_a_kill_and_in_a_replay() {
     let refused = [encoded(&ahead, avro), b"nothing".to_vec()];
     scene.tell(&accepted.chain(failed).chain(odd).chain(refused).collect::<Vec<_>>());
     let told = 2 * decisions.len() + 2;
-    wait(&mut process, "all of it in the journal", || scene.events().len() == told);
+    process.wait_until("all of it in the journal", || scene.events().len() == told);
     for (partition, event) in scene.events() {
         let home = shuffle_partition(&event.target.own_domain(), SHUFFLE_PARTITIONS);
         assert_eq!(partition, home.cast_signed(), "{event:?}");
@@ -184,7 +165,7 @@ fn what_actuators_say_is_known_after_a_kill_and_in_a_replay() {
     let codes: BTreeSet<String> = dead_letters.iter().map(|record| record.header("tidegauge.error.code")).collect();
     assert_eq!(codes, ["event_time_future".to_owned(), "malformed".to_owned()].into());
     let address = http::address(&mut process);
-    wait(&mut process, "what is odd is counted", || {
+    process.wait_until("what is odd is counted", || {
         let metrics = http::get(address, "/metrics").1;
         let counted = |reason: &str| metrics.contains(&format!("odd_total{{reason=\"{reason}\"}} 1\n"));
         counted("repeated") && counted("unknown_decision")
@@ -195,7 +176,7 @@ fn what_actuators_say_is_known_after_a_kill_and_in_a_replay() {
     let mut process = scene.deployment.start(&["run"], &[]);
     (1..PORTIONS).for_each(|portion| scene.feed(portion));
     let all: BTreeSet<Target> = decisions.keys().cloned().collect();
-    wait(&mut process, "an alert for each target", || scene.failed().is_superset(&all));
+    process.wait_until("an alert for each target", || scene.failed().is_superset(&all));
     assert_eq!(scene.events().len(), told, "once each");
     process.terminate();
     scene.deployment.succeed(&["replay", "--verify"]);

@@ -11,8 +11,7 @@ mod support;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use support::broker::{Broker, say};
 use support::delivery::{self, Sent, Telemetry};
 use support::process::{Deployment, Process};
@@ -25,8 +24,6 @@ use tidegauge_model::Decision;
 const SEED: u64 = 0x7265_6c6f;
 /// Partitions of the shuffle topic where the configuration says nothing.
 const SHUFFLE_PARTITIONS: usize = 8;
-/// What has not come by then will not.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Telemetry comes in so many portions, of several windows each.
 const PORTIONS: usize = 12;
 
@@ -89,15 +86,7 @@ impl Scene {
 
     /// Sends the next few minutes of telemetry.
     fn feed(&mut self) {
-        let portion =
-            self.rows.chunks(self.rows.len().div_ceil(PORTIONS)).nth(self.portions).expect("telemetry is left");
-        let writer = self.broker.writer();
-        for sent in portion {
-            let mut value = Vec::new();
-            sent.row.encode_json(&mut value);
-            delivery::send(&writer, &self.topic, sent.partition, &value);
-        }
-        writer.flush().expect("all is stored");
+        delivery::send_portion(&self.broker, &self.topic, &self.rows, (self.portions, PORTIONS));
         self.portions += 1;
     }
 
@@ -133,12 +122,12 @@ impl Scene {
     fn decides(&mut self, process: &mut Process, name: &str, version: u32) {
         let before = self.decided(name, version);
         self.feed();
-        wait(process, &format!("decisions of {name} version {version}"), || self.decided(name, version) > before);
+        process.wait_until(&format!("decisions of {name} version {version}"), || self.decided(name, version) > before);
     }
 
     /// Waits until that change stands in every shuffle partition.
     fn changed(&self, process: &mut Process, name: &str, version: u32, holds: bool) {
-        wait(process, &format!("{name} version {version} in every shuffle partition, {holds}"), || {
+        process.wait_until(&format!("{name} version {version} in every shuffle partition, {holds}"), || {
             let changes = self.changes();
             let is_it =
                 |change: &&Change| (change.name.as_str(), change.version, change.holds) == (name, version, holds);
@@ -171,29 +160,10 @@ impl Scene {
     }
 }
 
-fn wait(process: &mut Process, what: &str, done: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !done() {
-        process.assert_runs();
-        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", process.log());
-        sleep(Duration::from_millis(100));
-    }
-}
-
-/// Waits until the log of a process says this.
-fn wait_for_line(process: &mut Process, line: &[&str]) {
-    let begin = Instant::now();
-    while !process.log().lines().any(|found| line.iter().all(|part| found.contains(part))) {
-        process.assert_runs();
-        assert!(begin.elapsed() < PATIENCE, "no line with {line:?}\n{}", process.log());
-        sleep(Duration::from_millis(50));
-    }
-}
-
 /// Waits until `/status` says of the last reload that it was refused, and why; the metric must have counted it.
 fn wait_for_refusal(process: &mut Process, why: &str, refusals: u32) {
     let address = http::address(process);
-    wait(process, why, || {
+    process.wait_until(why, || {
         let status: Value = serde_json::from_str(&http::get(address, "/status").1).expect("JSON");
         let reload = &status["reload"];
         reload["outcome"] == "refused" && reload["text"].as_str().is_some_and(|text| text.contains(why))
@@ -226,12 +196,12 @@ fn policies_are_changed_taken_away_and_brought_back() {
     write(&scene, "first", &policy("first", 2, "live", 0.3));
     process.hang_up();
     wait_for_refusal(&mut process, "first: version 2 differs from version 2, which holds; raise it", 1);
-    wait_for_line(&mut process, &["not put into force: first: version 2 differs"]);
+    process.wait_for_line(&["not put into force: first: version 2 differs"]);
     write(&scene, "first", &newer.replace("max_instances: 40", "most_instances: 40"));
     write(&scene, "second", &policy("second", 2, "shadow", 0.2));
     process.hang_up();
     wait_for_refusal(&mut process, "first.yaml", 2);
-    wait_for_line(&mut process, &["policies and alert rules were not read again, what held goes on holding"]);
+    process.wait_for_line(&["policies and alert rules were not read again, what held goes on holding"]);
     scene.decides(&mut process, "first", 2);
     assert_eq!(scene.changes().len(), SHUFFLE_PARTITIONS, "the file beside the broken one was not taken either");
 
@@ -260,7 +230,7 @@ fn policies_are_changed_taken_away_and_brought_back() {
     // A process that starts without it leaves it in force, and says so; to take it away is asked for.
     std::fs::remove_file(&file).expect("it is there");
     let mut process = scene.deployment.start(&["run"], &[]);
-    wait_for_line(&mut process, &["holds, and is not among the files of this process", "second"]);
+    process.wait_for_line(&["holds, and is not among the files of this process", "second"]);
     scene.decides(&mut process, "second", 2);
     let lines = process.log().matches("is not among the files of this process").count();
     assert_eq!(lines, 1, "once, whatever the partitions");
@@ -295,13 +265,13 @@ fn processes_with_two_versions_take_no_turns() {
         let all = owners(&scene.broker, &scene.deployment.group("decide"));
         all.into_iter().filter(|(_, client)| client.starts_with("b-")).map(|(at, _)| at).collect::<BTreeSet<_>>()
     };
-    wait(&mut b, "half of the partitions", || owned_by_b(&scene).len() == SHUFFLE_PARTITIONS / 2);
+    b.wait_until("half of the partitions", || owned_by_b(&scene).len() == SHUFFLE_PARTITIONS / 2);
     let owned = owned_by_b(&scene);
     let is_changed = |scene: &Scene| scene.changes().iter().map(|change| change.partition).collect::<BTreeSet<_>>();
-    wait(&mut b, "the higher version in all of them", || is_changed(&scene) == owned);
+    b.wait_until("the higher version in all of them", || is_changed(&scene) == owned);
     scene.decides(&mut b, "first", 2);
     b.terminate();
-    wait_for_line(&mut a, &["not put into force: first: version 1 differs from version 2, which holds; raise it"]);
+    a.wait_for_line(&["not put into force: first: version 1 differs from version 2, which holds; raise it"]);
     scene.decides(&mut a, "first", 2);
     a.terminate();
     assert_eq!(is_changed(&scene), owned, "{:?}", scene.changes());

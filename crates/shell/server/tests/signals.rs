@@ -237,7 +237,7 @@ fn a_reload_brings_a_signal_and_what_names_it() {
     );
     deployment.write("policies/p.yaml", &watches.replace("gpu_busy", "gpu_bussy"));
     process.hang_up();
-    wait_for_line(&mut process, "unknown signal `gpu_bussy`");
+    process.wait_for_line(&["unknown signal `gpu_bussy`"]);
     deployment.write("policies/p.yaml", &watches);
     process.hang_up();
     in_force(&broker, &deployment, &mut process, "signals", 2);
@@ -279,14 +279,5 @@ fn in_force(broker: &Broker, deployment: &Deployment, process: &mut Process, nam
         process.assert_runs();
         assert!(begin.elapsed() < PATIENCE, "{name} version {version} is in {partitions:?} only\n{}", process.log());
         sleep(Duration::from_millis(100));
-    }
-}
-
-fn wait_for_line(process: &mut Process, part: &str) {
-    let begin = Instant::now();
-    while !process.log().contains(part) {
-        process.assert_runs();
-        assert!(begin.elapsed() < PATIENCE, "no line with {part}\n{}", process.log());
-        sleep(Duration::from_millis(50));
     }
 }

@@ -23,13 +23,15 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Scaler {
     standing: Standing,
     now: fn() -> EventTime,
+    /// Whether it is over: streams that are open end then.
+    over: watch::Sender<bool>,
 }
 
 impl Scaler {
     /// A scaler that answers from `standing`. `now` is the wall clock.
     #[must_use]
-    pub const fn new(standing: Standing, now: fn() -> EventTime) -> Self {
-        Self { standing, now }
+    pub fn new(standing: Standing, now: fn() -> EventTime) -> Self {
+        Self { standing, now, over: watch::Sender::new(false) }
     }
 
     /// As a service for a gRPC server.
@@ -43,7 +45,7 @@ impl Scaler {
     }
 }
 
-/// Answers at `listener` until `stop` ends.
+/// Answers at `listener` until `stop` ends. Streams end with it: KEDA opens them anew where somebody answers.
 ///
 /// # Errors
 ///
@@ -54,6 +56,11 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     let incoming = TcpListenerStream::new(listener);
+    let over = scaler.over.clone();
+    let stop = async {
+        stop.await;
+        over.send_replace(true);
+    };
     tonic::transport::Server::builder().add_service(scaler.service()).serve_with_incoming_shutdown(incoming, stop).await
 }
 
@@ -97,7 +104,9 @@ impl ExternalScaler for Scaler {
         let target = target(request.get_ref())?;
         let (standing, now, changes) = (self.standing.clone(), self.now, self.standing.changes());
         let follow = Follow { target, standing, now, changes, said: None };
-        Ok(Response::new(stream::unfold(follow, Follow::next).boxed()))
+        let mut over = self.over.subscribe();
+        let over = async move { drop(over.wait_for(|is_over| *is_over).await) };
+        Ok(Response::new(stream::unfold(follow, Follow::next).take_until(over).boxed()))
     }
 
     async fn get_metric_spec(

@@ -170,3 +170,15 @@ pub(crate) fn send(writer: &Writer, topic: &str, partition: i32, value: &[u8]) {
     let record = Record { topic, partition: Some(partition), value: Some(value), ..Record::default() };
     writer.send(&record).unwrap_or_else(|error| panic!("sending to {topic}: {error}"));
 }
+
+/// Sends one of `portions` of the rows, as JSON.
+pub(crate) fn send_portion(broker: &Broker, topic: &str, rows: &[Sent], (portion, portions): (usize, usize)) {
+    let rows = rows.chunks(rows.len().div_ceil(portions)).nth(portion).expect("telemetry is left");
+    let writer = broker.writer();
+    for sent in rows {
+        let mut value = Vec::new();
+        sent.row.encode_json(&mut value);
+        send(&writer, topic, sent.partition, &value);
+    }
+    writer.flush().expect("all is stored");
+}

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 /// A command that has not ended by then is killed, and the test fails.
 const LONGEST: Duration = Duration::from_secs(300);
+/// What a process is waited for to do; what has not come by then will not.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One installation: a configuration file, a consumer group, and output topics that nobody else has.
 pub(crate) struct Deployment {
@@ -183,6 +185,24 @@ impl Process {
         });
         assert!(status.signal().is_some(), "tidegauge {}: {status}\n{}", self.arguments, end_of(&log));
         self.assert_no_panic();
+    }
+
+    /// Waits until something is so, while it runs.
+    pub(crate) fn wait_until(&mut self, what: &str, done: impl Fn() -> bool) {
+        let begin = Instant::now();
+        while !done() {
+            self.assert_runs();
+            assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until a line of its log has all of these parts.
+    pub(crate) fn wait_for_line(&mut self, parts: &[&str]) {
+        let err = self.err.clone();
+        self.wait_until(&format!("a line with {parts:?}"), || {
+            text_of(&err).lines().any(|line| parts.iter().all(|part| line.contains(part)))
+        });
     }
 
     /// Asks it to stop: it must exit with 0. Returns how long that took.
