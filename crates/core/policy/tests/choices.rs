@@ -414,9 +414,10 @@ proptest! {
             let recommended = decision.recommendation.as_ref().map(|it| it.kind);
             prop_assert!(recommended.is_none_or(|kind| chosen.is_some_and(|chosen| record.plans[chosen].kind == kind)));
             for plan in &record.plans {
-                let of: Vec<f64> = [plan.cost_per_hour, plan.load_ratio, plan.load_ratio_without_one, plan.performance_ratio, plan.slo_risk, plan.score]
-                    .into_iter().flatten().collect();
-                prop_assert!(of.iter().all(|value| value.is_finite()), "{:?}", plan);
+                let ratios = [plan.load_ratio, plan.load_ratio_without_one, plan.performance_ratio];
+                let others = [plan.cost_per_hour, plan.response_time_ms, plan.slo_risk, plan.score];
+                let mut all = ratios.into_iter().chain(others).flatten();
+                prop_assert!(all.all(f64::is_finite), "{:?}", plan);
             }
         }
     }

@@ -144,8 +144,10 @@ impl<'a> Numbers<'a> {
             }
         };
         let watches = |resource: Resource| {
-            let is_it = |objective: &Objective| matches!(objective.source, Source::Resource { resource: it, .. } if it == resource);
-            self.scene.policy.objectives.iter().any(is_it)
+            self.scene.policy.objectives.iter().any(|objective| match &objective.source {
+                Source::Resource { resource: it, .. } => *it == resource,
+                _ => false,
+            })
         };
         let of = |resource: Resource, will_have: f64| have(resource).map(|have| will_have / have);
         let (cpu, memory) = (of(Resource::Cpu, size.cpu_cores), of(Resource::Memory, size.memory_bytes));
@@ -175,7 +177,10 @@ impl<'a> Numbers<'a> {
 impl Times {
     fn of(scene: &Scene<'_>, unevenness: f64) -> Option<Self> {
         let agent = scene.observation.agent;
-        let is_time = |objective: &&Objective| matches!(&objective.source, Source::Metric { metric, .. } if metric == "response_time_ms");
+        let is_time = |objective: &&Objective| match &objective.source {
+            Source::Metric { metric, .. } => metric == "response_time_ms",
+            _ => false,
+        };
         let of_objective = || scene.policy.objectives.iter().find(is_time).map(|objective| objective.target);
         let wanted_s = scene.policy.targets.max_response_time_ms.or_else(of_objective)? / 1e3;
         let busy = [Of::Limit, Of::Request].map(|of| agent.gauges.get(Resource::Cpu.utilization_metric(of)));
