@@ -304,21 +304,21 @@ sections! {
         /// Distance between successive windows: a whole number of panes, and of which the size is a multiple.
         /// Default: the size, so that windows do not overlap.
         slide: Option<Duration> = Absent,
-        /// What is summarized: `instance`, `entity`, `agent`, `region`, `workspace`, `fleet`, or several. An entity is what
-        /// telemetry measures besides instances: a database, a shard, ... A region is that of an agent, and has the
-        /// instances whose telemetry names it; it costs as much as windows of instances. A workspace has all of its
-        /// agents, the fleet all agents; the workspace `default`, that of telemetry that names none, has no windows of its
-        /// own. All processes of a group need the same levels: until the last has been restarted with new ones, their
-        /// windows hold a part.
+        /// What is summarized: `instance`, `entity`, `agent`, `region`, `workspace`, `fleet`, or several. An
+        /// entity is what telemetry measures besides instances: a database, a shard, ... A region is that of an
+        /// agent, and has the instances whose telemetry names it; it costs as much as windows of instances. A
+        /// workspace has all of its agents, the fleet all agents; the workspace `default`, that of telemetry that
+        /// names none, has no windows of its own. All processes of a group need the same levels: until the last
+        /// has been restarted with new ones, their windows hold a part.
         levels: Vec<Level> = "[agent, instance, entity]",
-        /// Of those, whose windows carry the sketches behind their percentiles; regions and other entities as agents do,
-        /// and workspaces and the fleet where one of both is named. About a kilobyte for each latency metric; from them
-        /// SQL takes percentiles over hours, agents and workspaces.
+        /// Of those, whose windows carry the sketches behind their percentiles; regions and other entities as
+        /// agents do, and workspaces and the fleet where one of both is named. About a kilobyte for each latency
+        /// metric; from them SQL takes percentiles over hours, agents and workspaces.
         sketches: Vec<Level> = "[]",
-        /// For how long after its end a window that was published is published again when samples come for it: a whole
-        /// number of panes. Its cells are kept that much longer. Samples later than `time.allowed_lateness` in their own
-        /// partition are refused as ever. Policies, alert rules, findings, SQL and the history see windows as they
-        /// closed. Default: a window that was published stays as it is.
+        /// For how long after its end a window that was published is published again when samples come for it: a
+        /// whole number of panes. Its cells are kept that much longer. Samples later than `time.allowed_lateness`
+        /// in their own partition are refused as ever. Policies, alert rules, findings, SQL and the history see
+        /// windows as they closed. Default: a window that was published stays as it is.
         revisions: Option<Duration> = Absent,
     }
 
