@@ -1,5 +1,6 @@
 //! Scaling decisions, with the chain of reasoning that led to them.
 
+use crate::choice::{Choice, Recommendation, RequestAdvice};
 use crate::id::Target;
 use crate::time::{EventTime, TimeRange};
 use serde::{Deserialize, Serialize};
@@ -112,6 +113,14 @@ pub enum ReasonCode {
     NoCapacity,
     /// The last growth brought no capacity.
     Ineffective,
+    /// Another count is the better plan, all things weighed.
+    Chosen,
+    /// Another size of instances is the better plan.
+    Resize,
+    /// To share load evenly is the better plan.
+    Rebalance,
+    /// Another region is the better plan.
+    MoveRegion,
 }
 
 /// One signal as a policy saw it, and what it alone asked for.
@@ -245,6 +254,15 @@ pub struct Decision {
     /// The five factors in the order in which they are weighed; empty where the policy does not weigh them.
     #[serde(default)]
     pub factors: Vec<Factor>,
+    /// The plans that were weighed; `None` where the policy does not choose among plans.
+    #[serde(default)]
+    pub choice: Option<Choice>,
+    /// What somebody should do that no count says.
+    #[serde(default)]
+    pub recommendation: Option<Recommendation>,
+    /// What instances should request, where the policy asks for that.
+    #[serde(default)]
+    pub requests: Vec<RequestAdvice>,
     /// What bound, in the order of application.
     pub constraints: Vec<Constraint>,
     /// The rule without which the answer would have been another; of several the last.

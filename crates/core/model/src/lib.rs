@@ -13,6 +13,7 @@
 
 pub mod alert;
 pub mod attribute;
+pub mod choice;
 pub mod counter;
 pub mod decision;
 pub mod entity;
@@ -28,6 +29,7 @@ pub mod window;
 
 pub use alert::{AlertFinding, AlertState, AlertTransition, IDENTITY_LABELS, Importance, Severity};
 pub use attribute::{Attribute, Attributes};
+pub use choice::{Choice, Plan, PlanKind, Recommendation, RequestAdvice, Weights};
 pub use decision::{
     Action, Alternative, Constraint, Counterfactual, Decision, Factor, Mode, ReasonCode, Regret, SignalReading,
 };

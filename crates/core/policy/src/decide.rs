@@ -1,9 +1,9 @@
 //! From a closed window to a decision: one pure function, stage by stage.
 //!
 //! ```text
-//!  objectives ─► wish each ─► combine ─► foresee ─► stabilize ─► limit ─► guard ─► bounds ─► completeness ─► anti-flap ─► caps
-//!                             largest    not below  of a while   of rate  safety   min..max  not shrunk on   not into     quotas,
-//!                                        forecasts                        rules              thin data       growing      budget
+//!  objectives ─► wish each ─► combine ─► foresee ─► choose ─► stabilize ─► limit ─► guard ─► bounds ─► completeness ─► anti-flap ─► caps
+//!                             largest    not below  among     of a while   of rate  safety   min..max  not shrunk on   not into     quotas,
+//!                                        forecasts  plans                           rules              thin data       growing      budget
 //! ```
 //!
 //! A demand ([`crate::policy::demand`]) is a wish among those of objectives. It has no load that could be moved to another
@@ -34,12 +34,14 @@
 
 mod account;
 mod chain;
+mod choose;
 mod combine;
 mod explain;
 mod factors;
 mod foresee;
 mod guard;
 mod publish;
+mod sizing;
 mod stage;
 
 use crate::condition::holds;
@@ -55,7 +57,7 @@ use chain::Chain;
 use combine::combine;
 use foresee::Outlook;
 pub(crate) use guard::cost_of_one;
-use publish::{Made, News};
+use publish::{Advice, Made, News};
 use tidegauge_model::{Decision, EventTime, ReasonCode};
 
 /// A decision, and whether anybody is to hear of it.
@@ -91,6 +93,8 @@ struct Facts {
     is_idle: bool,
     is_woken: bool,
     is_upstream_limited: bool,
+    /// What another size waits for does not hold.
+    is_resize_barred: bool,
 }
 
 /// Decides about a target at the close of a window, and remembers what the next decision needs.
@@ -102,16 +106,26 @@ pub fn decide(policy: &Policy, state: &mut TargetState, observation: &Observatio
         let chain = stage::run(scene, combined);
         let news = publish::news(scene, &chain);
         let account = if news == News::Nothing { Account::default() } else { Account::of(scene, combined, &chain) };
-        let explanation = explain::one_line(scene, &factors, &chain);
+        let weighed = stage::plans(scene, combined);
+        let is_waiting = weighed.as_ref().is_some_and(|(wanted, chosen)| chosen.is_waiting(*wanted, scene.standing));
+        let chosen = weighed.map(|(_, chosen)| chosen);
+        let is_refused = chain.reasons.contains(&ReasonCode::Ineffective);
+        let recommendation = choose::recommend(scene, chosen.as_ref(), is_refused);
+        let line = chosen.as_ref().map(choose::Chosen::line);
+        let explanation = explain::one_line(scene, &factors, &chain, line.as_deref(), recommendation.as_ref());
+        let choice = chosen.map(choose::Chosen::into_record);
+        let requests = sizing::requests(policy, observation);
         let foreseen = scene.outlook.iter().flat_map(|outlook| outlook.readings(scene.standing));
         let signals = scene.wishes.iter().map(|wish| wish.reading.clone()).chain(foreseen).collect();
         let recommended = stage::recommended(scene, combined);
         let (held, standing) = (scene.held, scene.standing);
-        Made { combined, factors, recommended, chain, news, account, explanation, signals, held, standing }
+        let advice = Advice { choice, recommendation, requests, is_waiting };
+        Made { combined, factors, advice, recommended, chain, news, account, explanation, signals, held, standing }
     });
     if let Some(recommended) = made.recommended {
         state.recommendations.push(recommendation(observation.window.end, recommended));
     }
+    choose::remember(state, made.advice.is_waiting, observation.window.end);
     publish::publish(policy, state, observation, made)
 }
 
@@ -182,10 +196,12 @@ fn facts(policy: &Policy, state: &mut TargetState, observation: &Observation<'_>
         holds(condition, observation, clocks) == Some(true)
     };
     let zero = policy.safety.scale_to_zero.as_ref();
+    let resize_when = policy.choice.as_ref().and_then(|choice| choice.resize_when.as_ref());
     let is_woken = zero.is_some_and(|zero| is_so("wake", &zero.wake));
     Facts {
         is_idle: zero.is_some_and(|zero| is_so("idle", &zero.idle)) && !is_woken,
         is_woken,
+        is_resize_barred: resize_when.is_some_and(|when| !is_so("resize", when)),
         is_upstream_limited: policy.safety.upstream_limited.as_ref().is_some_and(|limited| is_so("upstream", limited)),
     }
 }

@@ -12,10 +12,12 @@
 //! ratios, stabilization and limits are those of the Kubernetes HPA v2 ([`hpa`]); invariants are numbered where they are
 //! kept: H in [`hpa`], Y in [`policy`], P in [`decide`](mod@decide) and [`state`], A in [`alert`], G in [`signal`], X in
 //! [`policy::trigger`], S in [`policy::safety`], O in [`policy::orders`], D in
-//! [`policy::pid`], L in [`life`], F in [`life::effect`], R in [`regret`], N in [`forecast`], K in [`quota`].
+//! [`policy::pid`], L in [`life`], F in [`life::effect`], R in [`regret`], N in [`forecast`], C in [`choice`], K in
+//! [`quota`].
 #![forbid(unsafe_code)]
 
 pub mod alert;
+pub mod choice;
 pub mod condition;
 pub mod decide;
 pub mod document;

@@ -12,6 +12,7 @@
 
 mod alert;
 mod behavior;
+mod choice;
 mod objective;
 mod schedule;
 
@@ -70,6 +71,9 @@ codes! {
     AlertFlaps "PL16" "flapping-alert": "An alert fires at once, resolves at once, and has no recovery level.";
     ShorterThanSlide "PL20" "shorter-than-slide": "A duration of an alert that is over before the next window closes.";
     OneStretch "PL21" "one-stretch": "Both stretches of a burn rate are nearly the same, so that the alert goes on for long after the trouble.";
+    CostUnknown "PL22" "cost-unknown": "Cost counts among plans, and the policy does not say what an instance costs: while instances do not report it either, no plan is weighed.";
+    OneCriterion "PL23" "one-criterion": "One criterion has all the weight, so that the others are not looked at.";
+    NoneToLose "PL24" "none-to-lose": "It counts that an instance may be lost, and there is never more than one.";
 }
 
 impl LintCode {
@@ -142,7 +146,8 @@ pub fn lint(file_name: &str, text: &str) -> Result<Vec<Warning>, PolicyError> {
     let of_document = |(document, text): &(Document, String)| {
         let mut doubts = match document {
             Document::Policy(policy) => {
-                let parts = [objective::lint(policy), behavior::lint(policy), schedule::lint(policy)];
+                let parts =
+                    [objective::lint(policy), behavior::lint(policy), schedule::lint(policy), choice::lint(policy)];
                 parts.into_iter().flatten().collect()
             }
             Document::AlertRules(rules) => alert::lint(rules),

@@ -9,6 +9,7 @@
 //! - **Y2** The hash is that of the checked form: comments, order of keys and spelled-out defaults do not change it.
 
 pub mod check;
+pub mod choice;
 pub mod demand;
 pub mod factors;
 pub mod feedback;
@@ -24,6 +25,7 @@ pub mod safety;
 pub mod schedule;
 pub mod trigger;
 
+pub use choice::{ChoicePreset, ChoiceRules, InstanceSize, RegionOffer, RequestRules};
 pub use demand::{Demand, DemandKind};
 pub use factors::{FiveFactors, PerformanceTargets};
 pub use feedback::FeedbackRules;
@@ -79,6 +81,12 @@ pub struct Policy {
     /// How factors are weighed against one another, instead of the largest wish alone. Left out of the hash as demands are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub five_factors: Option<FiveFactors>,
+    /// How plans are weighed against one another. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<ChoiceRules>,
+    /// How it is found which requests would fit; `None`: nobody asks. Left out of the hash as demands are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<RequestRules>,
     /// What users are to see. Left out of the hash as demands are.
     #[serde(skip_serializing_if = "PerformanceTargets::is_empty")]
     pub targets: PerformanceTargets,
@@ -189,6 +197,8 @@ impl Policy {
             conditions.push(("spec.safety.scale_to_zero.idle".to_owned(), &zero.idle));
             conditions.push(("spec.safety.scale_to_zero.wake".to_owned(), &zero.wake));
         }
+        let resize_when = self.choice.as_ref().and_then(|choice| choice.resize_when.as_ref());
+        conditions.extend(resize_when.map(|when| ("spec.choice.resize_when".to_owned(), when)));
         conditions.extend(upstream_limited.iter().map(|of| ("spec.safety.upstream_limited".to_owned(), of)));
         conditions
     }

@@ -4,6 +4,7 @@
 //! [`crate::hpa`] and [`crate::wish`]. Slow, and meant to be read beside the text of the rules: where the two disagree,
 //! one of them is wrong. `O(windows²)`.
 
+pub mod choice;
 mod demand;
 mod factors;
 mod formula;

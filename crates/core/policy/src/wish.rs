@@ -59,6 +59,16 @@ impl Wish {
         Self { reading, of: None, totals: None, population: Population::default(), voice }
     }
 
+    /// The load of the fullest instance ÷ the mean over instances; `None` where fewer than two are measured, or there is none.
+    pub(crate) fn unevenness(&self) -> Option<f64> {
+        let measured = &self.population.measured;
+        let share = |load: &Load| load.used as f64 / load.capacity as f64;
+        let most = measured.iter().map(share).filter(|share| share.is_finite()).reduce(f64::max)?;
+        let (used, capacity) = totals(measured.iter());
+        let unevenness = most / (used as f64 / capacity as f64);
+        (measured.len() > 1 && unevenness.is_finite()).then_some(unevenness)
+    }
+
     /// Whether it has an opinion, or should have one.
     pub(crate) fn is_heard(&self) -> bool {
         self.voice != Voice::Silent

@@ -31,6 +31,14 @@ fn each_lint_fires_and_its_correction_does_not() {
     let schedule = |schedule: &str, more: &str| {
         with(&format!("schedules: [{{ name: s, cron: '0 8 * * *', {schedule} }}]\n{more}"))
     };
+    let only_one = |most: &str| {
+        let by_one = "policies: [{ type: instances, value: 1, period: 15s }]";
+        format!(
+            "objectives: [{{ signal: cpu, target: 0.7 }}]\nmin_instances: 0\n{most}\n\
+             choice: {{ weights: {{ availability: 1, efficiency: 1 }} }}\n\
+             behavior: {{ scale_up: {{ {by_one} }}, scale_down: {{ {by_one} }} }}"
+        )
+    };
     #[rustfmt::skip]
     let cases: Vec<(LintCode, String, String)> = vec![
         (L::Flapping, objective("{ signal: cpu, thresholds: { up: 0.70, down: 0.66 } }"),
@@ -56,6 +64,10 @@ fn each_lint_fires_and_its_correction_does_not() {
         (L::LongCooldown,
             with("behavior: { scale_down: { select: min, policies: [{ type: instances, value: 1, period: 1m }, { type: instances, value: 9, period: 30m }] } }"),
             with("behavior: { scale_down: { policies: [{ type: instances, value: 1, period: 1m }, { type: instances, value: 9, period: 30m }] } }")),
+        (L::CostUnknown, with("choice: { preset: cost_aware }"),
+            with("choice: { preset: cost_aware, sizes: [{ name: m, cpu_cores: 1, memory_bytes: 1e9, cost_per_hour: 1 }], size: m }")),
+        (L::OneCriterion, with("choice: { weights: { performance: 3 } }"), with("choice: { weights: { performance: 3, efficiency: 1 } }")),
+        (L::NoneToLose, only_one("max_instances: 1"), only_one("max_instances: 3")),
         (L::Fixed, CPU.replace("max_instances: 20", "max_instances: 2"), CPU.to_owned()),
         (L::Fixed, with("behavior: { scale_up: { select: disabled }, scale_down: { select: disabled } }"),
             with("behavior: { scale_up: { select: disabled } }")),
@@ -142,6 +154,7 @@ fn the_examples_are_clean_but_for_what_they_show() {
         "any-threshold.yaml PL02 PL05",
         "hpa-percent-of-ten.yaml PL13",
         "hpa-with-memory.yaml PL05",
+        "out-or-up.yaml PL05",
         "queue-as-value.yaml PL02",
         "scale-out-triggers.yaml PL01 PL01 PL01 PL01 PL02 PL05",
         "hpa-cpu-memory.yaml PL05 PL13",

@@ -7,8 +7,8 @@ use common::{Fleet, Instance, cpu, fleet, policy};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tidegauge_model::{
-    Action, AlertState, AlertTransition, Decision, EventTime, Finding, InstanceState, ReasonCode, ScalingAction,
-    ScalingEvent, ScalingState, Severity,
+    Action, AlertState, AlertTransition, Decision, EventTime, Finding, InstanceState, PlanKind, ReasonCode,
+    ScalingAction, ScalingEvent, ScalingState, Severity,
 };
 use tidegauge_policy::life::alarm::Alarm;
 use tidegauge_policy::life::effect::{Remedy, Sight, Verdict};
@@ -437,6 +437,37 @@ fn growth_that_brings_nothing_is_held_until_a_window_says_otherwise() {
     assert_eq!(grown(&serving(8, 0.9, 5.0), 1_060), 15, "tried again after 15m");
     assert_eq!(grown(&serving(8, 0.9, 7.5), 300), 15, "half of what came has grown the capacity by now");
     assert_eq!(grown(&serving(8, 0.2, 5.0), 300), 4, "shrinking is not held");
+}
+
+/// What is to be done instead is in the decision: by the choice among plans, which leaves out all that grows; else by what
+/// the measurement shows.
+#[test]
+fn a_decision_says_what_to_do_where_growth_is_held() {
+    let sizes = "sizes: [{ name: medium, cpu_cores: 4, memory_bytes: 8e9, cost_per_hour: 0.1 }, \
+        { name: large, cpu_cores: 8, memory_bytes: 16e9, cost_per_hour: 0.3 }], size: medium";
+    let cases = [
+        ("no choice", String::new(), PlanKind::Stop, None),
+        ("nothing but counts", "\nchoice: { weights: { efficiency: 1 } }".to_owned(), PlanKind::Stop, None),
+        ("larger ones, though they cost more", format!("\nchoice: {{ {sizes} }}"), PlanKind::Resize, Some("large")),
+    ];
+    for (name, choice, kind, size) in cases {
+        let mut target = Target::new(&format!("{CPU}{choice}"));
+        target.close(60, &serving(4, 0.9, 10.0));
+        target.carried_out(1, ScalingState::Applied, 8, 70);
+        let (decision, _) = target.close(160, &serving(8, 0.9, 5.0));
+        assert_eq!(decision.desired_instances, 8, "{name}: {}", decision.explanation);
+        let recommended = decision.recommendation.expect(name);
+        assert_eq!((recommended.kind, recommended.instances, recommended.size.as_deref()), (kind, 8, size), "{name}");
+        let why = recommended.reasons.last().expect("a reason");
+        assert!(why.contains("more instances do not help"), "{name}: {why}");
+        let plans = decision.choice.map(|choice| choice.plans).unwrap_or_default();
+        let growing = plans.iter().find(|plan| plan.name == "more");
+        assert!(
+            growing.is_none_or(|plan| plan.problem.as_deref() == Some("cpu would call for growth")
+                || plan.problem.as_deref() == Some("growth has brought nothing")),
+            "{name}: {growing:?}"
+        );
+    }
 }
 
 /// A ramp whose steps follow one another faster than they settle is judged as one.

@@ -161,6 +161,9 @@ fn what_is_absent_is_null() {
         counterfactual: None,
         alternatives: vec![],
         factors: vec![],
+        choice: None,
+        recommendation: None,
+        requests: Vec::new(),
         ..decision()
     };
     round_trip(&bare);
@@ -236,7 +239,7 @@ fn every_symbol_has_its_place() {
     let symbols = reasons["type"]["items"]["symbols"].as_array().expect("symbols")[1..].to_vec();
     let reasons: Vec<ReasonCode> = serde_json::from_value(symbols.into()).expect("each is a reason");
     oracle(&Decision { reasons: reasons.clone(), ..decision() }, schema::DECISION);
-    assert_eq!(reasons.last(), Some(&ReasonCode::Ineffective), "a reason added to the model belongs into the schema");
+    assert_eq!(reasons.last(), Some(&ReasonCode::MoveRegion), "a reason added to the model belongs into the schema");
     // So are kinds of findings and causes.
     let schema: serde_json::Value = serde_json::from_str(schema::FINDING).expect("JSON");
     let field = |name: &str| {

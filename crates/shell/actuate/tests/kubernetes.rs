@@ -15,7 +15,7 @@ use tidegauge_actuate::adapter::{Adapter, Crew};
 use tidegauge_actuate::book::{Book, Effect};
 use tidegauge_actuate::kubernetes::{Kubernetes, KubernetesConfig, Workload};
 use tidegauge_actuate::order::{Order, Outcome, Report};
-use tidegauge_model::{Decision, EventTime, ScalingEvent, ScalingState, Target};
+use tidegauge_model::{Decision, EventTime, RequestAdvice, ScalingEvent, ScalingState, Target};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -183,6 +183,55 @@ fn decisions_are_carried_out_once_and_in_order_whoever_else_writes_and_whenever_
     let is_complete = |states: &Vec<ScalingState>| *states == applied || *states == [ScalingState::Superseded];
     assert!(attempts.values().all(is_complete), "{attempts:?}");
     assert_eq!(attempts.values().filter(|states| **states == applied).count(), wanted.len());
+}
+
+/// Advice is written where a workload asks for it, with the role's rights and no more; requests only where it says of whom.
+#[test]
+fn advice_is_written_where_it_is_asked_for() {
+    let Some(cluster) = Cluster::start("advice_is_written_where_it_is_asked_for") else { return };
+    let name = "advised";
+    cluster.deployment(name, 2);
+    let mut crew = crew(&cluster, name, Duration::ZERO);
+    let advised = |generation: u64, desired: u32| {
+        let advice = |resource: &str, target: f64| RequestAdvice {
+            resource: resource.to_owned(),
+            lower: target / 2.0,
+            target,
+            upper: target * 2.0,
+            now: None,
+            instances: 2,
+            detail: "p90".to_owned(),
+        };
+        let requests = vec![advice("cpu", 0.575), advice("memory", 3e8)];
+        Decision { requests, ..live(name, generation, desired) }
+    };
+    let annotation = |key: &str| cluster.field(name, &format!("{{.metadata.annotations.tidegauge\\.io/{key}}}"));
+    let requests = || cluster.field(name, "{.spec.template.spec.containers[0].resources.requests}");
+
+    assert_eq!(carry_out(&mut crew, order(&advised(1, 3))), Outcome::Applied(3));
+    assert_eq!((annotation("requests").as_str(), requests().as_str()), ("", ""), "K4: nobody has asked");
+
+    cluster.annotate(name, "tidegauge.io/advice", "annotate");
+    assert_eq!(carry_out(&mut crew, order(&advised(2, 4))), Outcome::Applied(4));
+    let said: Vec<RequestAdvice> = serde_json::from_str(&annotation("requests")).expect("JSON");
+    assert_eq!(said, advised(2, 4).requests, "K5");
+    assert_eq!(requests(), "", "annotations change no pod");
+
+    cluster.annotate(name, "tidegauge.io/advice", "apply:none"); // the container has its image's name
+    assert_eq!(carry_out(&mut crew, order(&advised(3, 5))), Outcome::Applied(5));
+    let applied: serde_json::Value = serde_json::from_str(&requests()).expect("JSON");
+    assert_eq!(applied, serde_json::json!({ "cpu": "575m", "memory": "287Mi" }));
+    assert_eq!(cluster.replicas(name), 5);
+
+    // A decision without advice takes away what an older one said, and leaves requests alone.
+    assert_eq!(carry_out(&mut crew, order(&live(name, 4, 2))), Outcome::Applied(2));
+    assert_eq!(annotation("requests"), "");
+    assert_ne!(requests(), "");
+
+    cluster.annotate(name, "tidegauge.io/advice", "please");
+    let outcome = carry_out(&mut crew, order(&advised(5, 6)));
+    assert!(matches!(&outcome, Outcome::Rejected(why) if why.contains("`please`")), "{outcome:?}");
+    assert_eq!(cluster.replicas(name), 2);
 }
 
 /// Two of them, of which one does not know that it was replaced.

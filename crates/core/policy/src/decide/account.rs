@@ -45,7 +45,8 @@ fn binding(scene: &Scene<'_>, combined: Combined, chain: &Chain) -> Option<(Reas
 fn of_signal(scene: &Scene<'_>, combined: Combined, desired: u32) -> Option<Counterfactual> {
     let Combined::Wish(_, reason) = combined else { return None };
     use ReasonCode::{CostSaving, Fallback, Idle, Predicted, Woken};
-    if matches!(reason, Idle | Woken | Fallback | Predicted | CostSaving) {
+    // Where plans are weighed, another value changes all their numbers, and not the wish alone.
+    if matches!(reason, Idle | Woken | Fallback | Predicted | CostSaving) || scene.policy.choice.is_some() {
         return None;
     }
     let at = leading(scene.wishes)?;

@@ -15,10 +15,16 @@ use crate::wish::{Wish, trigger};
 use jiff::Timestamp;
 use std::fmt::Write;
 use std::time::Duration;
-use tidegauge_model::{Action, Constraint, EventTime, Factor, ReasonCode, SignalReading};
+use tidegauge_model::{Action, Constraint, EventTime, Factor, PlanKind, ReasonCode, Recommendation, SignalReading};
 
 /// `up 4 -> 6: cpu 0.95 of request is over objective 0.70; limited from 8 by 100%/15s`.
-pub(super) fn one_line(scene: &Scene<'_>, factors: &[Factor], chain: &Chain) -> String {
+pub(super) fn one_line(
+    scene: &Scene<'_>,
+    factors: &[Factor],
+    chain: &Chain,
+    plans: Option<&str>,
+    recommended: Option<&Recommendation>,
+) -> String {
     let Scene { policy, observation, wishes, .. } = *scene;
     let mut line = match publish::action(scene, chain) {
         Action::ScaleUp => format!("up {} -> {}", observation.held_instances(), chain.instances),
@@ -29,7 +35,24 @@ pub(super) fn one_line(scene: &Scene<'_>, factors: &[Factor], chain: &Chain) -> 
     for constraint in &chain.constraints {
         let _ = write!(line, "; {}", phrase(constraint));
     }
+    if let Some(recommended) = recommended {
+        let _ = write!(line, "; recommended: {}", recommendation(recommended));
+    }
+    if let Some(plans) = plans {
+        let _ = write!(line, "; plans: {plans}");
+    }
     line
+}
+
+/// `resize to 3 of large`, `rebalance 8`, `stop growing`.
+fn recommendation(recommended: &Recommendation) -> String {
+    let Recommendation { kind, instances, size, region, .. } = recommended;
+    match (kind, size, region) {
+        (PlanKind::Stop, ..) => "stop growing, and look at what it depends on".to_owned(),
+        (PlanKind::Resize, Some(size), _) => format!("resize to {instances} of {size}"),
+        (PlanKind::MoveRegion, _, Some(region)) => format!("move {instances} to {region}"),
+        _ => format!("{} {instances}", kind.name()),
+    }
 }
 
 fn cause(

@@ -233,7 +233,7 @@ pub(super) fn last_of(agent: &WindowSummary, metric: &str) -> Option<f64> {
 }
 
 /// The mean, over the instances that report any of these metrics, of their sum; above 0, or there is none.
-fn mean_over(instances: &[&WindowSummary], metrics: &[&str]) -> Option<f64> {
+pub(super) fn mean_over(instances: &[&WindowSummary], metrics: &[&str]) -> Option<f64> {
     let of = |window: &WindowSummary| {
         let values = metrics.iter().filter_map(|&metric| window.gauges.get(metric));
         values.map(|gauge| gauge.mean).reduce(|sum, mean| sum + mean)

@@ -8,7 +8,9 @@ use crate::identity::id_of;
 use crate::observe::Observation;
 use crate::policy::Policy;
 use crate::state::{Standing, TargetState};
-use tidegauge_model::{Action, Decision, Factor, Mode, ReasonCode, SignalReading};
+use tidegauge_model::{
+    Action, Choice, Decision, Factor, Mode, ReasonCode, Recommendation, RequestAdvice, SignalReading,
+};
 
 /// How a decision relates to the standing one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,11 +23,22 @@ pub(super) enum News {
     Nothing,
 }
 
+/// What is said beside the count.
+#[derive(Default)]
+pub(super) struct Advice {
+    pub(super) choice: Option<Choice>,
+    pub(super) recommendation: Option<Recommendation>,
+    pub(super) requests: Vec<RequestAdvice>,
+    /// The count stands for a plan that is none.
+    pub(super) is_waiting: bool,
+}
+
 /// What was made of one scene.
 pub(super) struct Made {
     pub(super) combined: Combined,
     /// Where five factors are weighed.
     pub(super) factors: Vec<Factor>,
+    pub(super) advice: Advice,
     /// What stabilization is to remember.
     pub(super) recommended: Option<u32>,
     pub(super) chain: Chain,
@@ -52,7 +65,7 @@ pub(super) fn publish(policy: &Policy, state: &mut TargetState, observation: &Ob
     remember(policy, state, observation, &made);
     let said = state.standing.as_ref().expect("a decision stands once one was made");
     let (wished, action) = (made.wished(), compare(made.chain.instances, made.held));
-    let Made { chain, news, account, explanation, signals, factors, .. } = made;
+    let Made { chain, news, account, explanation, signals, factors, advice, .. } = made;
     let Chain { instances, mut reasons, constraints, unshared, .. } = chain;
     if news == News::Renewed {
         reasons.push(ReasonCode::Renewed);
@@ -74,6 +87,9 @@ pub(super) fn publish(policy: &Policy, state: &mut TargetState, observation: &Ob
         reasons,
         signals,
         factors,
+        choice: advice.choice,
+        recommendation: advice.recommendation,
+        requests: advice.requests,
         constraints,
         binding: account.binding,
         counterfactual: account.counterfactual,

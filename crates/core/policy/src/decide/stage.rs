@@ -4,7 +4,7 @@
 //! answer would be without it.
 
 use super::combine::{Combined, exact};
-use super::{Chain, Scene, explain, guard, instances, replicas};
+use super::{Chain, Scene, choose, explain, guard, instances, replicas};
 use crate::hpa::rate;
 use crate::hpa::stabilize::stabilize;
 use crate::policy::Direction;
@@ -34,6 +34,7 @@ pub(super) fn run_without(scene: &Scene<'_>, combined: Combined, without: Option
         Combined::Wish(instances, reason) => {
             let mut chain = Chain::new(instances, reason, without);
             foreseen(&mut chain, scene);
+            chosen(&mut chain, scene);
             guard::divided(&mut chain, scene);
             stabilized(&mut chain, scene);
             limited(&mut chain, scene);
@@ -54,10 +55,34 @@ pub(super) fn recommended(scene: &Scene<'_>, combined: Combined) -> Option<u32> 
         Combined::Wish(instances, reason) => {
             let mut chain = Chain::new(instances, reason, None);
             foreseen(&mut chain, scene);
+            chosen(&mut chain, scene);
             Some(chain.instances)
         }
         Combined::Ordered(instances) => Some(instances),
         Combined::Stand(_) | Combined::Alone => None,
+    }
+}
+
+/// What is asked for and foreseen, and the plans that were weighed against it.
+pub(super) fn plans<'a>(scene: &Scene<'a>, combined: Combined) -> Option<(u32, choose::Chosen<'a>)> {
+    let Combined::Wish(instances, reason) = combined else { return None };
+    let mut chain = Chain::new(instances, reason, None);
+    foreseen(&mut chain, scene);
+    weighed(&chain, scene).map(|chosen| (chain.instances, chosen))
+}
+
+fn weighed<'a>(chain: &Chain, scene: &Scene<'a>) -> Option<choose::Chosen<'a>> {
+    // What people and schedules say is meant, and so are sleep and a count of last resort.
+    let first = chain.reasons[0];
+    let is_meant = matches!(first, ReasonCode::Idle | ReasonCode::Woken | ReasonCode::Fallback);
+    let is_free = !is_meant && exact(scene.wishes).is_none();
+    if is_free { choose::choose(scene, chain.instances, chain) } else { None }
+}
+
+/// The count of the best plan.
+fn chosen(chain: &mut Chain, scene: &Scene<'_>) {
+    if let Some(chosen) = weighed(chain, scene) {
+        chosen.apply(chain, scene);
     }
 }
 

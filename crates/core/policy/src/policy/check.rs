@@ -1,5 +1,6 @@
 //! From a policy as written to a policy as checked: defaults filled in, contradictions refused with their key path.
 
+mod choice;
 mod demand;
 mod factors;
 mod feedback;
@@ -103,6 +104,8 @@ impl RawPolicy {
             pids,
             prediction,
             five_factors: spec.five_factors.map(factors::check_factors).transpose()?,
+            choice: choice::check_choice(spec.choice, spec.performance_targets.cost_weight, &formulas)?,
+            requests: spec.requests.map(choice::check_requests).transpose()?,
             targets: factors::check_targets(spec.performance_targets)?,
             safety,
             orders,

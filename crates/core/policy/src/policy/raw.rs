@@ -2,6 +2,7 @@
 //!
 //! [`Policy`]: super::Policy
 
+mod choice;
 mod demand;
 mod factors;
 mod feedback;
@@ -11,6 +12,7 @@ mod safety;
 mod schedule;
 mod trigger;
 
+pub use choice::{RawChoice, RawInstanceSize, RawRegionOffer, RawRequests, RawWeights};
 pub use demand::{RawDemand, RawLag, RawMeasured, RawQuantity, RawQueueing, RawServiceTime, RawTimed};
 pub use factors::{RawFiveFactors, RawPerformanceTargets};
 pub use feedback::RawFeedback;
@@ -93,6 +95,10 @@ pub struct RawSpec {
     pub prediction: Option<RawPrediction>,
     /// Arbitration between current load, forecast, cost, compliance and resources, instead of the largest wish alone.
     pub five_factors: Option<RawFiveFactors>,
+    /// Plans weighed against one another: other counts, sizes, regions, an even share.
+    pub choice: Option<RawChoice>,
+    /// Says which requests of CPU and memory would fit.
+    pub requests: Option<RawRequests>,
     /// What users are to see: while one of these is missed, nothing shrinks.
     #[serde(default)]
     pub performance_targets: RawPerformanceTargets,

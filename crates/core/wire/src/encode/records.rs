@@ -8,11 +8,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AgentId, AlertFinding, AlertState, AlertTransition, Alternative, Attribute, Attributes, Completeness,
-    Constraint, Counterfactual, Decision, DistributionSummary, Edition, EntityKey, EntityKind, EventTime, Factor,
-    GaugeSummary, Importance, InstanceId, InstanceState, Level, MetricName, Mode, ReasonCode, Region, Regret,
-    ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange, WindowKind, WindowSummary,
-    WorkspaceId,
+    Action, AgentId, AlertFinding, AlertState, AlertTransition, Alternative, Attribute, Attributes, Choice,
+    Completeness, Constraint, Counterfactual, Decision, DistributionSummary, Edition, EntityKey, EntityKind, EventTime,
+    Factor, GaugeSummary, Importance, InstanceId, InstanceState, Level, MetricName, Mode, ReasonCode, Recommendation,
+    Region, Regret, RequestAdvice, ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange,
+    WindowKind, WindowSummary, WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -202,6 +202,12 @@ pub(super) struct DecisionRecord<'a> {
     #[serde(default)]
     factors: Cow<'a, [Factor]>,
     regret: Option<Regret>,
+    #[serde(default)]
+    choice: Option<Cow<'a, Choice>>,
+    #[serde(default)]
+    recommendation: Option<Cow<'a, Recommendation>>,
+    #[serde(default)]
+    requests: Cow<'a, [RequestAdvice]>,
 }
 
 impl<'a> From<&'a Decision> for DecisionRecord<'a> {
@@ -239,6 +245,9 @@ impl<'a> From<&'a Decision> for DecisionRecord<'a> {
             alternatives: Cow::from(&decision.alternatives),
             factors: Cow::from(&decision.factors),
             regret: decision.regret,
+            choice: decision.choice.as_ref().map(Cow::Borrowed),
+            recommendation: decision.recommendation.as_ref().map(Cow::Borrowed),
+            requests: Cow::from(&decision.requests),
         }
     }
 }
@@ -274,6 +283,9 @@ impl From<DecisionRecord<'_>> for Decision {
             alternatives: record.alternatives.into_owned(),
             factors: record.factors.into_owned(),
             regret: record.regret,
+            choice: record.choice.map(Cow::into_owned),
+            recommendation: record.recommendation.map(Cow::into_owned),
+            requests: record.requests.into_owned(),
         }
     }
 }

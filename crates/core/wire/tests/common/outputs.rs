@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_model::{
-    Action, AlertFinding, AlertState, AlertTransition, Alternative, Cause, CauseCode, Completeness, Confidence,
+    Action, AlertFinding, AlertState, AlertTransition, Alternative, Cause, CauseCode, Choice, Completeness, Confidence,
     Constraint, Counterfactual, Decision, DistributionSummary, Edition, Entity, EventTime, Evidence, Factor, Finding,
-    FindingKind, FindingState, GaugeSummary, Importance, InstanceState, Mode, ReasonCode, Regret, ResourceSaturation,
-    ScalingAction, ScalingEvent, ScalingState, Severity, SignalReading, Target, TimeRange, WindowSummary,
+    FindingKind, FindingState, GaugeSummary, Importance, InstanceState, Mode, Plan, PlanKind, ReasonCode,
+    Recommendation, Regret, RequestAdvice, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState, Severity,
+    SignalReading, Target, TimeRange, Weights, WindowSummary,
 };
 
 fn target() -> Target {
@@ -134,6 +135,46 @@ pub(crate) fn decision() -> Decision {
             margin: Some(-0.25),
             confidence: 0.9,
             detail: "cpu is forecast to need 8".to_owned(),
+        }],
+        choice: Some(Choice {
+            weights: Weights { cost: 0.5, performance: 0.25, availability: 0.25, efficiency: 0.0 },
+            chosen: Some("resize to large".to_owned()),
+            plans: vec![Plan {
+                name: "resize to large".to_owned(),
+                kind: PlanKind::Resize,
+                instances: 3,
+                size: Some("large".to_owned()),
+                region: None,
+                cost_per_hour: Some(0.75),
+                response_time_ms: None,
+                load_ratio: Some(0.5),
+                load_ratio_without_one: Some(0.75),
+                performance_ratio: Some(0.625),
+                slo_risk: Some(0.125),
+                score: Some(0.875),
+                is_unbeaten: true,
+                problem: None,
+            }],
+        }),
+        recommendation: Some(Recommendation {
+            kind: PlanKind::Resize,
+            instances: 3,
+            size: Some("large".to_owned()),
+            cpu_cores: Some(8.0),
+            memory_bytes: Some(16e9),
+            region: None,
+            cost_per_hour: Some(0.75),
+            slo_risk: Some(0.125),
+            reasons: vec!["resize to large scores 0.88, hold 0.80".to_owned()],
+        }),
+        requests: vec![RequestAdvice {
+            resource: "cpu".to_owned(),
+            lower: 0.5,
+            target: 0.75,
+            upper: 1.25,
+            now: Some(2.0),
+            instances: 4,
+            detail: "p50, p90 and p95 of 4 instances, and 15 %".to_owned(),
         }],
         regret: Some(Regret {
             compared_s: 3_600.0,

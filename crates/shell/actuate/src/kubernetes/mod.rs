@@ -15,12 +15,14 @@
 //! - **K2** The claim outlives the actuator: begun again, it goes on from what it reads.
 //! - **K3** Nothing is changed from `expires_at` on. Waiting for readiness may take longer.
 
+pub mod advice;
 mod choose;
 mod ready;
 mod talk;
 
 use crate::adapter::{Adapter, Tell};
 use crate::order::{Order, Outcome};
+use advice::Asked;
 use choose::{Found, Next, choose};
 use futures::future::BoxFuture;
 use kube::Client;
@@ -131,7 +133,9 @@ impl Kubernetes {
 
     async fn scale(&self, order: &Order, workload: &Workload, tell: &Tell) -> Outcome {
         let api = workload.api(&self.client);
-        match self.set_replicas(&api, order, workload, tell).await {
+        let set = self.set_replicas(&api, order, workload, tell).await;
+        let set = if set.is_ok() { self.set_requests(&api, order, workload).await } else { set };
+        match set {
             Ok(()) if self.config.ready_timeout.is_zero() => Outcome::Applied(order.decision.desired_instances),
             Ok(()) => self.wait(&api, order, workload).await,
             Err(outcome) => outcome,
@@ -177,7 +181,7 @@ impl Kubernetes {
         tell: &Tell,
         is_told: &mut bool,
     ) -> Result<bool, Trouble> {
-        let found = self.read(api, workload).await?;
+        let (found, asked) = self.read(api, workload).await?;
         let decision = &order.decision;
         let next = choose(&found, decision.generation, decision.desired_instances, (self.now)() >= decision.expires_at);
         if matches!(next, Next::Claim | Next::Scale | Next::Done) && !*is_told {
@@ -194,7 +198,9 @@ impl Kubernetes {
                 return Err(Trouble::Ends(Outcome::Expired(why)));
             }
             Next::Claim => {
-                let annotations = json!({ GENERATION: decision.generation.to_string(), DECISION: decision.id });
+                let mut annotations = asked.annotations(decision); // K5
+                annotations.insert(GENERATION.to_owned(), json!(decision.generation.to_string()));
+                annotations.insert(DECISION.to_owned(), json!(decision.id));
                 let claim = json!({ "metadata": { "resourceVersion": found.version, "annotations": annotations } });
                 let (parameters, patch) = (parameters(), Patch::Merge(claim));
                 let patched = api.patch_metadata(&workload.name, &parameters, &patch);
@@ -215,8 +221,41 @@ impl Kubernetes {
         Ok(false)
     }
 
-    /// Generation and replicas as they were at one version.
-    async fn read(&self, api: &Api<DynamicObject>, workload: &Workload) -> Result<Found, Trouble> {
+    /// Until the pods' template has the requests that are advised, where the workload asks for that. The same ones again
+    /// replace no pod, so whoever goes on after a death begins here once more.
+    async fn set_requests(&self, api: &Api<DynamicObject>, order: &Order, workload: &Workload) -> Result<(), Outcome> {
+        let expires_at = order.decision.expires_at;
+        let mut pause = PAUSE;
+        loop {
+            let why = match self.request(api, order, workload).await {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Ends(outcome)) => return Err(outcome),
+                Err(Trouble::Conflict(why) | Trouble::Passes(why)) => why,
+            };
+            if (self.now)().plus(pause) >= expires_at {
+                return Err(Outcome::Failed(format!("{workload}: requests: {why}; tried until {expires_at}")));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    /// Sets the requests, if the generation that stands there is still ours (**K1**) and it is not too late (**K3**).
+    async fn request(&self, api: &Api<DynamicObject>, order: &Order, workload: &Workload) -> Result<(), Trouble> {
+        let decision = &order.decision;
+        if decision.requests.is_empty() {
+            return Ok(());
+        }
+        let (found, asked) = self.read(api, workload).await?;
+        let is_ours = found.fence == Some(decision.generation) && (self.now)() < decision.expires_at;
+        let Some(mut template) = asked.template(decision).filter(|_| is_ours) else { return Ok(()) };
+        template["metadata"] = json!({ "resourceVersion": found.version });
+        let (parameters, patch) = (parameters(), Patch::Strategic(template));
+        self.asked(api.patch(&workload.name, &parameters, &patch), workload).await.map(|_| ())
+    }
+
+    /// Generation and replicas as they were at one version, and what the workload wants of advice.
+    async fn read(&self, api: &Api<DynamicObject>, workload: &Workload) -> Result<(Found, Asked), Trouble> {
         let object = self.asked(api.get_metadata(&workload.name), workload).await?;
         let scale = self.asked(api.get_scale(&workload.name), workload).await?;
         let (version, of_scale) = (object.metadata.resource_version, scale.metadata.resource_version);
@@ -232,8 +271,15 @@ impl Kubernetes {
                 )))
             })?),
         };
+        let asked = Asked::of(&annotations).map_err(|text| {
+            Trouble::Ends(Outcome::Rejected(format!(
+                "{workload}: the annotation {} is `{text}`; write `annotate`, or `apply:` and a container's name",
+                advice::ASKED
+            )))
+        })?;
         let replicas = scale.spec.and_then(|spec| spec.replicas).unwrap_or_default();
-        Ok(Found { version: version.unwrap_or_default(), fence, replicas: u32::try_from(replicas).unwrap_or_default() })
+        let replicas = u32::try_from(replicas).unwrap_or_default();
+        Ok((Found { version: version.unwrap_or_default(), fence, replicas }, asked))
     }
 
     async fn asked<T>(

@@ -136,8 +136,12 @@ impl Cluster {
     }
 
     pub(crate) fn replicas(&self, name: &str) -> u32 {
-        let text = self.kubectl(&["get", "deployment", name, "--output", "jsonpath={.spec.replicas}"]);
-        text.parse().expect("a number")
+        self.field(name, "{.spec.replicas}").parse().expect("a number")
+    }
+
+    /// What stands at a path of a deployment; empty where there is nothing.
+    pub(crate) fn field(&self, name: &str, path: &str) -> String {
+        self.kubectl(&["get", "deployment", name, "--output", &format!("jsonpath={path}")])
     }
 
     /// Says that all replicas are ready that are asked for; how often there was news.

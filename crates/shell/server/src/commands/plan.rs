@@ -134,6 +134,9 @@ fn object(lines: &[Line]) -> Value {
             "reasons": decision.reasons,
             "signals": decision.signals,
             "constraints": decision.constraints,
+            "choice": decision.choice,
+            "recommendation": decision.recommendation,
+            "requests": decision.requests,
             "explanation": decision.explanation,
             "standing": standing,
         })

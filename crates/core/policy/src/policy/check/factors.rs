@@ -17,7 +17,8 @@ pub(super) fn check_factors(raw: RawFiveFactors) -> Result<FiveFactors, Problem>
 }
 
 pub(super) fn check_targets(raw: RawPerformanceTargets) -> Result<PerformanceTargets, Problem> {
-    let RawPerformanceTargets { max_response_time_ms, min_availability, max_error_rate } = raw;
+    // `cost_weight` is a weight of the choice.
+    let RawPerformanceTargets { max_response_time_ms, min_availability, max_error_rate, cost_weight: _ } = raw;
     let check = |key: &str, value: Option<f64>, fits: fn(f64) -> bool, expected: &str| {
         let is_wrong = value.filter(|value| !fits(*value));
         require(is_wrong.is_none(), format!("spec.performance_targets.{key}"), || {

@@ -25,4 +25,7 @@ pub struct RawPerformanceTargets {
     pub min_availability: Option<f64>,
     /// Greatest share of requests that fail. Above 0, at most 1.
     pub max_error_rate: Option<f64>,
+    /// The share of the whole that cost has where plans are weighed ([`super::RawChoice`]); the other criteria keep their
+    /// proportions. By itself it has them weighed. 0 to 1.
+    pub cost_weight: Option<f64>,
 }

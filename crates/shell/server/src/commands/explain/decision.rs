@@ -12,13 +12,16 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tidegauge_model::{
-    Alternative, Constraint, Decision, EventTime, Factor, Mode, Regret, SignalReading, WindowSummary,
+    Alternative, Constraint, Decision, EventTime, Factor, Mode, Plan, Regret, RequestAdvice, SignalReading,
+    WindowSummary,
 };
 use tidegauge_policy::plan::{Closed, together};
 use tidegauge_policy::wish::wish;
 use tidegauge_policy::{Observation, Policy};
 
 const FACTORS: [&str; 6] = ["FACTOR", "ASKS FOR", "URGENCY", "MARGIN", "CONFIDENCE", "WHY"];
+const PLANS: [&str; 8] = ["PLAN", "INSTANCES", "COST AN HOUR", "OF WANTED", "ONE LESS", "RISK", "SCORE", "REMARK"];
+const REQUESTS: [&str; 6] = ["REQUEST OF", "NOW", "LOWER", "TARGET", "UPPER", "FROM"];
 const ALTERNATIVES: [&str; 6] = ["ALTERNATIVE", "INSTANCES", "LOAD", "COST AN HOUR", "LATE", "TOO FEW AHEAD"];
 
 /// Windows that are shown, up to and with the decision's own.
@@ -161,12 +164,22 @@ impl Told {
         text.push_str(&terminal::table(&header, &rows, colours));
         text.push('\n');
         text.push_str(&terminal::table(&["STAGE", "INSTANCES", "WHY"], &self.chain(), colours));
-        for (header, rows) in [(&FACTORS[..], self.factors()), (&ALTERNATIVES[..], self.alternatives())] {
+        let tables = [
+            (&FACTORS[..], self.factors()),
+            (&PLANS[..], self.plans()),
+            (&REQUESTS[..], self.requests()),
+            (&ALTERNATIVES[..], self.alternatives()),
+        ];
+        for (header, rows) in tables {
             if !rows.is_empty() {
                 text = text + "\n" + &terminal::table(header, &rows, colours);
             }
         }
         text += &format!("\nbinding    {}\n", self.binding());
+        if let Some(recommended) = &decision.recommendation {
+            let reasons = recommended.reasons.join("; ");
+            text += &format!("recommended {} of {}: {reasons}\n", word(&recommended.kind), recommended.instances);
+        }
         if let Some(regret) = &decision.regret {
             text += &format!("regret     {}\n", regretted(regret));
         }
@@ -181,6 +194,30 @@ impl Told {
             [vec![factor.name.clone()], numbers.to_vec(), vec![factor.detail.clone()]].concat()
         };
         self.decision.factors.iter().map(|factor| plain_cells(row(factor))).collect()
+    }
+
+    /// The plans that were weighed; `unbeaten` ones are those that nothing is better than.
+    fn plans(&self) -> Vec<Vec<(String, Tone)>> {
+        let choice = self.decision.choice.iter();
+        let row = |plan: &Plan| {
+            let numbers =
+                [plan.cost_per_hour, plan.performance_ratio, plan.load_ratio_without_one, plan.slo_risk, plan.score];
+            let remark = plan.problem.clone().unwrap_or_else(|| match plan.is_unbeaten {
+                true => "unbeaten".to_owned(),
+                false => String::new(),
+            });
+            [vec![plan.name.clone(), plan.instances.to_string()], numbers.map(optional).to_vec(), vec![remark]].concat()
+        };
+        choice.flat_map(|choice| &choice.plans).map(|plan| plain_cells(row(plan))).collect()
+    }
+
+    /// What instances should request.
+    fn requests(&self) -> Vec<Vec<(String, Tone)>> {
+        let row = |advice: &RequestAdvice| {
+            let numbers = [advice.now, Some(advice.lower), Some(advice.target), Some(advice.upper)].map(optional);
+            [vec![advice.resource.clone()], numbers.to_vec(), vec![advice.detail.clone()]].concat()
+        };
+        self.decision.requests.iter().map(|advice| plain_cells(row(advice))).collect()
     }
 
     /// What other answers would come to.
