@@ -50,6 +50,7 @@ fn second(second: i64) -> SampleBatch {
         attributes: Vec::new(),
         response_times: Vec::new(),
         counters: Vec::new(),
+        top_keys: Vec::new(),
         state: None,
         ready_at: None,
         metrics,

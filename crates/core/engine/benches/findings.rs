@@ -74,6 +74,7 @@ fn second(second: i64) -> SampleBatch {
         ],
         response_times: Vec::new(),
         counters: Vec::new(),
+        top_keys: Vec::new(),
         state: None,
         ready_at: None,
         metrics,

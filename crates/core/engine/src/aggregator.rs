@@ -411,6 +411,7 @@ impl Aggregator {
             state: meta.state,
             ready_at: meta.ready_at,
             attributes: sealed.attributes_of(meta),
+            keys: sealed.keys_of(group),
         };
         rows.push(&row, sealed.stats_of(group), sealed.sketches_of(group), sealed.points_of(group));
     }

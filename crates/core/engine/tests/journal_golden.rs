@@ -9,7 +9,10 @@ use std::sync::Arc;
 use tidegauge_engine::journal::{Mark, RowsBuilder, decode, encode};
 use tidegauge_engine::{JournalRecord, Partial, PartialRow, SourceRecord};
 use tidegauge_model::counter::{CounterPoint, Reading};
-use tidegauge_model::{Attribute, Attributes, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position};
+use tidegauge_model::heavy::KEPT_KEYS;
+use tidegauge_model::{
+    Attribute, Attributes, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position, SpaceSaving,
+};
 use tidegauge_window::{Sketch, SourceId, Stats};
 
 fn mark() -> SourceRecord {
@@ -24,6 +27,24 @@ fn mark() -> SourceRecord {
 /// As it was when attributes, cumulative counters, sums over agents and other entities were not in the journal yet, or
 /// with them.
 fn partial(attributes: Option<&Arc<Attributes>>, counts: bool, sums: bool, entities: &[EntityKey]) -> SourceRecord {
+    partial_with_keys(attributes, counts, sums, entities, None)
+}
+
+fn keys() -> Vec<u8> {
+    let mut keys = SpaceSaving::new(KEPT_KEYS);
+    keys.add("tenant-7", 1_500);
+    keys.add("tenant-9", 200);
+    keys.to_bytes()
+}
+
+/// The same as it is since journals carry keys.
+fn partial_with_keys(
+    attributes: Option<&Arc<Attributes>>,
+    counts: bool,
+    sums: bool,
+    entities: &[EntityKey],
+    keys: Option<&[u8]>,
+) -> SourceRecord {
     let mut latencies = (Stats::default(), Sketch::default());
     let mut depth = Stats::default();
     for (offset, value) in [12.5, 250.0, 0.0].into_iter().enumerate() {
@@ -45,6 +66,7 @@ fn partial(attributes: Option<&Arc<Attributes>>, counts: bool, sums: bool, entit
         state,
         ready_at: None,
         attributes,
+        keys: None,
     };
     let reading = |secs, value, start: Option<i64>| CounterPoint {
         at: EventTime::from_secs(secs),
@@ -64,7 +86,7 @@ fn partial(attributes: Option<&Arc<Attributes>>, counts: bool, sums: bool, entit
         rows.push(&readings_of, std::iter::empty(), std::iter::empty(), readings.into_iter());
     }
     rows.push(
-        &row("planner-1", Some(InstanceState::Ready), attributes),
+        &PartialRow { keys, ..row("planner-1", Some(InstanceState::Ready), attributes) },
         all.into_iter(),
         [(1, &latencies.1)].into_iter(),
         readings.into_iter().filter(|_| counts),
@@ -101,11 +123,12 @@ fn released_bytes_are_still_read() {
         ("partial.v3.bin", partial(Some(&attributes), true, false, &[])),
         ("mark.v4.bin", mark()),
         ("partial.v4.bin", partial(Some(&attributes), true, true, &entities())),
+        ("partial.v5.bin", partial_with_keys(Some(&attributes), true, true, &entities(), Some(&keys()))),
     ];
     for (name, record) in records {
         let record = JournalRecord::Source(record);
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-        if std::env::var_os("TIDEGAUGE_BLESS").is_some() && name.contains(".v4.") {
+        if std::env::var_os("TIDEGAUGE_BLESS").is_some() && name.contains(".v5.") {
             std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
             std::fs::write(&file, encode(&record)).expect("a golden file");
         }
@@ -125,7 +148,7 @@ fn sums_count_no_rows_again() {
 
 #[test]
 fn damaged_bytes_are_an_error_and_never_a_panic() {
-    let bytes = encode(&JournalRecord::Source(partial(None, true, true, &entities())));
+    let bytes = encode(&JournalRecord::Source(partial_with_keys(None, true, true, &entities(), Some(&keys()))));
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
     }

@@ -18,6 +18,7 @@ pub mod counter;
 pub mod decision;
 pub mod entity;
 pub mod finding;
+pub mod heavy;
 pub mod id;
 pub mod metric;
 pub mod sample;
@@ -37,6 +38,7 @@ pub use entity::{EntityKey, EntityKind};
 pub use finding::{
     Cause, CauseCode, Confidence, Entity, Evidence, Finding, FindingKind, FindingState, Text, finding_id,
 };
+pub use heavy::{HeavyKey, KeyShare, KeyShares, NamedKeys, SpaceSaving};
 pub use id::{AgentId, Domain, EntityId, InstanceId, Region, Target, WorkspaceId};
 pub use metric::{Aggregation, Metric, MetricDef, MetricId, MetricKind, MetricName};
 pub use sample::{InstanceState, Position, SampleBatch};

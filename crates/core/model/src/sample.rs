@@ -3,6 +3,7 @@
 use crate::attribute::Attribute;
 use crate::counter::Reading;
 use crate::entity::EntityKey;
+use crate::heavy::NamedKeys;
 use crate::metric::Metric;
 use crate::supplied::Supplied;
 use crate::time::EventTime;
@@ -128,6 +129,8 @@ pub struct SampleBatch {
     pub response_times: Vec<(u32, Supplied)>,
     /// Readings of cumulative counters, by row, ascending; a row has at most one of each counter.
     pub counters: Vec<(u32, Metric, Reading)>,
+    /// The heaviest keys of rows that name any, by row, ascending; a row has at most one such list.
+    pub top_keys: Vec<(u32, NamedKeys)>,
 }
 
 impl SampleBatch {
@@ -153,6 +156,8 @@ impl SampleBatch {
         assert!(self.response_times.is_sorted_by_key(|(row, _)| *row), "response times ascend");
         assert!(self.counters.iter().all(|(row, ..)| (*row as usize) < rows), "rows of counters");
         assert!(self.counters.is_sorted_by_key(|(row, ..)| *row), "counters ascend");
+        assert!(self.top_keys.iter().all(|(row, _)| (*row as usize) < rows), "rows of keys");
+        assert!(self.top_keys.windows(2).all(|pair| pair[0].0 < pair[1].0), "rows of keys ascend");
         assert!(self.metrics.windows(2).all(|pair| pair[0].0 < pair[1].0), "metrics ascend");
         self
     }

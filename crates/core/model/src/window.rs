@@ -2,6 +2,7 @@
 
 use crate::attribute::Attributes;
 use crate::entity::EntityKey;
+use crate::heavy::KeyShares;
 use crate::id::{InstanceId, Target};
 use crate::metric::MetricName;
 use crate::sample::InstanceState;
@@ -221,6 +222,9 @@ pub struct WindowSummary {
     pub saturation: BTreeMap<MetricName, ResourceSaturation>,
     /// By latency metric: the sketch behind its percentiles, where the window's rule asks for it.
     pub sketches: BTreeMap<MetricName, SketchBytes>,
+    /// The keys that make most of its load, where telemetry names any. Of no workspace and not of the fleet: keys of
+    /// different agents have nothing in common.
+    pub top_keys: Option<KeyShares>,
 }
 
 impl WindowSummary {
@@ -248,6 +252,7 @@ impl WindowSummary {
             availability: None,
             saturation: BTreeMap::new(),
             sketches: BTreeMap::new(),
+            top_keys: None,
         }
     }
 

@@ -80,6 +80,7 @@ fn windows(end: EventTime) -> (WindowSummary, Vec<WindowSummary>) {
         slide: Duration::from_secs(10),
         edition: tidegauge_model::Edition::ONLY,
         sketches: [].into(),
+        top_keys: None,
         samples: 6,
         last_at: end,
         state: None,

@@ -35,6 +35,9 @@ pub struct ExpectedWindow {
 /// A mark as it stood in the journal: log time, watermark, drained, ended.
 type MarkSeen = (i64, Option<i64>, bool, bool);
 
+/// Target, other entity, end, and size and slide of a window.
+type WindowPlace = (Target, Option<EntityKey>, i64, (i64, i64));
+
 /// The naive engine.
 pub struct Reference {
     scenario: Scenario,
@@ -62,8 +65,8 @@ struct Shuffle {
     early: BTreeMap<(i64, Target, i64), usize>,
     /// Of which pane, target, other entity and instance rows came after it had closed, since the last mark.
     corrected: Vec<(i64, Target, Option<EntityKey>, String)>,
-    /// Revisions so far, by target, other entity, end, and size and slide.
-    revisions: BTreeMap<(Target, Option<EntityKey>, i64, (i64, i64)), u32>,
+    /// Revisions so far.
+    revisions: BTreeMap<WindowPlace, u32>,
     /// That are open.
     sessions: Vec<Session>,
     late: Vec<(usize, i64, u64)>,

@@ -15,8 +15,8 @@ use tidegauge_engine::{
 use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
 use tidegauge_model::{
-    Attribute, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position, SampleBatch, Target, WindowSpec,
-    WorkspaceId,
+    Attribute, EntityKey, EntityKind, EventTime, InstanceState, Metric, NamedKeys, Position, SampleBatch, Target,
+    WindowSpec, WorkspaceId,
 };
 use tidegauge_policy::Written;
 use tidegauge_window::{SourceId, SourceRules};
@@ -73,6 +73,13 @@ impl Row {
     /// One row of five hands its response time over as a list of one.
     fn is_list(&self) -> bool {
         self.offset % 5 == 2
+    }
+
+    /// One row of three names its heaviest keys; their shares are whole thousandths of whole requests.
+    #[must_use]
+    pub fn top_keys(&self) -> Option<NamedKeys> {
+        let wandering: Box<str> = format!("tenant-{}", self.offset % 7).into();
+        (self.offset % 3 == 1).then(|| NamedKeys::of(vec![("tenant-hot".into(), 0.5), (wandering, 0.125)]))
     }
 
     /// Three rows of four say where their instance runs.
@@ -536,6 +543,7 @@ pub fn batch(partition: usize, rows: &[Row]) -> SampleBatch {
         metrics,
         response_times,
         counters: rows.iter().zip(0..).filter_map(|(row, at)| Some((at, Metric::named(TOTAL), row.total()?))).collect(),
+        top_keys: rows.iter().zip(0..).filter_map(|(row, at)| Some((at, row.top_keys()?))).collect(),
     };
     batch.checked()
 }

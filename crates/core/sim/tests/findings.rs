@@ -20,8 +20,8 @@ use tidegauge_engine::{
     DeciderConfig, DeciderInput, DeciderOutput, Sums, WindowRule,
 };
 use tidegauge_model::{
-    AlertState, Entity, EventTime, FindingKind, FindingState, InstanceId, Severity, Target, WindowSpec, WindowSummary,
-    finding_id,
+    AlertState, Cause, CauseCode, Entity, EventTime, FindingKind, FindingState, InstanceId, Severity, Target,
+    WindowSpec, WindowSummary, finding_id,
 };
 use tidegauge_policy::Written;
 use tidegauge_window::{SourceId, SourceRules};
@@ -62,6 +62,7 @@ fn row(agent: &str, instance: i64, pane: i64) -> Option<String> {
         // One instance is hot from window 4 to window 11, hotter in between, and gone afterwards.
         "hot" if instance == 2 && is_in(4, 12) => {
             (requests, cpu) = if is_in(8, 10) { (900.0, 0.97) } else { (700.0, 0.88) };
+            more = r#", "top_keys": [{"key": "tenant-7", "weight": 0.8}]"#.to_owned();
         }
         "hot" if instance == 2 && !is_in(0, 12) => return None,
         // One falls silent while it is hot, and speaks again.
@@ -224,8 +225,8 @@ impl Naive<'_> {
             let range = self.agent(at).range;
             let is_silent = match &key.1 {
                 Entity::Instance { instance, .. } => silent[at].contains(instance),
-                // That the others are even says nothing while one that was hot is silent.
-                _ => key.0 == FindingKind::Imbalance && hot_is_silent(at, all, silent),
+                // That the others are even says nothing while one that was hot is silent, nor which keys they have.
+                _ => matches!(key.0, FindingKind::Imbalance | FindingKind::HotKey) && hot_is_silent(at, all, silent),
             };
             let is_silent = is_silent && !shown.contains_key(key);
             let Some(indication) = shown.get(key) else {
@@ -291,6 +292,7 @@ fn findings_are_those_that_the_published_windows_lead_to() {
     let mut decider = Decider::new(config(), Control::default());
     let mut closed: BTreeMap<(Target, EventTime), Closed> = BTreeMap::new();
     let mut said: BTreeMap<Target, Vec<Said>> = BTreeMap::new();
+    let mut hot_keys: Vec<Cause> = Vec::new();
     for offset in 0..journal.len() {
         for output in step(&mut decider, &journal, offset) {
             match output {
@@ -303,6 +305,7 @@ fn findings_are_those_that_the_published_windows_lead_to() {
                 }
                 DeciderOutput::Finding(finding) => {
                     let target = finding.entity.target().expect("of an agent").clone();
+                    hot_keys.extend(finding.causes.iter().filter(|cause| cause.code == CauseCode::HotKey).cloned());
                     let news = (finding.window.end, finding.id, finding.state, finding.severity);
                     said.entry(target).or_default().push(news);
                 }
@@ -332,6 +335,8 @@ fn findings_are_those_that_the_published_windows_lead_to() {
         "hot hotspot Ongoing Warning",  // and less bad again
         "hot hotspot Ended",
         "hot imbalance Open",
+        "hot hot_key Open",
+        "hot hot_key Ended",
         "silent hotspot Open",
         "full saturation Open",
         "full bottleneck Open",
@@ -340,6 +345,10 @@ fn findings_are_those_that_the_published_windows_lead_to() {
         "slow degradation Ended",
     ] {
         assert!(kinds.keys().any(|kind| kind.starts_with(wanted)), "{wanted}: {kinds:#?}");
+    }
+    assert!(!hot_keys.is_empty());
+    for cause in hot_keys {
+        assert_eq!((cause.strength, cause.detail.contains("tenant-7")), (0.8, true), "{cause:?}");
     }
     assert!(!kinds.keys().any(|kind| kind.starts_with("even")), "nothing is to be found in it: {kinds:#?}");
     let silent = kinds.iter().filter(|(kind, _)| kind.starts_with("silent hotspot Open"));
@@ -418,7 +427,7 @@ metadata: { name: follow, version: 1 }
 spec:
   window: { size: 20s, slide: 20s }
   rules:
-    - { name: found, signal: { kind: finding, of: [hotspot, imbalance, idle, underutilized, saturation, bottleneck, degradation] } }
+    - { name: found, signal: { kind: finding, of: [hotspot, hot_key, imbalance, idle, underutilized, saturation, bottleneck, degradation] } }
     - { name: busy, signal: { kind: burn_rate, objective: 0.5, long: 5m, short: 20s, bad: [requests] }, above: 1.5 }
 ---
 apiVersion: tidegauge.io/v1

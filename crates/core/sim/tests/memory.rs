@@ -137,6 +137,7 @@ fn batch(second: i64, offset: &mut i64, names: &[(String, String)], rng: &mut Rn
         metrics,
         response_times: Vec::new(),
         counters: Vec::new(),
+        top_keys: Vec::new(),
     }
     .checked()
 }

@@ -109,6 +109,28 @@ fn lists_and_histograms_count_as_their_values_with_their_error() {
     assert_eq!((of_all.count, of_all.relative_error), (201, of_b.relative_error));
 }
 
+/// Instance a names tenant-7 for half of 200 requests and for a tenth of 100, where another key may hide in as much; b names
+/// another for all of its 100. A row that names none counts for nothing.
+#[test]
+fn keys_reach_windows_with_bounds_worked_by_hand() {
+    type Bounds = Vec<(String, f64, f64)>;
+    let windows = windows(&[
+        (1, "a", r#""requests": 200, "top_keys": [{"key": "tenant-7", "weight": 0.5}]"#),
+        (12, "a", r#""requests": 900"#),
+        (25, "a", r#""requests": 100, "top_keys": [{"key": "tenant-7", "weight": 0.1}]"#),
+        (26, "b", r#""requests": 100, "top_keys": [{"key": "tenant-9", "weight": 1.0}]"#),
+    ]);
+    let keys = |instance: Option<&str>| -> (Bounds, f64) {
+        let shares = of(&windows, instance).top_keys.clone().expect("keys");
+        let each = shares.keys.into_iter().map(|key| (key.key, key.share_lower * 1_200.0, key.share_upper * 1_200.0));
+        (each.map(|(key, lower, upper)| (key, lower.round(), upper.round())).collect(), shares.others_share_upper)
+    };
+    assert_eq!(keys(Some("a")), (vec![("tenant-7".into(), 440.0, 440.0)], 110.0 / 300.0));
+    assert_eq!(keys(Some("b")), (vec![("tenant-9".into(), 1_200.0, 1_200.0)], 0.0));
+    let of_all = vec![("tenant-7".into(), 330.0, 330.0), ("tenant-9".into(), 300.0, 630.0)];
+    assert_eq!(keys(None), (of_all, 110.0 / 400.0));
+}
+
 #[test]
 fn attributes_are_the_latest_and_what_is_not_said_again_stays() {
     let windows = windows(&[

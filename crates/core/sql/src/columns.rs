@@ -412,6 +412,21 @@ fn of_windows() -> Vec<Column> {
     columns.extend([
         Column::new("error_rate", "(server errors + timeouts) / requests", Number(|window| window.error_rate)),
         Column::new("availability", "1 - error_rate", Number(|window| window.availability)),
+        Column::new(
+            "top_key",
+            "of the keys that telemetry names the one whose certain share is the greatest",
+            Text(|row| Some(row.window.top_keys.as_ref()?.keys.first()?.key.as_str())),
+        ),
+        Column::new(
+            "top_key_share_lower",
+            "it makes at least this share of the load, ratio",
+            Number(|window| Some(window.top_keys.as_ref()?.keys.first()?.share_lower)),
+        ),
+        Column::new(
+            "top_key_share_upper",
+            "it makes at most this share of the load, ratio",
+            Number(|window| Some(window.top_keys.as_ref()?.keys.first()?.share_upper)),
+        ),
     ]);
     for resource in ["cpu", "memory", "io", "network", "gpu"] {
         columns.extend([

@@ -56,6 +56,7 @@ fn window() -> WindowSummary {
         availability: Some(0.99),
         saturation: BTreeMap::new(),
         sketches: [].into(),
+        top_keys: None,
     }
 }
 

@@ -31,7 +31,7 @@ mod reject;
 mod time_text;
 
 pub use deadletter::DeadLetter;
-pub use decode::{DecodeConfig, Decoder, Format, RawRecord, Warnings};
+pub use decode::{DecodeConfig, Decoder, Format, KeyNames, KeySecret, RawRecord, Warnings};
 pub use encode::{Encoding, Framing, Output};
 pub use mapping::{CsvPlan, Mapping, MappingError};
 pub use reject::{RejectCode, Rejected, Undecoded};

@@ -4,6 +4,7 @@
 
 use crate::decode::columns::Columns;
 use crate::decode::counters;
+use crate::decode::pieces::KEYS;
 use crate::decode::route::INSTANCE;
 use crate::encode::{Framing, put_double, put_long, put_text};
 use crate::schema;
@@ -38,6 +39,8 @@ pub struct SampleRow {
     pub metrics: Vec<(Metric, f64)>,
     /// Cumulative counters, ascending.
     pub counters: Vec<(Metric, Reading)>,
+    /// Its heaviest keys with their shares of its load, the heaviest first.
+    pub top_keys: Vec<(Box<str>, f64)>,
 }
 
 impl SampleRow {
@@ -59,6 +62,7 @@ impl SampleRow {
             attributes,
             metrics: row.metrics,
             counters: row.counters,
+            top_keys: row.top_keys.map(|keys| keys.shares).unwrap_or_default(),
         }
     }
 
@@ -116,6 +120,10 @@ impl SampleRow {
             });
             object.insert(counters::FIELD.to_owned(), Value::Object(counters.collect()));
         }
+        if !self.top_keys.is_empty() {
+            let keys = self.top_keys.iter().map(|(key, share)| json!({"key": key, "weight": share}));
+            object.insert(KEYS.to_owned(), Value::Array(keys.collect()));
+        }
         serde_json::to_writer(out, &object).expect("a vector takes whatever is written");
     }
 }
@@ -141,6 +149,7 @@ enum Field {
     Metric(Metric),
     UnknownMetrics,
     Counters,
+    TopKeys,
     /// Null, or an empty array or map: all are one zero byte.
     Nothing,
 }
@@ -173,6 +182,7 @@ impl SampleEncoder {
             "ready_at" => Field::ReadyAt,
             "metrics" => Field::UnknownMetrics,
             counters::FIELD => Field::Counters,
+            KEYS => Field::TopKeys,
             name => match (&field.schema, Metric::named(name)) {
                 (_, metric @ Metric::BuiltIn(_)) => Field::Metric(metric),
                 (Schema::Union(union), _) if matches!(union.variants().last(), Some(Schema::String)) => {
@@ -223,6 +233,7 @@ impl SampleEncoder {
                 },
                 Field::UnknownMetrics => put_unknown(&row.metrics, out),
                 Field::Counters => put_counters(&row.counters, out),
+                Field::TopKeys => put_keys(&row.top_keys, out),
             }
         }
     }
@@ -281,6 +292,17 @@ fn put_counters(counters: &[(Metric, Reading)], out: &mut Vec<u8>) {
                 put_long(start.as_micros(), out);
             }
             None => put_long(0, out),
+        }
+    }
+    put_long(0, out);
+}
+
+fn put_keys(keys: &[(Box<str>, f64)], out: &mut Vec<u8>) {
+    if !keys.is_empty() {
+        put_long(i64::try_from(keys.len()).expect("a row has fewer keys than 2^63"), out);
+        for (key, share) in keys {
+            put_text(key, out);
+            put_double(*share, out);
         }
     }
     put_long(0, out);

@@ -10,9 +10,14 @@ use common::{
     native, record, refuse,
 };
 use tidegauge_model::counter::Reading;
+use tidegauge_model::heavy::MAX_KEY_BYTES;
 use tidegauge_model::supplied::{ExplicitHistogram, ExponentialHistogram, Supplied, Totals};
-use tidegauge_model::{Attribute, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position, SampleBatch};
-use tidegauge_wire::{DecodeConfig, Decoder, Format, Framing, Mapping, RejectCode, SampleEncoder, Undecoded};
+use tidegauge_model::{
+    Attribute, EntityKey, EntityKind, EventTime, InstanceState, Metric, NamedKeys, Position, SampleBatch,
+};
+use tidegauge_wire::{
+    DecodeConfig, Decoder, Format, Framing, KeyNames, KeySecret, Mapping, RejectCode, SampleEncoder, Undecoded,
+};
 
 const ROW: &str = r#""agent_id": "planner", "instance_id": "planner-1", "event_time": "2026-01-01T00:00:00Z""#;
 
@@ -177,6 +182,30 @@ fn d1_refusals_say_what_and_where_and_leave_nothing() {
         ),
         ("no entity kind", json(r#", "entity": "lorry""#), WrongType, Some("entity")),
         ("a latency below zero", json(r#", "response_times_ms": [1.5, -1]"#), NegativeCount, Some("response_times_ms")),
+        ("a key for a list", json(r#", "top_keys": {"key": "k", "weight": 0.5}"#), WrongType, Some("top_keys")),
+        ("a name for a key", json(r#", "top_keys": ["k"]"#), WrongType, Some("top_keys")),
+        ("a number for a name", json(r#", "top_keys": [{"key": 7, "weight": 0.5}]"#), WrongType, Some("top_keys.key")),
+        ("a key without weight", json(r#", "top_keys": [{"key": "k"}]"#), Malformed, Some("top_keys")),
+        ("a weight of nobody", json(r#", "top_keys": [{"weight": 0.5}]"#), Malformed, Some("top_keys")),
+        (
+            "names that could be swapped",
+            json(r#", "top_keys": [{"key": "a"}, {"weight": 0.5}]"#),
+            Malformed,
+            Some("top_keys"),
+        ),
+        ("no share", json(r#", "top_keys": [{"key": "k", "weight": 40}]"#), Malformed, Some("top_keys.weight")),
+        (
+            "a share below zero",
+            json(r#", "top_keys": [{"key": "k", "weight": -0.1}]"#),
+            NegativeCount,
+            Some("top_keys.weight"),
+        ),
+        (
+            "shares of several loads",
+            json(r#", "top_keys": [{"key": "a", "weight": 0.7}, {"key": "b", "weight": 0.7}]"#),
+            Malformed,
+            Some("top_keys"),
+        ),
         ("a text in a list", json(r#", "response_times_ms": ["fast"]"#), WrongType, Some("response_times_ms")),
         ("a number for a list", json(r#", "response_times_ms": 7"#), WrongType, Some("response_times_ms")),
         (
@@ -267,6 +296,51 @@ fn histograms_are_taken_whole_or_refused() {
     }
     let supplied = batch(&mut decoder, &[&json(""), &json(r#", "response_times_ms": [1]"#)]).response_times;
     assert_eq!(supplied, [(1, Supplied::Values(vec![1.0]))], "nothing of the refused is left");
+}
+
+/// The second is heavier than the lightest one named, since it has no name.
+#[test]
+fn heaviest_keys_are_taken_hashed_or_read_over() {
+    let long = "x".repeat(MAX_KEY_BYTES + 1);
+    let keys =
+        r#", "top_keys": [{"weight": 0.25, "key": "tenant-7"}, {"key": "tenant-9", "weight": 0.125, "since": 3}]"#;
+    let texts = [
+        json(keys),
+        json(""),
+        json(r#", "top_keys": []"#),
+        json(r#", "top_keys": null"#),
+        json(&format!(r#", "top_keys": [{{"key": "{long}", "weight": 0.5}}, {{"key": "a", "weight": 0.125}}]"#)),
+    ];
+    let named = |shares: &[(&str, f64)], others| NamedKeys {
+        shares: shares.iter().map(|(key, share)| (Box::from(*key), *share)).collect(),
+        others,
+    };
+    let two = named(&[("tenant-7", 0.25), ("tenant-9", 0.125)], 0.125);
+    let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+    let taken = batch(&mut native(), &texts).top_keys;
+    assert_eq!(taken, [(0, two.clone()), (4, named(&[("a", 0.125)], 0.5))]);
+
+    let row = native().row(&json(keys)).expect("a row of its own has them");
+    let mut bytes = Vec::new();
+    SampleEncoder::new().encode(&row, Framing::SingleObject, &mut bytes);
+    assert_eq!(batch(&mut native(), &[&bytes]).top_keys, [(0, two.clone())]);
+    bytes.clear();
+    row.encode_json(&mut bytes);
+    assert_eq!(batch(&mut native(), &[&bytes]).top_keys, [(0, two)]);
+    assert!(native().row(texts[4]).is_err(), "what it cannot say is not said otherwise");
+
+    let with = |key_names| Decoder::new(DecodeConfig { key_names, ..DecodeConfig::default() });
+    let hashed = |secret| batch(&mut with(KeyNames::Hashed(KeySecret::new(secret))), &[&json(keys)]).top_keys;
+    let (one, other) = (hashed("s3cret"), hashed("another"));
+    let names = |keys: &[(u32, NamedKeys)]| -> Vec<String> {
+        keys.iter().flat_map(|(_, keys)| keys.shares.iter().map(|(key, _)| key.to_string())).collect()
+    };
+    // printf '\0\0\0\0\0\0\0\6s3crettenant-7' | sha256sum
+    assert_eq!(names(&one)[0], "0a4e8f2f6027dcc2");
+    assert!(names(&one).iter().all(|name| name.len() == 16) && names(&one) != names(&other));
+    assert_eq!(one[0].1.others, 0.125);
+    assert_eq!(format!("{:?}", KeyNames::Hashed(KeySecret::new("s3cret"))), "Hashed(KeySecret)");
+    assert_eq!(batch(&mut with(KeyNames::Off), &[&json(keys), &json(r#", "top_keys": 7"#)]).top_keys, []);
 }
 
 #[test]

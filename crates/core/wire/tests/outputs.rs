@@ -147,6 +147,7 @@ fn what_is_absent_is_null() {
         latencies: [].into(),
         saturation: [].into(),
         sketches: [].into(),
+        top_keys: None,
         error_rate: None,
         availability: None,
         ..window()

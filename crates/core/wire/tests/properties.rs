@@ -235,6 +235,7 @@ proptest! {
             state: state.map(|state| *state.get(&InstanceState::ALL)),
             ready_at: ready_at.map(EventTime::from_micros),
             attributes: BTreeMap::new(),
+            top_keys: Vec::new(),
             counters,
             metrics: all.into_iter().collect(),
         };

@@ -276,6 +276,7 @@ fn telemetry() -> Vec<u8> {
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .into(),
         counters: Vec::new(),
+        top_keys: Vec::new(),
         metrics: built_in.chain([(Metric::Unknown("fan_rpm".into()), 900.0)]).collect(),
     };
     let mut bytes = Vec::new();

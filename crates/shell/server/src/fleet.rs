@@ -137,6 +137,7 @@ fn row(start: u32, at: u32, agent: u32, instance: u32, load: f64, interval_s: f6
         ready_at: None,
         attributes: BTreeMap::new(),
         counters: Vec::new(),
+        top_keys: Vec::new(),
         metrics: METRICS.iter().map(|id| Metric::BuiltIn(*id)).zip(values.map(rounded)).collect(),
     }
 }

@@ -25,6 +25,7 @@ pub mod commands;
 pub mod config;
 pub mod connect;
 pub mod demo;
+mod desks;
 pub mod diagnostic;
 pub mod exit;
 pub mod fleet;

@@ -199,6 +199,11 @@ table! {
     ACTUATIONS = Counter, "tidegauge_actuations_total", ["actuator", "state"],
         "What `tidegauge actuate` said of decisions, by state: accepted, started, applied, partial, failed, expired and so on.";
 
+    NOTIFICATIONS = Counter, "tidegauge_notifications_total", ["notifier", "outcome"],
+        "Posts of `tidegauge notify` by outcome: taken, refused, failed (tried again).";
+    UNREADABLE_ALERTS = Counter, "tidegauge_notify_unreadable_total", ["notifier"],
+        "Records of the topic of alerts that `tidegauge notify` passed over, since they are no alerts.";
+
     INGEST_DELAY = Histogram(DELAYS), "tidegauge_ingest_delay_seconds", [],
         "Time from a telemetry record's append, by its timestamp, until it is counted in tidegauge_samples_total.";
     WORKER_SECONDS = Clock, "tidegauge_worker_seconds_total", ["stage", "worker", "activity"],

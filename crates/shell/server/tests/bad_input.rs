@@ -64,6 +64,7 @@ fn row(instance: usize, at: EventTime, queue_depth: f64) -> SampleRow {
         ready_at: None,
         attributes: BTreeMap::new(),
         counters: Vec::new(),
+        top_keys: Vec::new(),
         metrics: ascending([("queue_depth", queue_depth)]),
     }
 }

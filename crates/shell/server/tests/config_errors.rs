@@ -239,6 +239,17 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
         ("rules that are a policy", "alerts: {path: mine.yaml}", &["mine.yaml:", "kind:", "expected AlertRules"]),
         ("not YAML", "time: {pane: 10s", &["tidegauge.yaml:1:"]),
         (
+            "keys that can be guessed",
+            "ingest: {top_keys: hashed}",
+            &["ingest.top_keys_secret_file:", "expected with ingest.top_keys: hashed", "guesses"],
+        ),
+        (
+            "a secret for no keys",
+            "ingest: {top_keys_secret_file: tidegauge.yaml}",
+            &["tidegauge.yaml:1:", "ingest.top_keys_secret_file:", "hashed only"],
+        ),
+        ("no way to name keys", "ingest: {top_keys: hash}", &["ingest.top_keys:", "hashed", "`hash`"]),
+        (
             "password in the clear",
             "kafka: {properties: {sasl.password: x}}",
             &["kafka.properties.sasl.password:", "password_file"],

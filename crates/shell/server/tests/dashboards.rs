@@ -20,7 +20,9 @@ use support::process::{Deployment, Process};
 use support::prometheus::{Prometheus, promtool, root};
 use support::run::decoded;
 use tidegauge::metrics::{self, TABLE};
-use tidegauge_model::Decision;
+use tidegauge_kafka::writer::Record;
+use tidegauge_model::{Decision, Mode, ScalingAction, ScalingEvent, ScalingState};
+use tidegauge_wire::{Encoding, Output as _};
 
 /// What has not come by then will not.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,6 +41,18 @@ spec:
   rules:
     - {name: cpu_in_use, severity: warning, signal: {kind: metric, metric: cpu_utilization_of_limit}, above: 0.001}
     - {name: instance_in_use, by: instance, severity: info, signal: {kind: metric, metric: cpu_utilization_of_limit}, above: 0.001}
+";
+
+/// Never published, and compared with what was.
+const SHADOW: &str = "\
+apiVersion: tidegauge.io/v1
+kind: Policy
+metadata: {name: shadow, version: 1}
+spec:
+  mode: shadow
+  window: {size: 1m, slide: 10s}
+  objectives: [{metric: cpu_utilization_of_limit, type: utilization, target: 0.3}]
+  max_instances: 40
 ";
 
 fn dashboard(name: &str) -> Value {
@@ -147,13 +161,15 @@ fn panels_say_what_they_show() {
 fn start(broker: &Broker, topic: &str, more: &str) -> (Deployment, Process, SocketAddr) {
     let settings = format!(
         "windows: [{{size: 1m, slide: 10s}}]\n\
-         policies: {{paths: [policy.yaml]}}\n\
+         policies: {{paths: [policy.yaml, shadow.yaml]}}\n\
          alerts: {{path: alerts.yaml}}\n\
          http: {{listen: \"127.0.0.1:0\"}}\n\
          {more}"
     );
     let policy = std::fs::read_to_string(root().join("examples/policies/balanced.yaml")).expect("an example");
-    let deployment = Deployment::new(broker, topic, &settings, &[("policy.yaml", &policy), ("alerts.yaml", ALERTS)]);
+    let files = [("policy.yaml", policy.as_str()), ("shadow.yaml", SHADOW), ("alerts.yaml", ALERTS)];
+    let deployment = Deployment::new(broker, topic, &settings, &files);
+    deployment.succeed(&["topics", "ensure", "--scaling-events"]);
     let mut process = deployment.start(&["run"], &[]);
     let address = http::address(&mut process);
     (deployment, process, address)
@@ -214,6 +230,10 @@ fn every_panel_and_every_rule_finds_its_data() {
     send_fleet(&deployment, &fleet, &["--shift"]); // the last sample is now
     prometheus.wait_for("count(tidegauge_agent_desired_instances) == 3");
 
+    // What actuators say shows with the next decision.
+    tell_of_scaling(&broker, &deployment);
+    send_fleet(&deployment, &["--agents", "3", "--instances", "4", "--seconds", "30"], &["--shift"]);
+
     // What is told once a second, or only in a commit, comes with a later scrape.
     let since = Instant::now();
     let mut problems = problems(&prometheus);
@@ -225,15 +245,12 @@ fn every_panel_and_every_rule_finds_its_data() {
 
     let (_, body) = http::get(address, "/metrics");
     // This run has no signals and answers no queries: `prometheus_rules.rs` sees their metrics. It writes no history:
-    // `history.rs` sees those. No actuator speaks, and no lag is measured.
+    // `history.rs` sees those. No actuator and no notifier runs, no lag is measured, and no scaling event is odd.
     let of_what_is_off = [
-        metrics::AGENT_SCALING_SUCCESS,
-        metrics::AGENT_ELASTICITY,
-        metrics::AGENT_SCALE_TIME,
-        metrics::AGENT_REGRET_LATE,
-        metrics::AGENT_REGRET_HOURS,
         metrics::ODD_SCALING_EVENTS,
         metrics::ACTUATIONS,
+        metrics::NOTIFICATIONS,
+        metrics::UNREADABLE_ALERTS,
         metrics::LAG_LOOKS,
         metrics::QUERIES,
         metrics::QUERY_FORGOTTEN_WINDOWS,
@@ -251,6 +268,47 @@ fn every_panel_and_every_rule_finds_its_data() {
     promtool(test, &["check", "metrics"], &body);
     same_as_published(&broker, &deployment, address);
     process.terminate();
+}
+
+/// The latest change of each target is carried out within three seconds.
+fn tell_of_scaling(broker: &Broker, deployment: &Deployment) {
+    let mut changes: BTreeMap<String, Decision> = BTreeMap::new();
+    broker.read(&deployment.topic("decisions"), |record| {
+        let decision: Decision = decoded(&record);
+        if decision.mode == Mode::Live && decision.desired_instances != decision.current_instances {
+            changes.insert(decision.target.to_string(), decision);
+        }
+    });
+    assert!(!changes.is_empty(), "nothing is scaled");
+    let (writer, topic) = (broker.writer(), deployment.topic("scaling_events"));
+    for decision in changes.values() {
+        for (after, state) in (1..).zip([ScalingState::Accepted, ScalingState::Started, ScalingState::Applied]) {
+            let event = ScalingEvent {
+                id: format!("of-{}", decision.id),
+                decision_id: Some(decision.id.clone()),
+                generation: Some(decision.generation),
+                target: decision.target.clone(),
+                trigger_type: None,
+                trigger_metric: None,
+                trigger_value: None,
+                action: ScalingAction::ScaleUp,
+                instances_before: Some(decision.current_instances),
+                instances_after: Some(decision.desired_instances),
+                state,
+                state_at: decision.decided_at.plus(Duration::from_secs(after)),
+                accepted_at: None,
+                started_at: None,
+                completed_at: None,
+                success: None,
+                error: None,
+                actuator: Some("test".to_owned()),
+            };
+            let mut value = Vec::new();
+            event.encode(Encoding::Json, &mut value);
+            writer.send(&Record { topic: &topic, value: Some(&value), ..Record::default() }).expect("a record");
+        }
+    }
+    writer.flush().expect("all is stored");
 }
 
 fn not_exported<'a>(expression: &str, known: &'a BTreeSet<&str>) -> impl Iterator<Item = String> + use<'a> {
@@ -288,6 +346,9 @@ fn same_as_published(broker: &Broker, deployment: &Deployment, address: SocketAd
         let mut last = BTreeMap::new();
         broker.read(&deployment.topic("decisions"), |record| {
             let decision: Decision = decoded(&record);
+            if decision.mode != Mode::Live {
+                return;
+            }
             last.insert(decision.target.agent.to_string(), f64::from(decision.desired_instances));
         });
         last

@@ -215,6 +215,7 @@ fn report(broker: &Broker, topic: &str, pods: &Pods, load_cores: impl Fn() -> f6
                 attributes: [].into(),
                 metrics: vec![(Metric::named("cpu_utilization_of_limit"), busy)],
                 counters: Vec::new(),
+                top_keys: Vec::new(),
             };
             let mut value = Vec::new();
             encoder.encode(&row, Framing::SingleObject, &mut value);

@@ -79,6 +79,7 @@ impl Reports {
                         attributes: [].into(),
                         metrics: vec![(Metric::named("cpu_utilization_of_limit"), 0.5)],
                         counters: Vec::new(),
+                        top_keys: Vec::new(),
                     };
                     let mut value = Vec::new();
                     encoder.encode(&row, Framing::SingleObject, &mut value);

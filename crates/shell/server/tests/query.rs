@@ -108,6 +108,7 @@ fn instance(number: usize) -> WindowSummary {
         availability: None,
         saturation: [].into(),
         sketches: [].into(),
+        top_keys: None,
     }
 }
 

@@ -38,6 +38,7 @@ fn row(agent: &str, instance: u32, at: EventTime) -> SampleRow {
         ready_at: None,
         attributes: [].into(),
         counters: Vec::new(),
+        top_keys: Vec::new(),
         metrics: vec![(Metric::named("queue_depth"), f64::from(instance % 64))],
     }
 }

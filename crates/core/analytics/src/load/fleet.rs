@@ -1,12 +1,12 @@
 //! An agent's ready instances with their loads, as the load measures take them.
 
 use crate::absent::{Absent, Measured, ratio};
-use crate::load::heavy::HeavyKey;
 use crate::window::requests;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidegauge_model::{
-    DistributionSummary, EventTime, InstanceId, InstanceState, MetricName, Region, Target, TimeRange, WindowSummary,
+    DistributionSummary, EventTime, HeavyKey, InstanceId, InstanceState, MetricName, Region, Target, TimeRange,
+    WindowSummary,
 };
 
 /// What a load is a load of.

@@ -16,7 +16,6 @@ pub mod balance;
 pub mod causes;
 pub mod fleet;
 pub mod geographic;
-pub mod heavy;
 pub mod hotspot;
 pub mod idle;
 pub mod latency;
@@ -28,6 +27,6 @@ pub mod temporal;
 
 pub use balance::{Balance, Noise, NoiseFloor, balance};
 pub use fleet::{Fleet, InstanceFacts, InstanceLoad, Signal};
-pub use heavy::{HeavyKey, SpaceSaving};
 pub use hotspot::{Hotspot, HotspotRule, hotspots};
 pub use report::{LoadConfig, LoadMemory, LoadReport, LoadShown, analyze, shown};
+pub use tidegauge_model::{HeavyKey, SpaceSaving};

@@ -63,6 +63,7 @@ impl Window {
             availability: None,
             saturation: BTreeMap::new(),
             sketches: [].into(),
+            top_keys: None,
         })
     }
 

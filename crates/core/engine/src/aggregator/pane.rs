@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegauge_model::counter::CounterPoint;
 use tidegauge_model::metric;
-use tidegauge_model::{Attribute, Attributes, EventTime, InstanceState, Metric, MetricKind, Position, SampleBatch};
+use tidegauge_model::{
+    Attribute, Attributes, EventTime, InstanceState, Metric, MetricKind, Position, SampleBatch, SpaceSaving,
+};
 use tidegauge_window::supplied::digest;
 use tidegauge_window::{Sketch, SketchGroups, Stats, StatsGroups};
 
+const REQUESTS: Metric = Metric::BuiltIn(metric::REQUESTS);
 const RESPONSE_TIME: Metric = Metric::BuiltIn(metric::RESPONSE_TIME_MS);
 
 /// Before every row.
@@ -29,6 +32,8 @@ pub(super) struct Pane {
     attributes: AttributeSets,
     /// Readings of cumulative counters, by group.
     points: Vec<(u32, Metric, CounterPoint)>,
+    /// The heaviest keys, of groups whose rows name any.
+    keys: BTreeMap<u32, SpaceSaving>,
     offsets: (i64, i64),
     samples: u64,
 }
@@ -72,6 +77,8 @@ pub(super) struct SealedPane {
     attributes: Vec<Arc<Attributes>>,
     /// By group, then by the metric's place.
     points: Vec<(u32, u16, CounterPoint)>,
+    /// The heaviest keys by group, packed.
+    keys: BTreeMap<u32, Vec<u8>>,
     stats: Vec<Vec<Stats>>,
     sketches: Vec<Option<Vec<Sketch>>>,
 }
@@ -88,6 +95,7 @@ impl Pane {
             metrics: BTreeMap::new(),
             attributes: AttributeSets::default(),
             points: Vec::new(),
+            keys: BTreeMap::new(),
             offsets: (i64::MAX, i64::MIN),
             samples: 0,
         }
@@ -139,6 +147,26 @@ impl Pane {
         }
         if !batch.response_times.is_empty() {
             self.add_response_times(batch, &rows_groups);
+        }
+        if !batch.top_keys.is_empty() {
+            self.add_keys(batch, &rows_groups);
+        }
+    }
+
+    /// Adds what rows say of their heaviest keys, row by row: merged in the order of the log, however batches were cut. A
+    /// row weighs as many requests as it counts, and one where it counts none.
+    fn add_keys(&mut self, batch: &SampleBatch, rows_groups: &[(u32, u32)]) {
+        let requests = batch.column(&REQUESTS);
+        let mut named = batch.top_keys.iter().peekable();
+        for (row, group) in rows_groups {
+            while named.next_if(|(at, _)| at < row).is_some() {}
+            let Some((at, keys)) = named.next_if(|(at, _)| at == row) else { continue };
+            let counted = requests.filter(|column| column.is_valid(*at as usize));
+            let sketch = SpaceSaving::of_sample(keys, counted.map_or(1.0, |column| column.value(*at as usize)));
+            match self.keys.get_mut(group) {
+                Some(so_far) => *so_far = so_far.merged(&sketch),
+                None => drop(self.keys.insert(*group, sketch)),
+            }
         }
     }
 
@@ -225,6 +253,7 @@ impl Pane {
             metrics: Vec::with_capacity(self.metrics.len()),
             attributes: self.attributes.sets,
             points: Vec::new(),
+            keys: self.keys.into_iter().map(|(group, keys)| (group, keys.to_bytes())).collect(),
             stats: Vec::with_capacity(self.metrics.len()),
             sketches: Vec::with_capacity(self.metrics.len()),
         };
@@ -325,6 +354,11 @@ impl SealedPane {
     /// Attributes that an instance has reported in the pane.
     pub(super) fn attributes_of(&self, meta: &Meta) -> Option<&Arc<Attributes>> {
         meta.attributes.checked_sub(1).map(|number| &self.attributes[number as usize])
+    }
+
+    /// The heaviest keys of a group, packed.
+    pub(super) fn keys_of(&self, group: usize) -> Option<&[u8]> {
+        self.keys.get(&(group as u32)).map(Vec::as_slice)
     }
 
     /// Statistics of a group, by the metric's place.

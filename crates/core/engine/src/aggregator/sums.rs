@@ -68,6 +68,7 @@ impl SumRow {
             state: None,
             ready_at: None,
             attributes: None,
+            keys: None,
         };
         let sketches = self.sketches.iter().map(|(metric, sketch)| (*metric, sketch));
         rows.push(&row, self.stats.iter().copied(), sketches, self.points.iter().copied());

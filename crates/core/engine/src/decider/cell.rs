@@ -1,9 +1,10 @@
 //! A cell: what is known of one instance, or of one agent, in one pane; the ring of them; and how cells add up.
 
 use crate::journal::{PartialRows, RowsReader};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use tidegauge_model::{EventTime, Metric, TimeRange};
+use tidegauge_model::{EventTime, Metric, SpaceSaving, TimeRange};
 use tidegauge_window::{PackedSketch, Sketch, SketchMerger, Stats};
 
 /// Metrics numbered in order of appearance. The numbers never leave the Decider.
@@ -45,6 +46,8 @@ pub(super) struct Cell {
     pub(super) stats: Vec<(u16, Stats)>,
     /// By metric number, ascending.
     sketches: Vec<(u16, CellSketch)>,
+    /// Of those of its samples that name any.
+    pub(super) keys: Option<Box<SpaceSaving>>,
 }
 
 /// The sketch of a cell that is kept stays in bytes: a fifth of the memory of an open one.
@@ -57,7 +60,7 @@ enum CellSketch {
 impl Cell {
     #[cfg(test)]
     pub(super) fn of_stats(at: EventTime, stats: Vec<(u16, Stats)>) -> Self {
-        Self { samples: 1, first_at: at, last_at: at, stats, sketches: Vec::new() }
+        Self { samples: 1, first_at: at, last_at: at, stats, sketches: Vec::new(), keys: None }
     }
 
     /// By metric number, ascending.
@@ -88,9 +91,10 @@ impl Cell {
         (first_at, last_at): (EventTime, EventTime),
         stats: Vec<(u16, Stats)>,
         sketches: Vec<(u16, Sketch)>,
+        keys: Option<SpaceSaving>,
     ) -> Self {
         let sketches = sketches.into_iter().map(|(metric, sketch)| (metric, CellSketch::Open(sketch))).collect();
-        Self { samples, first_at, last_at, stats, sketches }
+        Self { samples, first_at, last_at, stats, sketches, keys: keys.map(Box::new) }
     }
 
     /// The sketch of a metric, if there is one.
@@ -176,6 +180,7 @@ pub(super) struct Merger {
     /// By metric number; of those in `with_sketch`.
     sketches: Vec<SketchMerger>,
     with_sketch: Vec<u16>,
+    keys: Option<Box<SpaceSaving>>,
     /// Cells added up in all.
     #[cfg(test)]
     pub(super) added: usize,
@@ -193,6 +198,16 @@ impl Merger {
                 CellSketch::Packed(bytes) => self.sketch(*metric).add_packed(PackedSketch::checked_before(bytes)),
             }
         }
+        if let Some(keys) = &cell.keys {
+            self.add_keys(Cow::Borrowed(keys));
+        }
+    }
+
+    fn add_keys(&mut self, keys: Cow<'_, SpaceSaving>) {
+        self.keys = Some(Box::new(match &self.keys {
+            None => keys.into_owned(),
+            Some(so_far) => so_far.merged(&keys),
+        }));
     }
 
     pub(super) fn add_instance(&mut self, cell: &InstanceCell) {
@@ -215,6 +230,9 @@ impl Merger {
             if let Some(metric) = rows.number(place) {
                 self.sketch(metric).add_packed(sketch);
             }
+        }
+        if let Some(keys) = rows.reader.keys(at) {
+            self.add_keys(Cow::Owned(keys));
         }
     }
 
@@ -256,7 +274,7 @@ impl Merger {
         let sketches = self.with_sketch.iter().map(sketch).collect();
         self.with_stats.clear();
         self.with_sketch.clear();
-        Some(Cell { samples, first_at, last_at, stats, sketches })
+        Some(Cell { samples, first_at, last_at, stats, sketches, keys: self.keys.take() })
     }
 
     /// All of `cells` as one, merged in their order; `None` of none.

@@ -94,6 +94,7 @@ impl<'d> Compactor<'d> {
 
     fn push(&mut self, target: &Target, id: &InstanceId, samples: u32, sum: &Cell) {
         let last = sum.stats.iter().filter(|(_, stats)| stats.last_at == sum.last_at);
+        let keys = sum.keys.as_ref().map(|keys| keys.to_bytes());
         let row = PartialRow {
             workspace: target.workspace.as_str(),
             agent: target.agent.as_str(),
@@ -105,6 +106,7 @@ impl<'d> Compactor<'d> {
             state: None,
             ready_at: None,
             attributes: None,
+            keys: keys.as_deref(),
         };
         self.rows.push(&row, sum.stats.iter().copied(), sum.sketches(), std::iter::empty());
     }

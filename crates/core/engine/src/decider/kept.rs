@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tidegauge_model::{EventTime, Metric, Position};
+use tidegauge_model::{EventTime, Metric, Position, SpaceSaving};
 use tidegauge_window::{Sketch, Stats};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,7 @@ pub(crate) struct KeptCell {
     last_at: EventTime,
     /// By name.
     metrics: Vec<KeptMetric>,
+    keys: Option<KeptKeys>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +48,23 @@ impl<'de> Deserialize<'de> for KeptSketch {
     }
 }
 
+/// The same of its heaviest keys.
+#[derive(Clone, Debug, PartialEq)]
+struct KeptKeys(SpaceSaving);
+
+impl Serialize for KeptKeys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(self.0.to_bytes()))
+    }
+}
+
+impl<'de> Deserialize<'de> for KeptKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = BASE64.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        SpaceSaving::from_bytes(&bytes).map(Self).map_err(D::Error::custom)
+    }
+}
+
 impl KeptCell {
     pub(super) fn of(cell: &Cell, metrics: &MetricNumbers) -> Self {
         let kept = |(number, stats): &(u16, Stats)| {
@@ -62,7 +80,8 @@ impl KeptCell {
         };
         let mut metrics: Vec<_> = cell.stats.iter().map(kept).collect();
         metrics.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { samples: cell.samples, first_at: cell.first_at, last_at: cell.last_at, metrics }
+        let keys = cell.keys.as_deref().cloned().map(KeptKeys);
+        Self { samples: cell.samples, first_at: cell.first_at, last_at: cell.last_at, metrics, keys }
     }
 
     /// The cell. Metrics for which there is no number are left out, as when they came.
@@ -75,7 +94,8 @@ impl KeptCell {
         }
         stats.sort_unstable_by_key(|(number, _)| *number);
         sketches.sort_unstable_by_key(|(number, _)| *number);
-        Cell::of(self.samples, (self.first_at, self.last_at), stats, sketches)
+        let keys = self.keys.clone().map(|keys| keys.0);
+        Cell::of(self.samples, (self.first_at, self.last_at), stats, sketches, keys)
     }
 }
 
@@ -90,6 +110,7 @@ impl KeptMetric {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegauge_model::heavy::KEPT_KEYS;
 
     #[test]
     fn a_cell_comes_back_bit_for_bit_under_other_numbers() {
@@ -103,8 +124,16 @@ mod tests {
             sketch.insert(value);
         }
         assert!(plain.sum.is_infinite());
+        let mut keys = SpaceSaving::new(KEPT_KEYS);
+        keys.add("tenant-7", 5);
         let span = (EventTime::from_secs(0), EventTime::from_secs(3));
-        let cell = Cell::of(4, span, vec![(queue, plain), (latency, with_sketch)], vec![(latency, sketch.clone())]);
+        let cell = Cell::of(
+            4,
+            span,
+            vec![(queue, plain), (latency, with_sketch)],
+            vec![(latency, sketch.clone())],
+            Some(keys.clone()),
+        );
         let text = serde_json::to_string(&KeptCell::of(&cell, &numbers)).expect("plain data");
         let kept: KeptCell = serde_json::from_str(&text).expect("our own");
 
@@ -113,6 +142,7 @@ mod tests {
         let restored = kept.restored(&mut others);
         assert_eq!(restored.stats, [(0, with_sketch), (1, plain)]);
         assert_eq!(restored.sketch(0), Some(&sketch));
+        assert_eq!(restored.keys.as_deref(), Some(&keys));
         assert_eq!((restored.samples, restored.first_at, restored.last_at), (4, span.0, span.1));
         assert_eq!(KeptCell::of(&restored, &others), kept);
         let broken = text.replacen("\"sketch\":\"", "\"sketch\":\"!", 1);

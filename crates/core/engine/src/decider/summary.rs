@@ -8,7 +8,7 @@ use std::time::Duration;
 use tidegauge_model::metric::{self, MetricId};
 use tidegauge_model::{
     Completeness, DistributionSummary, EntityKey, EventTime, GaugeSummary, InstanceId, Metric, MetricName,
-    ResourceSaturation, SketchBytes, Target, TimeRange, WindowSummary,
+    ResourceSaturation, SketchBytes, SpaceSaving, Target, TimeRange, WindowSummary,
 };
 use tidegauge_window::{Sketch, Stats};
 
@@ -155,6 +155,7 @@ impl View<'_> {
         let Some(mut cell) = cell else { return window };
         let with_sketches = if instance.is_some() { self.sketches.instance } else { self.sketches.agent };
         (window.samples, window.last_at) = (cell.samples, cell.last_at);
+        window.top_keys = cell.keys.as_deref().and_then(SpaceSaving::shares);
         let mut derived: BTreeMap<MetricId, GaugeSummary> = BTreeMap::new();
         for (number, stats) in std::mem::take(&mut cell.stats) {
             let (Some(gauge), metric) = (stats.summary(), self.metrics.metric(number)) else { continue };

@@ -136,6 +136,9 @@ pub(crate) fn single_object_prefix(schema: &Schema) -> [u8; 10] {
 /// Fingerprint of the rows' layout: columns and types, in words of our own, since Arrow's may change with its version.
 static ROWS_FINGERPRINT: LazyLock<u64> = LazyLock::new(|| fnv1a(rows::layout().as_bytes()));
 
+/// That of rows without keys.
+static ROWS_FINGERPRINT_V3: LazyLock<u64> = LazyLock::new(|| fnv1a(rows::layout_v3().as_bytes()));
+
 /// That of rows without cumulative counters.
 static ROWS_FINGERPRINT_V2: LazyLock<u64> = LazyLock::new(|| fnv1a(rows::layout_v2().as_bytes()));
 
@@ -229,6 +232,7 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
     let fingerprint = pane.body_fingerprint.cast_unsigned();
     let schema = match fingerprint {
         own if own == *ROWS_FINGERPRINT => rows::schema(),
+        v3 if v3 == *ROWS_FINGERPRINT_V3 => rows::schema_v3(),
         v2 if v2 == *ROWS_FINGERPRINT_V2 => rows::schema_v2(),
         v1 if v1 == *ROWS_FINGERPRINT_V1 => rows::schema_v1(),
         _ => return Err(JournalError::UnknownRows { fingerprint }),
@@ -242,6 +246,7 @@ fn decode_partial(pane: &PaneHeader, body: &[u8]) -> Result<Partial, JournalErro
     let batch = decode_rows(body, schema).map_err(|error| JournalError::Rows(error.to_string()))?;
     let lists = lists_of(pane)?;
     let rows = match fingerprint {
+        v3 if v3 == *ROWS_FINGERPRINT_V3 => rows::upgraded_v3(lists, &batch),
         v2 if v2 == *ROWS_FINGERPRINT_V2 => rows::upgraded_v2(lists, &batch),
         v1 if v1 == *ROWS_FINGERPRINT_V1 => rows::upgraded(lists, &batch),
         _ => PartialRows::from_batch(lists, batch),

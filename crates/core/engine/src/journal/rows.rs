@@ -9,16 +9,19 @@
 //!
 //! Memory follows from these columns, since a Decider keeps them as they came: about 70 bytes and the instance's name a
 //! row, 46 for each metric, and the bytes of its sketches.
+//! Keys cost five bytes where there are none.
 
 mod builder;
 mod layout;
 mod v1;
 mod v2;
+mod v3;
 
 pub use builder::RowsBuilder;
-pub(super) use layout::{layout, layout_v2, schema, schema_v2};
+pub(super) use layout::{layout, layout_v2, layout_v3, schema, schema_v2, schema_v3};
 pub(super) use v1::{layout as layout_v1, schema as schema_v1, upgraded};
 pub(super) use v2::upgraded as upgraded_v2;
+pub(super) use v3::upgraded as upgraded_v3;
 
 use arrow::array::{
     Array, AsArray, BinaryArray, Float64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -30,7 +33,8 @@ use arrow::datatypes::{TimestampMicrosecondType, UInt16Type, UInt32Type};
 use layout::column;
 use std::sync::Arc;
 use tidegauge_model::counter::{CounterPoint, Reading};
-use tidegauge_model::{Attributes, EntityKey, EventTime, InstanceState, Level, Metric, Position, Target};
+use tidegauge_model::heavy::NoKeys;
+use tidegauge_model::{Attributes, EntityKey, EventTime, InstanceState, Level, Metric, Position, SpaceSaving, Target};
 use tidegauge_window::{PackedSketch, Stats};
 
 /// What one source knows of one instance in one pane, or of a workspace or the fleet, or by one reporter of another entity.
@@ -57,6 +61,8 @@ pub struct PartialRow<'a> {
     pub ready_at: Option<EventTime>,
     /// Attributes last reported.
     pub attributes: Option<&'a Arc<Attributes>>,
+    /// The heaviest keys of those of its rows that name any, packed ([`SpaceSaving::to_bytes`]).
+    pub keys: Option<&'a [u8]>,
 }
 
 /// What rows refer to by place.
@@ -114,6 +120,9 @@ impl PartialRows {
         }
         if !reader.agent.values().iter().all(|&agent| (agent as usize) < lists.agents.len()) {
             return Err("a row names an agent that is not in the list".to_owned());
+        }
+        if reader.keys.iter().flatten().any(|bytes| SpaceSaving::from_bytes(bytes).is_err()) {
+            return Err(NoKeys.to_string());
         }
         let unreadable =
             reader.sketch_bytes.iter().find_map(|bytes| PackedSketch::new(bytes.unwrap_or_default()).err());
@@ -210,6 +219,7 @@ impl PartialRows {
             points_position: point.column(2).as_primitive().clone(),
             points_value: point.column(3).as_primitive().clone(),
             points_start: point.column(4).as_primitive().clone(),
+            keys: column(column::KEYS).as_binary().clone(),
         }
     }
 }
@@ -246,6 +256,7 @@ pub struct RowsReader {
     points_position: UInt64Array,
     points_value: Float64Array,
     points_start: TimestampMicrosecondArray,
+    keys: BinaryArray,
 }
 
 impl RowsReader {
@@ -277,6 +288,7 @@ impl RowsReader {
             state: self.state.is_valid(row).then(|| self.state.value(row)).and_then(InstanceState::from_number),
             ready_at: self.ready_at.is_valid(row).then(|| EventTime::from_micros(self.ready_at.value(row))),
             attributes: attributes.map(|at| &self.lists.attributes[at]),
+            keys: self.keys_bytes(row),
         }
     }
 
@@ -338,6 +350,16 @@ impl RowsReader {
             };
             (self.points_metric.value(at), point)
         })
+    }
+
+    fn keys_bytes(&self, row: usize) -> Option<&[u8]> {
+        self.keys.is_valid(row).then(|| self.keys.value(row))
+    }
+
+    /// The row's heaviest keys.
+    #[must_use]
+    pub fn keys(&self, row: usize) -> Option<SpaceSaving> {
+        SpaceSaving::from_bytes(self.keys_bytes(row)?).ok() // checked when they came
     }
 
     /// The row's instance.

@@ -131,6 +131,7 @@ fn blank(range: TimeRange, slide: Duration, instances: usize) -> WindowSummary {
         availability: Some(0.99),
         saturation: std::collections::BTreeMap::new(),
         sketches: [].into(),
+        top_keys: None,
     }
 }
 

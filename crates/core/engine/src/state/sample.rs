@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 use tidegauge_analytics::live::AgentMemory;
+use tidegauge_model::SpaceSaving;
 use tidegauge_policy::{AlertBook, TargetState};
 use tidegauge_window::Sketch;
 
@@ -143,6 +144,7 @@ fn cell() -> Value {
             "name": "m", "count": 1, "bits": [1, 1, 1, 1, 1, 1], "last_at": 1, "last_position": 1,
             "sketch": BASE64.encode(Sketch::default().to_bytes()),
         }],
+        "keys": BASE64.encode(SpaceSaving::new(1).to_bytes()),
     })
 }
 

@@ -114,6 +114,7 @@ impl Fleet {
             availability: None,
             saturation: BTreeMap::new(),
             sketches: [].into(),
+            top_keys: None,
         };
         let instances: Vec<_> = self
             .instances

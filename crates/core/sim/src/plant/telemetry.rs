@@ -46,6 +46,7 @@ pub(super) fn row(
         ready_at,
         attributes: BTreeMap::new(),
         counters: Vec::new(),
+        top_keys: Vec::new(),
         metrics: values.into_iter().map(|(id, value)| (Metric::BuiltIn(id), rounded(value))).collect(),
     })
 }

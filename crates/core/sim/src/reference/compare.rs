@@ -2,9 +2,11 @@
 
 use super::ExpectedWindow;
 use crate::scenario::{Row, TOTAL};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tidegauge_model::{Attribute, Completeness, Edition, EventTime, Level, Region, Target, WindowKind, WindowSummary};
+use tidegauge_model::{
+    Attribute, Completeness, Edition, EventTime, Level, NamedKeys, Region, Target, WindowKind, WindowSummary,
+};
 use tidegauge_window::Sketch;
 use tidegauge_window::sketch::nearest_rank;
 
@@ -77,6 +79,11 @@ fn check_values(want: &ExpectedWindow, got: &WindowSummary) {
     let increases = want.rows.iter().filter_map(|kept| Some((kept.at_us, kept.increase?)));
     check_gauge(got, TOTAL, &increases.collect::<Vec<_>>());
     check_latency(want, got);
+    if matches!(got.level(), Level::Workspace | Level::Fleet) {
+        assert_eq!(got.top_keys, None, "{}", describe(got));
+    } else {
+        check_keys(want, got);
+    }
 }
 
 /// A region's window has the rows of the instances whose windows say that they are there, and every such region has one.
@@ -169,4 +176,33 @@ fn check_sketch(values: &[f64], got: &WindowSummary) {
     values.iter().for_each(|&value| exact.insert(value));
     let carried = Sketch::from_bytes(carried.as_slice()).expect("a sketch of ours");
     assert_eq!(carried.buckets(), exact.buckets(), "{}", describe(got));
+}
+
+/// Keys are few enough that none is ever dropped, so that the bounds are sums: of what rows name of a key, and of what rows
+/// that do not name it leave room for.
+fn check_keys(want: &ExpectedWindow, got: &WindowSummary) {
+    let rows = want.rows.iter().filter_map(|row| Some((row.top_keys()?, row.requests.unwrap_or(1.0) * 1_000.0)));
+    // A row that counts no request weighs nothing.
+    let rows: Vec<_> = rows.map(|(keys, weight)| (keys, weight.ceil())).filter(|(_, weight)| *weight > 0.0).collect();
+    let total: f64 = rows.iter().map(|(_, weight)| weight).sum();
+    if total == 0.0 {
+        return assert_eq!(got.top_keys, None, "{}", describe(got));
+    }
+    let shares = got.top_keys.as_ref().unwrap_or_else(|| panic!("no keys in {}", describe(got)));
+    let names: BTreeSet<&str> = rows.iter().flat_map(|(keys, _)| keys.shares.iter().map(|(key, _)| &**key)).collect();
+    let bound = |key: &str, round: fn(f64) -> f64, unnamed: f64| -> f64 {
+        let of_row = |(keys, weight): &(NamedKeys, f64)| {
+            let named = keys.shares.iter().find(|(other, _)| **other == *key);
+            named.map_or((keys.others * weight).ceil() * unnamed, |(_, share)| round(share * weight))
+        };
+        rows.iter().map(of_row).sum::<f64>() / total
+    };
+    let others: f64 = rows.iter().map(|(keys, weight)| (keys.others * weight).ceil()).sum::<f64>() / total;
+    assert!(close(shares.others_share_upper, others.min(1.0), 1e-9), "{}", describe(got));
+    assert_eq!(shares.keys.iter().map(|each| each.key.as_str()).collect::<BTreeSet<_>>(), names, "{}", describe(got));
+    for each in &shares.keys {
+        let (lower, upper) = (bound(&each.key, f64::floor, 0.0), bound(&each.key, f64::ceil, 1.0));
+        assert!(close(each.share_lower, lower, 1e-9), "{each:?} {lower} {}", describe(got));
+        assert!(close(each.share_upper, upper.min(1.0), 1e-9), "{each:?} {upper} {}", describe(got));
+    }
 }

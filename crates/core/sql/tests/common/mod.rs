@@ -74,6 +74,7 @@ pub(crate) fn window(agent: &str, instance: Option<&str>, nth: i64) -> WindowSum
         availability: Some(0.75),
         saturation: [("cpu".into(), ResourceSaturation { share: 0.125, count: 8, utilization_only: true })].into(),
         sketches: [].into(),
+        top_keys: None,
     }
 }
 

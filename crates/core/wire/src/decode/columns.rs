@@ -5,6 +5,7 @@
 
 use super::counters::{CounterNumber, Counters};
 use super::entity::Entities;
+use super::keys::KeyNames;
 use super::metric_columns::MetricColumns;
 use super::pieces::{Piece, Pieces};
 use super::text::TextColumn;
@@ -16,7 +17,9 @@ use arrow::array::{Float64Array, TimestampMicrosecondArray, UInt8Array, UInt64Ar
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use tidegauge_model::counter::Reading;
 use tidegauge_model::supplied::Supplied;
-use tidegauge_model::{Attribute, EntityKey, EntityKind, EventTime, InstanceState, Metric, Position, SampleBatch};
+use tidegauge_model::{
+    Attribute, EntityKey, EntityKind, EventTime, InstanceState, Metric, NamedKeys, Position, SampleBatch,
+};
 
 /// Longest id and attribute in bytes: they are copied into outputs.
 pub(crate) const MAX_ID_BYTES: usize = 1_024;
@@ -73,6 +76,7 @@ pub(crate) struct LastRow<'c> {
     pub(crate) metrics: Vec<(Metric, f64)>,
     /// Ascending by metric.
     pub(crate) counters: Vec<(Metric, Reading)>,
+    pub(crate) top_keys: Option<NamedKeys>,
 }
 
 pub(crate) struct Columns {
@@ -93,6 +97,9 @@ pub(crate) struct Columns {
     /// Row and what it handed over in one piece; rows ascend.
     response_times: Vec<(u32, Supplied)>,
     counters: Counters,
+    /// Row and its heaviest keys; rows ascend.
+    top_keys: Vec<(u32, NamedKeys)>,
+    key_names: KeyNames,
     defaults: Defaults,
     /// Of the record being read: times that no column holds, where asked for.
     other_times: Option<Vec<(&'static str, EventTime)>>,
@@ -116,6 +123,8 @@ impl Columns {
             pieces: Pieces::default(),
             response_times: Vec::new(),
             counters: Counters::new(max_unknown_metrics),
+            top_keys: Vec::new(),
+            key_names: KeyNames::Plain,
             defaults: Defaults { workspace: workspace.to_owned(), ..Defaults::default() },
             other_times: None,
         }
@@ -135,6 +144,11 @@ impl Columns {
 
     pub(crate) fn entity_constant(&self) -> Option<EntityKind> {
         self.defaults.entity
+    }
+
+    /// What becomes of the names of keys.
+    pub(crate) fn set_key_names(&mut self, names: KeyNames) {
+        self.key_names = names;
     }
 
     /// Whether times of the record read last that no column holds are kept from now on.
@@ -262,6 +276,22 @@ impl Columns {
         self.pieces.put(piece, value, field)
     }
 
+    /// The name of one of the record's heaviest keys.
+    pub(crate) fn key(&mut self, key: &str, field: &str) -> Result<(), Fault> {
+        self.pieces.key(key, field)
+    }
+
+    /// Ends that key.
+    pub(crate) fn end_key(&mut self) -> Result<(), Fault> {
+        self.pieces.end_key()
+    }
+
+    /// Whether the row read last named keys that were not taken.
+    pub(crate) fn left_keys_out(&self) -> bool {
+        let last = self.top_keys.last().filter(|(row, _)| *row as usize + 1 == self.rows);
+        last.is_some_and(|(_, keys)| NamedKeys::of(keys.shares.clone()) != *keys)
+    }
+
     /// Whether the row read last handed latencies over in one piece.
     pub(crate) fn has_supplied(&self) -> bool {
         self.response_times.last().is_some_and(|(row, _)| *row as usize + 1 == self.rows)
@@ -292,9 +322,13 @@ impl Columns {
         if let Some(kind) = kind {
             self.leave_ids_empty(kind);
         }
+        let keys = self.pieces.take_keys()?;
         let supplied = self.pieces.take()?;
         self.counters.end_row(rows, &mut self.metrics)?;
         self.response_times.extend(supplied.into_iter().map(|supplied| (rows as u32, supplied)));
+        if let Some(keys) = keys {
+            self.top_keys.push((rows as u32, self.key_names.applied_to(keys)));
+        }
         if self.workspace.len() == rows {
             self.workspace.push(&self.defaults.workspace);
         }
@@ -358,6 +392,9 @@ impl Columns {
         while self.response_times.last().is_some_and(|(row, _)| *row as usize >= rows) {
             self.response_times.pop();
         }
+        while self.top_keys.last().is_some_and(|(row, _)| *row as usize >= rows) {
+            self.top_keys.pop();
+        }
         if let Some(times) = &mut self.other_times {
             times.clear();
         }
@@ -394,6 +431,7 @@ impl Columns {
             metrics: metrics.into_iter().map(|(metric, values)| (metric, nullable(values))).collect(),
             response_times: std::mem::take(&mut self.response_times),
             counters: self.counters.take(),
+            top_keys: std::mem::take(&mut self.top_keys),
         };
         batch.checked()
     }
@@ -416,6 +454,7 @@ impl Columns {
             other_times: self.other_times.as_mut().map(std::mem::take).unwrap_or_default(),
             metrics: self.metrics.row(row),
             counters: self.counters.of_row(row),
+            top_keys: self.top_keys.last().filter(|(at, _)| *at as usize == row).map(|(_, keys)| keys.clone()),
         }
     }
 

@@ -111,6 +111,7 @@ impl<'s> Compiler<'s, '_> {
             Route::Object(object) => self.object(path, schema, object),
             Route::Items(leaf) => self.items(path, schema, leaf),
             Route::Counters(path, fields) => self.counters(path, schema, fields),
+            Route::Keys(path, fields) => self.keys(path, schema, fields),
             Route::Skip => self.skip(path, schema),
         }
     }
@@ -186,6 +187,7 @@ impl<'s> Compiler<'s, '_> {
         for sink in &leaf.sinks {
             let fits = match sink {
                 Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_) => number,
+                Sink::Key => text,
                 Sink::Text { numbers, .. } => text || matches!(schema, Schema::Enum(_)) || (*numbers && whole),
                 Sink::State | Sink::Entity => text || matches!(schema, Schema::Enum(_)),
                 Sink::Time { unit, .. } => {
@@ -219,6 +221,22 @@ impl<'s> Compiler<'s, '_> {
                 Ok(Node::Array(Box::new(Sequence { path: path.into(), item, item_has_bytes })))
             }
             other => Err(mismatch(Some(path), format!("a value of type {} is not a list", type_name(other)))),
+        }
+    }
+
+    /// A list of keys. What a foreign writer calls so and is no such list is read over.
+    fn keys(&mut self, path: &str, schema: &'s Schema, fields: &Object) -> Result<Node, SchemaError> {
+        match self.resolve(schema) {
+            Schema::Union(union) => {
+                let branches = union.variants().iter().map(|schema| self.keys(path, schema, fields));
+                Ok(Node::union(path, branches.collect::<Result<_, _>>()?))
+            }
+            Schema::Array(array) if matches!(self.resolve(&array.items), Schema::Record(_)) => {
+                let item = self.object(path, &array.items, fields)?;
+                let item_has_bytes = self.has_bytes(&array.items, 0);
+                Ok(Node::Keys(Box::new(Sequence { path: path.into(), item, item_has_bytes })))
+            }
+            other => self.skip(path, other),
         }
     }
 

@@ -115,6 +115,10 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_, '_> {
                     context.field = Some(path);
                     map.next_value_seed(CountersSeed { path, fields, context })?;
                 }
+                Some(Route::Keys(path, fields)) => {
+                    context.field = Some(path);
+                    map.next_value_seed(KeysSeed { path, fields, context })?;
+                }
                 Some(Route::Skip) => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -391,6 +395,66 @@ impl<'de> Visitor<'de> for CountersSeed<'_, '_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
         let fault = self.refusal("an array");
+        self.context.check(Err(fault))
+    }
+
+    refuse! {
+        visit_bool(bool) "a truth value";
+        visit_i64(i64) "a number";
+        visit_u64(u64) "a number";
+        visit_f64(f64) "a number";
+        visit_str(&str) "a text";
+    }
+}
+
+/// A list of keys with their weights.
+struct KeysSeed<'a, 'c, 'r> {
+    path: &'r str,
+    fields: &'r Object,
+    context: &'a mut Context<'c, 'r>,
+}
+
+impl<'de> DeserializeSeed<'de> for KeysSeed<'_, '_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl KeysSeed<'_, '_, '_> {
+    fn refusal(&self, found: &str) -> Fault {
+        fault(RejectCode::WrongType, self.path, format!("{found} where a list of keys is expected"))
+    }
+}
+
+impl<'de> Visitor<'de> for KeysSeed<'_, '_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of keys")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Self { path, fields, context } = self;
+        loop {
+            context.key.clear();
+            context.key.push_str(path);
+            if items.next_element_seed(ObjectSeed { object: fields, context: &mut *context })?.is_none() {
+                return Ok(());
+            }
+            context.field = Some(path);
+            let ended = context.columns.end_key();
+            context.check(ended)?;
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        let fault = self.refusal("an object");
         self.context.check(Err(fault))
     }
 

@@ -19,8 +19,9 @@ pub(crate) mod counters;
 mod cursor;
 mod entity;
 mod json;
+mod keys;
 mod metric_columns;
-mod pieces;
+pub(crate) mod pieces;
 mod plan;
 pub(crate) mod route;
 mod run;
@@ -28,6 +29,7 @@ mod text;
 mod warnings;
 
 pub(crate) use cursor::{Cursor, Flaw};
+pub use keys::{KeyNames, KeySecret};
 pub use warnings::Warnings;
 
 use crate::mapping::Mapping;
@@ -71,6 +73,8 @@ pub struct DecodeConfig {
     pub max_unknown_metrics: usize,
     /// Utilization of limit from which a resource counts as saturated, ratio.
     pub saturation_level: f64,
+    /// What becomes of `top_keys`.
+    pub key_names: KeyNames,
 }
 
 impl Default for DecodeConfig {
@@ -82,6 +86,7 @@ impl Default for DecodeConfig {
             max_record_bytes: 1 << 20,
             max_unknown_metrics: 64,
             saturation_level: 0.9,
+            key_names: KeyNames::Plain,
         }
     }
 }
@@ -136,10 +141,12 @@ impl Decoder {
             columns.set_constants(mapping);
             route::mapped(mapping, &mut columns)
         });
+        let with_keys = !matches!(config.key_names, KeyNames::Off);
+        columns.set_key_names(config.key_names.clone());
         let mut decoder = Self {
             config,
             columns,
-            native: route::native(),
+            native: route::native(with_keys),
             mapped,
             plans: Vec::new(),
             by_id: HashMap::new(),
@@ -358,7 +365,11 @@ impl Decoder {
                     "response_times_ms, or a histogram of them, in a row of its own",
                 )));
             }
-            Ok(SampleRow::last_of(&mut self.columns))
+            let row = SampleRow::last_of(&mut self.columns);
+            if self.columns.left_keys_out() {
+                return Err(Undecoded::from(*not_yet("top_keys, of which some are too many or too long,")));
+            }
+            Ok(row)
         });
         self.columns.clear();
         self.columns.keep_other_times(false);

@@ -4,6 +4,7 @@
 //!   beyond the numbers there are, and totals that contradict the counts are refused with their field.
 
 use crate::reject::{Fault, RejectCode, fault};
+use tidegauge_model::NamedKeys;
 use tidegauge_model::supplied::{ExplicitHistogram, ExponentialHistogram, Supplied, Totals};
 
 /// Most values of a list, and most buckets of a histogram.
@@ -15,6 +16,11 @@ const EXPONENTS: std::ops::RangeInclusive<i64> = -1_022..=1_022;
 /// Most values that one record can stand for.
 const MAX_COUNT: f64 = 4_294_967_295.0;
 
+/// Shares of one load may add up to a little more than all of it, since they were rounded.
+const MOST_SHARES: f64 = 1.01;
+/// The field that holds the heaviest keys.
+pub(crate) const KEYS: &str = "top_keys";
+
 /// A number within a list or a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
@@ -24,6 +30,8 @@ pub(crate) enum Piece {
     Exponential(Part),
     /// A field of the histogram with given bounds.
     Explicit(Part),
+    /// The share of one of `top_keys`.
+    KeyShare,
 }
 
 /// A field of a histogram.
@@ -46,6 +54,8 @@ pub(super) struct Pieces {
     values: Vec<f64>,
     exponential: Said,
     explicit: Said,
+    keys: Vec<Box<str>>,
+    shares: Vec<f64>,
     any: bool,
 }
 
@@ -69,6 +79,10 @@ impl Pieces {
                 check_latency(value, field)?;
                 return push(&mut self.values, value, field);
             }
+            Piece::KeyShare => {
+                check_share(value, field)?;
+                return push(&mut self.shares, value, field);
+            }
             Piece::Exponential(part) => (&mut self.exponential, part),
             Piece::Explicit(part) => (&mut self.explicit, part),
         };
@@ -90,6 +104,31 @@ impl Pieces {
         }
     }
 
+    /// The name of one of `top_keys`.
+    pub(super) fn key(&mut self, key: &str, field: &str) -> Result<(), Fault> {
+        self.any = true;
+        push(&mut self.keys, key.into(), field)
+    }
+
+    /// Ends one of them: it has a name and a share, each once.
+    pub(super) fn end_key(&mut self) -> Result<(), Fault> {
+        let (named, weighed) = (self.keys.len(), self.shares.len());
+        if named == weighed { Ok(()) } else { Err(wrong(KEYS, "a key has one name and one weight")) }
+    }
+
+    /// The heaviest keys, if the record names any.
+    pub(super) fn take_keys(&mut self) -> Result<Option<NamedKeys>, Fault> {
+        if self.keys.is_empty() {
+            return Ok(None);
+        }
+        let (keys, shares) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.shares));
+        let sum: f64 = shares.iter().sum();
+        if sum > MOST_SHARES {
+            return Err(wrong(KEYS, &format!("the weights add up to {sum}: they are shares of one load")));
+        }
+        Ok(Some(NamedKeys::of(keys.into_iter().zip(shares).collect())))
+    }
+
     pub(super) fn clear(&mut self) {
         if self.any {
             *self = Self::default();
@@ -101,7 +140,7 @@ impl Pieces {
         if !self.any {
             return Ok(Vec::new());
         }
-        let Self { values, exponential, explicit, .. } = std::mem::take(self);
+        let Self { values, exponential, explicit, .. } = std::mem::take(self); // keys were taken before
         let values = (!values.is_empty()).then_some(Supplied::Values(values));
         let exponential = exponential.any.then(|| exponential.exponential()).transpose()?;
         let explicit = explicit.any.then(|| explicit.explicit()).transpose()?;
@@ -166,12 +205,17 @@ impl Said {
     }
 }
 
-fn push(values: &mut Vec<f64>, value: f64, field: &str) -> Result<(), Fault> {
+fn push<T>(values: &mut Vec<T>, value: T, field: &str) -> Result<(), Fault> {
     if values.len() == MAX_VALUES {
         return Err(fault(RejectCode::TooLarge, field, format!("more than {MAX_VALUES} values")));
     }
     values.push(value);
     Ok(())
+}
+
+fn check_share(value: f64, field: &str) -> Result<(), Fault> {
+    check_latency(value, field)?;
+    if value <= MOST_SHARES { Ok(()) } else { Err(wrong(field, &format!("{value} is no share: it is above 1"))) }
 }
 
 fn check_latency(value: f64, field: &str) -> Result<(), Fault> {

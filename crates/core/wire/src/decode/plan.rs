@@ -54,6 +54,8 @@ pub(super) enum Node {
     Union(Box<str>, Box<[Node]>),
     Record(Box<[Node]>),
     Array(Box<Sequence>),
+    /// A list of keys with their weights.
+    Keys(Box<Sequence>),
     Map(Box<Entries>),
     /// One of the plan's named types.
     Named(usize),

@@ -10,7 +10,7 @@
 
 use super::columns::{Columns, TextSlot, TimeSlot};
 use super::counters::{self, CounterNumber};
-use super::pieces::{Part, Piece};
+use super::pieces::{KEYS, Part, Piece};
 use crate::mapping::{MappedField, Mapping, Scale, Take, Target, TimeUnit};
 use crate::reject::{Fault, RejectCode, fault};
 use crate::time_text::parse_rfc3339;
@@ -46,7 +46,7 @@ pub(crate) const NATIVE_FIELDS: &[(&str, NativeField)] = &[
     ("response_time_explicit_histogram", NativeField::Histogram(EXPLICIT)),
     (counters::FIELD, NativeField::Counters),
     ("requests_by_kind", NativeField::Counts(REQUESTS_BY_KIND)),
-    ("top_keys", NativeField::Unused),
+    (KEYS, NativeField::Keys),
     ("metrics", NativeField::Metrics),
 ];
 
@@ -89,6 +89,8 @@ pub(crate) enum NativeField {
     Counters,
     /// Counts by name, each a metric whose name begins like that.
     Counts(&'static str),
+    /// Keys with their shares of the load.
+    Keys,
     /// Read over.
     Unused,
 }
@@ -119,6 +121,8 @@ pub(crate) enum Sink {
     },
     /// A number within a list or a histogram.
     Piece(Piece),
+    /// The name of one of the heaviest keys.
+    Key,
 }
 
 /// A field whose value is wanted; one value may become several things.
@@ -157,6 +161,8 @@ pub(crate) enum Route {
     Items(Leaf),
     /// A map, each of whose entries is a cumulative counter with these fields.
     Counters(Box<str>, Object),
+    /// A list, each of whose items is a key with these fields.
+    Keys(Box<str>, Object),
     Skip,
 }
 
@@ -177,6 +183,12 @@ impl Route {
         Self::Counters(name.into(), Object { keys, ..Object::default() })
     }
 
+    fn top_keys(name: &str) -> Self {
+        let route = |(field, sink): (&str, Sink)| (Box::from(field), Self::leaf(&format!("{name}.{field}"), sink));
+        let keys = [("key", Sink::Key), ("weight", Sink::Piece(Piece::KeyShare))].into_iter().map(route).collect();
+        Self::Keys(name.into(), Object { keys, ..Object::default() })
+    }
+
     fn histogram(name: &str, fields: HistogramFields) -> Self {
         let route = |(field, is_list, piece): &(&str, bool, Piece)| {
             let path = format!("{name}.{field}");
@@ -187,8 +199,8 @@ impl Route {
     }
 }
 
-/// The routes of our own schema, in which numbers that are times count microseconds.
-pub(crate) fn native() -> Object {
+/// The routes of our own schema, in which numbers that are times count microseconds; keys are read over unless wanted.
+pub(crate) fn native(with_keys: bool) -> Object {
     let mut keys = HashMap::new();
     for (name, field) in NATIVE_FIELDS {
         let route = match *field {
@@ -203,7 +215,8 @@ pub(crate) fn native() -> Object {
             NativeField::Counts(prefix) => {
                 Route::Object(Object { others: Others::OnlyNumbers, prefix, ..Object::default() })
             }
-            NativeField::Unused => Route::Skip,
+            NativeField::Keys if with_keys => Route::top_keys(name),
+            NativeField::Keys | NativeField::Unused => Route::Skip,
         };
         keys.insert((*name).into(), route);
     }
@@ -256,7 +269,9 @@ fn insert(object: &mut Object, path: &[String], depth: usize, sink: Sink) {
     match route {
         Route::Leaf(leaf) => leaf.sinks = leaf.sinks.iter().cloned().chain([sink]).collect(),
         Route::Object(child) => insert(child, path, depth + 1, sink),
-        Route::Items(_) | Route::Counters(..) | Route::Skip => unreachable!("mappings make none of these"),
+        Route::Items(_) | Route::Counters(..) | Route::Keys(..) | Route::Skip => {
+            unreachable!("mappings make none of these")
+        }
     }
 }
 
@@ -319,6 +334,7 @@ impl Columns {
                 },
                 Sink::State => self.put_state(leaf, sink, value)?,
                 Sink::Entity => self.put_entity(leaf, sink, value)?,
+                Sink::Key => self.key(value, &leaf.path)?,
                 Sink::Metric { .. } | Sink::Counter { .. } | Sink::Piece(_) if is_non_finite(value) => {
                     return Err(fault(
                         RejectCode::NotFinite,
@@ -392,7 +408,7 @@ pub(crate) fn is_non_finite(text: &str) -> bool {
 #[cold]
 pub(crate) fn wrong_type(leaf: &Leaf, sink: &Sink, found: &str) -> Fault {
     let expected = match sink {
-        Sink::Text { .. } => "a text",
+        Sink::Text { .. } | Sink::Key => "a text",
         Sink::Time { unit: Some(_), .. } => "a time: a number in the declared unit, or RFC 3339 text",
         Sink::Time { unit: None, .. } => "a time as RFC 3339 text (numbers need a unit in the mapping)",
         Sink::State => "one of starting, ready, draining, stopped, failed",

@@ -138,6 +138,10 @@ impl<'p> Run<'p, '_, '_> {
                 self.columns.put_text(leaf, &symbols[symbol])
             }
             Node::Array(sequence) => self.array(sequence, depth),
+            Node::Keys(sequence) => self.blocks(&sequence.path, sequence.item_has_bytes, |run| {
+                run.other_value(&sequence.item, depth + 1)?;
+                run.columns.end_key()
+            }),
             Node::Map(entries) => self.map(entries, depth),
             Node::Named(number) => self.other_value(&self.plan.named[*number], depth),
             Node::Refused(why, inner) => {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tidegauge_model::{
     Action, AgentId, AlertFinding, AlertState, AlertTransition, Alternative, Attribute, Attributes, Choice,
     Completeness, Constraint, Counterfactual, Decision, DistributionSummary, Edition, EntityKey, EntityKind, EventTime,
-    Factor, GaugeSummary, Importance, InstanceId, InstanceState, Level, MetricName, Mode, ReasonCode, Recommendation,
-    Region, Regret, RequestAdvice, ResourceSaturation, Severity, SignalReading, SketchBytes, Target, TimeRange,
-    WindowKind, WindowSummary, WorkspaceId,
+    Factor, GaugeSummary, Importance, InstanceId, InstanceState, KeyShares, Level, MetricName, Mode, ReasonCode,
+    Recommendation, Region, Regret, RequestAdvice, ResourceSaturation, Severity, SignalReading, SketchBytes, Target,
+    TimeRange, WindowKind, WindowSummary, WorkspaceId,
 };
 
 /// A point in time: microseconds in Avro, RFC 3339 text in JSON.
@@ -76,6 +76,7 @@ pub(super) struct WindowRecord<'a> {
     level: Option<Level>,
     #[serde(default)]
     edition: EditionSaid,
+    top_keys: Option<Cow<'a, KeyShares>>,
 }
 
 /// Which result of a window this is, in a word.
@@ -130,6 +131,7 @@ impl<'a> From<&'a WindowSummary> for WindowRecord<'a> {
             entity_id: window.entity.as_ref().map(|entity| Cow::from(entity.id.as_str())),
             level: Some(window.level()),
             edition: EditionSaid::of(window.edition),
+            top_keys: window.top_keys.as_ref().map(Cow::Borrowed),
         }
     }
 }
@@ -163,6 +165,7 @@ impl From<WindowRecord<'_>> for WindowSummary {
             availability: record.availability,
             saturation: record.saturation.into_owned(),
             sketches: record.sketches.into_owned(),
+            top_keys: record.top_keys.map(Cow::into_owned),
         }
     }
 }

@@ -81,7 +81,7 @@ fn leaves(object: &route::Object) -> Vec<&Leaf> {
         .flat_map(|route| match route {
             Route::Leaf(leaf) => vec![leaf],
             Route::Object(child) => leaves(child),
-            Route::Items(_) | Route::Counters(..) | Route::Skip => Vec::new(),
+            Route::Items(_) | Route::Counters(..) | Route::Keys(..) | Route::Skip => Vec::new(),
         })
         .collect()
 }

@@ -357,6 +357,7 @@ fn native_target(name: &str) -> Result<Target, String> {
             | NativeField::Histogram(_)
             | NativeField::Counters
             | NativeField::Counts(_)
+            | NativeField::Keys
             | NativeField::Unused => Err(format!("{name} cannot be mapped to yet")),
         };
     }

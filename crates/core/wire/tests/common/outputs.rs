@@ -5,9 +5,9 @@ use std::time::Duration;
 use tidegauge_model::{
     Action, AlertFinding, AlertState, AlertTransition, Alternative, Cause, CauseCode, Choice, Completeness, Confidence,
     Constraint, Counterfactual, Decision, DistributionSummary, Edition, Entity, EventTime, Evidence, Factor, Finding,
-    FindingKind, FindingState, GaugeSummary, Importance, InstanceState, Mode, Plan, PlanKind, ReasonCode,
-    Recommendation, Regret, RequestAdvice, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState, Severity,
-    SignalReading, Target, TimeRange, Weights, WindowSummary,
+    FindingKind, FindingState, GaugeSummary, Importance, InstanceState, KeyShare, KeyShares, Mode, Plan, PlanKind,
+    ReasonCode, Recommendation, Regret, RequestAdvice, ResourceSaturation, ScalingAction, ScalingEvent, ScalingState,
+    Severity, SignalReading, Target, TimeRange, Weights, WindowSummary,
 };
 
 fn target() -> Target {
@@ -78,6 +78,10 @@ pub(crate) fn window() -> WindowSummary {
             ResourceSaturation { share: 0.5, count: 6, utilization_only: true },
         )]),
         sketches: [("response_time_ms".into(), vec![1, 2, 0xff].into())].into(),
+        top_keys: Some(KeyShares {
+            keys: vec![KeyShare { key: "tenant-7".into(), share_lower: 0.5, share_upper: 0.625 }],
+            others_share_upper: 0.125,
+        }),
     }
 }
 

@@ -6,8 +6,8 @@
 //!   what has ended meanwhile, when it is back.
 //! - **M3** What is refused for what it says (4xx) is not posted for ever: that is logged.
 
-use super::Notifier;
 use super::board::{Board, Episode};
+use super::{Notifier, Posts};
 use crate::webhook::reply;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -93,8 +93,8 @@ impl Alertmanager {
     }
 
     /// Sends news to every peer that is not being waited for, and to the others all that they lack once they are due.
-    /// Whether one has taken the news.
-    fn send(&mut self, news: &[Posted], firing: &[Posted], now: EventTime) -> bool {
+    /// Whether one has taken the news, and what came of each post.
+    fn send(&mut self, news: &[Posted], firing: &[Posted], now: EventTime) -> (bool, Posts) {
         let (client, config) = (&self.client, &self.config);
         std::thread::scope(|scope| {
             let sent: Vec<_> = self
@@ -104,7 +104,10 @@ impl Alertmanager {
                 .collect();
             let taken =
                 sent.into_iter().map(|sent| sent.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            taken.fold(false, |any, taken| any | taken)
+            taken.fold((false, Posts::default()), |(any, mut posts), (taken, of_peer)| {
+                posts += of_peer;
+                (any | taken, posts)
+            })
         })
     }
 }
@@ -114,16 +117,16 @@ impl Notifier for Alertmanager {
         "alertmanager"
     }
 
-    fn turn(&mut self, boards: &mut [&mut Board], now: EventTime) {
+    fn turn(&mut self, boards: &mut [&mut Board], now: EventTime) -> Posts {
         if self.peers.iter().all(|peer| peer.has_to_wait(now)) {
-            return;
+            return Posts::default();
         }
         let resolve_after = self.config.resolve_after;
         let due: Vec<Episode> = boards.iter().flat_map(|board| board.due().cloned()).collect();
         let is_time = self.reposted_at.is_none_or(|at| now.since(at) >= self.config.repost);
         let is_back = self.peers.iter().any(|peer| peer.retry_at.is_some_and(|at| at <= now));
         if due.is_empty() && !is_time && !is_back {
-            return;
+            return Posts::default();
         }
         let firing: Vec<Posted> = boards
             .iter()
@@ -132,7 +135,7 @@ impl Notifier for Alertmanager {
         let news = due.iter().map(|episode| Posted::of(episode, now, resolve_after));
         // M1: from time to time everybody gets all that fires.
         let reposted = if is_time { firing.clone() } else { Vec::new() };
-        let is_taken = self.send(&reposted.into_iter().chain(news).collect::<Vec<_>>(), &firing, now);
+        let (is_taken, posts) = self.send(&reposted.into_iter().chain(news).collect::<Vec<_>>(), &firing, now);
         if is_time && is_taken {
             self.reposted_at = Some(now);
         }
@@ -142,6 +145,7 @@ impl Notifier for Alertmanager {
                 due.iter().for_each(|episode| board.told(&episode.alert.fingerprint));
             }
         }
+        posts
     }
 }
 
@@ -167,7 +171,7 @@ impl Peer {
         self.retry_at.is_some_and(|at| now < at)
     }
 
-    /// Whether it has taken the news.
+    /// Whether it has taken the news, and what came of each post.
     fn send(
         &mut self,
         client: &reqwest::blocking::Client,
@@ -175,9 +179,10 @@ impl Peer {
         news: &[Posted],
         firing: &[Posted],
         now: EventTime,
-    ) -> bool {
+    ) -> (bool, Posts) {
+        let mut posts = Posts::default();
         if self.has_to_wait(now) {
-            return false;
+            return (false, posts);
         }
         let catches_up = self.retry_at.is_some();
         let missed: Vec<Posted> = self.missed.values().map(|(_, posted)| posted.clone()).collect();
@@ -185,19 +190,23 @@ impl Peer {
         let all: Vec<Posted> = before.iter().chain(&missed).chain(news).cloned().collect();
         for batch in all.chunks(BATCH) {
             match self.post(client, batch) {
-                Answer::Taken => {}
-                Answer::Refused(why) => tracing::error!(url = self.url, why, "Alertmanager refuses alerts"),
+                Answer::Taken => posts.taken += 1,
+                Answer::Refused(why) => {
+                    posts.refused += 1;
+                    tracing::error!(url = self.url, why, "Alertmanager refuses alerts");
+                }
                 Answer::Again(why) => {
+                    posts.failed += 1;
                     tracing::warn!(url = self.url, why, "Alertmanager is tried again");
                     self.retry_at = Some(now.plus(self.pause));
                     self.pause = (self.pause * 2).min(config.retry_most);
-                    return false;
+                    return (false, posts);
                 }
             }
         }
         (self.retry_at, self.pause) = (None, config.retry_first);
         self.missed.clear();
-        true
+        (true, posts)
     }
 
     fn post(&self, client: &reqwest::blocking::Client, alerts: &[Posted]) -> Answer {

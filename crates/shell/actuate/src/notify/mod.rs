@@ -22,5 +22,24 @@ pub trait Notifier {
     fn name(&self) -> &'static str;
 
     /// Does what is due at `now`, and marks on the boards what was told. Returns soon if nothing is.
-    fn turn(&mut self, boards: &mut [&mut Board], now: EventTime);
+    fn turn(&mut self, boards: &mut [&mut Board], now: EventTime) -> Posts;
+}
+
+/// How many posts a turn made, by what came of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Posts {
+    /// They were taken.
+    pub taken: u64,
+    /// They are refused for good.
+    pub refused: u64,
+    /// They are tried again.
+    pub failed: u64,
+}
+
+impl std::ops::AddAssign for Posts {
+    fn add_assign(&mut self, other: Self) {
+        self.taken += other.taken;
+        self.refused += other.refused;
+        self.failed += other.failed;
+    }
 }

@@ -4,9 +4,9 @@
 //!   episode, state. A receiver that remembers ids acts once, after a restart too.
 //! - **W2** What is refused for what it says (3xx, 4xx) is not posted for ever: that is logged, and counts as told.
 
-use super::Notifier;
 use super::board::{Board, Episode};
 use super::groups::{GroupConfig, Groups, Notification};
+use super::{Notifier, Posts};
 use crate::webhook::{WebhookConfig, reply, signed_headers};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -68,18 +68,19 @@ impl AlertWebhook {
     }
 
     /// Whether it was taken, or refused for good.
-    fn post(&self, notification: &Notification, now: EventTime) -> Result<(), String> {
+    /// Whether it was taken, and not refused for good; an error is worth another try.
+    fn post(&self, notification: &Notification, now: EventTime) -> Result<bool, String> {
         let body = serde_json::to_string(&Body::of(notification)).expect("texts and numbers");
         let mut request = self.client.post(&self.config.url);
         for (name, value) in signed_headers(self.config.key.as_ref(), &id(notification), &body, now) {
             request = request.header(name, value);
         }
         match request.body(body).send() {
-            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(response) if response.status().is_success() => Ok(true),
             Ok(response) if reply::is_worth_another_try(response.status()) => Err(response.status().to_string()),
             Ok(response) => {
                 tracing::error!(status = %response.status(), "the webhook refuses a notification");
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(reply::trouble(&error)),
         }
@@ -91,20 +92,27 @@ impl Notifier for AlertWebhook {
         "webhook"
     }
 
-    fn turn(&mut self, boards: &mut [&mut Board], now: EventTime) {
+    fn turn(&mut self, boards: &mut [&mut Board], now: EventTime) -> Posts {
+        let mut posts = Posts::default();
         if self.retry_at.is_some_and(|at| now < at) {
-            return;
+            return posts;
         }
         for notification in self.groups.due(boards, now) {
-            if let Err(why) = self.post(&notification, now) {
-                tracing::warn!(why, "the webhook is tried again");
-                self.retry_at = Some(now.plus(self.pause));
-                self.pause = (self.pause * 2).min(self.config.retry_most);
-                return;
+            match self.post(&notification, now) {
+                Ok(true) => posts.taken += 1,
+                Ok(false) => posts.refused += 1,
+                Err(why) => {
+                    tracing::warn!(why, "the webhook is tried again");
+                    self.retry_at = Some(now.plus(self.pause));
+                    self.pause = (self.pause * 2).min(self.config.retry_most);
+                    posts.failed += 1;
+                    return posts;
+                }
             }
             (self.retry_at, self.pause) = (None, self.config.retry_first);
             self.groups.told(&notification, boards, now);
         }
+        posts
     }
 }
 

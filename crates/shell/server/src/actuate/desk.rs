@@ -1,6 +1,8 @@
 //! One partition of decisions: its book, and how far it is done with.
 
+use super::now;
 use super::past::Memory;
+use crate::desks;
 use tidegauge_actuate::book::{Book, Effect};
 use tidegauge_actuate::ledger::Ledger;
 use tidegauge_actuate::order::Report;
@@ -83,15 +85,16 @@ impl Desk {
     pub(super) const fn next(&self) -> i64 {
         self.next
     }
+}
 
-    /// The position to commit, with what a restart has to remember; `None`: it has not moved.
-    pub(super) fn news(&self, now: EventTime) -> Option<(i64, String)> {
+impl desks::Desk for Desk {
+    fn news(&self) -> Option<(i64, String)> {
         let position = self.ledger.position();
-        let memory = Memory { since: self.book.open_since().unwrap_or(now), began: self.began };
+        let memory = Memory { since: self.book.open_since().unwrap_or_else(now), began: self.began };
         (self.committed != Some(position)).then(|| (position, memory.metadata()))
     }
 
-    pub(super) const fn committed(&mut self, offset: i64) {
+    fn committed(&mut self, offset: i64) {
         self.committed = Some(offset);
     }
 }

@@ -24,6 +24,7 @@ mod past;
 pub use follow::Follow;
 
 use crate::config::Config;
+use crate::desks::Desks;
 use crate::exit::{Code, Failure};
 use crate::health::WorkerHealth;
 use crate::metrics::ACTUATIONS;
@@ -35,12 +36,12 @@ use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidegauge_actuate::adapter::Crew;
 use tidegauge_actuate::book::Effect;
 use tidegauge_kafka::patience::Patience;
 use tidegauge_kafka::range::{RangeError, RangeReader};
-use tidegauge_kafka::reader::{Commit, Reader, Rebalance, TopicPartition, is_lasting};
+use tidegauge_kafka::reader::{Reader, Rebalance, TopicPartition};
 use tidegauge_kafka::writer::{Record, Writer};
 use tidegauge_model::{Decision, EventTime, ScalingEvent, time};
 use tidegauge_wire::{Encoding, Framing, Output as _};
@@ -49,15 +50,13 @@ use tidegauge_wire::{Encoding, Framing, Output as _};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often reports are heard, and the group is served, when nothing comes.
 const TICK: Duration = Duration::from_millis(10);
-/// Positions are committed this often.
-const COMMIT: Duration = Duration::from_millis(200);
 /// Most decisions that are taken of a partition at a time.
 const BATCH: usize = 1_000;
 
 /// What an actuator reads, says, and how far it has come.
 pub struct Actuate<'a> {
     crew: Crew,
-    reader: Reader,
+    desks: Desks<Desk>,
     writer: Writer,
     ranges: RangeReader,
     decisions: String,
@@ -65,12 +64,10 @@ pub struct Actuate<'a> {
     encoding: Encoding,
     /// Whether anything is published: not by one that changes nothing.
     speaks: bool,
-    desks: BTreeMap<TopicPartition, Desk>,
     /// Where the orders that run came from.
     orders: BTreeMap<String, TopicPartition>,
     /// Where the partitions ended at the start, if it is to stop there.
     goal: Option<Vec<i64>>,
-    committed_at: Instant,
     health: WorkerHealth,
     stop: &'a AtomicBool,
 }
@@ -123,17 +120,15 @@ impl<'a> Actuate<'a> {
         tracing::info!(actuator = kind, topic = decisions, group, "carrying decisions out");
         Ok(Self {
             crew,
-            reader,
+            desks: Desks::new(reader),
             writer: Writer::new(&connection.producer(&role))?,
             ranges: RangeReader::new(&connection.consumer(&format!("{role}-past"), &group))?,
             decisions,
             scaling_events,
             encoding,
             speaks,
-            desks: BTreeMap::new(),
             orders: BTreeMap::new(),
             goal: None,
-            committed_at: Instant::now(),
             health,
             stop,
         })
@@ -150,47 +145,39 @@ impl<'a> Actuate<'a> {
         }
         while !self.stop.load(Ordering::Acquire) && !self.has_come_to_its_goal()? {
             self.health.beat();
-            for rebalance in self.reader.poll(TICK)? {
+            for rebalance in self.desks.reader.poll(TICK)? {
                 self.rebalance(rebalance)?;
                 self.health.running();
             }
             self.turn()?;
-            if self.committed_at.elapsed() >= COMMIT {
-                self.commit()?;
-            }
+            self.desks.commit_now_and_then().map_err(|error| unavailable(&error))?;
         }
-        self.commit()?;
-        self.reader.close();
-        Ok(())
+        Ok(self.desks.close().map_err(|error| unavailable(&error))?)
     }
 
     fn has_come_to_its_goal(&self) -> anyhow::Result<bool> {
         let Some(goal) = &self.goal else { return Ok(false) };
-        let reached = self.reader.reached()?;
+        let reached = self.desks.reader.reached()?;
         let is_done = |(at, desk): (&TopicPartition, &Desk)| {
             let next = reached.iter().find(|reached| reached.partition == *at).and_then(|reached| reached.next);
             let end = usize::try_from(at.partition).ok().and_then(|partition| goal.get(partition));
             desk.is_idle()
                 && end.is_none_or(|end| desk.is_at_its_end() || desk.next().max(next.unwrap_or_default()) >= *end)
         };
-        Ok(!self.desks.is_empty() && self.desks.iter().all(is_done))
+        Ok(!self.desks.of.is_empty() && self.desks.of.iter().all(is_done))
     }
 
     fn rebalance(&mut self, rebalance: Rebalance) -> anyhow::Result<()> {
         match rebalance {
             Rebalance::Assigned(partitions) => self.begin(&partitions),
             Rebalance::Revoked { partitions, lost } => {
-                if !lost {
-                    self.commit()?;
-                }
-                let lost: Vec<String> =
+                let theirs: Vec<String> =
                     self.orders.iter().filter(|(_, at)| partitions.contains(at)).map(|(id, _)| id.clone()).collect();
-                for id in lost {
+                for id in theirs {
                     self.crew.abandon(&id);
                     self.orders.remove(&id);
                 }
-                self.desks.retain(|at, _| !partitions.contains(at));
-                Ok(self.reader.unassign(&partitions)?)
+                Ok(self.desks.revoke(&partitions, lost).map_err(|error| unavailable(&error))?)
             }
         }
     }
@@ -198,7 +185,7 @@ impl<'a> Actuate<'a> {
     /// Begins where the group stands, and remembers what was said since (A2).
     fn begin(&mut self, partitions: &[TopicPartition]) -> anyhow::Result<()> {
         let patience = Patience::until(PATIENCE, self.stop);
-        let committed = match self.reader.committed(partitions, patience) {
+        let committed = match self.desks.reader.committed(partitions, patience) {
             Err(KafkaError::Canceled) => return Ok(()),
             committed => committed.map_err(|error| unavailable(&error))?,
         };
@@ -213,7 +200,7 @@ impl<'a> Actuate<'a> {
                 Some(offset) => (offset, Memory::of(&commit).began),
                 None => {
                     let (first, _) =
-                        self.reader.offsets(&commit.partition, patience).map_err(|error| unavailable(&error))?;
+                        self.desks.reader.offsets(&commit.partition, patience).map_err(|error| unavailable(&error))?;
                     (first, now())
                 }
             };
@@ -223,11 +210,11 @@ impl<'a> Actuate<'a> {
                 desk.has_come_to_its_end();
             }
             starts.push((commit.partition.clone(), Some(position)));
-            self.desks.insert(commit.partition, desk);
+            self.desks.of.insert(commit.partition, desk);
         }
         tracing::info!(partitions = starts.len(), remembered = said.len(), "assigned");
-        self.reader.assign(&starts)?;
-        self.commit()
+        self.desks.reader.assign(&starts)?;
+        Ok(self.desks.commit().map_err(|error| unavailable(&error))?)
     }
 
     /// Whether nothing but markers of transactions is left up to where it is to stop: they are never taken, so that
@@ -251,8 +238,8 @@ impl<'a> Actuate<'a> {
     /// Takes in what there is: decisions, reports, the time; and does what follows.
     fn turn(&mut self) -> anyhow::Result<()> {
         let mut effects: Vec<(TopicPartition, Effect)> = Vec::new();
-        for (at, desk) in self.desks.iter_mut().filter(|(_, desk)| desk.is_open()) {
-            let batch = self.reader.take(at, BATCH);
+        for (at, desk) in self.desks.of.iter_mut().filter(|(_, desk)| desk.is_open()) {
+            let batch = self.desks.reader.take(at, BATCH);
             for message in batch.iter() {
                 if let Some(event) = message.error() {
                     tracing::warn!(partition = at.partition, ?event, "fetching decisions");
@@ -274,12 +261,12 @@ impl<'a> Actuate<'a> {
         }
         for told in self.crew.reports(Duration::ZERO) {
             let Some(at) = self.orders.get(&told.id) else { continue };
-            if let Some(desk) = self.desks.get_mut(at) {
+            if let Some(desk) = self.desks.of.get_mut(at) {
                 let followed = desk.report(&told.target, &told.id, told.report, now());
                 effects.extend(followed.into_iter().map(|effect| (at.clone(), effect)));
             }
         }
-        for (at, desk) in &mut self.desks {
+        for (at, desk) in &mut self.desks.of {
             effects.extend(desk.tick(now()).into_iter().map(|effect| (at.clone(), effect)));
         }
         self.carry_out(effects)
@@ -310,7 +297,7 @@ impl<'a> Actuate<'a> {
                 }
                 Effect::Abandon(id) => self.crew.abandon(&id),
                 Effect::Settled(offset) => {
-                    if let Some(desk) = self.desks.get_mut(&at) {
+                    if let Some(desk) = self.desks.of.get_mut(&at) {
                         desk.settled(offset);
                     }
                 }
@@ -332,33 +319,6 @@ impl<'a> Actuate<'a> {
         let (key, value) = (Some(key.as_bytes()), Some(value.as_slice()));
         let record = Record { topic: &self.scaling_events, key, value, ..Record::default() };
         self.writer.send(&record).context("publishing what came of a decision")
-    }
-
-    fn commit(&mut self) -> anyhow::Result<()> {
-        self.committed_at = Instant::now();
-        let commits: Vec<Commit> = self
-            .desks
-            .iter()
-            .filter_map(|(at, desk)| {
-                let (offset, metadata) = desk.news(now())?;
-                Some(Commit { partition: at.clone(), offset: Some(offset), metadata })
-            })
-            .collect();
-        match self.reader.commit(&commits) {
-            Ok(()) => {
-                for commit in commits {
-                    if let (Some(desk), Some(offset)) = (self.desks.get_mut(&commit.partition), commit.offset) {
-                        desk.committed(offset);
-                    }
-                }
-                Ok(())
-            }
-            Err(error) if is_lasting(&error) => Err(unavailable(&error).into()),
-            Err(error) => {
-                tracing::warn!(%error, "committing positions; tried again");
-                Ok(())
-            }
-        }
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::cli::NotifyCommand;
 use crate::config::Config;
 use crate::exit::{Code, Failure};
+use crate::health::Health;
+use crate::http;
 use crate::notify::Notify;
 use anyhow::Context as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -16,7 +18,7 @@ use tidegauge_actuate::notify::webhook::AlertWebhook;
 ///
 /// # Errors
 ///
-/// Nobody is configured to be told (78), no broker answers (69).
+/// Nobody is configured to be told, or an address is taken (78); no broker answers (69).
 pub fn run(config: &Config, command: &NotifyCommand) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -32,7 +34,11 @@ pub fn run(config: &Config, command: &NotifyCommand) -> anyhow::Result<()> {
             Box::new(AlertWebhook::new(webhook, groups).context("making an HTTP client")?)
         }
     };
-    Notify::join(config, notifier, &stop)?.run()
+    let health = Health::new(&[("notify", 1)]);
+    if let Some(listen) = config.notify.listen {
+        http::serve("notify.listen", listen, health.clone())?;
+    }
+    Notify::join(config, notifier, health.worker("notify", 0), &stop)?.run()
 }
 
 fn missing(key: &str) -> Failure {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegauge_engine::partition::shuffle_partition;
-use tidegauge_model::{Action, Decision, EventTime, Mode, Target, WindowSummary};
+use tidegauge_model::{Action, Decision, EventTime, Mode, Regret, Target, WindowSummary};
 use tidegauge_policy::plan::{looks_back, plan, pools, taken, together};
 use tidegauge_policy::policy::applicable;
 use tidegauge_policy::{Policy, Pool, QuotaUse};
@@ -116,6 +116,7 @@ fn line(
 
 fn object(lines: &[Line]) -> Value {
     let line = |Line { decision, standing }: &Line| {
+        let regret = standing.as_ref().and_then(|standing| standing.regret.as_ref());
         let standing = standing.as_ref().map(|standing| {
             json!({
                 "id": standing.id, "desired_instances": standing.desired_instances, "generation": standing.generation,
@@ -139,6 +140,7 @@ fn object(lines: &[Line]) -> Value {
             "requests": decision.requests,
             "explanation": decision.explanation,
             "standing": standing,
+            "regret": regret,
         })
     };
     json!({ "plans": lines.iter().map(line).collect::<Vec<_>>() })
@@ -160,9 +162,28 @@ fn table(lines: &[Line], colours: bool) -> String {
             plain(decision.current_instances.to_string()),
             plain(standing.as_ref().map_or_else(|| "-".to_owned(), |standing| standing.desired_instances.to_string())),
             (decision.desired_instances.to_string(), tone),
+            plain(standing.as_ref().and_then(|standing| standing.regret.as_ref()).map_or("-".to_owned(), so_far)),
             plain(decision.explanation.clone()),
         ]
     });
-    let header = ["TARGET", "POLICY", "MODE", "WINDOW END", "READY", "STANDING", "WOULD BE", "WHY"];
+    let header = ["TARGET", "POLICY", "MODE", "WINDOW END", "READY", "STANDING", "WOULD BE", "REGRET", "WHY"];
     terminal::table(&header, &rows.collect::<Vec<_>>(), colours)
+}
+
+/// What a shadow would have come to, less what the live policy did: objectives missed, and instance-hours.
+fn so_far(regret: &Regret) -> String {
+    let (late_s, hours) = (regret.late_s - regret.late_s_live, regret.instance_hours - regret.instance_hours_live);
+    format!("{late_s:+.0} s missed, {hours:+.2} instance-hours")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regret_is_what_a_shadow_would_have_done_worse() {
+        let (late_s, late_s_live, instance_hours, instance_hours_live) = (30.0, 90.0, 12.25, 10.0);
+        let regret = Regret { compared_s: 600.0, late_s, late_s_live, instance_hours, instance_hours_live };
+        assert_eq!(so_far(&regret), "-60 s missed, +2.25 instance-hours");
+    }
 }

@@ -81,6 +81,7 @@ impl Checker {
         let connection = self.connection(&raw.kafka, &node_id);
         let registry = self.registry(&raw.ingest.schema_registry);
         let mapping = self.mapping(raw.ingest.mapping.as_deref());
+        let key_names = self.key_names(&raw.ingest);
         let history = self.history(&raw.history);
         let analytics = self.analytics(&raw);
         let actuate = self.actuate(&raw.actuate, &raw.kafka.group);
@@ -128,6 +129,7 @@ impl Checker {
                 unknown_metrics_per_entity: raw.ingest.unknown_metrics_per_entity as usize,
                 instances_per_agent: raw.ingest.instances_per_agent as usize,
                 saturation_level: raw.ingest.saturation_level,
+                key_names: key_names?,
             },
             lag,
             time: TimeConfig {

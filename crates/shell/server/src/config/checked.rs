@@ -14,7 +14,7 @@ use tidegauge_engine::{ControlChange, RollupRule, SessionRule, SignalPlan, Sketc
 use tidegauge_kafka::client::{Connection, Secret};
 use tidegauge_model::{WindowSpec, WorkspaceId};
 use tidegauge_policy::{AlertRules, Policy, WorkspaceQuota};
-use tidegauge_wire::Mapping;
+use tidegauge_wire::{KeyNames, Mapping};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -182,6 +182,8 @@ pub struct IngestConfig {
     pub instances_per_agent: usize,
     /// Utilization of limit from which a resource counts as saturated, above 0 and at most 1.
     pub saturation_level: f64,
+    /// What becomes of the names of keys.
+    pub key_names: KeyNames,
 }
 
 /// A schema registry.
@@ -343,6 +345,8 @@ pub enum HistoryPlace {
 pub struct NotifyConfig {
     /// Consumer group; the kind of notifier is added to it.
     pub group: String,
+    /// Where `/metrics` is answered; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
     /// Alertmanagers; `None`: none are configured.
     pub alertmanager: Option<AlertmanagerConfig>,
     /// Where groups of alerts are posted; `None`: nowhere.

@@ -3,7 +3,7 @@
 use super::check::Checker;
 use super::checked::{RegistryConfig, WindowConfig};
 use super::problem::{ConfigError, Problem};
-use super::raw::{KafkaSection, RegistrySection, SecurityProtocol, SecuritySection};
+use super::raw::{IngestSection, KafkaSection, RegistrySection, SecurityProtocol, SecuritySection, TopKeys};
 use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tidegauge_kafka::client::{Connection, Protocol, RESERVED, Sasl, Secret, Secu
 use tidegauge_model::WindowSpec;
 use tidegauge_policy::alert::rules::By;
 use tidegauge_policy::{AlertRules, Document, HumanDuration, Policy, PolicyError, WorkspaceQuota, Written};
-use tidegauge_wire::Mapping;
+use tidegauge_wire::{KeyNames, KeySecret, Mapping};
 
 impl Checker {
     pub(super) fn connection(&mut self, raw: &KafkaSection, node_id: &str) -> Option<Connection> {
@@ -121,6 +121,26 @@ impl Checker {
         let secret = text.trim_end();
         self.require(!secret.is_empty(), key, || format!("expected a password in {}, found nothing", path.display()));
         (!secret.is_empty()).then(|| Secret::new(secret.to_owned()))
+    }
+
+    pub(super) fn key_names(&mut self, raw: &IngestSection) -> Option<KeyNames> {
+        let at = "ingest.top_keys_secret_file";
+        let secret = raw.top_keys_secret_file.as_deref().and_then(|path| self.secret(at, path));
+        match raw.top_keys {
+            TopKeys::Hashed if raw.top_keys_secret_file.is_none() => {
+                let message = "expected with ingest.top_keys: hashed: who guesses a name could check it otherwise";
+                self.note(at, message.to_owned());
+                None
+            }
+            TopKeys::Hashed => secret.map(|secret| KeyNames::Hashed(KeySecret::new(secret.reveal()))),
+            TopKeys::Plain | TopKeys::Off => {
+                self.require(raw.top_keys_secret_file.is_none(), at, || {
+                    "expected with ingest.top_keys: hashed only".to_owned()
+                });
+                let is_plain = raw.top_keys == TopKeys::Plain;
+                Some(if is_plain { KeyNames::Plain } else { KeyNames::Off })
+            }
+        }
     }
 
     pub(super) fn mapping(&mut self, path: Option<&Path>) -> Option<Arc<Mapping>> {

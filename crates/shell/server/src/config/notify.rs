@@ -20,6 +20,7 @@ impl Checker {
     pub(super) fn notify(&mut self, raw: &NotifySection, group: &str) -> NotifyConfig {
         NotifyConfig {
             group: raw.group.clone().unwrap_or_else(|| format!("{group}-notify")),
+            listen: raw.listen,
             alertmanager: self.alertmanager(&raw.alertmanager),
             webhook: self.notify_webhook(&raw.webhook),
         }

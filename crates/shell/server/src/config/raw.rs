@@ -40,6 +40,15 @@ choices! {
         /// JSON only.
         Json = "json",
     }
+    /// What becomes of the heaviest keys that telemetry names.
+    TopKeys {
+        /// They are taken by their names.
+        Plain = "plain",
+        /// A digest stands for each name.
+        Hashed = "hashed",
+        /// They are read over.
+        Off = "off",
+    }
     /// How outputs are encoded.
     OutputFormat {
         /// Avro, single-object encoding.
@@ -247,6 +256,11 @@ sections! {
         instances_per_agent: u32 = "20000",
         /// Utilization of its limit from which a resource counts as saturated: a ratio above 0, at most 1.
         saturation_level: f64 = "0.9",
+        /// What becomes of `top_keys`, which may name people: `plain`, `hashed`, or `off` to read over them. What is left is
+        /// in the journal, in windows, findings and the history.
+        top_keys: TopKeys = "plain",
+        /// File with the secret that is hashed with each key, the same for all processes; needed for `hashed`.
+        top_keys_secret_file: Option<PathBuf> = Absent,
     }
 
     /// A consumer group whose lag is measured, for an agent.
@@ -525,6 +539,9 @@ sections! {
         /// Consumer group; `-alertmanager` or `-webhook` is added to it. Default: `kafka.group`, and `-notify`. Another name
         /// begins anew, with the alerts that fire then.
         group: Option<String> = Absent,
+        /// Address of `/livez`, `/readyz`, `/metrics` and `/status` of a notifier, such as 127.0.0.1:9466; default: nowhere.
+        /// Another one than `http.listen` where both run on one machine.
+        listen: Option<SocketAddr> = Absent,
         /// Alertmanager.
         alertmanager: NotifyAlertmanagerSection = "{}",
         /// Posting groups of alerts to an address.

@@ -383,6 +383,7 @@ pub fn decode_config(config: &Config) -> DecodeConfig {
         max_record_bytes: ingest.max_record_bytes,
         max_unknown_metrics: ingest.unknown_metrics_per_entity,
         saturation_level: ingest.saturation_level,
+        key_names: ingest.key_names.clone(),
     }
 }
 

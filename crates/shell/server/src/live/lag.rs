@@ -179,6 +179,7 @@ fn sample(
         attributes: std::collections::BTreeMap::new(),
         metrics: metrics.collect(),
         counters: Vec::new(),
+        top_keys: Vec::new(),
     }
 }
 

@@ -17,19 +17,21 @@ mod memory;
 
 use crate::actuate::now;
 use crate::config::Config;
+use crate::desks::{self, Desks};
 use crate::exit::{Code, Failure};
+use crate::health::WorkerHealth;
+use crate::metrics::{NOTIFICATIONS, UNREADABLE_ALERTS};
 use crate::{commands, connect};
 use memory::Memory;
 use rdkafka::error::KafkaError;
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tidegauge_actuate::notify::Notifier;
 use tidegauge_actuate::notify::board::Board;
 use tidegauge_kafka::patience::Patience;
 use tidegauge_kafka::range::{RangeError, RangeReader};
-use tidegauge_kafka::reader::{Commit, Reader, Rebalance, TopicPartition, is_lasting};
+use tidegauge_kafka::reader::{Reader, Rebalance, TopicPartition};
 use tidegauge_model::AlertTransition;
 use tidegauge_wire::Output as _;
 
@@ -37,19 +39,16 @@ use tidegauge_wire::Output as _;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked for alerts, and whether anything is due.
 const TICK: Duration = Duration::from_millis(50);
-/// Positions are committed this often.
-const COMMIT: Duration = Duration::from_millis(200);
 /// Most alerts that are taken of a partition at a time.
 const BATCH: usize = 1_000;
 
 /// What a notifier reads, and how far it has come.
 pub struct Notify<'a> {
     notifier: Box<dyn Notifier>,
-    reader: Reader,
+    desks: Desks<Desk>,
     ranges: RangeReader,
     topic: String,
-    desks: BTreeMap<TopicPartition, Desk>,
-    committed_at: Instant,
+    health: WorkerHealth,
     stop: &'a AtomicBool,
 }
 
@@ -66,13 +65,30 @@ impl Desk {
     }
 }
 
+impl desks::Desk for Desk {
+    fn news(&self) -> Option<(i64, String)> {
+        let (position, memory) = self.position();
+        (self.committed != Some((position, memory))).then(|| (position, memory.metadata()))
+    }
+
+    /// Nothing is read between the question and the answer.
+    fn committed(&mut self, _: i64) {
+        self.committed = Some(self.position());
+    }
+}
+
 impl<'a> Notify<'a> {
-    /// Joins the group of the notifier.
+    /// Joins the group of the notifier. `health` is told how it goes.
     ///
     /// # Errors
     ///
     /// No broker, or no topic of alerts.
-    pub fn join(config: &Config, notifier: Box<dyn Notifier>, stop: &'a AtomicBool) -> anyhow::Result<Self> {
+    pub fn join(
+        config: &Config,
+        notifier: Box<dyn Notifier>,
+        health: WorkerHealth,
+        stop: &'a AtomicBool,
+    ) -> anyhow::Result<Self> {
         let topic = config.topics.alerts.clone();
         if !connect::admin(config)?.topics(&[&topic])?.contains_key(&topic) {
             return Err(commands::missing_topic(&topic).into());
@@ -82,8 +98,9 @@ impl<'a> Notify<'a> {
         let connection = &config.kafka.connection;
         let reader = Reader::subscribe(&connection.consumer(&role, &group), &[&topic])?;
         let ranges = RangeReader::new(&connection.consumer(&format!("{role}-past"), &group))?;
+        health.joining();
         tracing::info!(notifier = kind, topic, group, "telling of alerts");
-        Ok(Self { notifier, reader, ranges, topic, desks: BTreeMap::new(), committed_at: Instant::now(), stop })
+        Ok(Self { notifier, desks: Desks::new(reader), ranges, topic, health, stop })
     }
 
     /// Tells what comes until told to stop.
@@ -93,30 +110,29 @@ impl<'a> Notify<'a> {
     /// Trouble with the broker that does not pass by itself.
     pub fn run(mut self) -> anyhow::Result<()> {
         while !self.stop.load(Ordering::Acquire) {
-            for rebalance in self.reader.poll(TICK)? {
+            self.health.beat();
+            for rebalance in self.desks.reader.poll(TICK)? {
                 self.rebalance(rebalance)?;
+                self.health.running();
             }
             self.take();
-            let mut boards: Vec<&mut Board> = self.desks.values_mut().map(|desk| &mut desk.board).collect();
-            self.notifier.turn(&mut boards, now());
-            if self.committed_at.elapsed() >= COMMIT {
-                self.commit()?;
+            let mut boards: Vec<&mut Board> = self.desks.of.values_mut().map(|desk| &mut desk.board).collect();
+            let posts = self.notifier.turn(&mut boards, now());
+            for (outcome, count) in [("taken", posts.taken), ("refused", posts.refused), ("failed", posts.failed)] {
+                if count > 0 {
+                    NOTIFICATIONS.count(&[self.notifier.name(), outcome], count);
+                }
             }
+            self.desks.commit_now_and_then().map_err(|error| unavailable(&error))?;
         }
-        self.commit()?;
-        self.reader.close();
-        Ok(())
+        Ok(self.desks.close().map_err(|error| unavailable(&error))?)
     }
 
     fn rebalance(&mut self, rebalance: Rebalance) -> anyhow::Result<()> {
         match rebalance {
             Rebalance::Assigned(partitions) => self.begin(&partitions),
             Rebalance::Revoked { partitions, lost } => {
-                if !lost {
-                    self.commit()?;
-                }
-                self.desks.retain(|at, _| !partitions.contains(at));
-                Ok(self.reader.unassign(&partitions)?)
+                Ok(self.desks.revoke(&partitions, lost).map_err(|error| unavailable(&error))?)
             }
         }
     }
@@ -124,13 +140,14 @@ impl<'a> Notify<'a> {
     /// Reads again what was told (T1), and goes on behind it.
     fn begin(&mut self, partitions: &[TopicPartition]) -> anyhow::Result<()> {
         let patience = Patience::until(PATIENCE, self.stop);
-        let committed = match self.reader.committed(partitions, patience) {
+        let committed = match self.desks.reader.committed(partitions, patience) {
             Err(KafkaError::Canceled) => return Ok(()),
             committed => committed.map_err(|error| unavailable(&error))?,
         };
         let mut starts = Vec::new();
         for commit in committed {
-            let (first, end) = self.reader.offsets(&commit.partition, patience).map_err(|error| unavailable(&error))?;
+            let (first, end) =
+                self.desks.reader.offsets(&commit.partition, patience).map_err(|error| unavailable(&error))?;
             let known = commit.offset.map(|offset| (offset, Memory::of(&commit, offset)));
             // T2: what is over by now was never to be told.
             let (position, memory) = known.unwrap_or((first, Memory { done: end }));
@@ -140,12 +157,12 @@ impl<'a> Notify<'a> {
                 board.forget_what_was_told();
             }
             starts.push((commit.partition.clone(), Some(memory.done.max(first))));
-            self.desks.insert(commit.partition, Desk { board, committed: known });
+            self.desks.of.insert(commit.partition, Desk { board, committed: known });
         }
-        let firing: usize = self.desks.values().map(|desk| desk.board.firing().count()).sum();
+        let firing: usize = self.desks.of.values().map(|desk| desk.board.firing().count()).sum();
         tracing::info!(partitions = starts.len(), firing, "assigned");
-        self.reader.assign(&starts)?;
-        self.commit()
+        self.desks.reader.assign(&starts)?;
+        Ok(self.desks.commit().map_err(|error| unavailable(&error))?)
     }
 
     fn remember(&mut self, board: &mut Board, partition: i32, position: i64, done: i64) -> anyhow::Result<()> {
@@ -168,8 +185,8 @@ impl<'a> Notify<'a> {
     }
 
     fn take(&mut self) {
-        for (at, desk) in &mut self.desks {
-            let batch = self.reader.take(at, BATCH);
+        for (at, desk) in &mut self.desks.of {
+            let batch = self.desks.reader.take(at, BATCH);
             for message in batch.iter() {
                 if let Some(event) = message.error() {
                     tracing::warn!(partition = at.partition, ?event, "fetching alerts");
@@ -178,38 +195,13 @@ impl<'a> Notify<'a> {
                 let alert = match message.value().map(AlertTransition::decode) {
                     Some(Err(error)) => {
                         let (partition, offset) = (at.partition, message.offset());
+                        UNREADABLE_ALERTS.count(&[self.notifier.name()], 1);
                         tracing::warn!(partition, offset, %error, "a record that is no alert is passed over");
                         None
                     }
                     decoded => decoded.and_then(Result::ok),
                 };
                 desk.board.read(message.offset(), alert);
-            }
-        }
-    }
-
-    fn commit(&mut self) -> anyhow::Result<()> {
-        self.committed_at = Instant::now();
-        let news = self.desks.iter().filter(|(_, desk)| desk.committed != Some(desk.position()));
-        let commits: Vec<Commit> = news
-            .map(|(at, desk)| {
-                let (position, memory) = desk.position();
-                Commit { partition: at.clone(), offset: Some(position), metadata: memory.metadata() }
-            })
-            .collect();
-        match self.reader.commit(&commits) {
-            Ok(()) => {
-                for commit in commits {
-                    if let Some(desk) = self.desks.get_mut(&commit.partition) {
-                        desk.committed = Some(desk.position());
-                    }
-                }
-                Ok(())
-            }
-            Err(error) if is_lasting(&error) => Err(unavailable(&error).into()),
-            Err(error) => {
-                tracing::warn!(%error, "committing positions; tried again");
-                Ok(())
             }
         }
     }

@@ -4,12 +4,13 @@ use super::html::escaped;
 use super::number;
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 220.0;
+/// About the width at which a page shows two charts side by side, so that texts have the size that the style gives them.
+const WIDTH: f64 = 560.0;
+const HEIGHT: f64 = 210.0;
 const LEFT: f64 = 74.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
-const BOTTOM: f64 = 30.0;
+const BOTTOM: f64 = 34.0;
 /// Points of a line that are drawn; of more, the least and the greatest of each stretch.
 const POINTS: usize = 700;
 
@@ -139,7 +140,7 @@ impl Chart {
             svg,
             "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             WIDTH - RIGHT,
-            HEIGHT - 2.0,
+            HEIGHT - 3.0,
             escaped(&self.x_label),
         );
     }

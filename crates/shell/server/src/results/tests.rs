@@ -65,6 +65,7 @@ fn window(agent: &str, gauges: &[(&str, GaugeSummary)]) -> WindowSummary {
         availability: None,
         saturation: BTreeMap::new(),
         sketches: [].into(),
+        top_keys: None,
     }
 }
 

@@ -51,6 +51,7 @@ impl Bulk {
             ready_at: None,
             attributes: [].into(),
             counters: Vec::new(),
+            top_keys: Vec::new(),
             metrics: ascending([
                 ("cpu_utilization_of_limit", load as f64 / 64.0),
                 ("gpu_utilization_of_limit", ((63 - load) * halves) as f64 / 512.0),

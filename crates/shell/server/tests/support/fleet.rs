@@ -164,6 +164,7 @@ pub(crate) fn probes(begin: EventTime, seed: u64) -> Vec<SampleRow> {
             ready_at: None,
             attributes: [].into(),
             counters: Vec::new(),
+            top_keys: Vec::new(),
             metrics: ascending(metrics),
         }
     })

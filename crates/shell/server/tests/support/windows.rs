@@ -88,6 +88,7 @@ impl Windows {
             availability: Some(1.0 - mean / 10.0),
             saturation: [].into(),
             sketches: [].into(),
+            top_keys: None,
         }
     }
 }

@@ -32,6 +32,7 @@ pub struct RowsBuilder {
     sketches: (Vec<u16>, BinaryBuilder, Vec<i32>),
     sketch_scratch: Vec<u8>,
     points: PointColumns,
+    keys: BinaryBuilder,
     bytes: usize,
     /// Rows of telemetry, sums aside.
     telemetry: u64,
@@ -84,6 +85,7 @@ impl RowsBuilder {
             sketches: (Vec::new(), BinaryBuilder::new(), vec![0]),
             sketch_scratch: Vec::new(),
             points: PointColumns { ends: vec![0], ..PointColumns::default() },
+            keys: BinaryBuilder::new(),
             bytes: 0,
             telemetry: 0,
         }
@@ -105,7 +107,8 @@ impl RowsBuilder {
         self.last_position.push(row.last_position.0);
         self.state.append_option(row.state.map(|state| state as u8));
         self.ready_at.append_option(row.ready_at.map(EventTime::as_micros));
-        self.bytes += 55;
+        self.keys.append_option(row.keys);
+        self.bytes += 60 + row.keys.map_or(0, <[u8]>::len);
         for (metric, values) in stats {
             self.push_stats(row, metric, &values);
         }
@@ -210,6 +213,7 @@ impl RowsBuilder {
             self.apart.finish(),
             lists(sketch_fields(), sketches, std::mem::take(ends)),
             self.points.finish(),
+            Arc::new(self.keys.finish()),
         ];
         let batch = RecordBatch::try_new(schema(), columns).expect("columns of the schema, of one length");
         PartialRows { lists: Arc::new(self.lists), batch }

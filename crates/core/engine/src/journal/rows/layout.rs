@@ -18,10 +18,20 @@ pub(super) mod column {
     pub(in super::super) const APART: usize = 10;
     pub(in super::super) const SKETCHES: usize = 11;
     pub(in super::super) const POINTS: usize = 12;
+    pub(in super::super) const KEYS: usize = 13;
 }
 
 /// Arrow schema of the rows. Changing it changes the fingerprint: old records must stay readable (J1).
 pub(in super::super) fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let keys = Arc::new(Field::new("keys", DataType::Binary, true));
+        Arc::new(Schema::new(schema_v3().fields().iter().cloned().chain([keys]).collect::<Vec<_>>()))
+    });
+    SCHEMA.clone()
+}
+
+/// The rows before they held keys.
+pub(in super::super) fn schema_v3() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let points = Arc::new(Field::new("points", DataType::List(item(point_fields())), false));
         Arc::new(Schema::new(schema_v2().fields().iter().cloned().chain([points]).collect::<Vec<_>>()))
@@ -99,7 +109,12 @@ pub(in super::super) fn layout() -> String {
     words(schema().fields())
 }
 
-/// The same of the rows before.
+/// The same of the rows before they held keys.
+pub(in super::super) fn layout_v3() -> String {
+    words(schema_v3().fields())
+}
+
+/// The same of the rows before they held readings.
 pub(in super::super) fn layout_v2() -> String {
     words(schema_v2().fields())
 }

@@ -79,6 +79,7 @@ pub(in super::super) fn upgraded(lists: Lists, batch: &RecordBatch) -> Result<Pa
             state: state.is_valid(row).then(|| state.value(row)).and_then(InstanceState::from_number),
             ready_at: time(7).is_valid(row).then(|| EventTime::from_micros(time(7).value(row))),
             attributes: None,
+            keys: None,
         };
         let sketches = of_latencies.iter().map(|(metric, sketch)| (*metric, sketch));
         rows.push(&partial, of_metrics.iter().copied(), sketches, std::iter::empty());
