@@ -57,6 +57,7 @@ fn m2_labels_come_from_bounded_sets() {
         "reason",
         "actuator",
         "state",
+        "notifier",
     ];
     let of_agents = [
         "workspace",
