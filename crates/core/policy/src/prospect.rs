@@ -103,9 +103,12 @@ fn breach(points: &[(f64, f64)], capacity: f64) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    /// What it shows, points of load, capacity, seconds to the breach.
+    type Case<'a> = (&'a str, &'a [(f64, f64)], f64, Option<u64>);
+
     #[test]
     fn breaches_by_hand() {
-        let cases: [(&str, &[(f64, f64)], f64, Option<u64>); 5] = [
+        let cases: [Case<'_>; 5] = [
             ("half-way between now and then", &[(0.0, 80.0), (600.0, 120.0)], 100.0, Some(300)),
             ("behind the lead time", &[(0.0, 80.0), (60.0, 90.0), (600.0, 110.0)], 100.0, Some(330)),
             ("now", &[(0.0, 101.0), (600.0, 90.0)], 100.0, Some(0)),

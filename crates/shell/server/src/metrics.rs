@@ -164,12 +164,12 @@ table! {
         "Share of the latest actuations, 32 at most, that reached what was wanted; absent before any was told of.";
     AGENT_ELASTICITY = Gauge, "tidegauge_agent_elasticity_ratio", ["workspace", "agent"],
         "The elasticity score over 100 of these actuations, by speed and reliability: 1 is best.";
-    AGENT_SCALE_TIME = Gauge, "tidegauge_agent_scale_time_seconds", ["workspace", "agent", "part", "quantile"],
-        "Quantiles of scale times by part: decision (window's end to acceptance), actuation (to the start), ready (to the end), whole. What has no end is censored.";
+    AGENT_SCALE_TIME = Gauge, "tidegauge_agent_scale_time_seconds", ["workspace", "agent", "part", "percentile"],
+        "Percentiles (50, 95) of scale times by part: decision (window's end to acceptance), actuation (to the start), ready (to the end), whole. What has no end is censored.";
     AGENT_REGRET_LATE = Gauge, "tidegauge_agent_shadow_regret_seconds", ["workspace", "agent", "policy"],
         "Seconds in which a shadow would have missed an objective of the live policy, less those in which it was missed.";
-    AGENT_REGRET_HOURS = Gauge, "tidegauge_agent_shadow_regret_instance_hours", ["workspace", "agent", "policy"],
-        "Instance-hours that a shadow would have taken, less those that were taken.";
+    AGENT_REGRET_INSTANCES = Gauge, "tidegauge_agent_shadow_regret_instance_seconds", ["workspace", "agent", "policy"],
+        "Seconds that instances of a shadow would have run beyond those that ran; 3,600 are an instance-hour.";
     QUOTA_POOL = Gauge, "tidegauge_quota_pool_instances", ["quota"],
         "Of each quota of a workspace: the shares of the agents that this process decides about, which lend within a partition.";
     QUOTA_TAKEN = Gauge, "tidegauge_quota_taken_instances", ["quota"],

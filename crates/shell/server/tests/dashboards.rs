@@ -55,6 +55,17 @@ spec:
   max_instances: 40
 ";
 
+/// Of the agents of the fleet.
+const QUOTA: &str = "\
+apiVersion: tidegauge.io/v1
+kind: Quota
+metadata: {name: all, version: 1}
+spec:
+  workspace: default
+  instances: 200
+  agents: [{agent: agent-0}, {agent: agent-1}, {agent: agent-2}]
+";
+
 fn dashboard(name: &str) -> Value {
     let path = root().join("deploy/grafana/dashboards").join(name).with_extension("json");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -161,13 +172,14 @@ fn panels_say_what_they_show() {
 fn start(broker: &Broker, topic: &str, more: &str) -> (Deployment, Process, SocketAddr) {
     let settings = format!(
         "windows: [{{size: 1m, slide: 10s}}]\n\
-         policies: {{paths: [policy.yaml, shadow.yaml]}}\n\
+         policies: {{paths: [policy.yaml, shadow.yaml, quota.yaml]}}\n\
          alerts: {{path: alerts.yaml}}\n\
          http: {{listen: \"127.0.0.1:0\"}}\n\
          {more}"
     );
     let policy = std::fs::read_to_string(root().join("examples/policies/balanced.yaml")).expect("an example");
-    let files = [("policy.yaml", policy.as_str()), ("shadow.yaml", SHADOW), ("alerts.yaml", ALERTS)];
+    let files =
+        [("policy.yaml", policy.as_str()), ("shadow.yaml", SHADOW), ("quota.yaml", QUOTA), ("alerts.yaml", ALERTS)];
     let deployment = Deployment::new(broker, topic, &settings, &files);
     deployment.succeed(&["topics", "ensure", "--scaling-events"]);
     let mut process = deployment.start(&["run"], &[]);
@@ -230,15 +242,15 @@ fn every_panel_and_every_rule_finds_its_data() {
     send_fleet(&deployment, &fleet, &["--shift"]); // the last sample is now
     prometheus.wait_for("count(tidegauge_agent_desired_instances) == 3");
 
-    // What actuators say shows with the next decision.
     tell_of_scaling(&broker, &deployment);
-    send_fleet(&deployment, &["--agents", "3", "--instances", "4", "--seconds", "30"], &["--shift"]);
 
-    // What is told once a second, or only in a commit, comes with a later scrape.
+    // What actuators say shows when the next window closes; what is told once a second, or only in a commit, with a later
+    // scrape.
     let since = Instant::now();
     let mut problems = problems(&prometheus);
     while !problems.is_empty() && since.elapsed() < PATIENCE {
         sleep(Duration::from_secs(1));
+        send_fleet(&deployment, &["--agents", "3", "--instances", "4", "--seconds", "20"], &["--shift"]);
         problems = self::problems(&prometheus);
     }
     assert!(problems.is_empty(), "{problems:#?}");

@@ -70,7 +70,7 @@ fn m2_labels_come_from_bounded_sets() {
         "kind",
         "resource",
         "part",
-        "quantile",
+        "percentile",
         "policy",
     ];
     for metric in TABLE {

@@ -55,7 +55,10 @@ pub(super) fn readings<'a>(
         (m::AGENT_ELASTICITY, each(&shown, |row| Some(row.scaling.as_ref()?.score.score? / 100.0))),
         (m::AGENT_SCALE_TIME, scale_times(&shown)),
         (m::AGENT_REGRET_LATE, regrets(&shown, |regret| regret.late_s - regret.late_s_live)),
-        (m::AGENT_REGRET_HOURS, regrets(&shown, |regret| regret.instance_hours - regret.instance_hours_live)),
+        (
+            m::AGENT_REGRET_INSTANCES,
+            regrets(&shown, |regret| 3_600.0 * (regret.instance_hours - regret.instance_hours_live)),
+        ),
     ]
 }
 
@@ -113,9 +116,9 @@ fn scale_times(shown: &[(&Target, &Row)]) -> Vec<Reading> {
                 ("whole", &times.whole),
             ]
         });
-        let quantiles = parts
-            .flat_map(|(part, times)| [("0.5", 0.5), ("0.95", 0.95)].map(|(name, q)| (part, name, times.quantile(q))));
-        quantiles.filter_map(move |(part, name, time)| Some(reading(target, [part, name], time?.as_secs_f64())))
+        let percentiles = parts
+            .flat_map(|(part, times)| [("50", 0.5), ("95", 0.95)].map(|(name, q)| (part, name, times.quantile(q))));
+        percentiles.filter_map(move |(part, name, time)| Some(reading(target, [part, name], time?.as_secs_f64())))
     });
     all.collect()
 }
