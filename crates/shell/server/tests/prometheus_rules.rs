@@ -102,12 +102,14 @@ fn promtool_accepts_what_metrics_says() {
     metrics::HISTORY_BYTES.count(&[], 1);
     metrics::ACTUATIONS.count(&["webhook", "applied"], 1);
     metrics::ODD_SCALING_EVENTS.count(&["repeated"], 1);
+    metrics::NOTIFICATIONS.count(&["webhook", "delivered"], 1);
+    metrics::UNREADABLE_ALERTS.count(&["webhook"], 1);
     metrics::LAG_LOOKS.count(&["measured"], 1);
     metrics::HISTORY_FLUSH_DURATION.took(&[], Duration::from_millis(2));
 
-    // Those of agents and of a commit's calls need a run, and rates need time: `dashboards.rs`.
+    // Those of agents, of quotas and of a commit's calls need a run, and rates need time: `dashboards.rs`.
     let needs_time = [metrics::PARTITION_RATE, metrics::RATE_RATIO];
-    let needs_run = |metric: &Metric| ["agent", "call"].iter().any(|label| metric.labels.contains(label));
+    let needs_run = |metric: &Metric| ["agent", "call", "quota"].iter().any(|label| metric.labels.contains(label));
     let (_, body) = support::http::get(addr, "/metrics");
     for metric in metrics::TABLE.iter().filter(|metric| !needs_run(metric) && !needs_time.contains(metric)) {
         assert!(body.contains(&format!("# TYPE {} ", metric.name)), "{} is not in\n{body}", metric.name);
