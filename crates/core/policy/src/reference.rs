@@ -125,136 +125,192 @@ impl Counts {
 }
 
 fn one(policy: &Policy, past: &mut Past, all: &[Seen<'_>], counts: &Counts, standing: i64) -> i64 {
-    let seen = &all[all.len() - 1];
-    let (agent, now) = (seen.agent, seen.now());
     let (min, max) = (i64::from(policy.min_instances), i64::from(policy.max_instances));
-    let signals: Vec<_> = policy.objectives.iter().map(|objective| Signal::read(objective, seen, counts)).collect();
-    let mut asked: Vec<_> = signals.iter().map(|signal| signal.asks_for(counts)).collect();
-    asked.extend(policy.demands.iter().map(|it| demand::asks_for(it, agent, seen.instances, counts.ready)));
-    let mut silent = 0;
-    for it in &policy.triggers {
-        match trigger::says(it, all, &past.standing) {
-            trigger::Says::Nothing => silent += 1,
-            trigger::Says::Unknown => asked.push(None),
-            trigger::Says::Instances(instances) => asked.push(Some(instances)),
-        }
-    }
-    asked.extend(policy.pids.iter().map(|it| pid::asks_for(it, all, past)));
-    past.blind.push(silent == 0 && asked.iter().all(Option::is_none));
-    let (mut floors, mut exact) = schedule::holding(&policy.schedules, now);
-    for event in policy.orders.planned.iter().filter(|event| event.from <= now && now < event.to) {
-        match event.wanted {
-            Wanted::Floor(instances) => floors.push(i64::from(instances)),
-            Wanted::Exact(instances) => exact.push(i64::from(instances)),
-            Wanted::Hold => {}
-        }
-    }
-    let prescribed = exact.into_iter().max();
-    let floor = floors.iter().copied().max();
-    asked.extend(floors.into_iter().map(Some));
-
+    let close = Close { policy, all, seen: &all[all.len() - 1], counts, standing };
+    let now = close.seen.now();
+    let asked = close.asked(past);
     if policy.orders.kill_switch {
         return standing;
     }
-    let capped = |desired: i64| safety::most(&policy.safety, seen, standing, desired);
     if let Some(order) = policy.orders.manual.as_ref().filter(|order| now < order.until) {
         past.wishes.push((now, i64::from(order.instances)));
-        return capped(i64::from(order.instances).clamp(min, max));
+        return close.capped(i64::from(order.instances).clamp(min, max));
     }
-    let zero = policy.safety.scale_to_zero.as_ref();
-    let is_woken = zero.is_some_and(|zero| trigger::holds(&zero.wake, all) == Some(true));
-    let is_idle = !is_woken && zero.is_some_and(|zero| trigger::holds(&zero.idle, all) == Some(true));
-    let nothing = counts.held == 0 && standing == 0 && counts.missing == 0;
-    let blind_for = past.blind.iter().rev().take_while(|blind| **blind).count();
-    let fallback = policy
-        .safety
-        .fallback
-        .filter(|fallback| blind_for > 0 && now.since(all[all.len() - blind_for].now()) >= fallback.after);
-    let failed = asked.contains(&None);
-    let largest = asked.iter().copied().flatten().max().map(|largest| largest.max(1));
-    let wished = if nothing {
-        let woken = zero.filter(|_| is_woken).map(|zero| i64::from(zero.instances));
-        zero.and(prescribed.or(woken.max(floor)))
-    } else if prescribed.is_some() {
-        prescribed
-    } else if is_idle {
-        floor.or(Some(0))
-    } else if let Some(fallback) = fallback {
-        Some(standing.max(i64::from(fallback.instances)).max(floor.unwrap_or(0)))
-    } else if asked.is_empty() {
-        Some(standing)
-    } else {
-        // One of several without a value, where the rest would shrink.
-        largest.filter(|largest| !failed || *largest >= standing)
+    let Some(wished) = close.wished(past, &asked) else {
+        return close.capped(standing.clamp(min, max));
     };
-    let Some(wished) = wished else {
-        return capped(standing.clamp(min, max));
-    };
-    let outlook = prediction::outlook(policy, all, counts.held);
-    let is_said = nothing || prescribed.is_some() || is_idle;
-    let wished = match is_said || fallback.is_some() {
-        true => wished,
-        false => factors::arbitrated(policy, seen, counts, &signals, &asked, outlook.as_ref(), wished),
-    };
-    // What forecasts leave: all that is needed at the lead time, and of what stands what is needed at the lookahead.
-    let [start, keep] = outlook.as_ref().map_or([None; 2], |outlook| outlook.needed);
-    let floor_ahead = start.max(keep.map(|keep| keep.min(standing))).filter(|_| !is_said);
-    let wished = floor_ahead.map_or(wished, |floor| wished.max(floor));
-    let partitions = policy.safety.partitions.map(i64::from);
-    let divided = match partitions {
-        Some(partitions) if wished > 0 => safety::divisor_up(partitions, wished),
-        _ => wished,
-    };
-    // Stabilization: up to the least of the one window, down to the greatest of the other.
-    let since = |window: Duration| {
-        past.wishes.iter().filter(move |(at, _)| now.since(*at) < window).map(|(_, wished)| *wished).chain([divided])
-    };
-    let least = since(policy.scale_up.stabilization_window).min().unwrap_or(divided);
-    let greatest = since(policy.scale_down.stabilization_window).max().unwrap_or(divided);
-    let stabilized = if standing < least {
-        least
-    } else if standing > greatest {
-        greatest
-    } else {
-        standing
-    };
+    let stabilized = close.stabilized(past, wished);
     past.wishes.push((now, wished));
-    // Rate limits, safety rules, then bounds.
-    let mut desired = if stabilized > standing {
-        let furthest = furthest_up(policy, past, now, standing).max(standing);
-        let may_begin = nothing && policy.scale_up.rules.select != Select::Disabled;
-        let furthest = if may_begin { furthest.max(1) } else { furthest };
-        stabilized.min(furthest)
-    } else if stabilized < standing {
-        stabilized.max(furthest_down(policy, past, now, standing).min(standing))
-    } else {
-        stabilized
-    };
+    let mut desired = close.within_rates(past, stabilized);
     // The bounds come before the refusals too, which judge by what would really be done.
     if desired != standing {
         desired = if desired > standing { desired.min(max.max(0)) } else { desired.max(min) };
     }
     desired = safety::refused(policy, past, all, counts, standing, desired).clamp(min, max);
-    // Nothing shrinks on thin data, nor to where it would grow again.
-    if agent.completeness.ratio < policy.min_completeness {
-        desired = desired.max(standing.min(max));
+    close.capped(close.divided(close.not_shrunk_too_far(&asked, desired)))
+}
+
+/// What there is at one close.
+struct Close<'a> {
+    policy: &'a Policy,
+    /// All closes so far, and the last of them.
+    all: &'a [Seen<'a>],
+    seen: &'a Seen<'a>,
+    counts: &'a Counts,
+    standing: i64,
+}
+
+/// What is asked for at one close.
+struct Asked<'a> {
+    signals: Vec<Signal<'a>>,
+    /// By every kind of wish; `None` of one without a value.
+    each: Vec<Option<i64>>,
+    /// By schedules and planned events.
+    prescribed: Option<i64>,
+    floor: Option<i64>,
+}
+
+impl<'a> Close<'a> {
+    fn asked(&self, past: &mut Past) -> Asked<'a> {
+        let Self { policy, all, seen, counts, .. } = *self;
+        let signals: Vec<_> = policy.objectives.iter().map(|objective| Signal::read(objective, seen, counts)).collect();
+        let mut each: Vec<_> = signals.iter().map(|signal| signal.asks_for(counts)).collect();
+        each.extend(policy.demands.iter().map(|it| demand::asks_for(it, seen.agent, seen.instances, counts.ready)));
+        let mut silent = 0;
+        for it in &policy.triggers {
+            match trigger::says(it, all, &past.standing) {
+                trigger::Says::Nothing => silent += 1,
+                trigger::Says::Unknown => each.push(None),
+                trigger::Says::Instances(instances) => each.push(Some(instances)),
+            }
+        }
+        each.extend(policy.pids.iter().map(|it| pid::asks_for(it, all, past)));
+        past.blind.push(silent == 0 && each.iter().all(Option::is_none));
+        let now = seen.now();
+        let (mut floors, mut exact) = schedule::holding(&policy.schedules, now);
+        for event in policy.orders.planned.iter().filter(|event| event.from <= now && now < event.to) {
+            match event.wanted {
+                Wanted::Floor(instances) => floors.push(i64::from(instances)),
+                Wanted::Exact(instances) => exact.push(i64::from(instances)),
+                Wanted::Hold => {}
+            }
+        }
+        let (prescribed, floor) = (exact.into_iter().max(), floors.iter().copied().max());
+        each.extend(floors.into_iter().map(Some));
+        Asked { signals, each, prescribed, floor }
     }
-    let ceiling = standing.min(counts.ready).min(max);
-    while prescribed.is_none()
-        && desired > 0
-        && desired < ceiling
-        && signals.iter().any(|signal| signal.is_over_at(desired, counts.ready))
-    {
-        desired += 1;
+
+    /// Nobody is there, and nobody was asked for.
+    fn is_empty(&self) -> bool {
+        self.counts.held == 0 && self.standing == 0 && self.counts.missing == 0
     }
-    if let Some(partitions) = partitions {
-        if desired > standing {
-            desired = safety::divisor_down(partitions, desired).max(standing);
-        } else if desired < standing && desired > 0 {
-            desired = safety::divisor_up(partitions, desired).min(standing);
+
+    /// From what is asked for to a wish, forecasts and partitions included; `None`: what stands.
+    fn wished(&self, past: &Past, asked: &Asked<'_>) -> Option<i64> {
+        let Self { policy, all, seen, counts, standing } = *self;
+        let zero = policy.safety.scale_to_zero.as_ref();
+        let is_woken = zero.is_some_and(|zero| trigger::holds(&zero.wake, all) == Some(true));
+        let is_idle = !is_woken && zero.is_some_and(|zero| trigger::holds(&zero.idle, all) == Some(true));
+        let blind_for = past.blind.iter().rev().take_while(|blind| **blind).count();
+        let is_blind_for = |after| blind_for > 0 && seen.now().since(all[all.len() - blind_for].now()) >= after;
+        let fallback = policy.safety.fallback.filter(|fallback| is_blind_for(fallback.after));
+        let failed = asked.each.contains(&None);
+        let largest = asked.each.iter().copied().flatten().max().map(|largest| largest.max(1));
+        let wished = if self.is_empty() {
+            let woken = zero.filter(|_| is_woken).map(|zero| i64::from(zero.instances));
+            zero.and(asked.prescribed.or(woken.max(asked.floor)))
+        } else if asked.prescribed.is_some() {
+            asked.prescribed
+        } else if is_idle {
+            asked.floor.or(Some(0))
+        } else if let Some(fallback) = fallback {
+            Some(standing.max(i64::from(fallback.instances)).max(asked.floor.unwrap_or(0)))
+        } else if asked.each.is_empty() {
+            Some(standing)
+        } else {
+            // One of several without a value, where the rest would shrink.
+            largest.filter(|largest| !failed || *largest >= standing)
+        }?;
+        let outlook = prediction::outlook(policy, all, counts.held);
+        let is_said = self.is_empty() || asked.prescribed.is_some() || is_idle;
+        let wished = match is_said || fallback.is_some() {
+            true => wished,
+            false => factors::arbitrated(policy, seen, counts, &asked.signals, &asked.each, outlook.as_ref(), wished),
+        };
+        // What forecasts leave: all that is needed at the lead time, and of what stands what is needed at the lookahead.
+        let [start, keep] = outlook.as_ref().map_or([None; 2], |outlook| outlook.needed);
+        let floor_ahead = start.max(keep.map(|keep| keep.min(standing))).filter(|_| !is_said);
+        Some(floor_ahead.map_or(wished, |floor| wished.max(floor)))
+    }
+
+    /// Up to the least that was wished in the one window, down to the greatest in the other.
+    fn stabilized(&self, past: &Past, wished: i64) -> i64 {
+        let Self { policy, seen, standing, .. } = *self;
+        let divided = match policy.safety.partitions.map(i64::from) {
+            Some(partitions) if wished > 0 => safety::divisor_up(partitions, wished),
+            _ => wished,
+        };
+        let since = |window: Duration| {
+            let recent = past.wishes.iter().filter(move |(at, _)| seen.now().since(*at) < window);
+            recent.map(|(_, wished)| *wished).chain([divided])
+        };
+        let least = since(policy.scale_up.stabilization_window).min().unwrap_or(divided);
+        let greatest = since(policy.scale_down.stabilization_window).max().unwrap_or(divided);
+        if standing < least {
+            least
+        } else if standing > greatest {
+            greatest
+        } else {
+            standing
         }
     }
-    capped(desired)
+
+    fn within_rates(&self, past: &Past, stabilized: i64) -> i64 {
+        let Self { policy, seen, standing, .. } = *self;
+        let now = seen.now();
+        if stabilized > standing {
+            let furthest = furthest_up(policy, past, now, standing).max(standing);
+            let may_begin = self.is_empty() && policy.scale_up.rules.select != Select::Disabled;
+            let furthest = if may_begin { furthest.max(1) } else { furthest };
+            stabilized.min(furthest)
+        } else if stabilized < standing {
+            stabilized.max(furthest_down(policy, past, now, standing).min(standing))
+        } else {
+            stabilized
+        }
+    }
+
+    /// Nothing shrinks on thin data, nor to where it would grow again.
+    fn not_shrunk_too_far(&self, asked: &Asked<'_>, mut desired: i64) -> i64 {
+        let Self { policy, seen, counts, standing, .. } = *self;
+        let max = i64::from(policy.max_instances);
+        if seen.agent.completeness.ratio < policy.min_completeness {
+            desired = desired.max(standing.min(max));
+        }
+        let ceiling = standing.min(counts.ready).min(max);
+        while asked.prescribed.is_none()
+            && desired > 0
+            && desired < ceiling
+            && asked.signals.iter().any(|signal| signal.is_over_at(desired, counts.ready))
+        {
+            desired += 1;
+        }
+        desired
+    }
+
+    fn divided(&self, desired: i64) -> i64 {
+        match self.policy.safety.partitions.map(i64::from) {
+            Some(partitions) if desired > self.standing => safety::divisor_down(partitions, desired).max(self.standing),
+            Some(partitions) if desired < self.standing && desired > 0 => {
+                safety::divisor_up(partitions, desired).min(self.standing)
+            }
+            _ => desired,
+        }
+    }
+
+    fn capped(&self, desired: i64) -> i64 {
+        safety::most(&self.policy.safety, self.seen, self.standing, desired)
+    }
 }
 
 fn furthest_up(policy: &Policy, past: &Past, now: EventTime, standing: i64) -> i64 {
