@@ -39,6 +39,7 @@ pub mod regret;
 pub mod signal;
 pub mod state;
 pub mod testing;
+mod whole;
 pub mod wish;
 
 pub use alert::mute::{Inhibition, Muting, Silence};

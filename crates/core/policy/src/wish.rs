@@ -14,6 +14,7 @@ use crate::hpa::ratio::{self, Load, Population, totals};
 use crate::observe::{Observation, group};
 use crate::policy::{Objective, ObjectiveKind, Of, Resource, Source, Statistic, WhenAbsent};
 use crate::signal::{SignalFailure, SignalValue};
+use crate::whole::{as_number, rounded};
 use tidegauge_model::{SignalReading, WindowSummary};
 
 /// A signal as read, with what is needed to ask what it would be at another count.
@@ -46,7 +47,7 @@ impl Wish {
     /// What it would ask for if every measured load were `factor` times what it is; `held` where nothing is to change.
     #[must_use]
     pub fn scaled(&self, objective: &Objective, factor: f64, held: u32) -> Option<u32> {
-        let times = |load: &Load| Load { used: (load.used as f64 * factor).round() as i128, ..*load };
+        let times = |load: &Load| Load { used: rounded(as_number(load.used) * factor), ..*load };
         let measured = self.population.measured.iter().map(times).collect();
         let population = Population { measured, ..self.population.clone() };
         let held = i32::try_from(held).unwrap_or(i32::MAX);
@@ -189,7 +190,7 @@ impl<'a> View<'a> {
 
     /// `value` as an integer. Beyond ±10¹⁵ it is that, so that no sum of instances overflows.
     fn integer(&self, value: f64) -> i128 {
-        (value.clamp(-1e15, 1e15) * self.unit).round() as i128
+        rounded(value.clamp(-1e15, 1e15) * self.unit)
     }
 
     /// What an instance has where its capacity is not reported: 1 of a utilization; 1 as a divisor of a plain metric.
@@ -199,7 +200,7 @@ impl<'a> View<'a> {
 
     /// The number that people see.
     fn value_of(&self, used: i128, capacity: i128) -> f64 {
-        let share = used as f64 / capacity as f64;
+        let share = as_number(used) / as_number(capacity);
         if self.one() == 1 { share / self.unit } else { share }
     }
 

@@ -12,6 +12,7 @@
 //! ```
 
 use super::{Band, ceil_to_replicas};
+use crate::whole::as_number;
 
 /// How sums of usage and capacity are read, and what is wanted of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,8 +35,8 @@ impl Objective {
     #[must_use]
     pub fn ratio(&self, used: i128, capacity: i128) -> f64 {
         match *self {
-            Self::Percent(target) => (used * 100 / capacity) as f64 / target as f64,
-            Self::Milli(target) => (used / capacity) as f64 / target as f64,
+            Self::Percent(target) => as_number(used * 100 / capacity) / target as f64,
+            Self::Milli(target) => as_number(used / capacity) / target as f64,
             Self::Share { target, .. } => used as f64 / capacity as f64 / target,
         }
     }
