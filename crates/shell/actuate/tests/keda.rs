@@ -123,19 +123,38 @@ fn the_stream_tells_activity_at_once_and_each_change_within_a_second() {
     });
 }
 
-/// What a generated client cannot show: that the server speaks HTTP/2 with prior knowledge, as KEDA does, and says
-/// Unimplemented of a call that it does not have.
-#[test]
-fn over_a_socket_it_speaks_http_2_and_knows_what_it_does_not_have() {
-    run(async {
+/// On a socket, with one decision.
+struct Server {
+    address: std::net::SocketAddr,
+    stop: futures::channel::oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+impl Server {
+    async fn start() -> Self {
         let standing = Standing::default();
         standing.take(decision(1, 2, 4, 90..150));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = futures::channel::oneshot::channel::<()>();
-        let scaler = Scaler::new(standing, now);
-        let server =
-            tokio::spawn(tidegauge_actuate::keda::serve(listener, scaler, async { stopped.await.unwrap_or_default() }));
+        let until_told = async { stopped.await.unwrap_or_default() };
+        let task = tokio::spawn(tidegauge_actuate::keda::serve(listener, Scaler::new(standing, now), until_told));
+        Self { address, stop, task }
+    }
+
+    async fn stop(self) {
+        drop(self.stop);
+        self.task.await.expect("a task").expect("it stops when told to");
+    }
+}
+
+/// What a generated client cannot show: that the server speaks HTTP/2 with prior knowledge, as KEDA does, and says
+/// Unimplemented of a call that it does not have.
+#[test]
+fn over_a_socket_it_speaks_http_2_and_knows_what_it_does_not_have() {
+    run(async {
+        let server = Server::start().await;
+        let address = server.address;
         // StreamMetricSpec, with no message at all: it is not there.
         let call = tokio::task::spawn_blocking(move || {
             let url = format!("http://{address}/externalscaler.ExternalScaler/StreamMetricSpec");
@@ -149,8 +168,7 @@ fn over_a_socket_it_speaks_http_2_and_knows_what_it_does_not_have() {
         let answer = call.await.expect("a task").expect("curl");
         let said = String::from_utf8_lossy(&answer.stdout).to_lowercase();
         assert!(said.contains("http/2 200") && said.contains("grpc-status: 12"), "{said}");
-        drop(stop);
-        server.await.expect("a task").expect("it stops when told to");
+        server.stop().await;
     });
 }
 
@@ -158,14 +176,8 @@ fn over_a_socket_it_speaks_http_2_and_knows_what_it_does_not_have() {
 #[test]
 fn an_open_stream_ends_with_the_server() {
     run(async {
-        let standing = Standing::default();
-        standing.take(decision(1, 2, 4, 90..150));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let (stop, stopped) = futures::channel::oneshot::channel::<()>();
-        let scaler = Scaler::new(standing, now);
-        let server =
-            tokio::spawn(tidegauge_actuate::keda::serve(listener, scaler, async { stopped.await.unwrap_or_default() }));
+        let server = Server::start().await;
+        let address = server.address;
 
         let message = object(&[("agent", "planner")]).encode_to_vec();
         let length = u32::try_from(message.len()).expect("a short message").to_be_bytes();
@@ -188,8 +200,7 @@ fn an_open_stream_ends_with_the_server() {
             (answer[6], curl.wait().expect("it ends").success())
         });
         hears.await.expect("the first answer");
-        drop(stop);
-        server.await.expect("a task").expect("it stops when told to");
+        server.stop().await;
         assert_eq!(call.await.expect("a task"), (1, true), "active, and then the stream's regular end");
     });
 }

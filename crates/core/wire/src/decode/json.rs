@@ -173,16 +173,32 @@ struct ObjectSeed<'a, 'c, 'r> {
     context: &'a mut Context<'c, 'r>,
 }
 
-impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, '_, '_> {
-    type Value = ();
+/// Seeds that look at what they find, whatever kind that is.
+macro_rules! of_any_kind {
+    ($($seed:ident)*) => {
+        $(impl<'de> DeserializeSeed<'de> for $seed<'_, '_, '_> {
+            type Value = ();
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
+            fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+                json.deserialize_any(self)
+            }
+        })*
+    };
 }
+
+of_any_kind! { ObjectSeed LeafSeed ItemsSeed CountersSeed KeysSeed NumberSeed }
 
 /// Refuses what the visitor has no method for: a value of a type that is not expected here.
 macro_rules! refuse {
+    (scalars) => {
+        refuse! {
+            visit_bool(bool) "a truth value";
+            visit_i64(i64) "a number";
+            visit_u64(u64) "a number";
+            visit_f64(f64) "a number";
+            visit_str(&str) "a text";
+        }
+    };
     ($($method:ident($type:ty) $found:literal;)*) => {
         $(fn $method<E: serde::de::Error>(self, _: $type) -> Result<(), E> {
             let fault = self.refusal($found);
@@ -217,27 +233,13 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, '_, '_> {
         self.context.check(Err(fault))
     }
 
-    refuse! {
-        visit_bool(bool) "a truth value";
-        visit_i64(i64) "a number";
-        visit_u64(u64) "a number";
-        visit_f64(f64) "a number";
-        visit_str(&str) "a text";
-    }
+    refuse! { scalars }
 }
 
 /// A value that has somewhere to go.
 struct LeafSeed<'a, 'c, 'r> {
     leaf: &'r Leaf,
     context: &'a mut Context<'c, 'r>,
-}
-
-impl<'de> DeserializeSeed<'de> for LeafSeed<'_, '_, '_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
 }
 
 impl LeafSeed<'_, '_, '_> {
@@ -301,14 +303,6 @@ struct ItemsSeed<'a, 'c, 'r> {
     context: &'a mut Context<'c, 'r>,
 }
 
-impl<'de> DeserializeSeed<'de> for ItemsSeed<'_, '_, '_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
 impl ItemsSeed<'_, '_, '_> {
     fn refusal(&self, found: &str) -> Fault {
         fault(RejectCode::WrongType, &self.leaf.path, format!("{found} where a list is expected"))
@@ -337,13 +331,7 @@ impl<'de> Visitor<'de> for ItemsSeed<'_, '_, '_> {
         self.context.check(Err(fault))
     }
 
-    refuse! {
-        visit_bool(bool) "a truth value";
-        visit_i64(i64) "a number";
-        visit_u64(u64) "a number";
-        visit_f64(f64) "a number";
-        visit_str(&str) "a text";
-    }
+    refuse! { scalars }
 }
 
 /// A map of cumulative counters.
@@ -351,14 +339,6 @@ struct CountersSeed<'a, 'c, 'r> {
     path: &'r str,
     fields: &'r Object,
     context: &'a mut Context<'c, 'r>,
-}
-
-impl<'de> DeserializeSeed<'de> for CountersSeed<'_, '_, '_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
 }
 
 impl CountersSeed<'_, '_, '_> {
@@ -398,13 +378,7 @@ impl<'de> Visitor<'de> for CountersSeed<'_, '_, '_> {
         self.context.check(Err(fault))
     }
 
-    refuse! {
-        visit_bool(bool) "a truth value";
-        visit_i64(i64) "a number";
-        visit_u64(u64) "a number";
-        visit_f64(f64) "a number";
-        visit_str(&str) "a text";
-    }
+    refuse! { scalars }
 }
 
 /// A list of keys with their weights.
@@ -412,14 +386,6 @@ struct KeysSeed<'a, 'c, 'r> {
     path: &'r str,
     fields: &'r Object,
     context: &'a mut Context<'c, 'r>,
-}
-
-impl<'de> DeserializeSeed<'de> for KeysSeed<'_, '_, '_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
 }
 
 impl KeysSeed<'_, '_, '_> {
@@ -458,27 +424,13 @@ impl<'de> Visitor<'de> for KeysSeed<'_, '_, '_> {
         self.context.check(Err(fault))
     }
 
-    refuse! {
-        visit_bool(bool) "a truth value";
-        visit_i64(i64) "a number";
-        visit_u64(u64) "a number";
-        visit_f64(f64) "a number";
-        visit_str(&str) "a text";
-    }
+    refuse! { scalars }
 }
 
 /// The value of a field without a route whose name is in the context: a metric if it is a number.
 struct NumberSeed<'a, 'c, 'r> {
     context: &'a mut Context<'c, 'r>,
     others: Others,
-}
-
-impl<'de> DeserializeSeed<'de> for NumberSeed<'_, '_, '_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
 }
 
 impl NumberSeed<'_, '_, '_> {
