@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use support::actuation::{event, tell};
 use support::broker::Broker;
 use support::delivery::Telemetry;
 use support::http;
@@ -20,9 +21,8 @@ use support::process::{Deployment, Process};
 use support::prometheus::{Prometheus, promtool, root};
 use support::run::decoded;
 use tidegauge::metrics::{self, TABLE};
-use tidegauge_kafka::writer::Record;
-use tidegauge_model::{Decision, Mode, ScalingAction, ScalingEvent, ScalingState};
-use tidegauge_wire::{Encoding, Output as _};
+use tidegauge_model::{Decision, Mode, ScalingState};
+use tidegauge_wire::Encoding;
 
 /// What has not come by then will not.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -235,7 +235,7 @@ fn every_panel_and_every_rule_finds_its_data() {
     let test = "every_panel_and_every_rule_finds_its_data";
     let Some(broker) = Broker::find(test) else { return };
     let topic = Telemetry::create(&broker);
-    let (deployment, process, address) = start(&broker, &topic, "");
+    let (deployment, mut process, address) = start(&broker, &topic, "");
     let Some(prometheus) = Prometheus::start(test, address) else { return };
     prometheus.wait_for("tidegauge_ready"); // so that counters are seen to rise from 0
     let fleet = ["--agents", "3", "--instances", "4", "--seconds", "600"];
@@ -244,13 +244,18 @@ fn every_panel_and_every_rule_finds_its_data() {
 
     tell_of_scaling(&broker, &deployment);
 
-    // What actuators say shows when the next window closes; what is told once a second, or only in a commit, with a later
-    // scrape.
+    let go_on = || send_fleet(&deployment, &["--agents", "3", "--instances", "4", "--seconds", "20"], &["--shift"]);
+    process.wait_until("a window that closes after what actuators said", || {
+        go_on();
+        prometheus.values("tidegauge_agent_scale_time_seconds").is_ok_and(|values| !values.is_empty())
+    });
+
+    // What is told once a second, or only in a commit, shows with a later scrape.
     let since = Instant::now();
     let mut problems = problems(&prometheus);
     while !problems.is_empty() && since.elapsed() < PATIENCE {
         sleep(Duration::from_secs(1));
-        send_fleet(&deployment, &["--agents", "3", "--instances", "4", "--seconds", "20"], &["--shift"]);
+        go_on();
         problems = self::problems(&prometheus);
     }
     assert!(problems.is_empty(), "{problems:#?}");
@@ -292,35 +297,10 @@ fn tell_of_scaling(broker: &Broker, deployment: &Deployment) {
         }
     });
     assert!(!changes.is_empty(), "nothing is scaled");
-    let (writer, topic) = (broker.writer(), deployment.topic("scaling_events"));
-    for decision in changes.values() {
-        for (after, state) in (1..).zip([ScalingState::Accepted, ScalingState::Started, ScalingState::Applied]) {
-            let event = ScalingEvent {
-                id: format!("of-{}", decision.id),
-                decision_id: Some(decision.id.clone()),
-                generation: Some(decision.generation),
-                target: decision.target.clone(),
-                trigger_type: None,
-                trigger_metric: None,
-                trigger_value: None,
-                action: ScalingAction::ScaleUp,
-                instances_before: Some(decision.current_instances),
-                instances_after: Some(decision.desired_instances),
-                state,
-                state_at: decision.decided_at.plus(Duration::from_secs(after)),
-                accepted_at: None,
-                started_at: None,
-                completed_at: None,
-                success: None,
-                error: None,
-                actuator: Some("test".to_owned()),
-            };
-            let mut value = Vec::new();
-            event.encode(Encoding::Json, &mut value);
-            writer.send(&Record { topic: &topic, value: Some(&value), ..Record::default() }).expect("a record");
-        }
-    }
-    writer.flush().expect("all is stored");
+    let states = [ScalingState::Accepted, ScalingState::Started, ScalingState::Applied];
+    let events =
+        changes.values().flat_map(|decision| (1..).zip(states).map(|(after, state)| event(decision, state, after)));
+    tell(broker, &deployment.topic("scaling_events"), &events.collect::<Vec<_>>(), Encoding::Json);
 }
 
 fn not_exported<'a>(expression: &str, known: &'a BTreeSet<&str>) -> impl Iterator<Item = String> + use<'a> {

@@ -9,7 +9,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use support::actuation::{self, event};
 use support::broker::{Broker, say};
 use support::delivery::{self, Sent, Telemetry};
 use support::process::Deployment;
@@ -18,10 +18,8 @@ use support::{fleet, http};
 use tidegauge_engine::partition::shuffle_partition;
 use tidegauge_engine::{JournalRecord, journal};
 use tidegauge_kafka::writer::Record;
-use tidegauge_model::{
-    AlertState, AlertTransition, Decision, EventTime, Mode, ScalingAction, ScalingEvent, ScalingState, Target,
-};
-use tidegauge_wire::{Encoding, Framing, Output as _};
+use tidegauge_model::{AlertState, AlertTransition, Decision, EventTime, Mode, ScalingEvent, ScalingState, Target};
+use tidegauge_wire::{Encoding, Framing};
 
 const SEED: u64 = 0x6665_6564;
 /// Partitions of the shuffle topic where the configuration says nothing.
@@ -70,12 +68,9 @@ impl Scene {
         latest
     }
 
-    fn tell(&self, values: &[Vec<u8>]) {
-        let (writer, topic) = (self.broker.writer(), self.deployment.topic("scaling_events"));
-        for value in values {
-            writer.send(&Record { topic: &topic, value: Some(value), ..Record::default() }).expect("a record");
-        }
-        writer.flush().expect("all is stored");
+    fn tell(&self, events: impl IntoIterator<Item = ScalingEvent>, encoding: Encoding) {
+        let events: Vec<ScalingEvent> = events.into_iter().collect();
+        actuation::tell(&self.broker, &self.deployment.topic("scaling_events"), &events, encoding);
     }
 
     fn events(&self) -> Vec<(i32, ScalingEvent)> {
@@ -102,35 +97,6 @@ impl Scene {
     }
 }
 
-fn event(decision: &Decision, state: ScalingState, after: u64) -> ScalingEvent {
-    ScalingEvent {
-        id: format!("of-{}", decision.id),
-        decision_id: Some(decision.id.clone()),
-        generation: Some(decision.generation),
-        target: decision.target.clone(),
-        trigger_type: Some("decision".to_owned()),
-        trigger_metric: None,
-        trigger_value: None,
-        action: ScalingAction::ScaleUp,
-        instances_before: Some(decision.current_instances),
-        instances_after: Some(decision.desired_instances),
-        state,
-        state_at: decision.decided_at.plus(Duration::from_secs(after)),
-        accepted_at: None,
-        started_at: None,
-        completed_at: None,
-        success: None,
-        error: Some("no room".to_owned()),
-        actuator: Some("test".to_owned()),
-    }
-}
-
-fn encoded(event: &ScalingEvent, encoding: Encoding) -> Vec<u8> {
-    let mut value = Vec::new();
-    event.encode(encoding, &mut value);
-    value
-}
-
 #[test]
 fn what_actuators_say_is_known_after_a_kill_and_in_a_replay() {
     let Some(broker) = Broker::find("what_actuators_say_is_known_after_a_kill_and_in_a_replay") else { return };
@@ -147,14 +113,17 @@ fn what_actuators_say_is_known_after_a_kill_and_in_a_replay() {
 
     // Avro or JSON, twice, of nobody, by a clock of next year, and what is none at all.
     let avro = Encoding::Avro(Framing::SingleObject);
-    let accepted = decisions.values().map(|decision| encoded(&event(decision, ScalingState::Accepted, 1), avro));
-    let failed = decisions.values().map(|decision| encoded(&event(decision, ScalingState::Failed, 5), Encoding::Json));
+    let all_are = |state, after| decisions.values().map(move |decision| event(decision, state, after));
     let one = decisions.values().next().expect("a decision");
     let unknown = ScalingEvent { generation: Some(1 << 40), decision_id: None, ..event(one, ScalingState::Started, 1) };
     let ahead = ScalingEvent { state_at: EventTime::from_secs(4_000_000_000), ..unknown.clone() };
-    let odd = [encoded(&event(one, ScalingState::Failed, 5), avro), encoded(&unknown, avro)];
-    let refused = [encoded(&ahead, avro), b"nothing".to_vec()];
-    scene.tell(&accepted.chain(failed).chain(odd).chain(refused).collect::<Vec<_>>());
+    scene.tell(all_are(ScalingState::Accepted, 1), avro);
+    scene.tell(all_are(ScalingState::Failed, 5), Encoding::Json);
+    scene.tell([event(one, ScalingState::Failed, 5), unknown, ahead], avro);
+    let nothing =
+        Record { topic: &scene.deployment.topic("scaling_events"), value: Some(b"nothing"), ..Record::default() };
+    let writer = scene.broker.writer();
+    writer.send(&nothing).and_then(|()| writer.flush()).expect("it is stored");
     let told = 2 * decisions.len() + 2;
     process.wait_until("all of it in the journal", || scene.events().len() == told);
     for (partition, event) in scene.events() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidegauge_kafka::writer::Record;
-use tidegauge_model::{Action, Decision, EventTime, Mode, ScalingEvent, TimeRange};
+use tidegauge_model::{Action, Decision, EventTime, Mode, ScalingAction, ScalingEvent, ScalingState, TimeRange};
 use tidegauge_wire::{Encoding, Framing, Output as _};
 
 /// The wall clock.
@@ -65,6 +65,18 @@ pub(crate) fn publish(broker: &Broker, topic: &str, decisions: &[Decision]) {
     writer.flush().expect("all are stored");
 }
 
+/// Says this, in order: an actuator's events are keyed by target, or partitions would mix them up.
+pub(crate) fn tell(broker: &Broker, topic: &str, events: &[ScalingEvent], encoding: Encoding) {
+    let writer = broker.writer();
+    for event in events {
+        let (mut value, key) = (Vec::new(), event.target.to_string());
+        event.encode(encoding, &mut value);
+        let (key, value) = (Some(key.as_bytes()), Some(value.as_slice()));
+        writer.send(&Record { topic, key, value, ..Record::default() }).expect("a record");
+    }
+    writer.flush().expect("all are stored");
+}
+
 /// What was said of each attempt, in order.
 pub(crate) fn feedback(broker: &Broker, topic: &str) -> BTreeMap<String, Vec<ScalingEvent>> {
     let mut attempts: BTreeMap<String, Vec<ScalingEvent>> = BTreeMap::new();
@@ -91,5 +103,29 @@ pub(crate) fn keda_address(process: &mut Process) -> SocketAddr {
         assert!(begin.elapsed() < Duration::from_secs(60), "it does not answer\n{log}");
         process.assert_runs();
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What an actuator says of a decision, `after` so many seconds.
+pub(crate) fn event(decision: &Decision, state: ScalingState, after: u64) -> ScalingEvent {
+    ScalingEvent {
+        id: format!("of-{}", decision.id),
+        decision_id: Some(decision.id.clone()),
+        generation: Some(decision.generation),
+        target: decision.target.clone(),
+        trigger_type: Some("decision".to_owned()),
+        trigger_metric: None,
+        trigger_value: None,
+        action: ScalingAction::ScaleUp,
+        instances_before: Some(decision.current_instances),
+        instances_after: Some(decision.desired_instances),
+        state,
+        state_at: decision.decided_at.plus(Duration::from_secs(after)),
+        accepted_at: None,
+        started_at: None,
+        completed_at: None,
+        success: None,
+        error: (state == ScalingState::Failed).then(|| "no room".to_owned()),
+        actuator: Some("test".to_owned()),
     }
 }
