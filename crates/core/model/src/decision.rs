@@ -275,6 +275,9 @@ pub struct Decision {
     pub regret: Option<Regret>,
     /// Completeness of the window, 0 to 1.
     pub completeness: f64,
+    /// How much of what it should rest on is there, 0 to 1; `None` in records of builds before.
+    #[serde(default)]
+    pub confidence: Option<f64>,
     /// One line for people.
     pub explanation: String,
     /// The window on which it rests.

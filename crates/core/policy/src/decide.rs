@@ -36,6 +36,7 @@ mod account;
 mod chain;
 mod choose;
 mod combine;
+mod confidence;
 mod explain;
 mod factors;
 mod foresee;
@@ -118,9 +119,23 @@ pub fn decide(policy: &Policy, state: &mut TargetState, observation: &Observatio
         let foreseen = scene.outlook.iter().flat_map(|outlook| outlook.readings(scene.standing));
         let signals = scene.wishes.iter().map(|wish| wish.reading.clone()).chain(foreseen).collect();
         let recommended = stage::recommended(scene, combined);
+        let confidence = confidence::of(scene, &chain);
         let (held, standing) = (scene.held, scene.standing);
         let advice = Advice { choice, recommendation, requests, is_waiting };
-        Made { combined, factors, advice, recommended, chain, news, account, explanation, signals, held, standing }
+        Made {
+            combined,
+            factors,
+            advice,
+            recommended,
+            chain,
+            news,
+            account,
+            explanation,
+            signals,
+            confidence,
+            held,
+            standing,
+        }
     });
     if let Some(recommended) = made.recommended {
         state.recommendations.push(recommendation(observation.window.end, recommended));

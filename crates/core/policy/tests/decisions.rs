@@ -91,6 +91,32 @@ fn one_window_one_answer() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Completeness times the share of signals that have an answer.
+#[test]
+fn confidence_is_what_is_there_of_what_is_asked_for() {
+    let two = "objectives: [{ signal: cpu, target: 0.7 }, { signal: queue_depth, target: 100 }]\nmax_instances: 40";
+    let both = || Instance {
+        gauges: vec![("cpu_utilization_of_request", 0.7), ("queue_depth", 100.0)],
+        ..Instance::default()
+    };
+    let queue = || Instance { gauges: vec![("queue_depth", 1.0)], ..Instance::default() };
+    let of = |instances: Vec<Instance>| Fleet { instances, ..Fleet::default() };
+    let scheduled = format!("{PLAIN}\nschedules: [{{ name: s, cron: '* * * * *', lasts: 1h, exact: 8 }}]");
+    let cases = [
+        ("all of it", PLAIN, fleet(4, 0.7), 1.0),
+        ("thin data", PLAIN, Fleet { completeness: Some(0.75), ..fleet(4, 0.7) }, 0.75),
+        ("both signals", two, of(vec![both(); 4]), 1.0),
+        ("one of two", two, fleet(4, 0.7), 0.5),
+        ("one of two, of thin data", two, Fleet { completeness: Some(0.5), ..fleet(4, 0.7) }, 0.25),
+        ("no signal at all", PLAIN, of(vec![queue(); 5]), 0.0),
+        ("what is stated needs no measurement", &scheduled, fleet(4, 0.7), 1.0),
+    ];
+    for (name, spec, fleet, want) in cases {
+        let decision = fleet.decide(&policy(spec), &mut TargetState::default(), 60).decision;
+        assert_eq!(decision.confidence, Some(want), "{name}: {}", decision.explanation);
+    }
+}
+
 /// n′ = ceil(n · load / √(up · down)), and nothing in between; neither load nor objective is rounded.
 #[test]
 fn presets_have_separate_thresholds() {

@@ -208,6 +208,18 @@ fn l3_nothing_of_a_generation_begins_after_a_greater_one() {
     assert_eq!(target.book.note(&by_id, at(122)), Some(Oddity::SecondActuation), "known by its id");
 }
 
+#[test]
+fn l3_what_is_only_said_when_it_is_done_was_begun_too() {
+    for state in [ScalingState::Applied, ScalingState::Partial] {
+        let mut target = Target::new(CPU);
+        target.close(60, &fleet(4, 0.9));
+        target.close(120, &fleet(8, 0.9));
+        assert_eq!(target.book.note(&event("b", 2, state, 121), at(121)), None);
+        let late = event("a", 1, ScalingState::Applied, 122);
+        assert_eq!(target.book.note(&late, at(122)), Some(Oddity::StaleGeneration), "{state:?}");
+    }
+}
+
 fn rules(told: &[AlertTransition]) -> Vec<(&str, AlertState, Severity)> {
     told.iter().map(|told| (told.rule.as_str(), told.to, told.severity)).collect()
 }
@@ -346,6 +358,8 @@ fn effects_by_hand() {
         ),
         ("a fifth of it", (0.9, 10.0), (0.9, 6.0), Some(0.2), Verdict::Ineffective, Some(Remedy::Stop)),
         ("a half of it", (0.9, 10.0), (0.9, 7.5), Some(0.5), Verdict::Effective, None),
+        ("4 % less than before: noise", (0.9, 10.0), (0.9, 4.8), Some(-0.04), Verdict::Ineffective, Some(Remedy::Stop)),
+        ("a tenth less than before", (0.9, 10.0), (0.9, 4.5), Some(-0.1), Verdict::Harmful, Some(Remedy::Shrink)),
     ];
     for (name, before, after, grown, verdict, remedy) in cases {
         let mut target = Target::new(CPU);
@@ -365,7 +379,7 @@ fn effects_by_hand() {
         assert_eq!(value("scaled_up"), Some(1.0));
         assert_eq!(value("counts_agree"), Some(1.0));
         assert_eq!(value("pool_has_room"), None, "not measured, so not said");
-        let bad = verdict == Verdict::Ineffective;
+        let bad = verdict.is_bad();
         assert_eq!(report.severity, if bad { Severity::Warning } else { Severity::Info }, "{name}: {}", report.summary);
         assert_eq!(target.book.feedback().without_effect.is_some(), bad, "{name}");
         assert_eq!(target.close(170, &serving(8, after.0, after.1)).1.reports, [], "{name}: F1, once");
@@ -468,6 +482,22 @@ fn a_decision_says_what_to_do_where_growth_is_held() {
             "{name}: {growing:?}"
         );
     }
+}
+
+/// Past the peak of the scaling law: eight complete less than four did.
+#[test]
+fn where_more_instances_are_slower_fewer_are_recommended() {
+    let mut target = Target::new(CPU);
+    target.close(60, &serving(4, 0.9, 10.0));
+    target.carried_out(1, ScalingState::Applied, 8, 70);
+    let (decision, observed) = target.close(160, &serving(8, 0.9, 4.0));
+    assert_eq!((decision.action, decision.desired_instances), (Action::Hold, 8), "{}", decision.explanation);
+    let recommended = decision.recommendation.expect("a recommendation");
+    assert_eq!((recommended.kind, recommended.instances), (PlanKind::Horizontal, 4));
+    let told = "from 4 to 8 instances 20 % of the capacity were lost; more instances are slower: go back to fewer, \
+        and look at what they share (database, locks, network, limits, cache)";
+    assert_eq!(recommended.reasons, [told]);
+    assert!(observed.reports[0].summary.ends_with("slower with more instances"), "{}", observed.reports[0].summary);
 }
 
 /// A ramp whose steps follow one another faster than they settle is judged as one.

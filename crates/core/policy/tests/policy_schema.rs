@@ -241,6 +241,61 @@ fn alerts_have_the_parsers_keys_and_words() {
     assert!(check(&root, &root, &yaml(&refused), "").is_err());
 }
 
+/// Quotas and signals: their keys and words, and every example fits.
+#[test]
+fn quotas_and_signals_have_the_parsers_keys_and_words() {
+    let text =
+        |kind: &str, spec: &str| policy("SPEC").replace("kind: Policy", &format!("kind: {kind}")).replace("SPEC", spec);
+    let unknown = "zzzzzzzz: 1";
+    let quota = |member: &str| text("Quota", &format!("instances: 9, agents: [{{ {member} }}]"));
+    let read = |text: &str| tidegauge_policy::document::parse("a", text).err().map(|error| error.to_string());
+    for (kind, file, keys, words, refused) in [
+        (
+            "Quota",
+            include_str!("../../../../schemas/quota.schema.json"),
+            vec![("spec", text("Quota", unknown)), ("member", quota(unknown))],
+            vec![("/$defs/member/properties/importance", quota("agent: a, importance: zzzzzzzz"))],
+            vec![
+                text("Quota", "instances: 0, agents: [{ agent: a }]"),
+                text("Quota", "instances: 9, agents: []"),
+                quota("agent: a, weight: 0"),
+                quota("agent: a, weight: 1001"),
+            ],
+        ),
+        (
+            "Signal",
+            include_str!("../../../../schemas/signal.schema.json"),
+            vec![("spec", text("Signal", unknown)), ("window", text("Signal", &format!("window: {{ {unknown} }}")))],
+            vec![],
+            vec![text("Signal", "window: { size: 1m }")],
+        ),
+    ] {
+        let root: Value = serde_json::from_str(file).expect("JSON");
+        for (definition, text) in keys {
+            let properties = root["$defs"][definition]["properties"].as_object().expect("properties");
+            let message = read(&text).expect("refused");
+            assert_eq!(expected(&message), properties.keys().cloned().collect(), "{kind}: {definition}: {message}");
+        }
+        for (pointer, text) in words {
+            let words = root.pointer(pointer).and_then(|of| of["enum"].as_array()).expect("words");
+            let words: BTreeSet<String> = words.iter().map(|word| word.as_str().expect("a word").to_owned()).collect();
+            let message = read(&text).expect("refused");
+            assert_eq!(expected(&message), words, "{kind}: {pointer}: {message}");
+        }
+        for text in refused {
+            assert!(read(&text).is_some(), "{text}");
+            assert!(check(&root, &root, &yaml(&text), "").is_err(), "{text}");
+        }
+        let paths = examples::files(&["../quotas", "../signals"]);
+        let texts = paths.iter().map(|path| (path, yaml(&examples::read(path))));
+        let ours: Vec<_> = texts.filter(|(_, value)| value["kind"] == kind).collect();
+        assert!(!ours.is_empty(), "{kind} has no example");
+        for (path, value) in ours {
+            check(&root, &root, &value, "").unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        }
+    }
+}
+
 fn yaml(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }

@@ -65,6 +65,7 @@ fn what_comes_every_day_is_started_in_time_and_kept() {
     let raised = desired_at(&ahead, 7, 50);
     assert_eq!(raised.unlimited_desired_instances, 4);
     assert_eq!(raised.binding, Some(ReasonCode::Predicted));
+    assert_eq!(raised.confidence, Some(1.0), "each such forecast held");
     assert_eq!(
         raised.explanation,
         "up 4 -> 12: rate 10.0 per instance is within tolerance of objective 10.0; 12 instead of 4, as rate is forecast \

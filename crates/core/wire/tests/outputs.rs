@@ -165,6 +165,7 @@ fn what_is_absent_is_null() {
         choice: None,
         recommendation: None,
         requests: Vec::new(),
+        confidence: None,
         ..decision()
     };
     round_trip(&bare);

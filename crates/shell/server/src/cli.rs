@@ -7,10 +7,10 @@ pub use args::{
     ConfigShowArgs, DemoArgs, DryRunArgs, ElasticityArgs, EnsureArgs, ExplainArgs, From, GenerateCommand,
     HistoryCommand, HistoryCompactArgs, HistoryStatusArgs, HistoryWriteArgs, KedaArgs, KeyField, KubernetesArgs,
     LoadColumn, LoadtestCommand, ManArgs, NamedTotal, NotifyCommand, PlanArgs, Policies, PolicyCommand,
-    PolicyImportArgs, PolicyLintArgs, PolicyTestArgs, ProduceArgs, ProduceFormat, QueryArgs, RepartitionArgs,
-    ReplayArgs, ReportArgs, ReportForm, RunArgs, SeriesArgs, Speed, StateCommand, StateResetArgs, StateShowArgs,
-    StatusArgs, StrategyArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat, TestFormat, TopicsCommand, Until,
-    ValidateArgs, WebhookArgs,
+    PolicyImportArgs, PolicyLintArgs, PolicySchemaArgs, PolicyTestArgs, ProduceArgs, ProduceFormat, QueryArgs,
+    RepartitionArgs, ReplayArgs, ReportArgs, ReportForm, RunArgs, SchemaKind, SeriesArgs, Speed, StateCommand,
+    StateResetArgs, StateShowArgs, StatusArgs, StrategyArgs, TailArgs, TailWhat, TelemetryArgs, TelemetryFormat,
+    TestFormat, TopicsCommand, Until, ValidateArgs, WebhookArgs,
 };
 
 use crate::config::{Layers, LogLevel};

@@ -88,8 +88,16 @@ fn an_imported_hpa_is_a_policy_that_validates() {
 }
 
 #[test]
-fn the_schema_is_the_published_one() {
-    let printed = tidegauge(Path::new("."), &["policy", "schema"], &[]).stdout;
-    let published = examples().join("../../schemas/policy.schema.json");
-    assert_eq!(printed, std::fs::read_to_string(published).expect("the schema"));
+fn the_schemas_are_the_published_ones() {
+    for (kind, arguments) in [
+        ("policy", &[][..]),
+        ("policy", &["policy"]),
+        ("alerts", &["alerts"]),
+        ("signal", &["signal"]),
+        ("quota", &["quota"]),
+    ] {
+        let printed = tidegauge(Path::new("."), &[&["policy", "schema"], arguments].concat(), &[]).stdout;
+        let published = examples().join(format!("../../schemas/{kind}.schema.json"));
+        assert_eq!(printed, std::fs::read_to_string(published).expect("the schema"), "{kind}");
+    }
 }

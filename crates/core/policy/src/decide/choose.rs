@@ -137,20 +137,21 @@ pub(super) fn recommend(scene: &Scene<'_>, chosen: Option<&Chosen<'_>>, is_refus
         return Some(recommended);
     }
     let held = held.filter(|_| is_refused)?;
-    let kind = match held.remedy {
-        Remedy::Scale => PlanKind::Horizontal,
-        Remedy::Rebalance => PlanKind::Rebalance,
-        Remedy::Resize => PlanKind::Resize,
-        Remedy::Stop => PlanKind::Stop,
+    let (kind, instances) = match held.remedy {
+        Remedy::Scale => (PlanKind::Horizontal, scene.standing),
+        Remedy::Rebalance => (PlanKind::Rebalance, scene.standing),
+        Remedy::Resize => (PlanKind::Resize, scene.standing),
+        Remedy::Shrink => (PlanKind::Horizontal, held.before.instances.min(scene.standing)),
+        Remedy::Stop => (PlanKind::Stop, scene.standing),
     };
     Some(Recommendation {
         kind,
-        instances: scene.standing,
+        instances,
         size: None,
         cpu_cores: None,
         memory_bytes: None,
         region: None,
-        cost_per_hour: guard::cost_of_one(scene.observation.instances).map(|each| each * f64::from(scene.standing)),
+        cost_per_hour: guard::cost_of_one(scene.observation.instances).map(|each| each * f64::from(instances)),
         slo_risk: None,
         reasons: vec![held.to_string()],
     })

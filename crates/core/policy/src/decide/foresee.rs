@@ -97,6 +97,12 @@ impl Outlook<'_> {
         }
     }
 
+    /// How often such forecasts held: of those that are trusted, the weaker; 1 without any.
+    pub(super) fn coverage(&self) -> f64 {
+        let trusted = [self.at_lead_time, self.at_lookahead].into_iter().flatten().filter(|ahead| ahead.is_trusted);
+        trusted.map(|ahead| ahead.forecast.coverage).fold(1.0, f64::min)
+    }
+
     /// Both forecasts, where both are trusted.
     pub(super) fn trusted(&self) -> Option<[Ahead; 2]> {
         let [at_lead, at_end] = [self.at_lead_time?, self.at_lookahead?];

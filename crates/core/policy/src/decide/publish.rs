@@ -46,6 +46,7 @@ pub(super) struct Made {
     pub(super) account: Account,
     pub(super) explanation: String,
     pub(super) signals: Vec<SignalReading>,
+    pub(super) confidence: f64,
     pub(super) held: u32,
     pub(super) standing: u32,
 }
@@ -65,7 +66,7 @@ pub(super) fn publish(policy: &Policy, state: &mut TargetState, observation: &Ob
     remember(policy, state, observation, &made);
     let said = state.standing.as_ref().expect("a decision stands once one was made");
     let (wished, action) = (made.wished(), compare(made.chain.instances, made.held));
-    let Made { chain, news, account, explanation, signals, factors, advice, .. } = made;
+    let Made { chain, news, account, explanation, signals, confidence, factors, advice, .. } = made;
     let Chain { instances, mut reasons, constraints, unshared, .. } = chain;
     if news == News::Renewed {
         reasons.push(ReasonCode::Renewed);
@@ -96,6 +97,7 @@ pub(super) fn publish(policy: &Policy, state: &mut TargetState, observation: &Ob
         alternatives: account.alternatives,
         regret: state.regret.filter(|_| policy.mode == Mode::Shadow),
         completeness: observation.completeness,
+        confidence: Some(confidence),
         explanation,
         window: observation.window,
         decided_at: now,

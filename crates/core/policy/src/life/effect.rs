@@ -7,8 +7,10 @@
 //! ```
 //!
 //! Growth is tested only where the load was at or above what is wanted before it: below that, throughput is what arrives,
-//! whatever the count. It is *ineffective* if less than a quarter of what came grew ([`LEAST_GROWN`]). Then growth is
-//! held until a window shows that capacity did grow, the load is below what is wanted, or it is time to try again.
+//! whatever the count. It is *ineffective* if less than a quarter of what came grew ([`LEAST_GROWN`]), and *harmful* if
+//! there is less capacity than before ([`LEAST_LOST`]): past the peak of the scaling law, instances wait for one another.
+//! After either, growth is held until a window shows that capacity did grow, the load is below what is wanted, or it is time
+//! to try again.
 //!
 //! - **F1** Nothing is scored twice, and nothing before it has settled.
 //! - **F2** Below saturation nothing is ineffective.
@@ -29,6 +31,8 @@ use tidegauge_model::{
 
 /// Of what came, at least this share has to grow the capacity.
 pub const LEAST_GROWN: f64 = 0.25;
+/// Capacity that is less by this share is lost, and not noise.
+pub const LEAST_LOST: f64 = 0.05;
 /// An instance that serves so many times the mean takes what others should.
 const UNEVEN: f64 = 1.5;
 /// A pool with less room than a tenth is full.
@@ -116,6 +120,8 @@ pub enum Verdict {
     Effective,
     /// It did not.
     Ineffective,
+    /// It fell.
+    Harmful,
     /// The load was below what is wanted, or there are not more instances than before.
     NotTestable,
     /// Throughput or load is not known.
@@ -129,9 +135,16 @@ impl Verdict {
         match self {
             Self::Effective => "effective",
             Self::Ineffective => "no effect",
+            Self::Harmful => "slower with more instances",
             Self::NotTestable => "not testable",
             Self::NotMeasured => "not measured",
         }
+    }
+
+    /// Whether more of the same makes no sense.
+    #[must_use]
+    pub const fn is_bad(self) -> bool {
+        matches!(self, Self::Ineffective | Self::Harmful)
     }
 }
 
@@ -145,6 +158,8 @@ pub enum Remedy {
     Rebalance,
     /// All are bound by the same resource.
     Resize,
+    /// There were better fewer: they contend for what they share.
+    Shrink,
     /// Nothing measured would be helped by more: look at what they depend on.
     Stop,
 }
@@ -157,11 +172,15 @@ impl Remedy {
             Self::Scale => "fewer came than were asked for: find out why the actuator could not do more",
             Self::Rebalance => "some instances serve far more than others: rebalance",
             Self::Resize => "each instance is bound by the same resource: resize",
+            Self::Shrink => {
+                "more instances are slower: go back to fewer, and look at what they share \
+                 (database, locks, network, limits, cache)"
+            }
             Self::Stop => "more instances do not help: look at what they depend on",
         }
     }
 
-    fn choose(life: &Life, after: &Sight, observation: &Observation<'_>) -> Self {
+    fn choose(life: &Life, verdict: Verdict, after: &Sight, observation: &Observation<'_>) -> Self {
         let served: Vec<f64> =
             observation.instances.iter().filter_map(|window| mean(window, "throughput_per_s")).collect();
         let each = served.iter().sum::<f64>() / served.len() as f64;
@@ -171,6 +190,8 @@ impl Remedy {
             Self::Scale
         } else if most > each * UNEVEN {
             Self::Rebalance
+        } else if verdict == Verdict::Harmful {
+            Self::Shrink
         } else if saturated.any(|resource| resource.share >= SATURATED) {
             Self::Resize
         } else {
@@ -205,10 +226,11 @@ impl Effect {
         let verdict = match grown {
             _ if !life.grows() || !before.is_full() || after.instances <= before.instances => Verdict::NotTestable,
             None => Verdict::NotMeasured,
+            Some(grown) if grown * (factor - 1.0) <= -LEAST_LOST => Verdict::Harmful,
             Some(grown) if grown < LEAST_GROWN => Verdict::Ineffective,
             Some(_) => Verdict::Effective,
         };
-        let remedy = (verdict == Verdict::Ineffective).then(|| Remedy::choose(life, &after, observation));
+        let remedy = verdict.is_bad().then(|| Remedy::choose(life, verdict, &after, observation));
         Self {
             verdict,
             expected_load_ratio: before
@@ -250,8 +272,13 @@ impl fmt::Display for WithoutEffect {
     /// `from 4 to 8 instances 3 % of what came grew the capacity; more instances do not help: …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { before, instances, grown, remedy, .. } = self;
-        let percent = (grown * 100.0).round().max(0.0);
-        write!(f, "from {} to {instances} instances {percent} % of what came grew the capacity; ", before.instances)?;
+        write!(f, "from {} to {instances} instances ", before.instances)?;
+        if *grown < 0.0 {
+            let lost = -grown * (f64::from(*instances) / f64::from(before.instances) - 1.0);
+            write!(f, "{} % of the capacity were lost; ", (lost * 100.0).round())?;
+        } else {
+            write!(f, "{} % of what came grew the capacity; ", (grown * 100.0).round())?;
+        }
         f.write_str(remedy.text())
     }
 }
@@ -270,7 +297,7 @@ pub(super) fn score(book: &mut LifeBook, policy: &Policy, observation: &Observat
     let effect = Effect::of(life, &before, after, observation);
     life.effect = Some(effect.clone());
     let report = report(life, &before, &effect, observation);
-    if let (Verdict::Ineffective, Some(grown), Some(remedy)) = (effect.verdict, effect.grown, effect.remedy) {
+    if let (Some(grown), Some(remedy)) = (effect.grown, effect.remedy) {
         let until = observation.window.end.plus(policy.feedback.retry_after);
         let instances = effect.after.instances;
         book.without_effect = Some(WithoutEffect { before, until, instances, grown, remedy });
@@ -320,7 +347,7 @@ fn report(life: &Life, before: &Sight, effect: &Effect, observation: &Observatio
         let value = value.filter(|value| value.is_finite())?;
         Some(Evidence { name: name.into(), value, unit: unit.into() })
     });
-    let is_bad = effect.verdict == Verdict::Ineffective || life.state == Some(ScalingState::Partial) || !moved;
+    let is_bad = effect.verdict.is_bad() || life.state == Some(ScalingState::Partial) || !moved;
     Finding {
         id: finding_id(FindingKind::ScalingEffect, &entity, life.decided_at),
         kind: FindingKind::ScalingEffect,

@@ -211,6 +211,8 @@ pub(super) struct DecisionRecord<'a> {
     recommendation: Option<Cow<'a, Recommendation>>,
     #[serde(default)]
     requests: Cow<'a, [RequestAdvice]>,
+    #[serde(default)]
+    confidence: Option<f64>,
 }
 
 impl<'a> From<&'a Decision> for DecisionRecord<'a> {
@@ -251,6 +253,7 @@ impl<'a> From<&'a Decision> for DecisionRecord<'a> {
             choice: decision.choice.as_ref().map(Cow::Borrowed),
             recommendation: decision.recommendation.as_ref().map(Cow::Borrowed),
             requests: Cow::from(&decision.requests),
+            confidence: decision.confidence,
         }
     }
 }
@@ -289,6 +292,7 @@ impl From<DecisionRecord<'_>> for Decision {
             choice: record.choice.map(Cow::into_owned),
             recommendation: record.recommendation.map(Cow::into_owned),
             requests: record.requests.into_owned(),
+            confidence: record.confidence,
         }
     }
 }

@@ -188,6 +188,7 @@ pub(crate) fn decision() -> Decision {
             instance_hours_live: 4.25,
         }),
         completeness: 0.97,
+        confidence: Some(0.5),
         explanation: "cpu 0.95 is over 0.70".to_owned(),
         window: TimeRange { start: at(0), end: at(60) },
         decided_at: at(60),

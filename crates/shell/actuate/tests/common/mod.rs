@@ -42,6 +42,7 @@ pub(crate) fn decision(generation: u64, current: u32, desired: u32, valid: Range
         requests: Vec::new(),
         regret: None,
         completeness: 1.0,
+        confidence: Some(1.0),
         explanation: "utilization 0.95 is over objective 0.70".into(),
         window: TimeRange { start: at.minus(std::time::Duration::from_secs(10)), end: at },
         decided_at: at,

@@ -36,7 +36,9 @@ pub use install::{CompletionsArgs, ExplainArgs, ManArgs};
 pub use loadtest::{AnalyzeArgs, LoadColumn, LoadtestCommand, SeriesArgs};
 pub use notify::{AlertWebhookArgs, AlertmanagerArgs, NotifyCommand};
 pub use plan::PlanArgs;
-pub use policy::{PolicyCommand, PolicyImportArgs, PolicyLintArgs, PolicyTestArgs, TestFormat};
+pub use policy::{
+    PolicyCommand, PolicyImportArgs, PolicyLintArgs, PolicySchemaArgs, PolicyTestArgs, SchemaKind, TestFormat,
+};
 pub use produce::{KeyField, ProduceArgs, ProduceFormat, Speed};
 pub use query::QueryArgs;
 pub use replay::ReplayArgs;

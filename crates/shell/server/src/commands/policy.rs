@@ -4,16 +4,13 @@ mod import;
 mod lint;
 mod test;
 
-use crate::cli::PolicyCommand;
+use crate::cli::{PolicyCommand, SchemaKind};
 use crate::diagnostic::ProblemKind;
 use crate::exit::{Code, Failure};
 use std::path::{Path, PathBuf};
 use tidegauge_policy::PolicyError;
 
 pub(crate) use lint::warnings;
-
-/// The JSON Schema of policies.
-const SCHEMA: &str = include_str!("../../../../../schemas/policy.schema.json");
 
 /// Runs the command.
 ///
@@ -25,7 +22,16 @@ pub fn run(command: &PolicyCommand) -> anyhow::Result<()> {
         PolicyCommand::Test(args) => test::run(args),
         PolicyCommand::Lint(args) => lint::run(args),
         PolicyCommand::Import(args) => import::run(args),
-        PolicyCommand::Schema => super::print(SCHEMA),
+        PolicyCommand::Schema(args) => super::print(schema(args.kind)),
+    }
+}
+
+fn schema(kind: SchemaKind) -> &'static str {
+    match kind {
+        SchemaKind::Policy => include_str!("../../../../../schemas/policy.schema.json"),
+        SchemaKind::Alerts => include_str!("../../../../../schemas/alerts.schema.json"),
+        SchemaKind::Signal => include_str!("../../../../../schemas/signal.schema.json"),
+        SchemaKind::Quota => include_str!("../../../../../schemas/quota.schema.json"),
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn decision(agent: u64, generation: u64, valid: Duration) -> Decision
         requests: Vec::new(),
         regret: None,
         completeness: 1.0,
+        confidence: Some(1.0),
         explanation: "because".into(),
         window: TimeRange { start: at.minus(Duration::from_secs(10)), end: at },
         decided_at: at,

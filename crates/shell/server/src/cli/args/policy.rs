@@ -13,9 +13,33 @@ pub enum PolicyCommand {
     Lint(PolicyLintArgs),
     /// Make a policy of a HorizontalPodAutoscaler or a KEDA ScaledObject
     Import(PolicyImportArgs),
-    /// Print the JSON Schema of policies, for completion in editors
-    #[command(after_help = "Examples:\n  tidegauge policy schema > policy.schema.json")]
-    Schema,
+    /// Print the JSON Schema of policies, or of the other documents, for completion in editors
+    Schema(PolicySchemaArgs),
+}
+
+/// Options of `policy schema`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tidegauge policy schema > policy.schema.json
+  tidegauge policy schema alerts > alerts.schema.json")]
+pub struct PolicySchemaArgs {
+    /// Which documents
+    #[arg(value_name = "KIND", default_value = "policy")]
+    pub kind: SchemaKind,
+}
+
+/// Documents that have a JSON Schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaKind {
+    /// Policies.
+    Policy,
+    /// Alert rules, silences and inhibition rules.
+    Alerts,
+    /// Signals of SQL.
+    Signal,
+    /// Quotas of workspaces.
+    Quota,
 }
 
 /// Options of `policy test`.

@@ -143,10 +143,13 @@ impl Told {
         let Decision { id, target, generation, policy, policy_version, mode, window, completeness, .. } =
             &self.decision;
         let decision = &self.decision;
+        let confidence = decision
+            .confidence
+            .map_or_else(String::new, |confidence| format!(", confidence {:.0} %", confidence * 100.0));
         let mode = format!("{mode:?}").to_lowercase();
         let mut text = format!(
             "{target}: {}\n\ndecision   {id}\ngeneration {generation}, at {}, expires {}\npolicy     {policy} version \
-             {policy_version}, {mode}\nwindow     {} to {}, complete {:.0} %\ninstances  {} ready, {} wanted, {} to {} allowed\n\n",
+             {policy_version}, {mode}\nwindow     {} to {}, complete {:.0} %{confidence}\ninstances  {} ready, {} wanted, {} to {} allowed\n\n",
             decision.explanation,
             decision.decided_at,
             decision.expires_at,
