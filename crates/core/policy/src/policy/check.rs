@@ -14,9 +14,10 @@ mod trigger;
 use super::formula::Formula;
 use super::objective::{Objective, ObjectiveKind, Of, Resource, Source, Statistic};
 use super::orders::{Orders, Pause};
+use super::preset::{Preset, PresetValues};
 use super::raw::{
-    RawDirection, RawMatches, RawMode, RawObjective, RawPolicy, RawRateLimit, RawSignal, RawStep, RawThresholds,
-    RawTolerance, RawWindow,
+    RawDirection, RawMatches, RawMetadata, RawMode, RawObjective, RawPolicy, RawRateLimit, RawSignal, RawSpec, RawStep,
+    RawThresholds, RawTolerance, RawWindow,
 };
 use super::{Direction, Glob, Matches, Policy};
 use crate::duration::HumanDuration;
@@ -41,28 +42,13 @@ impl RawPolicy {
     ///
     /// The first contradiction, with its key path.
     pub fn check(self) -> Result<Policy, Problem> {
-        let spec = self.spec;
-        require(!self.metadata.name.trim().is_empty(), "metadata.name", || "expected a name, found none".to_owned())?;
-        require(self.metadata.version >= 1, "metadata.version", || "expected 1 or more, found 0".to_owned())?;
-        let preset = spec.preset.map(super::Preset::values);
-        let (min_instances, max_instances) = bounds(
-            spec.min_instances.or(preset.map(|preset| preset.min_instances)).unwrap_or(1),
-            spec.max_instances.or(preset.map(|preset| preset.max_instances)),
-        )?;
+        let Self { metadata, spec, .. } = self;
+        check_metadata(&metadata)?;
+        let preset = spec.preset.map(Preset::values);
+        let (min_instances, max_instances) = check_bounds(&spec, preset)?;
         let formulas = formula::check_formulas(&spec.formulas)?;
-        let of_preset = preset.map(|values| preset_objective(values.up, values.down));
-        let mut objectives: Vec<Objective> = of_preset.into_iter().collect();
-        let of_preset = objectives.len();
-        for (index, raw) in spec.objectives.iter().enumerate() {
-            let path = format!("spec.objectives[{index}]");
-            let objective = check_objective(raw, &path, spec.tolerance, &formulas)?;
-            let is_new = objectives.iter().all(|other| other.name != objective.name);
-            require(is_new, format!("{path}.name"), || {
-                format!("expected a name of its own, found `{}` a second time", objective.name)
-            })?;
-            objectives.push(objective);
-        }
-        let mut names: Vec<String> = objectives.iter().map(|objective| objective.name.clone()).collect();
+        let mut names = Vec::new();
+        let objectives = check_objectives(&spec, preset, &mut names, &formulas)?;
         let demands = demand::check_demands(&spec.demands, &mut names, &formulas)?;
         let watched: Vec<&str> = names.iter().map(String::as_str).collect();
         let prediction = spec.prediction.as_ref().map(|raw| prediction::check_prediction(raw, &watched)).transpose()?;
@@ -83,17 +69,11 @@ impl RawPolicy {
             planned: safety::check_planned(&spec.planned_events, &mut names)?,
         };
         check_tolerance(spec.tolerance, "spec.tolerance")?;
-        let min_completeness = spec.min_completeness.unwrap_or(0.9);
-        require((0.0..=1.0).contains(&min_completeness), "spec.min_completeness", || {
-            format!("expected a ratio from 0 to 1, found {min_completeness}")
-        })?;
-        let expires_after = spec.expires_after.map_or(Duration::from_mins(5), |duration| duration.0);
-        require(expires_after >= Duration::from_secs(1), "spec.expires_after", || {
-            format!("expected 1s or more, found {}", HumanDuration(expires_after))
-        })?;
+        let min_completeness = check_min_completeness(spec.min_completeness)?;
+        let expires_after = check_expires_after(spec.expires_after)?;
         let policy = Policy {
-            name: self.metadata.name,
-            version: self.metadata.version,
+            name: metadata.name,
+            version: metadata.version,
             matches: check_matches(spec.matches, "spec.match")?,
             mode,
             window: check_window(spec.window, "spec.window")?,
@@ -116,11 +96,49 @@ impl RawPolicy {
             scale_down: check_direction(spec.behavior.scale_down, "spec.behavior.scale_down", default_scale_down())?,
             min_completeness,
             expires_after,
-            of_preset,
+            of_preset: usize::from(preset.is_some()),
             hash: String::new(),
         };
         Ok(policy.hashed())
     }
+}
+
+fn check_metadata(raw: &RawMetadata) -> Result<(), Problem> {
+    require(!raw.name.trim().is_empty(), "metadata.name", || "expected a name, found none".to_owned())?;
+    require(raw.version >= 1, "metadata.version", || "expected 1 or more, found 0".to_owned())
+}
+
+/// `[min, max]`; what is spelled out wins over the preset.
+fn check_bounds(spec: &RawSpec, preset: Option<PresetValues>) -> Result<(u32, u32), Problem> {
+    let min = spec.min_instances.or(preset.map(|preset| preset.min_instances)).unwrap_or(1);
+    let max = spec.max_instances.or(preset.map(|preset| preset.max_instances));
+    let max = max.ok_or_else(|| Problem::at("spec.max_instances", "expected a number of instances, found none"))?;
+    require((1..=MAX_INSTANCES).contains(&max), "spec.max_instances", || {
+        format!("expected 1 to {MAX_INSTANCES}, found {max}")
+    })?;
+    require(min <= max, "spec.min_instances", || {
+        format!("expected at most spec.max_instances, which is {max}, found {min}")
+    })?;
+    Ok((min, max))
+}
+
+/// The preset's, then those of the file, each with a name that nothing else in `names` has, to which it is added.
+fn check_objectives(
+    spec: &RawSpec,
+    preset: Option<PresetValues>,
+    names: &mut Vec<String>,
+    formulas: &BTreeMap<String, Formula>,
+) -> Result<Vec<Objective>, Problem> {
+    let of_preset = preset.map(|values| preset_objective(values.up, values.down));
+    names.extend(of_preset.iter().map(|objective| objective.name.clone()));
+    let mut objectives: Vec<Objective> = of_preset.into_iter().collect();
+    for (index, raw) in spec.objectives.iter().enumerate() {
+        let path = format!("spec.objectives[{index}]");
+        let objective = check_objective(raw, &path, spec.tolerance, formulas)?;
+        new_name(names, &objective.name, &path)?;
+        objectives.push(objective);
+    }
+    Ok(objectives)
 }
 
 fn check_mode(raw: RawMode) -> (Mode, Option<Pause>) {
@@ -134,6 +152,22 @@ fn check_mode(raw: RawMode) -> (Mode, Option<Pause>) {
     }
 }
 
+fn check_min_completeness(raw: Option<f64>) -> Result<f64, Problem> {
+    let min_completeness = raw.unwrap_or(0.9);
+    require((0.0..=1.0).contains(&min_completeness), "spec.min_completeness", || {
+        format!("expected a ratio from 0 to 1, found {min_completeness}")
+    })?;
+    Ok(min_completeness)
+}
+
+fn check_expires_after(raw: Option<HumanDuration>) -> Result<Duration, Problem> {
+    let expires_after = raw.map_or(Duration::from_mins(5), |duration| duration.0);
+    require(expires_after >= Duration::from_secs(1), "spec.expires_after", || {
+        format!("expected 1s or more, found {}", HumanDuration(expires_after))
+    })?;
+    Ok(expires_after)
+}
+
 fn require(holds: bool, path: impl Into<String>, message: impl FnOnce() -> String) -> Result<(), Problem> {
     if holds { Ok(()) } else { Err(Problem::at(path, message())) }
 }
@@ -145,17 +179,6 @@ fn new_name(names: &mut Vec<String>, name: &str, path: &str) -> Result<(), Probl
     })?;
     names.push(name.to_owned());
     Ok(())
-}
-
-fn bounds(min: u32, max: Option<u32>) -> Result<(u32, u32), Problem> {
-    let max = max.ok_or_else(|| Problem::at("spec.max_instances", "expected a number of instances, found none"))?;
-    require((1..=MAX_INSTANCES).contains(&max), "spec.max_instances", || {
-        format!("expected 1 to {MAX_INSTANCES}, found {max}")
-    })?;
-    require(min <= max, "spec.min_instances", || {
-        format!("expected at most spec.max_instances, which is {max}, found {min}")
-    })?;
-    Ok((min, max))
 }
 
 pub(crate) fn check_matches(raw: RawMatches, path: &str) -> Result<Matches, Problem> {
