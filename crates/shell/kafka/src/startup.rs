@@ -75,7 +75,7 @@ pub struct Cluster {
     pub brokers: usize,
 }
 
-/// Asks for the cluster until a broker answers or `timeout` has passed, and says so in the log at each try. A broker that
+/// Asks for the cluster until a broker answers or `timeout` has passed, and says so in the log now and then. A broker that
 /// answers and refuses is asked for [`REFUSED`] only: users and certificates may come a moment after it, not later.
 ///
 /// # Errors
@@ -84,6 +84,7 @@ pub struct Cluster {
 pub fn wait_for_broker(connection: &Connection, timeout: Duration) -> Result<Cluster, Unavailable> {
     let start = Instant::now();
     let mut refused_since: Option<Instant> = None;
+    let mut told_at: Option<Instant> = None;
     let unavailable = |problem: String| {
         let waited = Duration::from_secs_f64((start.elapsed().as_secs_f64() * 10.0).round() / 10.0).min(timeout);
         Unavailable { bootstrap: connection.bootstrap.clone(), waited, problem }
@@ -116,7 +117,10 @@ pub fn wait_for_broker(connection: &Connection, timeout: Duration) -> Result<Clu
             Why::NoAnswer => "no Kafka broker answers yet",
             refused => refused.told(),
         };
-        tracing::warn!(bootstrap, "{told} ({problem}); trying for another {seconds} s");
+        if told_at.is_none_or(|at| at.elapsed() >= TELLING) {
+            tracing::warn!(bootstrap, "{told} ({problem}); trying for another {seconds} s");
+            told_at = Some(Instant::now());
+        }
         std::thread::sleep(left.min(PAUSE));
     }
 }
@@ -125,6 +129,8 @@ pub fn wait_for_broker(connection: &Connection, timeout: Duration) -> Result<Clu
 const LONGEST_TRY: Duration = Duration::from_secs(1);
 const SHORTEST_TRY: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(500);
+/// How often it is said that nobody answers.
+const TELLING: Duration = Duration::from_secs(10);
 /// A broker that has refused us for so long will go on doing so.
 const REFUSED: Duration = Duration::from_secs(3);
 

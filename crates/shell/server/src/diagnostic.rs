@@ -66,8 +66,8 @@ codes! {
         "properties are librdkafka's, by its names (CONFIGURATION.md of librdkafka); reserved ones have a place of their own";
     WrongMapping "TG1009": "A mapping file says something that cannot be done.",
         "read examples/mappings/README.md, which explains mapping files";
-    WrongDocument "TG1010": "A policy, a set of alert rules or a signal says something that cannot be done.",
-        "`tidegauge generate policy` prints one to begin with; examples/policies/ has more";
+    WrongDocument "TG1010": "A policy, or another document beside it, says something that cannot be done.",
+        "examples/ has documents of each kind, and `tidegauge policy schema` the keys that each may have";
     UnknownWindow "TG1011": "A policy, a set of alert rules or a signal asks for windows that are not kept.",
         "add the window under `windows`, or take one that is there";
     NameTaken "TG1012": "Two policies, two sets of alert rules or two signals have the same name.",

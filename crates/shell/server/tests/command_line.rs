@@ -38,7 +38,7 @@ found `10` [TG1004]
         (
             "# mine\ntime: {pan: 10s}\n",
             "\
-tidegauge: tidegauge.yaml:2:8: time.pan: unknown key; the nearest known key is time.pane [TG1003]
+tidegauge: tidegauge.yaml:2:8: time.pan: unknown key; did you mean `time.pane`? [TG1003]
   |
 2 | time: {pan: 10s}
   |        ^^^

@@ -40,13 +40,13 @@ fn wrong_configurations_are_told_with_file_key_expectation_and_nearest_key() {
         (
             "unknown key",
             "time: {pan: 10s}",
-            &["tidegauge.yaml:1:", "time.pan:", "unknown key", "nearest known key is time.pane"],
+            &["tidegauge.yaml:1:", "time.pan:", "unknown key", "did you mean `time.pane`?"],
         ),
-        ("unknown section", "tyme: {pane: 10s}", &["tidegauge.yaml:1:", "tyme:", "nearest known key is time"]),
+        ("unknown section", "tyme: {pane: 10s}", &["tidegauge.yaml:1:", "tyme:", "did you mean `time`?"]),
         (
             "key of another section",
             "idle_after: 5s",
-            &["tidegauge.yaml:1:", "idle_after:", "nearest known key is time.idle_after"],
+            &["tidegauge.yaml:1:", "idle_after:", "did you mean `time.idle_after`?"],
         ),
         ("unknown key in a list", "windows: [{size: 1m, slyde: 10s}]", &["windows[0].slyde:", "windows.slide"]),
         (
@@ -501,7 +501,7 @@ fn wrong_actuators_are_told_with_key_and_expectation() {
         (
             "unknown key of a workload",
             "actuate: {kubernetes: {workloads: [{agent: a, nmae: b}]}}",
-            &["tidegauge.yaml:1:", "actuate.kubernetes.workloads[0].nmae:", "nearest known key is", "workloads.name"],
+            &["tidegauge.yaml:1:", "actuate.kubernetes.workloads[0].nmae:", "did you mean", "workloads.name"],
         ),
         (
             "a workload of nobody",

@@ -194,3 +194,41 @@ where
         assert_eq!(shown, there, "tail {what}");
     }
 }
+
+/// What a run says at its end of what it did.
+fn count(log: &str, what: &str) -> usize {
+    let done: serde_json::Value = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .find(|line: &serde_json::Value| line["message"] == "done")
+        .unwrap_or_else(|| panic!("it does not say what it did\n{log}"));
+    done[what].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_else(|| panic!("{what} in {done}"))
+}
+
+/// A run counts what it read and published itself, and nothing of what an earlier one did; `tail` shows the last of it.
+#[test]
+fn each_run_counts_its_own() {
+    let Some(broker) = Broker::find("each_run_counts_its_own") else { return };
+    let topic = Telemetry::create(&broker);
+    let deployment = Deployment::new(&broker, &topic, "windows: [{size: 10s}]\n", &[]);
+    let published = || broker.records(&deployment.topic("windows"));
+    for seconds in ["300", "60", "20"] {
+        let telemetry = ["generate", "telemetry", "--agents", "3", "--instances", "4", "--seconds", seconds];
+        let telemetry = deployment.succeed(&telemetry).stdout;
+        let file = deployment.write("fleet.jsonl", &telemetry);
+        deployment.succeed(&["produce", "--jsonl", path(&file), "--shift"]);
+        let before = published().len();
+        let log = deployment.succeed(&["run", "--until-end"]).stderr;
+        assert_eq!(count(&log, "records"), telemetry.lines().count(), "of {seconds} s");
+        assert_eq!(count(&log, "windows"), published().len() - before, "of {seconds} s");
+    }
+
+    let shown = deployment.succeed(&["tail", "windows", "--from", "-5", "--output", "json"]).stdout;
+    let shown: Vec<WindowSummary> =
+        shown.lines().map(|line| WindowSummary::decode(line.as_bytes()).expect("a window")).collect();
+    let mut all = published();
+    all.sort_by_key(|record| (record.timestamp_ms, record.partition, record.offset));
+    let last = all[all.len() - 5..].iter().map(|record| record.value.as_deref().expect("a value"));
+    let last: Vec<WindowSummary> = last.map(|value| WindowSummary::decode(value).expect("a window")).collect();
+    assert_eq!(shown, last);
+}

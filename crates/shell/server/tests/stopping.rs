@@ -39,9 +39,8 @@ fn whoever_waits_for_an_answer_stops_at_once() {
 
     let mut process = deployment.start(&["run"], &[]);
     let begin = Instant::now();
-    let is_given = |line: &str| {
-        line.contains("partitions assigned") && line.contains("\"decide\"") && line.contains("TopicPartition")
-    };
+    let is_given =
+        |line: &str| line.contains("partitions assigned") && line.contains("\"decide\"") && line.contains(" [");
     while !process.log().lines().any(is_given) {
         process.assert_runs();
         assert!(begin.elapsed() < PATIENCE, "no partition was assigned\n{}", process.log());

@@ -310,7 +310,7 @@ impl<'a> Actuate<'a> {
         let (state, generation) = (event.state, event.generation);
         let error = event.error.as_deref().unwrap_or_default();
         ACTUATIONS.count(&[self.crew.adapter().name(), state.name()], 1);
-        tracing::info!(target = %event.target, generation, ?state, error, "actuation");
+        tracing::info!(target = %event.target, generation, state = state.name(), error, "actuation");
         if !self.speaks {
             return Ok(());
         }

@@ -66,6 +66,8 @@ struct Report {
     slope_per_day: Option<f64>,
     r_squared: Option<f64>,
     projections: Vec<Projection>,
+    /// The one that was asked for.
+    projected: Option<Projection>,
     ceiling: Option<(f64, CeilingReport)>,
 }
 
@@ -86,6 +88,7 @@ fn report(agent: &str, column: &str, series: &Series, args: &CapacityArgs) -> Re
         days: peaks.len(),
         slope_per_day: trend.as_ref().map(|trend| trend.line.slope),
         r_squared: trend.as_ref().and_then(|trend| trend.line.r_squared),
+        projected: trend.as_ref().map(|trend| trend.project(horizon)),
         projections: trend.map_or_else(Vec::new, |t| horizons.into_iter().map(|days| t.project(days)).collect()),
         ceiling,
     }
@@ -117,7 +120,7 @@ impl Report {
 
 fn table(reports: &[Report], colours: bool) -> String {
     let rows = reports.iter().map(|report| {
-        let last = report.projections.last();
+        let last = report.projected.as_ref();
         let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
         let band = last.map_or("-".to_owned(), |p| format!("{:.1} to {:.1}", p.low, p.high));
         let within = report.ceiling.as_ref().and_then(|(_, judged)| judged.upper_reaches_in_days);

@@ -21,6 +21,7 @@ use tidegauge_analytics::loadtest::{
     Identity, Level, LoadUnit, Measured, ObservedRun, TestConfig, TestRecord, TestRun, TestType, analyze, join_levels,
 };
 use tidegauge_analytics::report::{Analysis, ReportConfig};
+use tidegauge_policy::error::nearest;
 
 /// Runs the command.
 ///
@@ -93,6 +94,7 @@ fn observed(layers: &Layers, args: &AnalyzeArgs) -> anyhow::Result<Vec<ObservedR
 fn test_run(file: &Path, args: &AnalyzeArgs) -> Result<TestRun, Failure> {
     let sheet = Sheet::read(file)?;
     let (unit, load) = load_column(&sheet, args.load)?;
+    tell_of_columns(&sheet, file);
     Ok(TestRun {
         name: file.display().to_string(),
         identity: Identity::default(),
@@ -169,6 +171,42 @@ fn load_column(sheet: &Sheet, asked: Option<LoadColumn>) -> Result<(LoadUnit, us
         Some(LoadColumn::Rps) => rps(),
         None if sheet.column("users").is_none() && sheet.column("rps").is_some() => rps(),
         None => users(),
+    }
+}
+
+/// Columns of a file of levels.
+const COLUMNS: [&str; 20] = [
+    "users",
+    "rps",
+    "throughput",
+    "mean_ms",
+    "p50_ms",
+    "p75_ms",
+    "p90_ms",
+    "p95_ms",
+    "p99_ms",
+    "error_rate",
+    "timeout_rate",
+    "cpu",
+    "memory",
+    "io",
+    "network",
+    "memory_gb",
+    "network_mbps",
+    "queue_depth",
+    "cost_per_hour",
+    "duration_s",
+];
+
+/// What is read over, and what most of the analysis rests on and is not there, is said: a misspelt name looks like either.
+fn tell_of_columns(sheet: &Sheet, file: &Path) {
+    let file = file.display();
+    for name in sheet.header().iter().filter(|name| !COLUMNS.contains(&name.as_str())) {
+        let meant = nearest(name, COLUMNS).map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+        tracing::warn!("{file}:1: the column `{name}` is none of a load test, and is read over{meant}");
+    }
+    for name in ["throughput", "p95_ms", "error_rate"].into_iter().filter(|name| sheet.column(name).is_none()) {
+        tracing::warn!("{file}:1: there is no column `{name}`, so what rests on it is not known");
     }
 }
 

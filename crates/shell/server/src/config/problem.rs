@@ -73,7 +73,7 @@ impl fmt::Display for Problem {
         }
         f.write_str(&self.message)?;
         if let Some(nearest) = &self.nearest {
-            write!(f, "; the nearest known key is {nearest}")?;
+            write!(f, "; did you mean `{nearest}`?")?;
         }
         write!(f, " [{}]", self.kind)
     }

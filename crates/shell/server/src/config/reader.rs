@@ -340,6 +340,9 @@ fn nearest<'k>(key: &str, known: impl Iterator<Item = &'k str>) -> Option<String
     let plain = without_indices(key);
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let score = |candidate: &str| {
+        if strsim::osa_distance(&plain, candidate) <= 1 {
+            return 1.0; // a slip of the finger
+        }
         let whole = strsim::normalized_damerau_levenshtein(&plain, candidate);
         let part = 0.95 * strsim::normalized_damerau_levenshtein(&last(&plain), &last(candidate));
         whole.max(part)

@@ -268,9 +268,6 @@ impl Stage for Aggregate<'_> {
     }
 
     fn report(&mut self, slot: &mut Slot<Machine>) {
-        if slot.next_offset < slot.silent_below {
-            return; // still reading again what was counted
-        }
         let machine = match &mut slot.machine {
             Machine::Telemetry(machine) => machine,
             Machine::Events { taken, refused } => {

@@ -141,7 +141,7 @@ pub fn run(config: Config, options: RunOptions, reload: &Reload<'_>) -> anyhow::
     let report = run_with(config, options, &schemas, reload, move || {
         Box::new(publish::Publisher::new(&topics, &cluster, output)) as Box<dyn Publish>
     })?;
-    tracing::info!(?report, "done");
+    say_report(&report);
     Ok(())
 }
 
@@ -238,6 +238,32 @@ fn wait(shared: &Shared, mut workers: Vec<Worker>, reload: &Reload<'_>) -> anyho
         thread::sleep(LOOK);
     }
     result
+}
+
+fn say_report(report: &RunReport) {
+    let tenths = |value: f64| (value * 10.0).round() / 10.0;
+    let RunReport { records, windowed, too_late, overflow_samples, overflow_metrics, dead_letters, .. } = report;
+    let RunReport { windows, decisions, alerts, findings, findings_left_out, .. } = report;
+    let RunReport { foreign, committed, aborted, commit_ms_p50, commit_ms_p99, .. } = report;
+    tracing::info!(
+        records,
+        windowed,
+        too_late,
+        overflow_samples,
+        overflow_metrics,
+        dead_letters,
+        windows,
+        decisions,
+        alerts,
+        findings,
+        findings_left_out,
+        foreign,
+        committed,
+        aborted,
+        commit_ms_p50 = tenths(*commit_ms_p50),
+        commit_ms_p99 = tenths(*commit_ms_p99),
+        "done"
+    );
 }
 
 /// How far a bounded run is: in lines, since a bar would stand between those of the log.

@@ -105,7 +105,8 @@ pub(super) trait Stage {
     fn may_pause(&self, slot: &Slot<Self::Machine>) -> Option<EventTime>;
 }
 
-/// The messages of a batch that are news, in log order; `slot` moves on with them.
+/// The messages of a batch that are news, in log order; `slot` moves on with them. While it is restoring they end where the
+/// earlier life was: the rest is news of this life, and comes with the same batch again.
 pub(super) fn messages<M, T>(
     at: &TopicPartition,
     slot: &mut Slot<M>,
@@ -119,6 +120,10 @@ pub(super) fn messages<M, T>(
                 tracing::warn!(topic = at.topic, partition = at.partition, ?error, "fetching");
             }
             None if message.offset() < slot.next_offset => {}
+            None if slot.restoring.is_some() && message.offset() >= slot.silent_below => {
+                slot.next_offset = slot.silent_below.max(slot.next_offset);
+                return Ok(());
+            }
             // Markers of transactions may stand before the end, and are never seen.
             None if end.is_some_and(|end| message.offset() >= end) => {
                 slot.next_offset = slot.next_offset.max(end.unwrap_or_default());

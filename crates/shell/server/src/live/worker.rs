@@ -177,7 +177,7 @@ impl<S: Stage> Worker<'_, S> {
     fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), Trouble> {
         match rebalance {
             Rebalance::Assigned(assigned) => {
-                tracing::info!(stage = S::NAME, ?assigned, "partitions assigned");
+                tracing::info!(stage = S::NAME, partitions = listed(&assigned), "partitions assigned");
                 self.health.assigned(assigned.len());
                 self.is_assigned = true;
                 self.shared.note_partitions(&assigned)?;
@@ -191,7 +191,7 @@ impl<S: Stage> Worker<'_, S> {
                 }
             }
             Rebalance::Revoked { partitions, lost } => {
-                tracing::info!(stage = S::NAME, ?partitions, lost, "partitions revoked");
+                tracing::info!(stage = S::NAME, partitions = listed(&partitions), lost, "partitions revoked");
                 self.health.revoked(partitions.len());
                 if !lost {
                     self.hand_over(&partitions);
@@ -234,7 +234,7 @@ impl<S: Stage> Worker<'_, S> {
         let (first, end) = offsets.map_err(Trouble::asking("where its partitions begin and end"))?;
         let Start { machine, from, silent_below, ended } = self.stage.restore(commit, first, end)?;
         tracing::debug!(topic = at.topic, partition = at.partition, from, silent_below, "restoring");
-        let slot = Slot {
+        let mut slot = Slot {
             machine,
             outbox: Outbox::default(),
             next_offset: from,
@@ -247,8 +247,8 @@ impl<S: Stage> Worker<'_, S> {
             restoring: Some(Restoring { since: Instant::now(), from }),
             end_offset: end,
         };
+        note_restored(self.stage, &self.health, at, &mut slot);
         self.slots.insert(at.clone(), slot);
-        self.note_restored();
         Ok(from)
     }
 
@@ -271,15 +271,24 @@ impl<S: Stage> Worker<'_, S> {
             self.watch.lap(Activity::Fetch);
             count += batch.len();
             slot.is_empty = batch.is_empty();
-            self.stage.step(at, slot, &batch)?;
-            self.watch.lap(if slot.restoring.is_some() { Activity::Restore } else { Activity::Step });
+            if slot.restoring.is_some() {
+                self.stage.step(at, slot, &batch)?;
+                self.watch.lap(Activity::Restore);
+                note_restored(self.stage, &self.health, at, slot);
+            }
+            if slot.restoring.is_none() {
+                self.stage.step(at, slot, &batch)?;
+                self.watch.lap(Activity::Step);
+            }
             waiting += slot.outbox.bytes();
         }
         let looks = self.looked_at.elapsed() >= LOOK;
         if looks {
             self.look_for_ends()?;
         }
-        self.note_restored();
+        for (at, slot) in &mut self.slots {
+            note_restored(self.stage, &self.health, at, slot);
+        }
         if looks {
             self.report();
         }
@@ -305,20 +314,6 @@ impl<S: Stage> Worker<'_, S> {
             self.stage.unread(unread);
         }
         Ok(())
-    }
-
-    fn note_restored(&mut self) {
-        for (at, slot) in &mut self.slots {
-            if slot.next_offset >= slot.silent_below
-                && let Some(Restoring { since, from }) = slot.restoring.take()
-            {
-                self.stage.restored(at, slot);
-                let records = u64::try_from(slot.next_offset - from).unwrap_or(0);
-                let took = since.elapsed();
-                tracing::info!(topic = at.topic, partition = at.partition, records, ?took, "restored");
-                self.health.restored(at, took, records);
-            }
-        }
     }
 
     fn end_what_is_read(&mut self) {
@@ -492,6 +487,30 @@ impl<S: Stage> Worker<'_, S> {
     }
 
     fn report(&mut self) {
-        self.slots.values_mut().for_each(|slot| self.stage.report(slot));
+        let counted = self.slots.values_mut().filter(|slot| slot.restoring.is_none());
+        counted.for_each(|slot| self.stage.report(slot));
     }
+}
+
+/// `a [0, 2], b [1]`.
+fn listed(partitions: &[TopicPartition]) -> String {
+    let mut of_topics: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for at in partitions {
+        of_topics.entry(&at.topic).or_default().push(at.partition.to_string());
+    }
+    let lists = of_topics.into_iter().map(|(topic, numbers)| format!("{topic} [{}]", numbers.join(", ")));
+    lists.collect::<Vec<_>>().join(", ")
+}
+
+/// All that an earlier life had read was read again, if that is so. What was counted meanwhile is not this life's.
+fn note_restored<S: Stage>(stage: &mut S, health: &WorkerHealth, at: &TopicPartition, slot: &mut Slot<S::Machine>) {
+    if slot.next_offset < slot.silent_below {
+        return;
+    }
+    let Some(Restoring { since, from }) = slot.restoring.take() else { return };
+    stage.restored(at, slot);
+    let records = u64::try_from(slot.next_offset - from).unwrap_or(0);
+    let took = since.elapsed();
+    tracing::info!(topic = at.topic, partition = at.partition, records, ?took, "restored");
+    health.restored(at, took, records);
 }

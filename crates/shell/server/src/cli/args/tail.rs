@@ -10,11 +10,11 @@ Examples:
   tidegauge tail decisions                          # the last 10, then stop
   tidegauge tail windows --from beginning --output json | jq .
   tidegauge tail alerts --follow                    # until Ctrl-C
-  tidegauge tail dead-letters --from -3             # the last three of each partition")]
+  tidegauge tail dead-letters --from -3             # the last three")]
 pub struct TailArgs {
     /// What to show
     pub what: TailWhat,
-    /// Where to begin: beginning, end, or -N for the last N of each partition [default: -10, with --follow end]
+    /// Where to begin: beginning, end, or -N for the last N by time [default: -10, with --follow end]
     #[arg(long, value_name = "beginning|end|-N", value_parser = from, allow_hyphen_values = true)]
     pub from: Option<From>,
     /// Go on until Ctrl-C
@@ -49,7 +49,7 @@ pub enum From {
     Beginning,
     /// With the next record.
     End,
-    /// With the last so many of each partition.
+    /// With the last so many, by the time of the broker.
     Last(u32),
 }
 

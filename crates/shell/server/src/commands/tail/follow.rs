@@ -1,4 +1,7 @@
 //! Reading a topic without a group: from where one likes, to its present end or on and on.
+//!
+//! How far before a partition's end its last records stand nobody knows beforehand: markers of transactions and what was
+//! aborted take offsets too. So as much is read as is likely enough, and again from further back where it was not.
 
 use crate::cli::From;
 use crate::config::KafkaConfig;
@@ -7,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,6 +19,10 @@ use tidegauge_kafka::log::LogContext;
 /// How long to wait for the next record before looking whether to stop.
 const TICK: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(15);
+/// More offsets than twice the records that are wanted: a record has a marker at most, as a rule.
+const SPARE_OFFSETS: i64 = 64;
+/// So many times further back where that was not enough.
+const FURTHER: i64 = 8;
 
 /// A record, by value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,10 +41,17 @@ pub(super) struct Follow {
     /// Partitions whose present end has not been reached.
     open: BTreeSet<i32>,
     follows: bool,
-    /// Whether to put what was there at the start into the order of time: only when it is a bounded number.
-    sorts: bool,
-    sorted: VecDeque<Received>,
+    /// What is told first.
+    last: VecDeque<Received>,
     stop: Arc<AtomicBool>,
+}
+
+/// The end of a partition, as far as it was read.
+struct Tail {
+    low: i64,
+    high: i64,
+    from: i64,
+    records: VecDeque<Received>,
 }
 
 impl Follow {
@@ -58,29 +72,103 @@ impl Follow {
         let consumer: BaseConsumer<LogContext> =
             settings.create_with_context(LogContext::default()).context("making a consumer")?;
         let partitions: Vec<i32> = (0..i32::try_from(partitions).unwrap_or(i32::MAX)).collect();
-        let mut assignment = TopicPartitionList::new();
-        for partition in &partitions {
-            let start = beginning(&consumer, topic, *partition, from)?;
-            assignment.add_partition_offset(topic, *partition, start)?;
+        let mut follow = Self { consumer, open: BTreeSet::new(), follows, last: VecDeque::new(), stop };
+        let starts = match from {
+            From::Beginning => partitions.iter().map(|partition| (*partition, Offset::Beginning)).collect(),
+            From::End => partitions.iter().map(|partition| (*partition, Offset::End)).collect(),
+            From::Last(most) => follow.look_back(topic, &partitions, most)?,
+        };
+        if follows || !matches!(from, From::Last(_)) {
+            follow.assign(topic, &starts)?;
         }
-        consumer.assign(&assignment).with_context(|| format!("reading {topic}"))?;
-        let sorts = !follows && matches!(from, From::Last(_));
-        Ok(Self { consumer, open: partitions.into_iter().collect(), follows, sorts, sorted: VecDeque::new(), stop })
+        Ok(follow)
+    }
+
+    fn assign(&mut self, topic: &str, starts: &[(i32, Offset)]) -> anyhow::Result<()> {
+        let mut assignment = TopicPartitionList::new();
+        for (partition, start) in starts {
+            assignment.add_partition_offset(topic, *partition, *start)?;
+        }
+        self.open = starts.iter().map(|(partition, _)| *partition).collect();
+        self.consumer.assign(&assignment).with_context(|| format!("reading {topic}"))
+    }
+
+    /// Reads the last `most` records of all partitions together, by time. Returns where each goes on.
+    fn look_back(&mut self, topic: &str, partitions: &[i32], most: u32) -> anyhow::Result<Vec<(i32, Offset)>> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut reach = 2 * i64::try_from(most).unwrap_or(i64::MAX / 4) + SPARE_OFFSETS;
+        let mut tails = BTreeMap::new();
+        for partition in partitions {
+            let asked = self.consumer.fetch_watermarks(topic, *partition, PATIENCE);
+            let (low, high) = asked.with_context(|| format!("asking for the ends of {topic} [{partition}]"))?;
+            tails.insert(*partition, Tail { low, high, from: high, records: VecDeque::new() });
+        }
+        loop {
+            let is_short = |tail: &&mut Tail| tail.records.len() < most && tail.from > tail.low;
+            let mut starts = Vec::new();
+            for (partition, tail) in &mut tails {
+                if let Some(tail) = Some(tail).filter(is_short) {
+                    tail.from = tail.high.saturating_sub(reach).max(tail.low);
+                    tail.records.clear();
+                    starts.push((*partition, Offset::Offset(tail.from)));
+                }
+            }
+            if starts.is_empty() || self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            self.assign(topic, &starts)?;
+            while let Some(record) = self.poll_to_end() {
+                let record = record?;
+                let Some(tail) = tails.get_mut(&record.partition) else { continue };
+                tail.high = tail.high.max(record.offset + 1);
+                if tail.records.len() == most {
+                    tail.records.pop_front();
+                }
+                tail.records.push_back(record);
+            }
+            reach = reach.saturating_mul(FURTHER);
+        }
+        let next = tails.iter().map(|(partition, tail)| (*partition, Offset::Offset(tail.high))).collect();
+        let mut records: Vec<Received> = tails.into_values().flat_map(|tail| tail.records).collect();
+        records.sort_by_key(|record| (record.timestamp_ms, record.partition, record.offset));
+        self.last = records.split_off(records.len().saturating_sub(most)).into();
+        Ok(next)
+    }
+
+    /// The next record, up to the present end of what is assigned.
+    fn poll_to_end(&mut self) -> Option<anyhow::Result<Received>> {
+        while !self.open.is_empty() {
+            if let Some(polled) = self.poll_once() {
+                return Some(polled);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn poll_once(&mut self) -> Option<anyhow::Result<Received>> {
+        match self.consumer.poll(TICK)? {
+            Ok(message) => Some(Ok(owned(&message))),
+            Err(KafkaError::PartitionEOF(partition)) => {
+                self.open.remove(&partition);
+                None
+            }
+            Err(error) => Some(Err(error).context("while reading")),
+        }
     }
 
     fn poll(&mut self) -> Option<anyhow::Result<Received>> {
-        loop {
-            let is_over = !self.follows && self.open.is_empty();
-            if is_over || self.stop.load(Ordering::Relaxed) {
-                return None;
-            }
-            match self.consumer.poll(TICK) {
-                None => {}
-                Some(Ok(message)) => return Some(Ok(owned(&message))),
-                Some(Err(KafkaError::PartitionEOF(partition))) => drop(self.open.remove(&partition)),
-                Some(Err(error)) => return Some(Err(error).context("while reading")),
+        if !self.follows {
+            return self.poll_to_end();
+        }
+        while !self.stop.load(Ordering::Relaxed) {
+            if let Some(polled) = self.poll_once() {
+                return Some(polled);
             }
         }
+        None
     }
 }
 
@@ -88,31 +176,8 @@ impl Iterator for Follow {
     type Item = anyhow::Result<Received>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.sorts {
-            self.sorts = false;
-            let mut records = Vec::new();
-            while let Some(record) = self.poll() {
-                match record {
-                    Ok(record) => records.push(record),
-                    Err(error) => return Some(Err(error)),
-                }
-            }
-            records.sort_by_key(|record| (record.timestamp_ms, record.partition, record.offset));
-            self.sorted = records.into();
-        }
-        self.sorted.pop_front().map(Ok).or_else(|| self.poll())
+        self.last.pop_front().map(Ok).or_else(|| self.poll())
     }
-}
-
-fn beginning(consumer: &BaseConsumer<LogContext>, topic: &str, partition: i32, from: From) -> anyhow::Result<Offset> {
-    let last = match from {
-        From::Beginning => return Ok(Offset::Beginning),
-        From::End => 0,
-        From::Last(last) => i64::from(last),
-    };
-    let asked = consumer.fetch_watermarks(topic, partition, PATIENCE);
-    let (low, high) = asked.with_context(|| format!("asking for the ends of {topic} [{partition}]"))?;
-    Ok(Offset::Offset(high.saturating_sub(last).max(low)))
 }
 
 fn owned(message: &BorrowedMessage<'_>) -> Received {
