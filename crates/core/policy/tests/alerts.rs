@@ -340,6 +340,25 @@ fn a_rule_that_is_about_others_now_leaves_no_alert_behind() {
     }
 }
 
+/// B4: what is remembered can be read again, whatever counters say.
+#[test]
+fn counters_beyond_all_numbers_leave_a_book_that_reads() {
+    let rules = rules(
+        "  - { name: a, signal: { kind: burn_rate, objective: 0.9, long: 1h, short: 5m, min_events: 1 }, above: 2 }\n",
+    );
+    let counting = |requests: f64, errors: f64| {
+        let gauges = vec![("requests", requests), ("server_errors", errors)];
+        Fleet { instances: vec![Instance { gauges, ..Instance::default() }], ..Fleet::default() }
+    };
+    let mut book = AlertBook::default();
+    let windows = [(1e308, 0.0), (f64::MAX, f64::MAX), (2e307, 2e307), (2e307, 2e307), (10.0, 10.0), (10.0, 10.0)];
+    for (minute, (requests, errors)) in (1..).zip(windows) {
+        // `at` writes the book and reads it.
+        at(&rules, &mut book, &counting(requests, errors), 60 * minute + 40);
+    }
+    assert_eq!(book, serde_json::from_value(serde_json::to_value(&book).expect("JSON")).expect("the book"));
+}
+
 /// Q1, A5.
 #[test]
 fn silences_hold_for_a_time_and_are_told() {
