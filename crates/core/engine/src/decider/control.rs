@@ -9,8 +9,8 @@
 //! - **C1** Of two documents of one name the higher version holds, whoever wrote them and in whatever order.
 //! - **C2** The generation of a target's live decisions never falls, whoever decides and whatever is forgotten in between;
 //!   what other policies would do changes nothing of it.
-//! - **C3** An alert that nobody watches any more ends: its rules were taken away, no policy acts, or its agent was
-//!   forgotten.
+//! - **C3** An alert that nobody watches any more ends: its rules were taken away or are about others, no policy acts, or
+//!   its agent was forgotten.
 
 use super::feedback::{FeedbackTrouble, Troubles};
 use super::quotas::{QuotaTotals, Quotas};
@@ -497,6 +497,10 @@ impl Control {
             }
             (ControlKind::AlertRules, Some(Document::AlertRules(rules))) => {
                 let change = ControlChange { hash: rules.hash.clone(), ..change };
+                let left = self.alerts.keys().filter(|target| !rules.matches.covers(target)).cloned();
+                for target in left.collect::<Vec<_>>() {
+                    self.end_alerts(&target, Some(&name), at, "its rules are about others now", out);
+                }
                 self.rules.insert(name, Held { change, value: Some(rules) });
             }
             (ControlKind::Signal, Some(Document::Signal(signal))) => {
@@ -682,7 +686,7 @@ fn told(transition: AlertTransition) -> DeciderOutput {
 mod tests {
     use super::*;
     use std::time::Duration;
-    use tidegauge_model::{Action, Completeness, Decision, GaugeSummary, InstanceId, TimeRange};
+    use tidegauge_model::{Action, AlertState, Completeness, Decision, GaugeSummary, InstanceId, TimeRange};
 
     const MINUTE: Duration = Duration::from_secs(60);
     const SPEC: WindowSpec = WindowSpec { size: MINUTE, slide: Duration::from_secs(10) };
@@ -789,5 +793,34 @@ mod tests {
             let next = decisions(close(&mut control, &windows(110, 4, 0.5)), "second");
             assert_eq!(next[0].generation, 5, "{name}");
         }
+    }
+
+    /// C3: rules that are about other agents by now leave nothing behind.
+    #[test]
+    fn c3_alerts_end_where_their_rules_are_about_others() {
+        let rules = |version: u32, agents: &str| {
+            let signal = "{ kind: metric, metric: cpu_utilization_of_request, statistic: mean }";
+            let spec = format!(
+                "match: {{ agents: [{agents}] }}, window: {{ size: 1m, slide: 10s }}, \
+                 rules: [{{ name: hot, signal: {signal}, above: 0.8 }}]"
+            );
+            change("AlertRules", "r", version, &spec)
+        };
+        let told = |out: &[DeciderOutput]| -> Vec<AlertState> {
+            let alerts = out.iter().filter_map(|output| match output {
+                DeciderOutput::Alert(alert) => Some(alert.to),
+                _ => None,
+            });
+            alerts.collect()
+        };
+        let mut control = Control::beginning([rules(1, "a")], BTreeMap::new());
+        assert_eq!(told(&close(&mut control, &windows(60, 4, 0.9))), [AlertState::Firing]);
+        let mut out = Vec::new();
+        control.apply(rules(2, "'*'"), at(60), &mut out);
+        assert_eq!(told(&out), [], "it is still about this one");
+        control.apply(rules(3, "b"), at(60), &mut out);
+        assert_eq!(told(&out), [AlertState::Resolved]);
+        assert_eq!(control.firing().count(), 0);
+        assert_eq!(told(&close(&mut control, &windows(70, 4, 0.9))), []);
     }
 }
