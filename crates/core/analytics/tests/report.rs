@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use tidegauge_analytics::Absent;
 use tidegauge_analytics::report::{AgentReport, Analysis, Cell, ReportConfig, Value as Shown};
 use tidegauge_analytics::strategy::SizeCatalogue;
-use tidegauge_model::{Attribute, EventTime, FindingKind, ScalingAction, ScalingEvent, ScalingState, WindowSummary};
+use tidegauge_model::{
+    Attribute, EventTime, FindingKind, InstanceState, ScalingAction, ScalingEvent, ScalingState, WindowSummary,
+};
 
 fn report(windows: &[WindowSummary], events: &[ScalingEvent], config: ReportConfig) -> AgentReport {
     let mut analysis = Analysis::new(config);
@@ -285,6 +287,28 @@ fn scaling_is_told_from_events_or_inferred() {
     let without = report(&fleet(), &[], config());
     assert_eq!(number(&without, "scaling", "inferred_events"), 1.0);
     assert_eq!(absent(&without)["scaling.avg_scaling_time"], Absent::NoEvents, "nobody timed it");
+}
+
+/// Minutes without a ready instance are supply of none: what is missing then is missing. From minute 50 to 54 all six are
+/// starting.
+#[test]
+fn nobody_ready_is_no_supply() {
+    let outage = |mut window: WindowSummary| {
+        if (50..55).any(|number| window.range == minute(number)) {
+            match window.instance {
+                None => window.instances_ready = Some(0),
+                Some(_) => window.state = Some(InstanceState::Starting),
+            }
+        }
+        window
+    };
+    let windows: Vec<_> = fleet().into_iter().map(outage).collect();
+    let (plain, got) = (report(&fleet(), &[], config()), report(&windows, &[], config()));
+    let numbers =
+        |report: &AgentReport| (number(report, "demand", "supply_min"), number(report, "demand", "supply_max"));
+    assert_eq!((numbers(&plain), numbers(&got)), ((4.0, 6.0), (0.0, 6.0)));
+    let late = |report: &AgentReport| number(report, "elasticity", "tau_u");
+    assert!((late(&got) - late(&plain) - 100.0 * 5.0 / 90.0).abs() < 2.3, "{} {}", late(&got), late(&plain));
 }
 
 fn text(report: &AgentReport, section: &str, name: &str) -> String {

@@ -36,7 +36,7 @@ use rules::{AlertRules, By, Rule, RuleSignal};
 use serde::{Deserialize, Serialize};
 use signal::{Condition, Measured};
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tidegauge_model::{
     AlertFinding, AlertState, AlertTransition, EntityKey, EventTime, InstanceId, Target, WindowSpec,
 };
@@ -237,9 +237,7 @@ fn step_all(
 ) -> Vec<Said> {
     take_events(rules, book, observation);
     let mut said = Vec::new();
-    let is_somebody = !observation.target.agent.as_str().is_empty();
-    // Entities that no agent has are kept under nobody's name: what is asked of agents is not asked there.
-    for rule in rules.rules.iter().filter(|rule| is_somebody || rule.entity.is_some()) {
+    for rule in rules.rules.iter().filter(|rule| rule.is_asked_of(observation.target)) {
         for subject in signal::subjects(rule, book, observation) {
             let measured = signal::measure(rule, observation, &subject, book.burns.get(&rule.name), min_instances);
             // Nearly always nothing is pending, nothing fires, and nobody needs the hash.
@@ -282,6 +280,15 @@ pub fn fingerprint(rule: &str, target: &Target, instance: Option<&InstanceId>) -
 }
 
 impl Subject {
+    /// Whether the rule, as it is now, is evaluated for such as this.
+    fn may_be_of(&self, rule: &Rule) -> bool {
+        match (&rule.signal, rule.by) {
+            (RuleSignal::Finding { .. }, _) => self.finding.is_some(),
+            (_, By::Agent) => self.finding.is_none() && self.instance.is_none(),
+            (_, By::Instance) => self.finding.is_none() && self.instance.is_some(),
+        }
+    }
+
     /// **A3**. Of a finding kind and entity count, and not its onset: it is the same trouble again.
     fn fingerprint(&self, rule: &str, target: &Target) -> String {
         let mut parts = vec!["rule", rule, "workspace", target.workspace.as_str(), "agent", target.agent.as_str()];
@@ -390,12 +397,16 @@ impl Alert {
     }
 }
 
-/// **A4** when rules change: what nobody watches any more ends.
+/// **A4** when rules change: what nobody watches any more ends. A rule of the same name may be about others by now.
 fn resolve_orphans(rules: &AlertRules, book: &mut AlertBook, observation: &Observation<'_>) -> Vec<AlertTransition> {
-    let watched: BTreeSet<&str> = rules.rules.iter().map(|rule| rule.name.as_str()).collect();
-    let is_orphan = |alert: &Alert| !watched.contains(alert.rule.as_str());
+    let rule_of = |alert: &Alert| rules.rules.iter().find(|rule| rule.name == alert.rule);
+    let watches = |rule: &Rule, alert: &Alert| rule.is_asked_of(observation.target) && alert.subject.may_be_of(rule);
+    let is_orphan = |alert: &Alert| !rule_of(alert).is_some_and(|rule| watches(rule, alert));
     let end = End { target: observation.target, at: observation.window.end, completeness: observation.completeness };
-    end.all(book, is_orphan, |alert| format!("the rule {} is no more", alert.rule))
+    end.all(book, is_orphan, |alert| match rule_of(alert) {
+        Some(rule) => format!("the rule {} is about others now", rule.name),
+        None => format!("the rule {} is no more", alert.rule),
+    })
 }
 
 /// **A4**: ends every alert of a target's book, since nobody will look any more: its rules are no more, or the target

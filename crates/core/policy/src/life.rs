@@ -355,7 +355,7 @@ impl Life {
         matches!(self.state, Some(ScalingState::Applied | ScalingState::Partial))
     }
 
-    /// Whether an actuator has begun with it; some say so only when it is done.
+    /// Whether an actuator has begun with it: also where all it ever said is that it is done.
     fn is_begun(&self) -> bool {
         self.accepted_at.is_some() || self.started_at.is_some() || self.is_done()
     }

@@ -8,12 +8,13 @@
 //! What signals ask for follows from a window and from what stood then, so the state of a policy that has decided is made
 //! from windows and decisions as they were recorded. A policy that has not decided yet goes through the windows by itself.
 //!
-//! - **V1** Where windows and decisions reach back as far as stabilization and rate limits look, the answer is the one that
-//!   the policy itself gives. A forecast learns from the windows that are given: it is the policy's own where they reach
-//!   back as far as that does, which is not asked for.
+//! - **V1** Where windows and decisions reach back as far as stabilization, rate limits, cooldowns and the flap budget look,
+//!   the answer is the one that the policy itself gives. Forecasts, triggers, controllers and conditions that have to hold
+//!   for a while go by the windows that are given: their answer is the policy's own where these reach back as far as they
+//!   do, which is not asked for.
 
 use crate::decide::{Verdict, decide};
-use crate::hpa::rate::EventLog;
+use crate::hpa::rate::{EventLog, ScaleEvent};
 use crate::observe::Observation;
 use crate::policy::Policy;
 use crate::quota::{Pool, QuotaUse, WorkspaceQuota};
@@ -27,9 +28,8 @@ pub type Closed = (WindowSummary, Vec<WindowSummary>);
 /// How far back a policy looks.
 #[must_use]
 pub fn looks_back(policy: &Policy) -> Duration {
-    let of_direction =
-        |direction: &crate::policy::Direction| direction.stabilization_window.max(direction.rules.longest_period());
-    of_direction(&policy.scale_up).max(of_direction(&policy.scale_down))
+    let (up, down) = (&policy.scale_up, &policy.scale_down);
+    up.stabilization_window.max(down.stabilization_window).max(policy.changes_matter_for())
 }
 
 /// What `policy` decides at the last of `windows`, ascending by end; `None` without any.
@@ -73,40 +73,50 @@ pub fn pools(quotas: &[WorkspaceQuota], uses: &[(&Target, &QuotaUse)], target: &
 
 /// What the policy remembers before the last window.
 fn remembered(policy: &Policy, recorded: &[&Decision], before: &[Closed]) -> TargetState {
-    let keep = looks_back(policy);
+    let mut changes = changes(policy, recorded);
+    let mut state = TargetState::default();
+    for closed in before {
+        let at = closed.0.range.end;
+        // As it stood then: what changes nothing, and what is not the signals' own, goes by it.
+        let stood = recorded.iter().rfind(|decision| decision.decided_at < at);
+        state = match stood {
+            Some(stood) => TargetState { changes: until(&changes, at), ..standing(stood, state) },
+            None if recorded[0].decided_at == at => TargetState::default(),
+            None => continue,
+        };
+        observed(closed, |observation| decide(policy, &mut state, observation));
+        if stood.is_none() {
+            // Its very first decision changed what it had found.
+            changes.up.splice(0..0, state.changes.up.iter().copied());
+            changes.down.splice(0..0, state.changes.down.iter().copied());
+        }
+    }
+    let latest = recorded.last().map(|decision| standing(decision, state)).unwrap_or_default();
+    TargetState { changes, ..latest }
+}
+
+/// From each recorded decision to the next.
+fn changes(policy: &Policy, recorded: &[&Decision]) -> EventLog {
     let mut changes = EventLog::default();
+    let reach = recorded.last().zip(recorded.first()).map(|(last, first)| last.decided_at.since(first.decided_at));
+    let keep = reach.unwrap_or_default().saturating_add(policy.changes_matter_for());
     for pair in recorded.windows(2) {
         let (from, to) = (replicas(pair[0].desired_instances), replicas(pair[1].desired_instances));
         if from != to {
             changes.record(pair[1].decided_at, from, to, keep);
         }
     }
-    let (mut recommendations, mut prediction) = (Vec::new(), None);
-    for closed in before {
-        let at = closed.0.range.end;
-        // As it stood then: what changes nothing, and what is not the signals' own, goes by it.
-        let stood = recorded.iter().rfind(|decision| decision.decided_at < at);
-        let mut then = match stood {
-            Some(stood) => standing(stood),
-            None if recorded[0].decided_at == at => TargetState::default(),
-            None => continue,
-        };
-        then.prediction = prediction.take();
-        observed(closed, |observation| decide(policy, &mut then, observation));
-        prediction = then.prediction.take();
-        recommendations.append(&mut then.recommendations);
-        if stood.is_none() {
-            // Its very first decision changed what it had found.
-            changes.up.splice(0..0, then.changes.up);
-            changes.down.splice(0..0, then.changes.down);
-        }
-    }
-    let latest = recorded.last().map(|decision| standing(decision)).unwrap_or_default();
-    TargetState { recommendations, changes, prediction, ..latest }
+    changes
 }
 
-/// A state that knows nothing but what stands.
-fn standing(decision: &Decision) -> TargetState {
+/// Those before `at`.
+fn until(changes: &EventLog, at: EventTime) -> EventLog {
+    let of = |events: &[ScaleEvent]| events.iter().copied().filter(|event| event.at < at).collect();
+    EventLog { up: of(&changes.up), down: of(&changes.down) }
+}
+
+/// The same state with what stands since that decision.
+fn standing(decision: &Decision, state: TargetState) -> TargetState {
     TargetState {
         generation: decision.generation,
         standing: Some(Standing {
@@ -119,7 +129,7 @@ fn standing(decision: &Decision) -> TargetState {
             first_decided_at: decision.first_decided_at,
             published_at: decision.decided_at,
         }),
-        ..TargetState::default()
+        ..state
     }
 }
 

@@ -315,6 +315,50 @@ fn silence(matchers: &str, from_s: i64, until_s: i64) -> Silence {
     Silence::parse("s.yaml", &text).unwrap_or_else(|error| panic!("{error}")).remove(0)
 }
 
+/// A4: a rule that keeps its name and is about others ends what it had said of those it was about.
+#[test]
+fn a_rule_that_is_about_others_now_leaves_no_alert_behind() {
+    const AGENT: &str =
+        "  - { name: a, signal: { kind: metric, metric: cpu_utilization_of_request, statistic: mean }, above: 0.5 }\n";
+    const EACH: &str = "  - { name: a, by: instance, signal: { kind: metric, metric: cpu_utilization_of_request, statistic: mean }, above: 0.5 }\n";
+    const FOUND: &str = "  - { name: a, signal: { kind: finding, of: [hotspot] } }\n";
+    let busy = fleet(1, 0.9);
+    #[rustfmt::skip]
+    let cases: [(&str, &str, &[&str]); 5] = [
+        (AGENT, EACH, &["60 a: inactive -> firing", "70 a i000: inactive -> firing", "70 a: firing -> resolved"]),
+        (EACH, AGENT, &["60 a i000: inactive -> firing", "70 a: inactive -> firing", "70 a i000: firing -> resolved"]),
+        (AGENT, FOUND, &["60 a: inactive -> firing", "70 a: firing -> resolved"]),
+        (EACH, FOUND, &["60 a i000: inactive -> firing", "70 a i000: firing -> resolved"]),
+        (EACH, EACH, &["60 a i000: inactive -> firing"]),
+    ];
+    for (before, after, want) in cases {
+        let (mut book, mut said) = (AlertBook::default(), Vec::new());
+        for (end_s, text) in [(60, before), (70, after), (80, after)] {
+            said.extend(at(&rules(text), &mut book, &busy, end_s).iter().map(|transition| told(end_s, transition)));
+        }
+        assert_eq!(said, want, "{before}{after}");
+    }
+}
+
+/// B4: what is remembered can be read again, whatever counters say.
+#[test]
+fn counters_beyond_all_numbers_leave_a_book_that_reads() {
+    let rules = rules(
+        "  - { name: a, signal: { kind: burn_rate, objective: 0.9, long: 1h, short: 5m, min_events: 1 }, above: 2 }\n",
+    );
+    let counting = |requests: f64, errors: f64| {
+        let gauges = vec![("requests", requests), ("server_errors", errors)];
+        Fleet { instances: vec![Instance { gauges, ..Instance::default() }], ..Fleet::default() }
+    };
+    let mut book = AlertBook::default();
+    let windows = [(1e308, 0.0), (f64::MAX, f64::MAX), (2e307, 2e307), (2e307, 2e307), (10.0, 10.0), (10.0, 10.0)];
+    for (minute, (requests, errors)) in (1..).zip(windows) {
+        // `at` writes the book and reads it.
+        at(&rules, &mut book, &counting(requests, errors), 60 * minute + 40);
+    }
+    assert_eq!(book, serde_json::from_value(serde_json::to_value(&book).expect("JSON")).expect("the book"));
+}
+
 /// Q1, A5.
 #[test]
 fn silences_hold_for_a_time_and_are_told() {

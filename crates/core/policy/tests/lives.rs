@@ -208,15 +208,18 @@ fn l3_nothing_of_a_generation_begins_after_a_greater_one() {
     assert_eq!(target.book.note(&by_id, at(122)), Some(Oddity::SecondActuation), "known by its id");
 }
 
+/// L3: who says no more than that it is done has begun, too.
 #[test]
-fn l3_what_is_only_said_when_it_is_done_was_begun_too() {
-    for state in [ScalingState::Applied, ScalingState::Partial] {
+fn l3_what_is_done_was_begun() {
+    for done in [ScalingState::Applied, ScalingState::Partial] {
         let mut target = Target::new(CPU);
         target.close(60, &fleet(4, 0.9));
         target.close(120, &fleet(8, 0.9));
-        assert_eq!(target.book.note(&event("b", 2, state, 121), at(121)), None);
-        let late = event("a", 1, ScalingState::Applied, 122);
-        assert_eq!(target.book.note(&late, at(122)), Some(Oddity::StaleGeneration), "{state:?}");
+        assert_eq!(target.book.note(&event("b", 2, done, 121), at(121)), None);
+        for state in [ScalingState::Accepted, ScalingState::Started, ScalingState::Applied, ScalingState::Partial] {
+            let odd = target.book.note(&event("a", 1, state, 122), at(122));
+            assert_eq!(odd, Some(Oddity::StaleGeneration), "{state:?} after {done:?}");
+        }
     }
 }
 

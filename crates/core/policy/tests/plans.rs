@@ -19,19 +19,49 @@ fn history(policy: &Policy, windows: &[Closed]) -> (Vec<Decision>, Vec<Decision>
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
-    let direction = (0_u32..8, 1_u32..80, 1_u32..6).prop_map(|(window, percent, period)| {
+    let cooldown = prop_oneof![Just(0), 1_u32..40];
+    let direction = (0_u32..8, 1_u32..80, 1_u32..6, cooldown).prop_map(|(window, percent, period, cooldown)| {
         format!(
-            "{{ stabilization_window: {}s, policies: [{{ type: percent, value: {percent}, period: {}s }}] }}",
+            "{{ stabilization_window: {}s, policies: [{{ type: percent, value: {percent}, period: {}s }}], cooldown: {}s }}",
             window * 10,
-            period * 15
+            period * 15,
+            cooldown * 10
         )
     });
-    (direction.clone(), direction).prop_map(|(up, down)| {
+    let safety = prop::option::of((0_u32..3, 1_u32..8)).prop_map(|budget| match budget {
+        Some((shrinks, minutes)) => format!("safety: {{ flap_budget: {{ shrinks: {shrinks}, within: {minutes}m }} }}"),
+        None => String::new(),
+    });
+    (direction.clone(), direction, safety).prop_map(|(up, down, safety)| {
         policy(&format!(
             "objectives: [{{ signal: cpu, target: 0.5 }}]\nmin_instances: 2\nmax_instances: 12\n\
-             behavior: {{ scale_up: {up}, scale_down: {down} }}"
+             behavior: {{ scale_up: {up}, scale_down: {down} }}\n{safety}"
         ))
     })
+}
+
+/// One that remembers more than counts: since when conditions hold, what triggers and controllers have come to, since when
+/// nobody says anything.
+fn any_policy_with_a_memory() -> impl Strategy<Value = Policy> {
+    let trigger = (1_u32..6, 1_u32..6, 1_u32..4).prop_map(|(hold, every, amount)| {
+        format!(
+            "triggers: [{{ name: t, when: {{ signal: cpu, above: 0.7, for: {}s }}, action: scale_up, \
+             amount: {{ instances: {amount} }}, every: {}s }}]",
+            hold * 10,
+            every * 10
+        )
+    });
+    let controller = (0_u32..60).prop_map(|start| {
+        format!("pid: [{{ name: c, objective: {{ signal: cpu, target: 0.5 }}, start_up: {start}s }}]")
+    });
+    let fallback = (1_u32..6).prop_map(|after| {
+        format!(
+            "objectives: [{{ signal: cpu, target: 0.5 }}]\nsafety: {{ fallback: {{ after: {}s, instances: 7 }} }}",
+            after * 10
+        )
+    });
+    let bounds = "min_instances: 2\nmax_instances: 12\nbehavior: { scale_down: { stabilization_window: 30s } }\n";
+    prop_oneof![trigger, controller, fallback].prop_map(move |of| policy(&format!("{bounds}{of}")))
 }
 
 /// Windows every ten seconds; 0 instances are a fleet that says nothing.
@@ -66,11 +96,25 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// With all windows that there were.
+    #[test]
+    fn a_plan_remembers_what_the_policy_does(policy in any_policy_with_a_memory(), windows in any_windows()) {
+        let (decided, published) = history(&policy, &windows);
+        let planned = plan(&policy, &published, &windows, &[]).expect("windows");
+        prop_assert_eq!(Some(&planned.decision), decided.last());
+    }
+}
+
 #[test]
 fn without_windows_there_is_no_plan() {
     let policy = policy("preset: balanced");
     assert_eq!(plan(&policy, &[], &[], &[]), None);
     assert_eq!(looks_back(&policy), Duration::from_mins(5));
+    let cooling = common::policy("preset: balanced\nbehavior: { scale_down: { cooldown: 2h } }");
+    assert_eq!(looks_back(&cooling), Duration::from_hours(2));
 }
 
 /// Windows come in any order; those of instances whose agent's is not there are no observation.

@@ -106,6 +106,27 @@ fn without_coverage_nothing_is_raised() {
     }
 }
 
+/// What a newer version of a policy forecasts is its own from its first decision on, not only from the next step on. At 7:10
+/// it is 120 in an hour by the days before, and 40 by the last value.
+#[test]
+fn a_newer_version_forecasts_by_itself() {
+    let daily = policy(&format!("{PLAIN}{FAST}{DAILY}"));
+    let newer = policy(&format!("{PLAIN}{FAST}{}", DAILY.replace("daily", "last_value")));
+    let (mut state, mut instances) = (TargetState::default(), 12);
+    for minute in (0..3 * 24 * 60 + 7 * 60 + 10).step_by(10) {
+        let load = if (8..22).contains(&(minute / 60 % 24)) { 120.0 } else { 40.0 };
+        let decision = loaded(instances, load).decide(&daily, &mut state, 6_400 + 60 * (minute + 10)).decision;
+        instances = decision.desired_instances as usize;
+    }
+    let at = |minute: i64| 6_400 + 60 * (3 * 24 * 60 + 7 * 60 + minute);
+    loaded(4, 40.0).decide(&daily, &mut state, at(11));
+    let ahead = |policy: &Policy, mut state: TargetState| {
+        let decision = loaded(4, 40.0).decide(policy, &mut state, at(12)).decision;
+        decision.signals.iter().find(|it| it.name == "prediction.lookahead").and_then(|it| it.value)
+    };
+    assert_eq!((ahead(&daily, state.clone()), ahead(&newer, state)), (Some(120.0), Some(40.0)));
+}
+
 /// On the first day nothing is known of a day, and it says so.
 #[test]
 fn what_is_not_known_yet_is_said() {

@@ -98,6 +98,31 @@ fn documents_change_over_without_more_than_either() {
     }
 }
 
+/// K2: an order outlives its policy. Of 20, a has 10 and was asked to have 16; then nobody decides about it any more.
+#[test]
+fn what_was_asked_for_is_taken_until_it_expires_whoever_decides() {
+    let quota = quota(1, 20, "{ agent: a }, { agent: b }");
+    let at = EventTime::from_secs;
+    let (mut a, b) = (QuotaUse::new(10, 10), takes(4, 4));
+    a.decided(16, 16, Some(at(50)));
+    let free_to_b =
+        |a: &QuotaUse| Pool::of(&quota, [("a", a), ("b", &b)], "b").expect("b is heard of").grant(20).instances;
+    assert_eq!((a.taken(), free_to_b(&a)), (16, 4));
+    #[rustfmt::skip]
+    let closes = [ // time, instances there; taken, what b may have
+        (20, 10, 16, 4), // an actuator may still bring about 16
+        (30, 12, 16, 4),
+        (40, 11, 16, 4),
+        (50, 11, 11, 9), // no more: it has expired
+        (60, 10, 10, 10),
+    ];
+    for (now, held, taken, free) in closes {
+        a.see(held, at(now));
+        a.is_left_alone(at(now));
+        assert_eq!((a.taken(), free_to_b(&a)), (taken, free), "at {now}");
+    }
+}
+
 /// The chain says whose quota it was, what the share is, and what is lent.
 #[test]
 fn a_decision_says_what_bound_it() {

@@ -68,6 +68,18 @@ fn a_trigger_without_a_value_holds() {
     }
 }
 
+/// Of several comparisons it is the one without a value that is told.
+#[test]
+fn a_trigger_says_what_has_no_value() {
+    let spec = format!(
+        "triggers: [{{ name: both, when: {{ all: [{{ signal: cpu, above: 0.8 }}, {{ signal: response_time_ms, above: 500 }}] }}, \
+         action: scale_up, amount: {{ instances: 3 }} }}]\n{AT_ONCE}"
+    );
+    let decision = last(&spec, [fleet(4, 0.9)]);
+    assert_eq!(decision.signals[0].problem.as_deref(), Some("response_time_ms has no value"));
+    assert_eq!(decision.signals[0].value, None);
+}
+
 /// The last decision of a sequence of windows.
 fn last(spec: &str, windows: impl IntoIterator<Item = Fleet>) -> Decision {
     let policy = policy(spec);

@@ -81,6 +81,8 @@ pub(super) struct AgentAnalysis {
     pub(super) instances: BTreeMap<InstanceId, InstanceWhole>,
     pub(super) records: RecordSums,
     pub(super) operations: Vec<Operation>,
+    /// (end, ready instances) of each window that knows them, those without any among them.
+    pub(super) supply: Vec<(EventTime, u32)>,
     pub(super) bottlenecks: BTreeMap<BottleneckKind, BottleneckSpan>,
     /// Windows that were worse than usual, and the worst of them.
     pub(super) worse: (u64, Option<(EventTime, Degradation)>),
@@ -148,6 +150,8 @@ impl AgentAnalysis {
     fn add_measures(&mut self, agent: &WindowSummary, instances: &[&WindowSummary]) {
         self.records.add(agent, &record(agent, instances, &RecordContext::default()));
         self.operations.extend(Operation::of(agent, instances));
+        let reported = || (!instances.is_empty()).then_some(instances.len() as u32);
+        self.supply.extend(agent.instances_ready.or_else(reported).map(|ready| (agent.range.end, ready)));
         for found in bottlenecks(agent) {
             let (kind, certainty) = (found.kind, found.certainty);
             let fresh = || BottleneckSpan { windows: 0, certainty: 0.0, worst: found.clone() };

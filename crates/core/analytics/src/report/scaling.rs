@@ -43,7 +43,7 @@ impl Scaling {
         let demand_curve = demand.as_ref().map_err(|absent| *absent).and_then(|points| {
             Curve::new(points.iter().map(|point| (starts(point.at), point.instances))).map_err(|_| Absent::NotReported)
         });
-        let ready = analysis.operations.iter().map(|each| (starts(each.at), each.instances));
+        let ready = analysis.supply.iter().map(|&(at, ready)| (starts(at), ready));
         let supply = Curve::new(ready).map_err(|_| Absent::NoInstances);
         let spec = spec(&demand_curve, &supply, whole.range, length);
         let used_share = steps(analysis, &demand).and_then(|steps| utilization_efficiency(&steps));

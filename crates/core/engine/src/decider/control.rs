@@ -7,9 +7,10 @@
 //! by what was in force then.
 //!
 //! - **C1** Of two documents of one name the higher version holds, whoever wrote them and in whatever order.
-//! - **C2** A target's generation never falls, whoever decides and whatever is forgotten in between.
-//! - **C3** An alert that nobody watches any more ends: its rules were taken away, no policy acts, or its agent was
-//!   forgotten.
+//! - **C2** The generation of a target's live decisions never falls, whoever decides and whatever is forgotten in between;
+//!   what other policies would do changes nothing of it.
+//! - **C3** An alert that nobody watches any more ends: its rules were taken away or are about others, no policy acts, or
+//!   its agent was forgotten.
 
 use super::feedback::{FeedbackTrouble, Troubles};
 use super::quotas::{QuotaTotals, Quotas};
@@ -370,9 +371,10 @@ impl Control {
         });
     }
 
-    /// The highest generation that any policy has given this target.
+    /// The highest generation that any live policy has given this target. Those of others count for themselves.
     fn generation_of(&self, target: &Target) -> u64 {
-        let held = self.decisions.get(target).into_iter().flat_map(BTreeMap::values).map(|state| state.generation);
+        let states = self.decisions.get(target).into_iter().flatten();
+        let held = states.filter(|(policy, _)| self.is_live(policy)).map(|(_, state)| state.generation);
         let first = (target.clone(), String::new());
         let gone = self.generations.range(first..).take_while(|((of, _), _)| of == target).map(|(_, &number)| number);
         held.chain(gone).max().unwrap_or(0)
@@ -487,11 +489,18 @@ impl Control {
         match (change.kind, document) {
             (ControlKind::Policy, Some(Document::Policy(policy))) => {
                 let change = ControlChange { hash: policy.hash.clone(), ..change };
+                if policy.mode != Mode::Live {
+                    self.keep_generations(&name);
+                }
                 self.policies.insert(name, Held { change, value: Some(policy) });
                 self.end_lives_of_nobody(at, out);
             }
             (ControlKind::AlertRules, Some(Document::AlertRules(rules))) => {
                 let change = ControlChange { hash: rules.hash.clone(), ..change };
+                let left = self.alerts.keys().filter(|target| !rules.matches.covers(target)).cloned();
+                for target in left.collect::<Vec<_>>() {
+                    self.end_alerts(&target, Some(&name), at, "its rules are about others now", out);
+                }
                 self.rules.insert(name, Held { change, value: Some(rules) });
             }
             (ControlKind::Signal, Some(Document::Signal(signal))) => {
@@ -540,19 +549,36 @@ impl Control {
         std::mem::take(&mut self.refused)
     }
 
-    fn forget_policy(&mut self, name: &str) {
-        for (target, states) in &mut self.decisions {
-            if let Some(state) = states.remove(name) {
-                self.generations.insert((target.clone(), name.to_owned()), state.generation); // C2
+    /// C2: a live policy acts no longer.
+    fn keep_generations(&mut self, name: &str) {
+        if !self.is_live(name) {
+            return;
+        }
+        for (target, states) in &self.decisions {
+            if let Some(state) = states.get(name) {
+                let kept = self.generations.entry((target.clone(), name.to_owned())).or_default();
+                *kept = state.generation.max(*kept);
             }
         }
+    }
+
+    fn is_live(&self, name: &str) -> bool {
+        let policy = self.policies.get(name).and_then(|held| held.value.as_ref());
+        policy.is_some_and(|policy| policy.mode == Mode::Live)
+    }
+
+    fn forget_policy(&mut self, name: &str) {
+        self.keep_generations(name);
+        self.decisions.values_mut().for_each(|states| drop(states.remove(name)));
         self.decisions.retain(|_, states| !states.is_empty());
     }
 
     /// Forgets all of a target but its generations.
     pub(super) fn forget(&mut self, target: &Target, at: EventTime, out: &mut Vec<DeciderOutput>) {
         for (policy, state) in self.decisions.remove(target).unwrap_or_default() {
-            self.generations.insert((target.clone(), policy), state.generation); // C2
+            if self.is_live(&policy) {
+                self.generations.insert((target.clone(), policy), state.generation); // C2
+            }
         }
         self.quotas.forget(target);
         let why = "nothing was heard of the agent for an hour";
@@ -654,4 +680,147 @@ fn is_newer(change: &ControlChange, held: &ControlChange) -> bool {
 
 fn told(transition: AlertTransition) -> DeciderOutput {
     DeciderOutput::Alert(Box::new(transition))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tidegauge_model::{Action, AlertState, Completeness, Decision, GaugeSummary, InstanceId, TimeRange};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const SPEC: WindowSpec = WindowSpec { size: MINUTE, slide: Duration::from_secs(10) };
+
+    fn at(s: i64) -> EventTime {
+        EventTime::from_secs(1_700_000_000 + s)
+    }
+
+    fn change(kind: &str, name: &str, version: u32, spec: &str) -> ControlChange {
+        let text = format!(
+            "apiVersion: tidegauge.io/v1\nkind: {kind}\nmetadata: {{ name: {name}, version: {version} }}\nspec: {{ {spec} }}\n"
+        );
+        let written = Written::parse("test.yaml", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        ControlChange::of(&written[0])
+    }
+
+    /// A window of so many instances with that CPU utilization of request.
+    fn windows(end_s: i64, count: u32, cpu: f64) -> ClosedWindows {
+        let target = Target { workspace: "w".into(), agent: "a".into(), region: None };
+        let range = TimeRange::ending_at(at(end_s), MINUTE);
+        let (instances_expected, instances_reported) = (count, count);
+        let completeness = Completeness {
+            ratio: 1.0,
+            sources_ratio: 1.0,
+            instances_ratio: 1.0,
+            instances_expected,
+            instances_reported,
+        };
+        let mut agent = WindowSummary::empty(target, range, SPEC.slide, completeness);
+        let gauge = GaugeSummary { count: 6, sum: cpu * 6.0, min: cpu, max: cpu, mean: cpu, variance: 0.0, last: cpu };
+        (agent.samples, agent.last_at) = (6, range.start);
+        agent.gauges.insert("cpu_utilization_of_request".into(), gauge);
+        let one =
+            |number: u32| WindowSummary { instance: Some(InstanceId::from(format!("i{number:03}"))), ..agent.clone() };
+        let instances = (0..count).map(one).collect();
+        (agent.instances_ready, agent.instances_present) = (Some(count), Some(count));
+        ClosedWindows { agent, regions: Vec::new(), instances, entities: Vec::new() }
+    }
+
+    fn close(control: &mut Control, windows: &ClosedWindows) -> Vec<DeciderOutput> {
+        let (mut out, said) = (Vec::new(), Said { signals: SignalValues::NONE, findings: &[] });
+        control.evaluate(SPEC, windows, true, said, &mut out, None);
+        out
+    }
+
+    fn decisions(out: Vec<DeciderOutput>, policy: &str) -> Vec<Decision> {
+        let of_policy = out.into_iter().filter_map(|output| match output {
+            DeciderOutput::Decision(decision) if decision.policy == policy => Some(*decision),
+            _ => None,
+        });
+        of_policy.collect()
+    }
+
+    fn policy(name: &str, version: u32, mode: &str, target: f64) -> ControlChange {
+        let spec = format!(
+            "mode: {mode}, window: {{ size: 1m, slide: 10s }}, objectives: [{{ signal: cpu, target: {target} }}], \
+             max_instances: 90, behavior: {{ scale_up: {{ policies: [{{ type: percent, value: 900, period: 15s }}] }}, \
+             scale_down: {{ stabilization_window: 0s }} }}"
+        );
+        change("Policy", name, version, &spec)
+    }
+
+    /// C2: with a shadow that changes its mind at every close, and without it, the live policy says the same.
+    #[test]
+    fn c2_a_shadow_changes_nothing_of_what_acts() {
+        let live = policy("live", 1, "live", 0.5);
+        let alone = [live.clone()];
+        let beside = [live, policy("shadow", 1, "shadow", 0.05)];
+        let said = |documents: &[ControlChange]| {
+            let mut control = Control::beginning(documents.iter().cloned(), BTreeMap::new());
+            let of_close = |number: i64| {
+                let cpu = if number % 2 == 0 { 0.5 } else { 0.52 };
+                decisions(close(&mut control, &windows(60 + 10 * number, 4, cpu)), "live")
+            };
+            (0..12).flat_map(of_close).collect::<Vec<_>>()
+        };
+        let (alone, beside) = (said(&alone), said(&beside));
+        assert_eq!(
+            alone.iter().map(|decision| (decision.generation, decision.action)).collect::<Vec<_>>(),
+            [(1, Action::Hold)]
+        );
+        assert_eq!(alone, beside);
+    }
+
+    /// C2, whoever was live before, and whatever it is now.
+    #[test]
+    fn c2_generations_go_on_from_whoever_acted() {
+        let ends: [(&str, Option<ControlChange>); 2] =
+            [("taken away", None), ("a shadow now", Some(policy("first", 2, "shadow", 0.5)))];
+        for (name, end) in ends {
+            let first = policy("first", 1, "live", 0.5);
+            let mut control = Control::beginning([first.clone()], BTreeMap::new());
+            let mut last = 0;
+            for (number, cpu) in [0.5, 1.0, 0.25, 1.0].into_iter().enumerate() {
+                let end_s = 60 + 10 * i64::try_from(number).expect("few");
+                for decision in decisions(close(&mut control, &windows(end_s, 4, cpu)), "first") {
+                    last = decision.generation;
+                }
+            }
+            assert_eq!(last, 4, "{name}");
+            let end = end.unwrap_or(ControlChange { document: None, ..first });
+            control.apply(end, at(100), &mut Vec::new());
+            control.apply(policy("second", 1, "live", 0.5), at(100), &mut Vec::new());
+            let next = decisions(close(&mut control, &windows(110, 4, 0.5)), "second");
+            assert_eq!(next[0].generation, 5, "{name}");
+        }
+    }
+
+    /// C3: rules that are about other agents by now leave nothing behind.
+    #[test]
+    fn c3_alerts_end_where_their_rules_are_about_others() {
+        let rules = |version: u32, agents: &str| {
+            let signal = "{ kind: metric, metric: cpu_utilization_of_request, statistic: mean }";
+            let spec = format!(
+                "match: {{ agents: [{agents}] }}, window: {{ size: 1m, slide: 10s }}, \
+                 rules: [{{ name: hot, signal: {signal}, above: 0.8 }}]"
+            );
+            change("AlertRules", "r", version, &spec)
+        };
+        let told = |out: &[DeciderOutput]| -> Vec<AlertState> {
+            let alerts = out.iter().filter_map(|output| match output {
+                DeciderOutput::Alert(alert) => Some(alert.to),
+                _ => None,
+            });
+            alerts.collect()
+        };
+        let mut control = Control::beginning([rules(1, "a")], BTreeMap::new());
+        assert_eq!(told(&close(&mut control, &windows(60, 4, 0.9))), [AlertState::Firing]);
+        let mut out = Vec::new();
+        control.apply(rules(2, "'*'"), at(60), &mut out);
+        assert_eq!(told(&out), [], "it is still about this one");
+        control.apply(rules(3, "b"), at(60), &mut out);
+        assert_eq!(told(&out), [AlertState::Resolved]);
+        assert_eq!(control.firing().count(), 0);
+        assert_eq!(told(&close(&mut control, &windows(70, 4, 0.9))), []);
+    }
 }

@@ -56,7 +56,7 @@ impl Quotas {
         let used = self.uses.entry(observation.target.clone()).or_insert_with(|| QuotaUse::new(present, first));
         used.see(present, observation.window.end);
         if standing.is_none() {
-            used.is_left_alone();
+            used.is_left_alone(observation.window.end);
         }
     }
 

@@ -12,6 +12,8 @@
 //! - **B2** A stretch reaches back no further than it says, and no less than that by more than a thirtieth of it or a
 //!   window, whichever is longer.
 //! - **B3** Sums are made anew from slots in their order, so that nothing adds up that was taken away.
+//! - **B4** Slots hold finite numbers, whatever comes: they are written as JSON, which has no others. A window whose sum is
+//!   beyond all numbers counts as none.
 //!
 //! Source: Google, *The Site Reliability Workbook*, 2018, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts".
 
@@ -57,7 +59,9 @@ impl Burn {
         if end.floor_to(size) != end {
             return;
         }
-        let sum = |metric: &String| window.gauges.get(metric.as_str()).map_or(0.0, |gauge| gauge.sum);
+        let counted = |metric: &String| window.gauges.get(metric.as_str()).map(|gauge| gauge.sum);
+        // B4.
+        let sum = |metric: &String| counted(metric).filter(|sum| sum.is_finite()).unwrap_or(0.0);
         let all = sum(&rate.events);
         let events = Events { all, bad: rate.bad.iter().map(sum).sum::<f64>().min(all) };
         self.long.take(rate.long, size, start, end, events);
@@ -96,8 +100,7 @@ impl Stretch {
         let number = start.as_micros().div_euclid(slot_us);
         match self.slots.back_mut() {
             Some((last, all, bad)) if *last == number => {
-                *all += events.all;
-                *bad += events.bad;
+                (*all, *bad) = ((*all + events.all).min(f64::MAX), (*bad + events.bad).min(f64::MAX));
             }
             _ => self.slots.push_back((number, events.all, events.bad)),
         }

@@ -132,6 +132,13 @@ impl AlertRules {
 }
 
 impl Rule {
+    /// Whether it is evaluated for the target. Entities that no agent has are kept under nobody's name: what is asked of
+    /// agents is not asked there.
+    #[must_use]
+    pub fn is_asked_of(&self, target: &Target) -> bool {
+        self.entity.is_some() || !target.agent.as_str().is_empty()
+    }
+
     /// Whether the condition holds.
     #[must_use]
     pub fn holds(&self, value: f64, threshold: f64) -> bool {

@@ -145,7 +145,7 @@ fn of_zero(
 
 /// `cpu 0.85, when above 0.80, and 2 more`.
 pub(super) fn condition(condition: &Condition, observation: &Observation<'_>) -> String {
-    let (leading, value) = trigger::leading(condition, observation);
+    let (leading, value) = trigger::leading(condition, observation, true);
     let value = value.map_or_else(|| "without a value".to_owned(), number);
     let others = match condition.comparisons().len() - 1 {
         0 => String::new(),

@@ -45,8 +45,10 @@ pub(super) fn look_ahead<'a>(
     let (load, unit) = load(policy, prediction, observation, wishes);
     let setting = prediction.setting(unit);
     let (now, keep) = (observation.window.end, setting.reach(prediction.lookahead));
+    // What another version of the policy has said is not what this one says.
+    let is_other = state.standing.as_ref().is_some_and(|standing| standing.policy_hash != policy.hash);
     let past = state.prediction.get_or_insert_with(|| PredictionState::of(prediction));
-    let has_learnt = past.series.observe(prediction.step, keep, now, load);
+    let has_learnt = past.series.observe(prediction.step, keep, now, load) || is_other;
     let steps = [prediction.lead_time, prediction.lookahead].map(|ahead| setting.steps(now, ahead));
     for (said, steps) in past.said.iter_mut().zip(steps) {
         if has_learnt || said.steps != steps as u64 {

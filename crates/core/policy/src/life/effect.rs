@@ -286,7 +286,7 @@ impl fmt::Display for WithoutEffect {
 /// Scores the last change that was carried out, once a window lies behind it that begins after it has settled, unless a
 /// later one has begun by then (F1).
 pub(super) fn score(book: &mut LifeBook, policy: &Policy, observation: &Observation<'_>) -> Option<Finding> {
-    let later = book.lives.iter().rev().take_while(|life| !life.is_begun() && !life.is_done()).count();
+    let later = book.lives.iter().rev().take_while(|life| !life.is_begun()).count();
     let at = book.lives.len().checked_sub(later + 1)?;
     let life = book.lives.get_mut(at).filter(|life| life.is_change() && life.is_done() && life.effect.is_none())?;
     let (done_at, before) = (life.done_at()?, life.before.clone()?);

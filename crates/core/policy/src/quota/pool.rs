@@ -35,9 +35,12 @@ impl QuotaUse {
         self.promised.retain(|(_, until)| *until > now);
     }
 
-    /// Nobody decides about it: it is as it is.
-    pub fn is_left_alone(&mut self) {
-        (self.standing, self.wish, self.until) = (self.held, self.held, None);
+    /// Nobody decides about it any more: it is as it is. What was asked for last may still be carried out at `now`, until it
+    /// expires.
+    pub fn is_left_alone(&mut self, now: EventTime) {
+        self.decided(self.held, self.held, None);
+        self.until = None;
+        self.promised.retain(|(_, until)| *until > now);
     }
 
     /// A live decision: `desired`, where without quotas `wish` would have been asked for.

@@ -85,10 +85,8 @@ fn judge(before: &[Said], counted: &[Counted<'_>], event: &ScalingEvent) -> Opti
     let has_begun = |generation: u64| {
         let of_later: Vec<_> = counted.iter().filter(|other| other.event.generation == Some(generation)).collect();
         let last = attempt(&of_later, of_later.last().map_or("", |last| last.event.id.as_str()));
-        let is_begin = |event: &ScalingEvent| {
-            accepted(event).is_some() || started(event).is_some() || [Applied, Partial].contains(&event.state)
-        };
-        last.iter().any(|other| is_begin(other.event))
+        let is_done = last.last().is_some_and(|other| [Applied, Partial].contains(&other.event.state));
+        is_done || last.iter().any(|other| accepted(other.event).is_some() || started(other.event).is_some())
     };
     let is_stale = (generation + 1..=generation + 100).any(has_begun);
     if is_stale && [Accepted, Started, Applied, Partial].contains(&event.state) {

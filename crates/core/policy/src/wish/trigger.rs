@@ -24,7 +24,7 @@ pub(crate) fn wish(trigger: &Trigger, observation: &Observation<'_>, standing: u
     if is_met == Some(true) && is_due {
         state.step = Some(Step { at: now, instances: trigger.step(standing) });
     }
-    let (leading, value) = leading(&trigger.when, observation);
+    let (leading, value) = leading(&trigger.when, observation, is_met.is_some());
     let wish_instances = state.step.map(|step| step.instances).filter(|_| is_met.is_some());
     let reading = SignalReading {
         name: trigger.name.clone(),
@@ -39,10 +39,14 @@ pub(crate) fn wish(trigger: &Trigger, observation: &Observation<'_>, standing: u
     Wish::plain(reading, voice)
 }
 
-/// The comparison that says most: the first without a value where that makes it unknown, else the first that holds, else
+/// The comparison that says most: where the whole is not known the first without a value, else the first that holds, else
 /// the first.
 #[must_use]
-pub(crate) fn leading<'a>(condition: &'a Condition, observation: &Observation<'_>) -> (&'a Comparison, Option<f64>) {
+pub(crate) fn leading<'a>(
+    condition: &'a Condition,
+    observation: &Observation<'_>,
+    is_known: bool,
+) -> (&'a Comparison, Option<f64>) {
     let comparisons = condition.comparisons().into_iter();
     let read: Vec<_> = comparisons.map(|(_, it)| (it, condition::value(&it.source, observation))).collect();
     let is_beyond = |(comparison, value): &&(&Comparison, Option<f64>)| {
@@ -53,5 +57,6 @@ pub(crate) fn leading<'a>(condition: &'a Condition, observation: &Observation<'_
     };
     let beyond = read.iter().find(is_beyond);
     let absent = read.iter().find(|(_, value)| value.is_none());
-    *beyond.or(absent).unwrap_or(&read[0])
+    let most = if is_known { beyond.or(absent) } else { absent.or(beyond) };
+    *most.unwrap_or(&read[0])
 }
