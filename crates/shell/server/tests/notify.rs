@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support::alertmanager::Alertmanager;
 use support::broker::{Broker, say, unique};
+use support::http;
 use support::process::{Deployment, Process};
 use tidegauge_kafka::writer::Record;
 use tidegauge_model::{AlertState, AlertTransition, EventTime, Importance, Severity};
@@ -205,7 +206,8 @@ fn a_webhook_is_sent_groups_once() {
     let (url, sent) = receiver();
     let webhook =
         format!("url: \"{url}\", retry_first: 20ms, group_by: [agent], group_wait: 500ms, group_interval: 1s");
-    let deployment = deployment(&broker, &format!("notify: {{webhook: {{{webhook}}}}}\n"));
+    let settings = format!("notify: {{listen: \"127.0.0.1:0\", webhook: {{{webhook}}}}}\n");
+    let deployment = deployment(&broker, &settings);
     let topic = deployment.topic("alerts");
     let begin = now();
     publish(&broker, &topic, &[alert("agent-0", "cpu", Firing, begin), alert("agent-0", "memory", Firing, begin)]);
@@ -221,9 +223,20 @@ fn a_webhook_is_sent_groups_once() {
     process.terminate();
     let mut process = start();
     settles(&sent, &mut process, &one_left);
+    let nothing = Record { topic: &topic, value: Some(b"nothing"), ..Record::default() };
+    let writer = broker.writer();
+    writer.send(&nothing).and_then(|()| writer.flush()).expect("it is stored");
     publish(&broker, &topic, &[alert("agent-0", "memory", Resolved, begin)]);
     let all = [&one_left[..], &["agent-0: memory resolved"]].concat();
     settles(&sent, &mut process, &all);
+    let address = http::address(&mut process);
+    assert_eq!(http::get(address, "/readyz").0, 200);
+    process.wait_until("what it did is counted", || {
+        let metrics = http::get(address, "/metrics").1;
+        let says = |line: &str| metrics.lines().any(|said| said == line);
+        says("tidegauge_notifications_total{notifier=\"webhook\",outcome=\"taken\"} 1")
+            && says("tidegauge_notify_unreadable_total{notifier=\"webhook\"} 1")
+    });
     process.terminate();
     let sent = sent.lock().expect("nobody panicked");
     let mut ids: Vec<&str> = sent.iter().map(|(id, _)| id.as_str()).collect();

@@ -167,6 +167,10 @@ struct Target {
 
 impl Target {
     fn find(config: &Config, topic: &str, args: &ProduceArgs) -> anyhow::Result<Self> {
+        if config.topics.own().contains(&topic) {
+            let message = format!("expected a topic of telemetry, but {topic} is one that tidegauge writes itself");
+            return Err(Failure::new(Code::Usage, message).into());
+        }
         let admin = connect::admin(config)?;
         let found = admin.topics(&[topic])?;
         let partitions = found.get(topic).ok_or_else(|| super::missing_topic(topic))?.partitions;
