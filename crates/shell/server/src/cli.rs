@@ -90,7 +90,7 @@ pub enum Command {
     Generate(GenerateCommand),
     /// Send a file of telemetry to a topic
     Produce(ProduceArgs),
-    /// Show windows, decisions, alerts or dead letters
+    /// Show windows, decisions, alerts, findings or dead letters
     Tail(TailArgs),
     /// Ask closed windows of the recent past in SQL
     Query(QueryArgs),

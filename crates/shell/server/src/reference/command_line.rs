@@ -8,8 +8,9 @@ const INTRODUCTION: &str = "\
 # Command line
 
 What `--help` says, for every command. `tidegauge completions` prints completions for a shell, `tidegauge
-man --out DIR` writes all of this as man pages. Commands that print a result take `--output table`, `json` or `yaml`; logs,
-progress and errors go to standard error. Colours are for terminals, and not where `NO_COLOR` is set.
+man --out DIR` writes all of this as man pages. Commands that print a result take `--output table`, `json` or `yaml`,
+`query` and `policy test` take `--format`; logs, progress and errors go to standard error. Colours are for terminals,
+and not where `NO_COLOR` is set.
 ";
 
 /// Lines of help are as long as in a terminal of this many columns.
