@@ -12,25 +12,27 @@
 //! - **C3** An alert that nobody watches any more ends: its rules were taken away or are about others, no policy acts, or
 //!   its agent was forgotten.
 
+mod documents;
+mod evaluate;
+
+pub use documents::ControlDifference;
+pub(super) use documents::{Held, nameless};
+pub(super) use evaluate::{Made, Said};
+
 use super::feedback::{FeedbackTrouble, Troubles};
 use super::quotas::{QuotaTotals, Quotas};
 use super::signals::Signals;
 use super::summary::ClosedWindows;
-use super::{DeciderOutput, Seen, Sketches};
+use super::{DeciderOutput, Sketches};
 use crate::journal::{ControlChange, ControlKind};
 use crate::signal::SignalPlan;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegauge_model::{
-    AlertTransition, EventTime, Finding, Mode, ScalingEvent, Severity, Target, WindowSpec, WindowSummary,
-};
-use tidegauge_policy::alert;
+use tidegauge_model::{AlertTransition, EventTime, Mode, ScalingEvent, Severity, Target, WindowSpec};
 use tidegauge_policy::alert::rules::{AlertRules, By};
-use tidegauge_policy::life::effect::Sight;
 use tidegauge_policy::policy::applicable;
-use tidegauge_policy::regret::{self, Load};
 use tidegauge_policy::{
-    Alarmed, AlertBook, Document, Inhibition, LifeBook, Muting, Observation, Oddity, Policy, Prospect, QuotaUse,
-    SignalValues, Silence, TargetState, WorkspaceQuota, Written, decide, document, end_all, evaluate_sets,
+    AlertBook, Inhibition, LifeBook, Oddity, Policy, QuotaUse, SignalValues, Silence, TargetState, WorkspaceQuota,
+    end_all,
 };
 
 /// What is decided and alerted on, and what must be remembered for it.
@@ -56,33 +58,6 @@ pub struct Control {
     refused: Vec<String>,
 }
 
-/// A document as the journal had it, and what it means; nothing if it was taken away.
-#[derive(Clone, Debug)]
-pub(super) struct Held<T> {
-    pub(super) change: ControlChange,
-    pub(super) value: Option<T>,
-}
-
-/// What a process with its own files has to say about what holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ControlDifference {
-    /// What is wanted and newer than what holds: to be appended to the journal.
-    pub changes: Vec<ControlChange>,
-    /// The end of what holds and is not wanted. Another process may want it: whether to append it is for people to say.
-    pub unwanted: Vec<ControlChange>,
-    /// Documents that cannot hold, and why.
-    pub refused: Vec<String>,
-}
-
-/// What is said of a target's windows besides their numbers.
-#[derive(Clone, Copy)]
-pub(super) struct Said<'a> {
-    /// By signals of SQL.
-    pub(super) signals: &'a SignalValues,
-    /// The findings that are open.
-    pub(super) findings: &'a [Finding],
-}
-
 /// What is remembered of one target.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct TargetControl {
@@ -91,40 +66,6 @@ pub(crate) struct TargetControl {
     pub(crate) life: LifeBook,
     /// What it takes of its quotas; `None`: no quota names it.
     pub(crate) quota: Option<QuotaUse>,
-}
-
-/// What became of live decisions, seen from one more window.
-#[derive(Debug, Default)]
-struct Observed {
-    /// Of alerts that nobody wrote rules for.
-    alerts: Vec<alert::Said>,
-    /// Of changes whose effect is known now.
-    reports: Vec<Finding>,
-}
-
-/// How many outputs of each kind were made.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Made {
-    pub(super) decisions: u64,
-    pub(super) alerts: u64,
-    pub(super) findings: u64,
-}
-
-impl ControlChange {
-    /// That this document shall hold.
-    #[must_use]
-    pub fn of(written: &Written) -> Self {
-        let (document, kind) = match &written.document {
-            document @ Document::Policy(_) => (document, ControlKind::Policy),
-            document @ Document::AlertRules(_) => (document, ControlKind::AlertRules),
-            document @ Document::Signal(_) => (document, ControlKind::Signal),
-            document @ Document::Silence(_) => (document, ControlKind::Silence),
-            document @ Document::Inhibition(_) => (document, ControlKind::Inhibition),
-            document @ Document::Quota(_) => (document, ControlKind::Quota),
-        };
-        let (name, hash) = (document.name().to_owned(), document.hash().to_owned());
-        Self { kind, name, version: document.version(), hash, document: Some(written.text.clone()) }
-    }
 }
 
 impl Control {
@@ -231,105 +172,6 @@ impl Control {
         self.signals.take_trouble()
     }
 
-    /// Evaluates every policy and rule whose window this is; returns how much was published. Nothing is decided on an agent
-    /// of which nothing `was_heard` but other entities.
-    pub(super) fn evaluate(
-        &mut self,
-        spec: WindowSpec,
-        windows: &ClosedWindows,
-        was_heard: bool,
-        said: Said<'_>,
-        out: &mut Vec<DeciderOutput>,
-        seen: Option<&mut Vec<Seen>>,
-    ) -> Made {
-        let mut made = Made::default();
-        if !self.watches(spec) {
-            return made;
-        }
-        let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
-        let observation = Observation::of(&windows.agent, &instances).with_entities(&windows.entities);
-        let observation = observation.with_signals(said.signals).with_findings(said.findings);
-        let observed =
-            if was_heard { self.decide(spec, &observation, out, seen, &mut made) } else { Observed::default() };
-        let scaling = self.lives.get(observation.target).and_then(LifeBook::trouble);
-        let observation = observation.with_scaling(scaling);
-        let before = out.len();
-        self.alert(spec, &observation, observed.alerts, out);
-        made.alerts += (out.len() - before) as u64;
-        made.findings += observed.reports.len() as u64;
-        out.extend(observed.reports.into_iter().map(|report| DeciderOutput::Finding(Box::new(report))));
-        made
-    }
-
-    fn decide(
-        &mut self,
-        spec: WindowSpec,
-        observation: &Observation<'_>,
-        out: &mut Vec<DeciderOutput>,
-        mut seen: Option<&mut Vec<Seen>>,
-        made: &mut Made,
-    ) -> Observed {
-        let mut observed = Observed::default();
-        let (mut load, mut shadows) = (None, Vec::new());
-        let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
-        let live = policies.iter().find(|policy| policy.mode == Mode::Live);
-        let standing = live.map(|policy| {
-            let state = self.decisions.get(observation.target)?.get(&policy.name)?;
-            state.standing.as_ref().map(|standing| standing.desired_instances)
-        });
-        self.quotas.see(observation, standing);
-        let pools = self.quotas.pools(observation.target);
-        for policy in policies.into_iter().filter(|policy| policy.window == spec) {
-            let floor = self.generation_of(observation.target);
-            let states = self.decisions.entry(observation.target.clone()).or_default();
-            let state = states.entry(policy.name.clone()).or_default();
-            if policy.mode == Mode::Live && state.generation < floor {
-                // C2: another policy decided last, or nobody knows who. What this one remembers was long ago.
-                *state = TargetState::above_generation(floor);
-            }
-            // Of what others do nothing becomes.
-            let is_live = policy.mode == Mode::Live;
-            let mut life = is_live.then(|| self.lives.entry(observation.target.clone()).or_default());
-            observed.reports.extend(life.iter_mut().flat_map(|life| life.judge(policy, observation)));
-            let feedback = life.as_ref().map(|life| life.feedback()).unwrap_or_default();
-            let observation = observation.with_feedback(&feedback).with_pools(&pools);
-            let stood = state.standing.as_ref().map(|standing| standing.desired_instances);
-            let verdict = decide(policy, state, &observation);
-            if let Some(life) = life {
-                if verdict.publish {
-                    let sight = Sight::of(policy, &observation, None);
-                    life.decided(&verdict.decision, observation.held_instances(), sight);
-                }
-                self.quotas.decided(observation.target, &verdict, life.is_carried_out());
-                observed.alerts.extend(life.alert(policy, &observation));
-                load = Load::of(policy, &observation, &verdict.decision);
-            }
-            if policy.mode == Mode::Shadow {
-                shadows.extend(stood.map(|stood| (policy.name.clone(), stood)));
-            }
-            if let Some(seen) = &mut seen {
-                let life = self.lives.get(observation.target).filter(|_| is_live);
-                seen.push(Seen::of(policy, &verdict.decision, life));
-            }
-            if verdict.publish {
-                made.decisions += 1;
-                out.push(DeciderOutput::Decision(Box::new(verdict.decision)));
-            }
-        }
-        self.compare(observation.target, load, shadows);
-        observed
-    }
-
-    /// Lays the load of a close on what each shadow had asked for before it.
-    fn compare(&mut self, target: &Target, load: Option<Load>, shadows: Vec<(String, u32)>) {
-        let (Some(load), Some(states)) = (load, self.decisions.get_mut(target)) else { return };
-        for (policy, stood) in shadows {
-            if let Some(state) = states.get_mut(&policy) {
-                regret::step(state.regret.get_or_insert_default(), load, stood);
-            }
-        }
-    }
-
     /// An actuator says what became of a decision; what is odd about it is counted.
     pub(super) fn note(&mut self, event: &ScalingEvent, now: EventTime) {
         if self.is_fixed {
@@ -378,175 +220,6 @@ impl Control {
         let first = (target.clone(), String::new());
         let gone = self.generations.range(first..).take_while(|((of, _), _)| of == target).map(|(_, &number)| number);
         held.chain(gone).max().unwrap_or(0)
-    }
-
-    fn alert(
-        &mut self,
-        spec: WindowSpec,
-        observation: &Observation<'_>,
-        alarms: Vec<alert::Said>,
-        out: &mut Vec<DeciderOutput>,
-    ) {
-        let policies = applicable(self.policies.values().filter_map(|held| held.value.as_ref()), observation.target);
-        let live = policies.iter().copied().find(|policy| policy.mode == Mode::Live);
-        let min_instances = live.map(|policy| policy.min_instances);
-        let held = self.rules.values().filter_map(|held| held.value.as_ref());
-        let sets: Vec<&AlertRules> = held.filter(|rules| rules.matches.covers(observation.target)).collect();
-        let is_watched = sets.iter().any(|rules| rules.window() == spec);
-        if !is_watched && alarms.is_empty() {
-            return;
-        }
-        let muting = Muting {
-            silences: self.silences.values().filter_map(|held| held.value.as_ref()).collect(),
-            inhibitions: self.inhibitions.values().filter_map(|held| held.value.as_ref()).collect(),
-        };
-        let mut of_nobody = BTreeMap::new();
-        let books = match self.alerts.get_mut(observation.target) {
-            Some(books) => books,
-            None if is_watched => self.alerts.entry(observation.target.clone()).or_default(),
-            None => &mut of_nobody,
-        };
-        let pools = self.quotas.pools(observation.target);
-        let prospect = live.and_then(|policy| {
-            Prospect::of(policy, self.decisions.get(observation.target)?.get(&policy.name)?, &pools)
-        });
-        let observation = &observation.with_prospect(prospect);
-        let alarmed = Alarmed { life: self.lives.get_mut(observation.target), said: alarms };
-        let transitions = evaluate_sets(&sets, spec, books, alarmed, &muting, observation, min_instances);
-        out.extend(transitions.into_iter().map(told));
-    }
-
-    /// How `wanted`, all documents of a process, differ from what holds.
-    #[must_use]
-    pub fn difference(&self, wanted: &[ControlChange]) -> ControlDifference {
-        let mut difference = ControlDifference::default();
-        for change in wanted {
-            match self.held(change.kind, &change.name) {
-                Some(held) if held.version == change.version && held.document.is_none() => {
-                    let ControlChange { name, version, .. } = change;
-                    difference
-                        .refused
-                        .push(format!("{name}: version {version} was taken away; it comes back with a higher version"));
-                }
-                Some(held) if held.version == change.version && held.hash == change.hash => {}
-                Some(held) if held.version >= change.version => {
-                    let ControlChange { name, version, .. } = change;
-                    let holds = held.version;
-                    let message =
-                        format!("{name}: version {version} differs from version {holds}, which holds; raise it");
-                    difference.refused.push(message);
-                }
-                _ => match self.quotas.clash(change).filter(|_| change.kind == ControlKind::Quota) {
-                    Some(why) => difference.refused.push(why),
-                    None => difference.changes.push(change.clone()),
-                },
-            }
-        }
-        let is_wanted = |held: &ControlChange| wanted.iter().any(|w| (w.kind, &w.name) == (held.kind, &held.name));
-        let unwanted = self.documents().filter(|held| held.document.is_some() && !is_wanted(held));
-        difference.unwanted.extend(unwanted.map(|held| ControlChange { document: None, ..held.clone() }));
-        difference
-    }
-
-    fn held(&self, kind: ControlKind, name: &str) -> Option<&ControlChange> {
-        match kind {
-            ControlKind::Policy => self.policies.get(name).map(|held| &held.change),
-            ControlKind::AlertRules => self.rules.get(name).map(|held| &held.change),
-            ControlKind::Signal => self.signals.held(name),
-            ControlKind::Silence => self.silences.get(name).map(|held| &held.change),
-            ControlKind::Inhibition => self.inhibitions.get(name).map(|held| &held.change),
-            ControlKind::Quota => self.quotas.change(name),
-        }
-    }
-
-    /// Every document as the journal had it, those that were taken away too.
-    pub(super) fn documents(&self) -> impl Iterator<Item = &ControlChange> {
-        let policies = self.policies.values().map(|held| &held.change);
-        let silences = self.silences.values().map(|held| &held.change);
-        let inhibitions = self.inhibitions.values().map(|held| &held.change);
-        let rules = self.rules.values().map(|held| &held.change);
-        policies
-            .chain(rules)
-            .chain(self.signals.changes())
-            .chain(silences)
-            .chain(inhibitions)
-            .chain(self.quotas.changes())
-    }
-
-    /// What the journal says shall hold from here on; alerts that nobody watches any more end at `at`.
-    pub(super) fn apply(&mut self, change: ControlChange, at: EventTime, out: &mut Vec<DeciderOutput>) {
-        if self.is_fixed || self.held(change.kind, &change.name).is_some_and(|held| !is_newer(&change, held)) {
-            return; // C1
-        }
-        let document = match change.document.as_deref().map(|text| document::parse(&change.name, text)).transpose() {
-            Ok(parsed) => parsed.and_then(|documents| documents.into_iter().next()),
-            Err(error) => {
-                self.refused.push(format!("{} version {} cannot be read: {error}", change.name, change.version));
-                return;
-            }
-        };
-        let name = change.name.clone();
-        match (change.kind, document) {
-            (ControlKind::Policy, Some(Document::Policy(policy))) => {
-                let change = ControlChange { hash: policy.hash.clone(), ..change };
-                if policy.mode != Mode::Live {
-                    self.keep_generations(&name);
-                }
-                self.policies.insert(name, Held { change, value: Some(policy) });
-                self.end_lives_of_nobody(at, out);
-            }
-            (ControlKind::AlertRules, Some(Document::AlertRules(rules))) => {
-                let change = ControlChange { hash: rules.hash.clone(), ..change };
-                let left = self.alerts.keys().filter(|target| !rules.matches.covers(target)).cloned();
-                for target in left.collect::<Vec<_>>() {
-                    self.end_alerts(&target, Some(&name), at, "its rules are about others now", out);
-                }
-                self.rules.insert(name, Held { change, value: Some(rules) });
-            }
-            (ControlKind::Signal, Some(Document::Signal(signal))) => {
-                if let Err(problem) = self.signals.hold(change, signal) {
-                    self.refused.push(problem);
-                }
-            }
-            (ControlKind::Signal, None) => self.signals.end(change),
-            (ControlKind::Silence, Some(Document::Silence(silence))) => {
-                let change = ControlChange { hash: silence.hash.clone(), ..change };
-                self.silences.insert(name, Held { change, value: Some(silence) });
-            }
-            (ControlKind::Inhibition, Some(Document::Inhibition(inhibition))) => {
-                let change = ControlChange { hash: inhibition.hash.clone(), ..change };
-                self.inhibitions.insert(name, Held { change, value: Some(inhibition) });
-            }
-            (ControlKind::Silence, None) => {
-                self.silences.insert(name, Held { change, value: None });
-            }
-            (ControlKind::Inhibition, None) => {
-                self.inhibitions.insert(name, Held { change, value: None });
-            }
-            (ControlKind::Quota, Some(Document::Quota(quota))) => {
-                let change = ControlChange { hash: quota.hash.clone(), ..change };
-                self.refused.extend(self.quotas.hold(change, Some(quota)).err());
-            }
-            (ControlKind::Quota, None) => self.refused.extend(self.quotas.hold(change, None).err()),
-            (ControlKind::Policy, None) => {
-                self.forget_policy(&name);
-                self.policies.insert(name, Held { change, value: None });
-                self.end_lives_of_nobody(at, out);
-            }
-            (ControlKind::AlertRules, None) => {
-                let targets: Vec<Target> = self.alerts.keys().cloned().collect();
-                for target in targets {
-                    self.end_alerts(&target, Some(&name), at, "its rules are no more", out);
-                }
-                self.rules.insert(name, Held { change, value: None });
-            }
-            (_, Some(other)) => self.refused.push(format!("{name} is something else: {}", other.name())),
-        }
-    }
-
-    /// Why documents of the journal do not hold, since this was last called.
-    pub(super) fn take_refused(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.refused)
     }
 
     /// C2: a live policy acts no longer.
@@ -665,17 +338,6 @@ impl Control {
         }
         control
     }
-}
-
-/// A document that holds without the journal.
-pub(super) fn nameless(kind: ControlKind, name: &str) -> ControlChange {
-    ControlChange { kind, name: name.to_owned(), version: 0, hash: String::new(), document: None }
-}
-
-/// C1: a higher version, or the end of what holds.
-fn is_newer(change: &ControlChange, held: &ControlChange) -> bool {
-    let ends = change.document.is_none() && held.document.is_some();
-    change.version > held.version || (change.version == held.version && ends)
 }
 
 fn told(transition: AlertTransition) -> DeciderOutput {
