@@ -17,7 +17,7 @@ mod evaluate;
 
 pub use documents::ControlDifference;
 pub(super) use documents::{Held, nameless};
-pub(super) use evaluate::{Made, Said};
+pub(super) use evaluate::Said;
 
 use super::feedback::{FeedbackTrouble, Troubles};
 use super::quotas::{QuotaTotals, Quotas};
@@ -348,7 +348,10 @@ fn told(transition: AlertTransition) -> DeciderOutput {
 mod tests {
     use super::*;
     use std::time::Duration;
-    use tidegauge_model::{Action, AlertState, Completeness, Decision, GaugeSummary, InstanceId, TimeRange};
+    use tidegauge_model::{
+        Action, AlertState, Completeness, Decision, GaugeSummary, InstanceId, TimeRange, WindowSummary,
+    };
+    use tidegauge_policy::Written;
 
     const MINUTE: Duration = Duration::from_secs(60);
     const SPEC: WindowSpec = WindowSpec { size: MINUTE, slide: Duration::from_secs(10) };
