@@ -373,6 +373,19 @@ fn a_fleets_records_are_of_one_time() {
     assert_eq!(Analysis::new(ReportConfig::default()).fleet().tables[0].rows, Err(Absent::NotReported));
 }
 
+/// A window that ends at one o'clock is of the hour before: one hour of data is one row, and nothing to compare it with.
+#[test]
+fn an_hour_of_data_is_one_hour_of_the_week() {
+    let windows: Vec<_> = (0..60).map(|number| Window::agent(number).ready(2).gauge("requests", 600.0).0).collect();
+    let got = report(&windows, &[], ReportConfig::default());
+    let spread = got.section("load_distribution").expect("a section");
+    let hours = spread.tables.iter().find(|table| table.name == "hours_of_week").expect("a table");
+    // The epoch was a Thursday.
+    let want = vec![Ok(Shown::from("Thu")), Ok(Shown::from(0_usize)), Ok(Shown::from(10.0))];
+    assert_eq!(hours.rows, Ok(vec![want]));
+    assert_eq!(absent(&got)["load_distribution.peak_to_trough"], Absent::TooFew);
+}
+
 /// An instance of which the window says that it is present, and that is not heard of, keeps what was found of it: as in
 /// a run, silence ends nothing.
 #[test]
