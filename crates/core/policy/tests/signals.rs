@@ -48,11 +48,12 @@ fn a_signal_is_read_as_a_metric_is() {
             "up 2 -> 4: s 100 per instance is over objective 50.0"),
         ("by instance, one without a row is zero: 50/50", zero, 2, each(&[("i000", 100.0)]), 2,
             "hold 2: s 50.0 per instance is within tolerance of objective 50.0"),
-        ("no row at all: no value, nothing shrinks", value, 5, agent(None), 5, "hold 5: no signal has a value, s the first"),
+        ("no row at all: no value, nothing shrinks", value, 5, agent(None), 5, "hold 5: no signal has a value (s: no samples of ready instances)"),
         ("no row at all, said to be zero", zero, 5, agent(None), 1, "down 5 -> 1: s 0.00 per instance is under objective 50.0"),
-        ("a failure is never zero", zero, 5, failed(SignalFailure::Memory), 5, "hold 5: no signal has a value, s the first"),
-        ("nor is a signal that does not hold", zero, 5, SignalValues::default(), 5, "hold 5: no signal has a value, s the first"),
-        ("nor one of another level", value, 2, each(&[("i000", 100.0)]), 2, "hold 2: no signal has a value, s the first"),
+        ("a failure is never zero", zero, 5, failed(SignalFailure::Memory), 5, "hold 5: no signal has a value (s: it needs more memory than it may take)"),
+        ("nor is a signal that does not hold", zero, 5, SignalValues::default(), 5, "hold 5: no signal has a value (s: no signal of that name holds)"),
+        ("nor one of another level", value, 2, each(&[("i000", 100.0)]), 2,
+            "hold 2: no signal has a value (s: it is by instance where it should not be, or the other way round)"),
     ];
     for (name, objective, instances, signals, want, explanation) in cases {
         let decision = decided(objective, &fleet(instances, 0.5), &signals);
