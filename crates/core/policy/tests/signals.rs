@@ -5,6 +5,7 @@ mod common;
 use common::{Fleet, decide_with, fleet, policy};
 use std::collections::BTreeMap;
 use tidegauge_model::{Decision, InstanceId};
+use tidegauge_policy::signal::unknown_to_rules;
 use tidegauge_policy::{
     AlertBook, AlertRules, Observation, SignalFailure, SignalValue, SignalValues, TargetState, evaluate,
 };
@@ -121,4 +122,21 @@ fn alert_rules_look_at_signals_of_the_agent_and_of_each_instance() {
         "default/planner i001: hot, 1 is above 2 Resolved Some(1.0)",
     ];
     assert_eq!(told(180, Some(0.5), &[("i000", 1.0), ("i001", 1.0)]), resolved);
+}
+
+/// A rule of alerts knows no `cpu`: what it may name, and how the usual metrics are named there.
+#[test]
+fn a_rule_is_told_of_signals_of_sql_only() {
+    let usual = "CPU and memory are of `kind: utilization`, other metrics of `kind: metric`";
+    #[rustfmt::skip]
+    let cases = [ // name, signals, expected, nearest
+        ("cpu", vec![], "expected a signal of SQL, of which there is none", None),
+        ("cpu", vec!["share", "slowness"], "expected a signal of SQL, one of `share`, `slowness`", None),
+        ("slownes", vec!["share", "slowness"], "expected a signal of SQL, one of `share`, `slowness`", Some("slowness")),
+    ];
+    for (name, known, expected, nearest) in cases {
+        let (message, found) = unknown_to_rules(name, &known);
+        assert_eq!(message, format!("unknown signal `{name}`; {expected}; {usual}"));
+        assert_eq!(found.as_deref(), nearest);
+    }
 }
