@@ -76,6 +76,7 @@ codes! {
     OneCriterion "PL23" "one-criterion": "One criterion has all the weight, so that the others are not looked at.";
     NoneToLose "PL24" "none-to-lose": "It counts that an instance may be lost, and there is never more than one.";
     NearMetric "PL25" "near-metric": "A metric is not built in, and its name is nearly that of one that is.";
+    MinOverQuota "PL26" "min-over-quota": "The policy's own quota allows fewer instances than its minimum asks for.";
 }
 
 impl LintCode {

@@ -88,6 +88,9 @@ fn each_lint_fires_and_its_correction_does_not() {
             with("triggers: [{ name: t, when: { any: [{ metric: requests_per_s, above: 9 }] }, action: scale_up, amount: 1 }]")),
         (L::NearMetric, with("demands: [{ name: lag, lag: { waiting: { metric: queue_dpeth }, arrivals_per_s: 1, served_per_s: 1, catch_up: 10s } }]"),
             with("demands: [{ name: lag, lag: { waiting: { metric: queue_depth }, arrivals_per_s: 1, served_per_s: 1, catch_up: 10s } }]")),
+        (L::MinOverQuota, with("safety: { quota: { instances: 1 } }"), with("safety: { quota: { instances: 2 } }")),
+        (L::MinOverQuota, with("safety: { quota: { instances: 2, surge_percent: 50 } }"),
+            with("safety: { quota: { instances: 3, surge_percent: 50 } }")),
         (L::ExpiresEarly, with("expires_after: 15s"), with("expires_after: 20s")),
     ];
     for (code, wrong, right) in &cases {
