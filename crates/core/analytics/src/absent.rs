@@ -28,6 +28,9 @@ pub enum Absent {
     /// Fewer values than the statistic needs.
     #[error("too few values")]
     TooFew,
+    /// The values span less time than the rate that they would be brought to.
+    #[error("too short a time")]
+    TooShort,
     /// A value is negative, not a number, or infinite.
     #[error("value out of domain")]
     OutOfDomain,

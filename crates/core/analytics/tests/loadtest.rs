@@ -85,6 +85,9 @@ fn a_record_worked_by_hand() {
     assert_eq!((record.utilization_max[&Resource::Cpu], record.memory_gb_max), (0.97, Some(3.5)));
     let advice: Vec<&str> = record.recommendations.iter().map(|advice| advice.action.as_str()).collect();
     assert_eq!(advice[0], "scale out");
+    // CPU is at 0.83 at the breaking load of 48, and full at the first level beyond it, which is the one that is told.
+    assert_eq!(record.failure_load, Some(60.0));
+    assert_eq!(record.recommendations[0].because, "cpu is 95 % full at a load of 60");
     assert!(advice.contains(&"measure again with a generator that keeps its rate"));
 }
 

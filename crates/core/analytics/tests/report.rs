@@ -168,6 +168,9 @@ fn a_fleet_that_reports_everything_has_every_measure() {
         ("capacity.seed_projected_30d_memory", Absent::TooFew),
         ("capacity.seed_growth_predictability", Absent::TooFew),
         ("capacity.seed_recommended_instance_count", Absent::TooFew),
+        ("capacity.seed_capacity_status", Absent::TooFew),
+        ("failures.response_trend_per_day", Absent::TooShort),
+        ("load_distribution.trend_per_day", Absent::TooShort),
     ]
     .map(|(name, why)| (name.to_owned(), why))
     .into();
@@ -395,6 +398,38 @@ fn a_fleets_records_are_of_one_time() {
     assert_eq!((most("agents_most"), most("instances_most")), (Ok(Shown::Number(3.0)), Ok(Shown::Number(6.0))));
     assert_eq!(most("throughput_most_per_s"), Err(Absent::NotReported), "nobody reported it: it is not zero");
     assert_eq!(Analysis::new(ReportConfig::default()).fleet().tables[0].rows, Err(Absent::NotReported));
+}
+
+/// A window that ends at one o'clock is of the hour before: one hour of data is one row, and nothing to compare it with.
+#[test]
+fn an_hour_of_data_is_one_hour_of_the_week() {
+    let windows: Vec<_> = (0..60).map(|number| Window::agent(number).ready(2).gauge("requests", 600.0).0).collect();
+    let got = report(&windows, &[], ReportConfig::default());
+    let spread = got.section("load_distribution").expect("a section");
+    let hours = spread.tables.iter().find(|table| table.name == "hours_of_week").expect("a table");
+    // The epoch was a Thursday.
+    let want = vec![Ok(Shown::from("Thu")), Ok(Shown::from(0_usize)), Ok(Shown::from(10.0))];
+    assert_eq!(hours.rows, Ok(vec![want]));
+    assert_eq!(absent(&got)["load_distribution.peak_to_trough"], Absent::TooFew);
+}
+
+/// What happens per day is not told of less than a day. The load doubles from 10 to 20 per second: 2/3 of its mean of 15.
+#[test]
+fn a_trend_per_day_needs_a_day() {
+    let of_minutes = |minutes: i64| {
+        let window = |number: i64| {
+            let share = number as f64 / minutes as f64;
+            Window::agent(number).ready(2).gauge("requests", 600.0 * (1.0 + share)).latency("response_time_ms", 20.0).0
+        };
+        report(&(0..minutes).map(window).collect::<Vec<_>>(), &[], ReportConfig::default())
+    };
+    let (short, long) = (of_minutes(24 * 60 - 1), of_minutes(24 * 60));
+    for name in ["failures.response_trend_per_day", "load_distribution.trend_per_day"] {
+        assert_eq!(absent(&short)[name], Absent::TooShort, "{name}");
+    }
+    assert_eq!(text(&short, "failures", "response_trend"), "steady", "which way it goes is known earlier");
+    assert!((number(&long, "load_distribution", "trend_per_day") - 2.0 / 3.0).abs() < 0.01);
+    assert_eq!(number(&long, "failures", "response_trend_per_day"), 0.0);
 }
 
 /// An instance of which the window says that it is present, and that is not heard of, keeps what was found of it: as in

@@ -76,6 +76,12 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     (best.0 >= 0.75).then(|| best.1.to_owned())
 }
 
+/// The same where a word of one's own is as good: at most two slips of the finger lie between, and it is another word.
+#[must_use]
+pub fn slip_of<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(word, candidates).filter(|near| (1..=2).contains(&strsim::osa_distance(word, near)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +93,14 @@ mod tests {
         assert_eq!(nearest("tolerence", known).as_deref(), Some("tolerance"));
         assert_eq!(nearest("fro", ["from", "for"]).as_deref(), Some("for"));
         assert_eq!(nearest("zzz", known), None);
+        let metrics = ["queue_depth", "queue_time_ms", "requests"];
+        for (word, want) in [
+            ("queue_dept", Some("queue_depth")),
+            ("queu_deph", Some("queue_depth")),
+            ("queue_length", None),
+            ("requests", None),
+        ] {
+            assert_eq!(slip_of(word, metrics).as_deref(), want, "{word}");
+        }
     }
 }

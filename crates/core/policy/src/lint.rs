@@ -13,6 +13,7 @@
 mod alert;
 mod behavior;
 mod choice;
+mod metric;
 mod objective;
 mod schedule;
 
@@ -74,6 +75,8 @@ codes! {
     CostUnknown "PL22" "cost-unknown": "Cost counts among plans, and the policy does not say what an instance costs: while instances do not report it either, no plan is weighed.";
     OneCriterion "PL23" "one-criterion": "One criterion has all the weight, so that the others are not looked at.";
     NoneToLose "PL24" "none-to-lose": "It counts that an instance may be lost, and there is never more than one.";
+    NearMetric "PL25" "near-metric": "A metric is not built in, and its name is nearly that of one that is.";
+    MinOverQuota "PL26" "min-over-quota": "The policy's own quota allows fewer instances than its minimum asks for.";
 }
 
 impl LintCode {
@@ -146,11 +149,16 @@ pub fn lint(file_name: &str, text: &str) -> Result<Vec<Warning>, PolicyError> {
     let of_document = |(document, text): &(Document, String)| {
         let mut doubts = match document {
             Document::Policy(policy) => {
-                let parts =
-                    [objective::lint(policy), behavior::lint(policy), schedule::lint(policy), choice::lint(policy)];
+                let parts = [
+                    objective::lint(policy),
+                    behavior::lint(policy),
+                    schedule::lint(policy),
+                    choice::lint(policy),
+                    metric::of_policy(policy),
+                ];
                 parts.into_iter().flatten().collect()
             }
-            Document::AlertRules(rules) => alert::lint(rules),
+            Document::AlertRules(rules) => [alert::lint(rules), metric::of_rules(rules)].concat(),
             _ => Vec::new(),
         };
         doubts.sort_by_key(|doubt| doubt.code);

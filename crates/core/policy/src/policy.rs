@@ -186,7 +186,7 @@ impl Policy {
     }
 
     /// Every condition, with its key path.
-    fn conditions(&self) -> Vec<(String, &Condition)> {
+    pub(crate) fn conditions(&self) -> Vec<(String, &Condition)> {
         let mut conditions = Vec::new();
         for (index, trigger) in self.triggers.iter().enumerate() {
             conditions.push((format!("spec.triggers[{index}].when"), &trigger.when));

@@ -133,6 +133,20 @@ pub fn unknown(name: &str, known: &[&str]) -> (String, Option<String>) {
     (format!("unknown signal `{name}`; expected one of {list}"), nearest(name, all))
 }
 
+/// The same for a rule of alerts, which names signals of SQL only.
+#[must_use]
+pub fn unknown_to_rules(name: &str, known: &[&str]) -> (String, Option<String>) {
+    let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let expected = match known {
+        [] => "expected a signal of SQL, of which there is none".to_owned(),
+        _ => format!("expected a signal of SQL, one of {list}"),
+    };
+    let message = format!(
+        "unknown signal `{name}`; {expected}; CPU and memory are of `kind: utilization`, other metrics of `kind: metric`"
+    );
+    (message, nearest(name, known.iter().copied()))
+}
+
 /// What one signal said of one agent at one close.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SignalValue {

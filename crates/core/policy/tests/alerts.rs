@@ -157,7 +157,7 @@ fn a_transition_says_what_and_since_when() {
     let slow = |p95_ms| Fleet { p95_ms: Some(p95_ms), ..fleet(3, 0.5) };
     let fired = at(&rules, &mut book, &slow(1_234.567_8), 60).remove(0);
     let resolved = at(&rules, &mut book, &slow(900.0), 70).remove(0);
-    assert_eq!(fired.summary, "default/planner: p95 of response times is 1234.568 ms, over 1000 ms");
+    assert_eq!(fired.summary, "default/planner: p95 of response times is 1234.568 ms; alert level 1000 ms");
     assert_eq!((fired.value, fired.threshold), (Some(1_234.567_8), 1_000.0));
     assert_eq!(fired.fingerprint, fingerprint("response_time_high", &fired.target, None));
     assert_eq!(resolved.fingerprint, fired.fingerprint);

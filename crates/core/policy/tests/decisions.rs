@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Fleet, Instance, cpu, fleet, line, policy, starting};
+use common::{Fleet, Instance, cpu, decide_on, fleet, line, policy, starting};
 use tidegauge_model::{Action, InstanceState, ReasonCode};
 use tidegauge_policy::{Policy, TargetState};
 
@@ -192,6 +192,32 @@ fn what_was_asked_for_stands_while_instances_start() {
         "00:01:10  hold 6: cpu 0.75 of request is within tolerance of objective 0.70 [1]",
     ];
     assert_eq!(scenario(&policy, windows), want);
+}
+
+/// Three reported in the window and none of them is ready at its end: what is asked for is more than what is there, and the
+/// load is not the reason.
+#[test]
+fn growth_that_the_load_does_not_ask_for_is_not_blamed_on_it() {
+    let (thresholds, target) = ("thresholds: { up: 0.7, down: 0.3 }", "target: 0.7");
+    #[rustfmt::skip]
+    let cases = [ // objective, load, ready, explanation
+        (thresholds, 0.11, 0, "up 0 -> 1: cpu 0.11 of request is under 0.30 and asks for 1, while 0 are ready"),
+        (thresholds, 0.50, 0, "up 0 -> 1: cpu 0.50 of request is between 0.30 and 0.70 and asks for 1, while 0 are ready"),
+        (thresholds, 0.28, 1, "up 1 -> 2: cpu 0.28 of request is under 0.30 and asks for 2, while 1 is ready"),
+        (thresholds, 0.90, 0, "up 0 -> 6: cpu 0.90 of request is over 0.70"),
+        (target, 0.40, 1, "up 1 -> 2: cpu 0.40 of request is under objective 0.70 and asks for 2, while 1 is ready"),
+        (target, 0.66, 0, "up 0 -> 1: cpu 0.66 of request is within tolerance of objective 0.70 and asks for 1, while 0 are ready"),
+        (target, 0.90, 0, "up 0 -> 4: cpu 0.90 of request is over objective 0.70"),
+    ];
+    for (objective, load, ready, want) in cases {
+        let policy = policy(&format!("objectives: [{{ signal: cpu, {objective} }}]\nmax_instances: 40{AT_ONCE}"));
+        let mut state = TargetState::default();
+        fleet(3, 0.5).decide(&policy, &mut state, 60);
+        let (mut agent, instances) = fleet(3, load).windows(70);
+        agent.instances_ready = Some(ready);
+        let got = decide_on(&policy, &mut state, &agent, &instances).decision.explanation;
+        assert!(got.starts_with(want) && !got[want.len()..].starts_with(" and"), "{got}, not {want}");
+    }
 }
 
 /// A signal that fails blocks shrinking and is told; when it is back, the chain goes on.

@@ -83,7 +83,7 @@ fn objectives_compare_formulas() {
     assert_eq!(up.explanation, "up 2 -> 4: seconds 2.50 is over objective 1.25");
     let silent = Fleet { instances: vec![common::cpu(0.5); 2], ..Fleet::default() };
     let none = decide(&spec("{ formula: seconds, type: value, target: 1.25 }"), &silent);
-    assert_eq!(none.explanation, "hold 2: no signal has a value, seconds the first");
+    assert_eq!(none.explanation, "hold 2: no signal has a value (seconds: no samples of ready instances)");
     let zero = decide(&spec("{ formula: seconds, type: value, target: 1.25, when_absent: zero }"), &silent);
     assert_eq!(zero.desired_instances, 1, "{}", zero.explanation);
 }

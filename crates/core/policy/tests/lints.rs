@@ -81,6 +81,16 @@ fn each_lint_fires_and_its_correction_does_not() {
         (L::TooSlow, schedule("lasts: 10h, floor: 4", "behavior: { scale_up: { select: disabled } }"), schedule("lasts: 10h, floor: 4", "")),
         (L::PercentOfOne, with("behavior: { scale_down: { policies: [{ type: percent, value: 5, period: 1m }] } }"),
             with("behavior: { scale_down: { policies: [{ type: percent, value: 6, period: 1m }] } }")),
+        (L::NearMetric, objective("{ metric: queue_dept, type: average_value, target: 3 }"),
+            objective("{ metric: queue_depth, type: average_value, target: 3 }")),
+        (L::NearMetric, formula("cpu_used_core.mean / instances", "value"), formula("cpu_used_cores.mean / instances", "value")),
+        (L::NearMetric, with("triggers: [{ name: t, when: { any: [{ metric: requets_per_s, above: 9 }] }, action: scale_up, amount: 1 }]"),
+            with("triggers: [{ name: t, when: { any: [{ metric: requests_per_s, above: 9 }] }, action: scale_up, amount: 1 }]")),
+        (L::NearMetric, with("demands: [{ name: lag, lag: { waiting: { metric: queue_dpeth }, arrivals_per_s: 1, served_per_s: 1, catch_up: 10s } }]"),
+            with("demands: [{ name: lag, lag: { waiting: { metric: queue_depth }, arrivals_per_s: 1, served_per_s: 1, catch_up: 10s } }]")),
+        (L::MinOverQuota, with("safety: { quota: { instances: 1 } }"), with("safety: { quota: { instances: 2 } }")),
+        (L::MinOverQuota, with("safety: { quota: { instances: 2, surge_percent: 50 } }"),
+            with("safety: { quota: { instances: 3, surge_percent: 50 } }")),
         (L::ExpiresEarly, with("expires_after: 15s"), with("expires_after: 20s")),
     ];
     for (code, wrong, right) in &cases {
@@ -100,6 +110,9 @@ fn each_lint_fires_and_its_correction_does_not() {
             "signal: { kind: utilization, resource: cpu, of: request }, above: 1, for: 1m"),
         (L::Unreachable, "signal: { kind: error_rate }, below: 0, for: 1m", "signal: { kind: metric, metric: queue_depth }, below: 0, for: 1m"),
         (L::AlertFlaps, "signal: { kind: metric, metric: queue_depth }, above: 9", "signal: { kind: metric, metric: queue_depth }, above: 9, recovery: 7"),
+        (L::NearMetric, "signal: { kind: metric, metric: queue_dept }, above: 9, recovery: 7",
+            "signal: { kind: metric, metric: jobs_waiting }, above: 9, recovery: 7"),
+        (L::NearMetric, "signal: { kind: no_data, metric: queue_dept }, for: 1m", "signal: { kind: no_data, metric: queue_depth }, for: 1m"),
         (L::ShorterThanSlide, "signal: { kind: error_rate }, above: 0.05, for: 5s", "signal: { kind: error_rate }, above: 0.05, for: 10s"),
         (L::OneStretch, "signal: { kind: burn_rate, objective: 0.999, long: 1h, short: 1h }, above: 14",
             "signal: { kind: burn_rate, objective: 0.999, long: 1h, short: 5m }, above: 14"),
@@ -128,6 +141,17 @@ fn a_warning_is_a_line() {
     assert_eq!(warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [want]);
     assert_eq!(LintCode::named("pl05"), Some(LintCode::Memory));
     assert_eq!(LintCode::named("memory-objective"), Some(LintCode::Memory));
+}
+
+/// A metric that is nearly a built-in one is named with it, at the place where it stands.
+#[test]
+fn a_metric_that_is_nearly_built_in_is_named_with_it() {
+    let text =
+        file("Policy", "objectives:\n  - { metric: queue_dept, type: average_value, target: 3 }\nmax_instances: 9");
+    let warnings = lint("p.yaml", &text).expect("it reads");
+    let want = "p.yaml:6:17: PL25 near-metric: spec.objectives[0].metric: metric `queue_dept` is not built in: it has a value \
+                only where agents report it under that name; did you mean `queue_depth`?";
+    assert_eq!(warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [want]);
 }
 
 /// Of a file with several documents each warning has the place that it has in the file.

@@ -147,6 +147,8 @@ fn errors_say_what_to_do() {
             "p.yaml:7:34: spec.objectives[0].type: expected average_value or value: `queue_depth` is in waiting items, and a utilization is a ratio"),
         ("max_instances: 5\nobjectives:\n- { signal: hot_share, type: utilization, target: 0.7 }",
             "p.yaml:7:32: spec.objectives[0].type: expected average_value or value for a signal of SQL, found utilization"),
+        ("max_instances: 5\nobjectives:\n- { signal: cpuu, type: utilization, target: 0.7 }",
+            "p.yaml:7:15: spec.objectives[0].signal: unknown signal `cpuu`; expected `cpu` or `memory` with the type utilization; did you mean `cpu`?"),
         ("max_instances: 5\nobjectives:\n- { signal: hot_share, type: value, statistic: max, target: 0.7 }",
             "p.yaml:7:50: spec.objectives[0].statistic: expected none beside a signal of SQL, which says by itself what its value is"),
         ("max_instances: 5\ndemands:\n- { name: a }",

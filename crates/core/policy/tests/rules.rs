@@ -165,7 +165,7 @@ formulas: { work: response_time_ms.mean }";
     let want = [
         "00:01:00  hold 0: there is no instance and none is asked for",
         "00:01:10  up 0 -> 1: there is work: work 4.00, when above 0.00; limited from 3 by 100%/15s",
-        "00:01:20  hold 1: no signal has a value, cpu the first",
+        "00:01:20  hold 1: no signal has a value (cpu: no samples of ready instances)",
     ];
     assert_eq!(got, want);
 }

@@ -5,6 +5,7 @@ mod common;
 use common::{Fleet, decide_with, fleet, policy};
 use std::collections::BTreeMap;
 use tidegauge_model::{Decision, InstanceId};
+use tidegauge_policy::signal::unknown_to_rules;
 use tidegauge_policy::{
     AlertBook, AlertRules, Observation, SignalFailure, SignalValue, SignalValues, TargetState, evaluate,
 };
@@ -48,11 +49,12 @@ fn a_signal_is_read_as_a_metric_is() {
             "up 2 -> 4: s 100 per instance is over objective 50.0"),
         ("by instance, one without a row is zero: 50/50", zero, 2, each(&[("i000", 100.0)]), 2,
             "hold 2: s 50.0 per instance is within tolerance of objective 50.0"),
-        ("no row at all: no value, nothing shrinks", value, 5, agent(None), 5, "hold 5: no signal has a value, s the first"),
+        ("no row at all: no value, nothing shrinks", value, 5, agent(None), 5, "hold 5: no signal has a value (s: no samples of ready instances)"),
         ("no row at all, said to be zero", zero, 5, agent(None), 1, "down 5 -> 1: s 0.00 per instance is under objective 50.0"),
-        ("a failure is never zero", zero, 5, failed(SignalFailure::Memory), 5, "hold 5: no signal has a value, s the first"),
-        ("nor is a signal that does not hold", zero, 5, SignalValues::default(), 5, "hold 5: no signal has a value, s the first"),
-        ("nor one of another level", value, 2, each(&[("i000", 100.0)]), 2, "hold 2: no signal has a value, s the first"),
+        ("a failure is never zero", zero, 5, failed(SignalFailure::Memory), 5, "hold 5: no signal has a value (s: it needs more memory than it may take)"),
+        ("nor is a signal that does not hold", zero, 5, SignalValues::default(), 5, "hold 5: no signal has a value (s: no signal of that name holds)"),
+        ("nor one of another level", value, 2, each(&[("i000", 100.0)]), 2,
+            "hold 2: no signal has a value (s: it is by instance where it should not be, or the other way round)"),
     ];
     for (name, objective, instances, signals, want, explanation) in cases {
         let decision = decided(objective, &fleet(instances, 0.5), &signals);
@@ -120,4 +122,21 @@ fn alert_rules_look_at_signals_of_the_agent_and_of_each_instance() {
         "default/planner i001: hot, 1 is above 2 Resolved Some(1.0)",
     ];
     assert_eq!(told(180, Some(0.5), &[("i000", 1.0), ("i001", 1.0)]), resolved);
+}
+
+/// A rule of alerts knows no `cpu`: what it may name, and how the usual metrics are named there.
+#[test]
+fn a_rule_is_told_of_signals_of_sql_only() {
+    let usual = "CPU and memory are of `kind: utilization`, other metrics of `kind: metric`";
+    #[rustfmt::skip]
+    let cases = [ // name, signals, expected, nearest
+        ("cpu", vec![], "expected a signal of SQL, of which there is none", None),
+        ("cpu", vec!["share", "slowness"], "expected a signal of SQL, one of `share`, `slowness`", None),
+        ("slownes", vec!["share", "slowness"], "expected a signal of SQL, one of `share`, `slowness`", Some("slowness")),
+    ];
+    for (name, known, expected, nearest) in cases {
+        let (message, found) = unknown_to_rules(name, &known);
+        assert_eq!(message, format!("unknown signal `{name}`; {expected}; {usual}"));
+        assert_eq!(found.as_deref(), nearest);
+    }
 }

@@ -25,6 +25,19 @@ pub enum Resource {
     Network,
 }
 
+impl Resource {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Io => "io",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// How it fails.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -18,7 +18,8 @@ pub fn recommend(record: &TestRecord) -> Vec<Recommendation> {
     let mut advice = Vec::new();
     let mut say = |action: &str, because: String| advice.push(Recommendation { action: action.to_owned(), because });
     if let Some(mode) = &record.failure_mode {
-        let at = record.breaking_load.map_or(String::new(), |(_, load)| format!(" at a load of {load:.0}"));
+        // Of the level that was looked at: at the breaking load itself, between two levels, it may not be so yet.
+        let at = record.failure_load.map_or(String::new(), |load| format!(" at a load of {load:.0}"));
         for remedy in remedies(mode) {
             say(remedy, format!("{}{at}", described(mode)));
         }
@@ -53,7 +54,9 @@ pub fn recommend(record: &TestRecord) -> Vec<Recommendation> {
 
 fn described(mode: &FailureMode) -> String {
     match mode {
-        FailureMode::Saturated(resource, utilization) => format!("{resource:?} is {:.0} % full", 100.0 * utilization),
+        FailureMode::Saturated(resource, utilization) => {
+            format!("{} is {:.0} % full", resource.name(), 100.0 * utilization)
+        }
         FailureMode::QueueGrowth => "more is offered than answered, with resources to spare".to_owned(),
         FailureMode::TimeoutsAtLowUtilization => "requests time out with resources to spare".to_owned(),
         FailureMode::ErrorsWithoutSaturation => "requests fail with no resource saturated".to_owned(),

@@ -128,6 +128,8 @@ pub struct TestRecord {
     pub breaking_throughput_per_s: Option<f64>,
     /// How it fails at the first level at or beyond that load.
     pub failure_mode: Option<FailureMode>,
+    /// The load of that level.
+    pub failure_load: Option<f64>,
     /// Metrics at 25, 50, 75 and 100 % of the greatest load, by percent; absent below the lowest level.
     pub at_percent: BTreeMap<u32, At>,
     /// Metrics at the breaking load, where it lies among the levels.
@@ -166,6 +168,7 @@ pub fn analyze(run: &TestRun, config: &TestConfig, random: &mut SplitMix64) -> T
     let breaking = breaking_points(&steps, config.slo, config.rounds, config.confidence, random);
     let breaking_load = decisive(&breaking);
     let at_breaking = breaking_load.and_then(|(_, load)| at_load(&levels, load));
+    let (failure_load, failure_mode) = failure(&levels, breaking_load.map(|b| b.1), config.slo.latency_ms).unzip();
     let over = |pick: fn(&Measured) -> Option<f64>| {
         levels.iter().flat_map(|level| &level.repeats).filter_map(pick).reduce(f64::max)
     };
@@ -187,7 +190,8 @@ pub fn analyze(run: &TestRun, config: &TestConfig, random: &mut SplitMix64) -> T
         breaking,
         breaking_load,
         breaking_throughput_per_s: at_breaking.as_ref().and_then(|at| at.metrics.throughput_per_s),
-        failure_mode: failure_mode(&levels, breaking_load.map(|b| b.1), config.slo.latency_ms),
+        failure_mode,
+        failure_load,
         at_percent: at_percent(&levels),
         at_breaking,
         utilization_max: utilization_max(&levels),
@@ -255,10 +259,12 @@ fn at_percent(levels: &[Level]) -> BTreeMap<u32, At> {
     [25, 50, 75, 100].into_iter().filter_map(at).collect()
 }
 
-fn failure_mode(levels: &[Level], breaking_load: Option<f64>, slo_ms: Option<f64>) -> Option<FailureMode> {
+/// How it fails at the first level at or beyond `breaking_load`, and that level's load.
+fn failure(levels: &[Level], breaking_load: Option<f64>, slo_ms: Option<f64>) -> Option<(f64, FailureMode)> {
     let index = levels.iter().position(|level| breaking_load.is_some_and(|load| level.load >= load))?;
     let before = index.checked_sub(1).map(|before| levels[before].typical());
-    classify(&levels[index].typical(), before.as_ref(), slo_ms)
+    let mode = classify(&levels[index].typical(), before.as_ref(), slo_ms)?;
+    Some((levels[index].load, mode))
 }
 
 fn utilization_max(levels: &[Level]) -> BTreeMap<Resource, f64> {

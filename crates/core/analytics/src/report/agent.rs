@@ -96,7 +96,7 @@ pub(super) struct AgentAnalysis {
     pub(super) totals: BTreeMap<&'static str, Series>,
     /// The seed's view of it.
     pub(super) usage: SeedUsage,
-    /// (end, offered per second), and requests of each window.
+    /// (start, offered per second), and requests of each window: the hour that a window belongs to is that of its start.
     pub(super) course: (Vec<(EventTime, f64)>, Vec<f64>),
     pub(super) services: Vec<ServiceWindow>,
     /// Greatest values by name.
@@ -181,7 +181,7 @@ impl AgentAnalysis {
         let running = self.hours.entry(hour).or_default();
         *running = (*running).max(agent.instances_ready.unwrap_or(instances.len() as u32));
         if let Ok(offered) = offered_per_s(agent, instances) {
-            self.course.0.push((agent.range.end, offered));
+            self.course.0.push((agent.range.start, offered));
         }
         self.course.1.extend(requests(agent, instances));
         for name in ALSO {

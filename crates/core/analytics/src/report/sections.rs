@@ -13,8 +13,19 @@ use super::ReportConfig;
 use super::agent::AgentAnalysis;
 use super::page::Section;
 use super::scaling::Scaling;
+use crate::absent::{Absent, Measured};
 use crate::demand::DemandPoint;
+use std::time::Duration;
 use tidegauge_model::{ScalingEvent, WindowSummary};
+
+/// Whether the period is as long as what is told per day: of less than that, a rate per day is noise times a large number.
+///
+/// # Errors
+///
+/// [`Absent::TooShort`].
+fn at_least_a_day(whole: &WindowSummary) -> Measured<()> {
+    if whole.range.length() >= Duration::from_hours(24) { Ok(()) } else { Err(Absent::TooShort) }
+}
 
 /// All sections, in the order in which one reads them, and the demand behind them.
 pub(super) fn all(
@@ -27,7 +38,7 @@ pub(super) fn all(
     let capacity = scaling.model.map(|model| model.per_instance_per_s);
     let sections = vec![
         service::section(analysis),
-        watch::failing(analysis, config),
+        watch::failing(analysis, whole, config),
         kinds::requests(analysis, whole),
         kinds::language_model(analysis, whole),
         load::section(analysis, whole, config),

@@ -62,8 +62,8 @@ fn cause(
     factors: &[Factor],
     reason: ReasonCode,
 ) -> String {
-    let first_failed = wishes.iter().find(|wish| wish.reading.wish_instances.is_none());
-    let failed = || first_failed.map(|wish| wish.reading.name.as_str()).unwrap_or_default();
+    let first_failed = wishes.iter().find(|wish| wish.reading.wish_instances.is_none()).map(|wish| &wish.reading);
+    let failed = || first_failed.map(|reading| reading.name.as_str()).unwrap_or_default();
     let of_factor = |name: &str| factors.iter().find(|factor| factor.name == name).map(|it| it.detail.clone());
     match reason {
         ReasonCode::Predicted => of_factor("predicted_load").unwrap_or_default(),
@@ -74,7 +74,10 @@ fn cause(
         ReasonCode::Idle => of_zero(policy, observation, "idle", |zero| &zero.idle),
         ReasonCode::Woken => of_zero(policy, observation, "there is work", |zero| &zero.wake),
         ReasonCode::ScalingDisabled => "there is no instance and none is asked for".to_owned(),
-        ReasonCode::NoSignal => format!("no signal has a value, {} the first", failed()),
+        ReasonCode::NoSignal => match first_failed.and_then(|reading| reading.problem.as_ref()) {
+            Some(problem) => format!("no signal has a value ({}: {problem})", failed()),
+            None => "no signal has a value".to_owned(),
+        },
         ReasonCode::SignalMissing => format!("{} has no value, so nothing shrinks", failed()),
         reason => {
             let Some(leading) = leading(wishes) else { return "no trigger is active".to_owned() };
@@ -82,7 +85,7 @@ fn cause(
             let (of_demands, of_triggers) = (policy.objectives.len(), policy.objectives.len() + policy.demands.len());
             let at = |first: usize| leading.checked_sub(first);
             if let Some(objective) = policy.objectives.get(leading) {
-                signal(objective, wish, reason)
+                signal(objective, wish, reason, observation)
             } else if let Some(of) = at(of_demands).and_then(|at| policy.demands.get(at)) {
                 demand(of, &wish.reading)
             } else if let Some(of) = at(of_triggers).and_then(|at| policy.triggers.get(at)) {
@@ -173,8 +176,32 @@ fn controller(objective: &Objective, reading: &SignalReading) -> String {
     format!("{} {value}, objective {}, asks for {asked}", objective.name, number(objective.target))
 }
 
-fn signal(objective: &Objective, wish: &Wish, reason: ReasonCode) -> String {
+/// `cpu 0.95 of request is over objective 0.70`; `cpu 0.11 of request is under 0.30 and asks for 2, while 0 are ready`.
+fn signal(objective: &Objective, wish: &Wish, reason: ReasonCode, observation: &Observation<'_>) -> String {
     let value = wish.reading.value.unwrap_or_default();
+    let (low, high) = (objective.target * objective.band.low, objective.target * objective.band.high);
+    // Utilization is cut to whole percents before it is compared, so that less than the objective may be under the band.
+    let (is_over, is_under) = (value > high, value < if objective.exact { low } else { objective.target });
+    let asked = wish.reading.wish_instances.unwrap_or_default();
+    let how = match reason {
+        ReasonCode::AboveObjective if is_over => format!("is over {}", edge(objective, high)),
+        ReasonCode::BelowObjective if is_under => format!("is under {}", edge(objective, low)),
+        // The load is no reason to change: that many are not there, or more are.
+        ReasonCode::AboveObjective | ReasonCode::BelowObjective => {
+            format!("{} and asks for {}, while {}", lies(objective, value), asked.max(1), there(observation))
+        }
+        // No change, since that many are wanted already, or with those that are missing.
+        _ if objective.exact && !(low..=high).contains(&value) => format!("asks for {asked}"),
+        _ if !objective.exact && wish.reading.problem.is_some() => {
+            format!("calls for no change of {}, as some are missing", edge(objective, high))
+        }
+        _ => within(objective),
+    };
+    format!("{} {how}", measured(objective, wish, value))
+}
+
+/// `cpu 0.95 of request`, `queue_depth max 12.0 per instance`.
+fn measured(objective: &Objective, wish: &Wish, value: f64) -> String {
     let mut text = objective.name.clone();
     if let Some(statistic) = objective.source.statistic().filter(|&statistic| statistic != Statistic::Mean) {
         let _ = write!(text, " {}", statistic.name());
@@ -187,23 +214,38 @@ fn signal(objective: &Objective, wish: &Wish, reason: ReasonCode) -> String {
         _ if objective.kind == ObjectiveKind::AverageValue => text.push_str(" per instance"),
         _ => {}
     }
-    let (low, high) = (objective.target * objective.band.low, objective.target * objective.band.high);
-    let (over, under) = match objective.exact {
-        true => (number(high), number(low)),
-        false => (format!("objective {}", number(objective.target)), format!("objective {}", number(objective.target))),
-    };
-    let _ = match reason {
-        ReasonCode::AboveObjective => write!(text, " is over {over}"),
-        ReasonCode::BelowObjective => write!(text, " is under {under}"),
-        // No change, since that many are wanted already, or with those that are missing.
-        _ if objective.exact && !(low..=high).contains(&value) => {
-            write!(text, " asks for {}", wish.reading.wish_instances.unwrap_or_default())
-        }
-        _ if objective.exact => write!(text, " is between {under} and {over}"),
-        _ if wish.reading.problem.is_some() => write!(text, " calls for no change of {over}, as some are missing"),
-        _ => write!(text, " is within tolerance of {over}"),
-    };
     text
+}
+
+/// Where a value lies, whatever follows from it.
+fn lies(objective: &Objective, value: f64) -> String {
+    let (low, high) = (objective.target * objective.band.low, objective.target * objective.band.high);
+    match value {
+        value if value > high => format!("is over {}", edge(objective, high)),
+        value if value < low => format!("is under {}", edge(objective, low)),
+        _ => within(objective),
+    }
+}
+
+fn within(objective: &Objective) -> String {
+    let (low, high) = (objective.target * objective.band.low, objective.target * objective.band.high);
+    match objective.exact {
+        true => format!("is between {} and {}", number(low), number(high)),
+        false => format!("is within tolerance of {}", edge(objective, high)),
+    }
+}
+
+/// Thresholds are told themselves; a tolerance by what it is about.
+fn edge(objective: &Objective, of_band: f64) -> String {
+    if objective.exact { number(of_band) } else { format!("objective {}", number(objective.target)) }
+}
+
+/// `1 is ready`, `4 are ready or starting`.
+fn there(observation: &Observation<'_>) -> String {
+    let held = observation.held_instances();
+    let are = if held == 1 { "is" } else { "are" };
+    let or_starting = if observation.starting_instances() > 0 { " or starting" } else { "" };
+    format!("{held} {are} ready{or_starting}")
 }
 
 fn phrase(constraint: &Constraint) -> String {

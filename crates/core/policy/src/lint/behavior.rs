@@ -6,8 +6,8 @@ use crate::hpa::rate::{Select, Step};
 use crate::policy::{Direction, Policy};
 
 pub(super) fn lint(policy: &Policy) -> Vec<Doubt> {
-    let mut doubts: Vec<Doubt> =
-        [fixed(policy), short_stabilization(policy), expires_early(policy)].into_iter().flatten().collect();
+    let once = [fixed(policy), over_quota(policy), short_stabilization(policy), expires_early(policy)];
+    let mut doubts: Vec<Doubt> = once.into_iter().flatten().collect();
     for (key, direction) in [("scale_up", &policy.scale_up), ("scale_down", &policy.scale_down)] {
         let path = format!("spec.behavior.{key}");
         doubts.extend(long_cooldown(direction, &path));
@@ -26,6 +26,24 @@ fn fixed(policy: &Policy) -> Option<Doubt> {
     (is_disabled(&policy.scale_up) && is_disabled(&policy.scale_down)).then(|| {
         let message = "growing and shrinking are both disabled: only the bounds move the count";
         Doubt::new(LintCode::Fixed, "spec.behavior", message, "allow one of the two directions")
+    })
+}
+
+/// S1: a quota beats the minimum.
+fn over_quota(policy: &Policy) -> Option<Doubt> {
+    let quota = policy.safety.quota.as_ref()?;
+    let instances = quota.instances?;
+    let (least, room) = (policy.min_instances, quota.with_surge(instances));
+    (least > room).then(|| {
+        let surge = match quota.surge_percent {
+            0 => String::new(),
+            percent => format!(" less {percent} % for rollouts"),
+        };
+        let message = format!(
+            "a quota of {instances} instances{surge} allows {room}, and min_instances is {least}: there are {room}"
+        );
+        let advice = "raise the quota, or lower min_instances";
+        Doubt::new(LintCode::MinOverQuota, "spec.safety.quota.instances", message, advice)
     })
 }
 

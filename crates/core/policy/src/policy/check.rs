@@ -21,7 +21,7 @@ use super::raw::{
 };
 use super::{Direction, Glob, Matches, Policy};
 use crate::duration::HumanDuration;
-use crate::error::Problem;
+use crate::error::{Problem, nearest};
 use crate::hpa::Band;
 use crate::hpa::rate::{RateLimit, Rules, Select, Step};
 use crate::signal;
@@ -315,15 +315,29 @@ fn check_sql_signal(raw: &RawObjective, name: &str, path: &str) -> Result<(Sourc
         let message = format!("{message}; or with `type` beside it a signal of SQL of that name");
         return Err(Problem { nearest, ..Problem::at(format!("{path}.signal"), message) });
     };
-    require(kind != ObjectiveKind::Utilization, format!("{path}.type"), || {
-        "expected average_value or value for a signal of SQL, found utilization".to_owned()
-    })?;
+    if kind == ObjectiveKind::Utilization {
+        return Err(sql_utilization(name, path));
+    }
     for (key, is_given) in [("of", raw.of.is_some()), ("statistic", raw.statistic.is_some())] {
         require(!is_given, format!("{path}.{key}"), || {
             "expected none beside a signal of SQL, which says by itself what its value is".to_owned()
         })?;
     }
     Ok((Source::Signal { name: name.to_owned() }, kind, name.to_owned()))
+}
+
+/// Nobody can mean a signal of SQL by it: a slip in the name of one that has a utilization, or the wrong type.
+fn sql_utilization(name: &str, path: &str) -> Problem {
+    match nearest(name, [Resource::Cpu.name(), Resource::Memory.name()]) {
+        nearest @ Some(_) => {
+            let message = format!("unknown signal `{name}`; expected `cpu` or `memory` with the type utilization");
+            Problem { nearest, ..Problem::at(format!("{path}.signal"), message) }
+        }
+        None => Problem::at(
+            format!("{path}.type"),
+            "expected average_value or value for a signal of SQL, found utilization",
+        ),
+    }
 }
 
 /// Percentiles are known of latencies, the latest value of everything else.

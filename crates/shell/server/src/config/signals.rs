@@ -60,7 +60,9 @@ impl Checker {
     pub(super) fn policy_signals(&mut self, file: &str, policy: &Policy, signals: &[Arc<SignalPlan>]) {
         for (path, name, kind) in policy.signals() {
             let key = format!("{path}.signal");
-            let Some(plan) = self.signal_exists(file, &key, name, policy.window, signals) else { continue };
+            let Some(plan) = self.signal_exists(file, &key, name, policy.window, signals, signal::unknown) else {
+                continue;
+            };
             if kind == ObjectiveKind::Value && plan.level() == Level::Instance {
                 let message = format!(
                     "expected average_value, since `{name}` has a value of each instance; for one value of the agent \
@@ -78,7 +80,8 @@ impl Checker {
     pub(super) fn rule_signals(&mut self, file: &str, rules: &AlertRules, signals: &[Arc<SignalPlan>]) {
         for (index, name, by) in rules.signals() {
             let key = format!("spec.rules[{index}].signal.name");
-            let Some(plan) = self.signal_exists(file, &key, name, rules.window(), signals) else { continue };
+            let unknown = signal::unknown_to_rules;
+            let Some(plan) = self.signal_exists(file, &key, name, rules.window(), signals, unknown) else { continue };
             let (has, wanted) = match (plan.level(), by) {
                 (Level::Agent, By::Instance) => ("one value of the agent", "agent"),
                 (Level::Instance, By::Agent) => ("a value of each instance", "instance"),
@@ -89,6 +92,7 @@ impl Checker {
         }
     }
 
+    /// The signal of that name; without one `unknown` says what could have been named.
     fn signal_exists<'a>(
         &mut self,
         file: &str,
@@ -96,10 +100,11 @@ impl Checker {
         name: &str,
         closes: WindowSpec,
         signals: &'a [Arc<SignalPlan>],
+        unknown: fn(&str, &[&str]) -> (String, Option<String>),
     ) -> Option<&'a SignalPlan> {
         let Some(plan) = signals.iter().find(|plan| plan.signal().name == name) else {
             let known: Vec<&str> = signals.iter().map(|plan| plan.signal().name.as_str()).collect();
-            let (message, nearest) = signal::unknown(name, &known);
+            let (message, nearest) = unknown(name, &known);
             let hint = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
             self.note_in(ProblemKind::UnknownSignal, file, key, message + &hint);
             return None;

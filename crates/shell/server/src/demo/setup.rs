@@ -71,7 +71,7 @@ spec:
       above: 0.95
       for: 3s
       forget_absent_after: 10s
-      summary: "{instance}: CPU at {value}, over {threshold}"
+      summary: "{instance}: CPU at {value}; alert level {threshold}"
     - name: error_rate_high
       signal: { kind: error_rate }
       above: 0.05
@@ -84,7 +84,7 @@ spec:
     - name: instances_below_minimum
       signal: { kind: ready_below_min }
       severity: critical
-      summary: "{target}: {value} instances ready, fewer than {threshold}"
+      summary: "{target}: ready instances: {value}; minimum {threshold}"
 "#;
 
 /// What is configured, with the first policy.

@@ -111,13 +111,17 @@ pub(super) fn capacity(analysis: &AgentAnalysis, whole: &WindowSummary, config: 
     let seed = known_days(analysis).and_then(|days| seed_capacity(&days).ok_or(Absent::NotReported));
     let seed = seed.as_ref().map_err(|absent| *absent);
     let of_seed = |of: fn(&SeedCapacity) -> Option<f64>| seed.and_then(|seed| of(seed).ok_or(Absent::TooFew));
+    // The view calls capacity adequate where it knows too little to project anything.
+    let is_enough = days.map(|days| days >= LEAST_DAYS);
+    let status =
+        seed.and_then(|seed| if is_enough? { Ok(name_of(&seed.capacity_status)) } else { Err(Absent::TooFew) });
     Section {
         name: "capacity",
         label: "Growth",
         note: "Daily peaks of complete days (UTC), from 14 on. `tidegauge capacity` judges ceilings.",
         measures: vec![
             Measure::new("complete_days", "Complete days", "", days),
-            Measure::new("enough_days", "Enough to project", "", days.map(|days| days >= LEAST_DAYS)),
+            Measure::new("enough_days", "Enough to project", "", is_enough),
             Measure::new(
                 "seed_current_peak_users",
                 "Most users, as the seed's view has it",
@@ -139,12 +143,7 @@ pub(super) fn capacity(analysis: &AgentAnalysis, whole: &WindowSummary, config: 
                 of_seed(|s| s.projected_30d_memory),
             ),
             Measure::new("seed_growth_predictability", "R², by that view", "", of_seed(|s| s.growth_predictability)),
-            Measure::new(
-                "seed_capacity_status",
-                "Status, by that view",
-                "",
-                seed.map(|seed| name_of(&seed.capacity_status)),
-            ),
+            Measure::new("seed_capacity_status", "Status, by that view", "", status),
             Measure::new(
                 "seed_recommended_instance_count",
                 "Instances, by that view",

@@ -1,6 +1,6 @@
 //! How load lay on the instances over the period, each by its mean.
 
-use super::{AgentAnalysis, ReportConfig};
+use super::{AgentAnalysis, ReportConfig, at_least_a_day};
 use crate::absent::{Absent, Measured};
 use crate::live::facts;
 use crate::load::fleet::{Fleet, Signal};
@@ -24,6 +24,7 @@ pub(super) fn section(analysis: &AgentAnalysis, whole: &WindowSummary, config: &
     let report = report.as_ref().map_err(|absent| *absent);
     let balance = report.and_then(|report| report.balance);
     let course = temporal(&analysis.course.0, &analysis.course.1);
+    let trend = course.relative_trend_per_day.and_then(|trend| at_least_a_day(whole).map(|()| trend));
     let best = report.and_then(|report| report.optimum.as_ref().map_err(|absent| *absent));
     Section {
         name: "load_distribution",
@@ -45,7 +46,7 @@ pub(super) fn section(analysis: &AgentAnalysis, whole: &WindowSummary, config: &
             Measure::new("optimum_level", "Load if it were even", "", best.map(|best| best.greatest)),
             Measure::new("peak_to_trough", "Busiest hour of the week over the quietest", "", course.peak_to_trough),
             Measure::new("dispersion", "Requests by window, variance over mean", "", course.dispersion),
-            Measure::new("trend_per_day", "Trend of the load, per day", "ratio", course.relative_trend_per_day),
+            Measure::new("trend_per_day", "Trend of the load, per day", "ratio", trend),
         ],
         tables: vec![hot(report), idle(report), moves(report), strategies(report), hours(analysis)],
     }

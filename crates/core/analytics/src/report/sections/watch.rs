@@ -1,6 +1,6 @@
 //! How well the agent is watched, how it fails, how far it is from what it was built for.
 
-use super::{AgentAnalysis, ReportConfig};
+use super::{AgentAnalysis, ReportConfig, at_least_a_day};
 use crate::absent::{Absent, Measured, ratio};
 use crate::capacity::{SCALE_LIMITS, headroom};
 use crate::coverage::{Coverage, coverage};
@@ -23,7 +23,7 @@ const LACKING: usize = 20;
 /// Most windows behind a trend, evenly taken: its cost is their number squared.
 const TREND_POINTS: usize = 500;
 
-pub(super) fn failing(analysis: &AgentAnalysis, config: &ReportConfig) -> Section {
+pub(super) fn failing(analysis: &AgentAnalysis, whole: &WindowSummary, config: &ReportConfig) -> Section {
     let level = config.objectives.error_rate.unwrap_or(FAILING);
     let windows: Vec<ErrorWindow> = analysis
         .points
@@ -55,6 +55,8 @@ pub(super) fn failing(analysis: &AgentAnalysis, config: &ReportConfig) -> Sectio
         ("worst_error_rate", "Worst error rate", "ratio"),
     ];
     let trend = response_trend(analysis);
+    // Which way it goes may be sure within an hour; how far it goes in a day is not.
+    let per_day = trend.and_then(|trend| at_least_a_day(whole).map(|()| trend.per_day));
     Section {
         name: "failures",
         label: "Failures and trend",
@@ -67,7 +69,7 @@ pub(super) fn failing(analysis: &AgentAnalysis, config: &ReportConfig) -> Sectio
             Measure::new("recovery_time_mean", "Time to recover, mean", "s", recovery.map(|each| each.0)),
             Measure::new("recovery_time_max", "Time to recover, longest", "s", recovery.map(|each| each.1)),
             Measure::new("time_between_failures", "Time between them, mean", "s", found.and_then(Failures::between_s)),
-            Measure::new("response_trend_per_day", "p95 per day, of its median", "ratio", trend.map(|t| t.per_day)),
+            Measure::new("response_trend_per_day", "p95 per day, of its median", "ratio", per_day),
             Measure::new("response_trend", "Response times are", "", trend.map(|trend| trend.direction)),
         ],
         tables: vec![Table::new(
