@@ -223,7 +223,7 @@ fn a_webhook_is_sent_groups_once() {
     process.terminate();
     let mut process = start();
     settles(&sent, &mut process, &one_left);
-    let nothing = Record { topic: &topic, value: Some(b"nothing"), ..Record::default() };
+    let nothing = Record { topic: &topic, key: Some(b"nobody"), value: Some(b"nothing"), ..Record::default() };
     let writer = broker.writer();
     writer.send(&nothing).and_then(|()| writer.flush()).expect("it is stored");
     publish(&broker, &topic, &[alert("agent-0", "memory", Resolved, begin)]);
