@@ -107,7 +107,7 @@ fn a_hundred_thousand_instances_of_one_agent_are_windowed_and_a_cap_counts_and_n
     let (window, log) = bounded_run(&broker, &topic, 120_000);
     assert_eq!((window.samples, window.completeness.instances_reported), (samples, INSTANCES));
     assert!((window.gauges["queue_depth"].sum - sum).abs() < 1e-6, "{:?}", window.gauges);
-    assert!(log.contains("overflow_samples: 0,"), "{log}");
+    assert!(log.contains("\"overflow_samples\":0,"), "{log}");
     assert!(!log.contains("ingest.instances_per_agent"), "{log}");
 
     // Nothing is lost with the default cap: what is beyond counts as one more instance.
@@ -115,7 +115,7 @@ fn a_hundred_thousand_instances_of_one_agent_are_windowed_and_a_cap_counts_and_n
     assert_eq!((capped.samples, capped.completeness.instances_reported), (samples, 20_001));
     assert!((capped.gauges["queue_depth"].sum - sum).abs() < 1e-6, "{:?}", capped.gauges);
     let beyond = samples - 20_000 * REPORTS_S.len() as u64;
-    assert!(log.contains(&format!("overflow_samples: {beyond},")), "{log}");
+    assert!(log.contains(&format!("\"overflow_samples\":{beyond},")), "{log}");
     let named = log.lines().filter(|line| line.contains("ingest.instances_per_agent")).collect::<Vec<_>>();
     assert!(matches!(named[..], [one] if one.contains("default/heavy") && one.contains("__overflow__")), "{named:?}");
     say(&format!("{test}: {INSTANCES} instances in a window of {samples} samples; {beyond} beyond a cap of 20,000"));
