@@ -6,6 +6,7 @@
 #   require_terminal tmux, which tests drive         installs likewise; returns 1 where it cannot
 #   require_broker   Java, and Maven for its jars    installs likewise; returns 1 where it cannot, so that tests can be skipped
 #   require_examples what the examples and the commands of the documentation use; likewise
+#   require_disk     room in a folder: a full disk shows as time-outs of a broker, a quarter of an hour later
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 java_at_least=17
@@ -40,6 +41,14 @@ require_broker() {
   Fedora:          sudo dnf install java-21-openjdk-headless maven openssl
   macOS:           brew install openjdk maven openssl@3"
   return 1
+}
+
+require_disk() { # FOLDER GIB WHAT
+  local folder=$1 gib=$2 what=$3 free
+  while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+  free=$(($(df -Pk "$folder" | awk 'NR == 2 { print $4 }') / 1048576))
+  [ "$free" -ge "$gib" ] || die "$what in $1 need up to $gib GiB, and $free GiB are free there. Old builds are the
+  first thing to delete: cargo clean --target-dir $CARGO_TARGET_DIR"
 }
 
 require_terminal() {
