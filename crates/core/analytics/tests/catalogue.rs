@@ -49,8 +49,8 @@ enum State {
 }
 
 /// The parts of the product that rows may point to, as in the document's list of them.
-const PARTS: [&str; 8] =
-    ["forecasts", "anomalies", "decisions", "alerts", "interfaces", "carrying out", "telemetry", "other systems"];
+const PARTS: [&str; 7] =
+    ["forecasts", "anomalies", "alerts", "interfaces", "carrying out", "telemetry", "other systems"];
 
 /// Words with which a row says that something is missing.
 const MISSING: [&str; 3] = ["not built", "Not built", "no measure"];

@@ -30,13 +30,18 @@ mod beyond;
 mod cell;
 mod closing;
 mod compact;
+mod config;
 mod control;
 mod counter;
 mod feedback;
 mod findings;
+mod forgetting;
 mod granule;
+mod inspect;
 mod instance;
+mod interface;
 mod kept;
+mod merging;
 mod position;
 mod quotas;
 mod region;
@@ -52,9 +57,11 @@ mod slide;
 mod summary;
 mod watch;
 
+pub use config::{DeciderConfig, Sketches, WindowRule};
 pub use control::{Control, ControlDifference};
 pub use feedback::FeedbackTrouble;
 pub use findings::Measured;
+pub use interface::{DeciderCounts, DeciderInput, DeciderOutput, LatePartial};
 pub use position::{DeciderPosition, PositionError};
 pub use quotas::QuotaTotals;
 pub use repartition::{Leaving, Repartition, Unlike};
@@ -73,173 +80,19 @@ pub(crate) use revise::KeptTold;
 pub(crate) use rollup::{KeptRollup, KeptRollups};
 pub(crate) use session::KeptSession;
 
-use crate::aggregator::Sums;
-use crate::held::{Heaviest, Held};
 use crate::journal::{ControlChange, JournalRecord, Partial, PartialRows, SourceRecord};
 use crate::state::Checkpoint;
 use agent::Agent;
 use beyond::Beyond;
-use cell::{Merger, MetricNumbers, Rows};
-use compact::Place;
+use cell::{Merger, MetricNumbers};
 use granule::Granules;
 use instance::Instance;
 use restore::{Bases, Phase};
 use revise::Corrected;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
-use tidegauge_analytics::live::LiveConfig;
-use tidegauge_model::{
-    AlertTransition, Decision, EventTime, Finding, Level, ScalingEvent, Target, TimeRange, WindowSpec, WindowSummary,
-};
-use tidegauge_policy::LifeBook;
-use tidegauge_window::{SourceId, SourceRules, Sources, Standing};
-
-/// An agent without a row for this long (event time) is no longer evaluated.
-const FORGET_AFTER: Duration = Duration::from_secs(3_600);
-
-/// Windows of one width and slide, and what they are about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WindowRule {
-    /// Width and slide, whole numbers of panes.
-    pub spec: WindowSpec,
-    /// Emit one per agent.
-    pub agent: bool,
-    /// Emit one per region of an agent.
-    pub region: bool,
-    /// Emit one per instance.
-    pub instance: bool,
-    /// Emit one per other entity.
-    pub entity: bool,
-    /// Emit one per workspace, and one of the fleet, where Aggregators send their sums.
-    pub sums: Sums,
-    /// Which of them carry their sketches.
-    pub sketches: Sketches,
-    /// For how long after its end a window is said again when rows come for it: a whole number of panes.
-    pub revisions: Option<Duration>,
-}
-
-impl WindowRule {
-    /// Windows that are built, and that nobody else sees.
-    #[must_use]
-    pub fn unpublished(spec: WindowSpec) -> Self {
-        let (sums, sketches) = (Sums::default(), Sketches::default());
-        Self { spec, agent: false, region: false, instance: false, entity: false, sums, sketches, revisions: None }
-    }
-
-    /// The same for a target of this level. To a sum it is as an agent of which nothing but its own window is wanted.
-    fn at(&self, level: Level) -> Option<Self> {
-        let is_wanted = match level {
-            Level::Workspace => self.sums.workspace,
-            Level::Fleet => self.sums.fleet,
-            Level::Agent | Level::Region | Level::Instance | Level::Entity => return Some(*self),
-        };
-        let sketches = Sketches { agent: self.sketches.sums, ..Sketches::default() };
-        is_wanted.then(|| Self { agent: true, sketches, revisions: self.revisions, ..Self::unpublished(self.spec) })
-    }
-}
-
-/// Windows of which levels carry the sketches behind their percentiles.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sketches {
-    /// Those of agents, regions and other entities.
-    pub agent: bool,
-    /// Those of instances.
-    pub instance: bool,
-    /// Those of workspaces and of the fleet.
-    pub sums: bool,
-}
-
-impl std::ops::BitOr for Sketches {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self { agent: self.agent | other.agent, instance: self.instance | other.instance, sums: self.sums | other.sums }
-    }
-}
-
-/// What a Decider needs to know.
-#[derive(Clone, Debug)]
-pub struct DeciderConfig {
-    /// Telemetry topics: nothing closes before every partition of each has spoken.
-    pub topics: Vec<Arc<str>>,
-    /// When a source stops counting.
-    pub rules: SourceRules,
-    /// Width of a pane.
-    pub pane: Duration,
-    /// Windows to publish. Those that policies and alert rules look at are built besides.
-    pub windows: Vec<WindowRule>,
-    /// What counts as a finding; `None`: nobody looks for any.
-    pub analytics: Option<LiveConfig>,
-    /// Windows of agents that are far wider, each size once.
-    pub rollups: Vec<RollupRule>,
-    /// Session windows, if any.
-    pub sessions: Option<SessionRule>,
-}
-
-/// What happens to a Decider: the next record of its journal partition.
-#[derive(Debug)]
-pub struct DeciderInput {
-    /// The record.
-    pub record: JournalRecord,
-    /// Where it stood.
-    pub offset: i64,
-    /// When the broker stored it (`LogAppendTime`): the only clock.
-    pub log_time: EventTime,
-}
-
-/// What a Decider publishes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum DeciderOutput {
-    /// A closed window.
-    Window(Box<WindowSummary>),
-    /// A decision, or a hold that says something new.
-    Decision(Box<Decision>),
-    /// An alert changed its state.
-    Alert(Box<AlertTransition>),
-    /// A finding began, changed or ended.
-    Finding(Box<Finding>),
-    /// Rows that came too late for every window: for the late topic.
-    Late(LatePartial),
-}
-
-/// Summary of a partial that no window can use any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LatePartial {
-    /// Who sent it.
-    pub source: SourceId,
-    /// Start of its pane.
-    pub pane: EventTime,
-    /// Telemetry offsets behind it: least and greatest.
-    pub offsets: (i64, i64),
-    /// Rows of telemetry in it.
-    pub samples: u64,
-}
-
-/// Rows and records counted by where they went (D4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DeciderCounts {
-    /// Rows that came in partials.
-    pub samples: u64,
-    /// Rows merged into closed panes.
-    pub merged: u64,
-    /// Rows reported as late partials.
-    pub too_late: u64,
-    /// Rows of partials that came a second time, from an Aggregator without transactions.
-    pub replayed: u64,
-    /// Windows emitted.
-    pub windows: u64,
-    /// Decisions emitted.
-    pub decisions: u64,
-    /// Alert transitions emitted.
-    pub alerts: u64,
-    /// Findings emitted.
-    pub findings: u64,
-    /// Scaling events that were read.
-    pub events: u64,
-    /// Indications that were not followed, since their agents have as many findings as they may.
-    pub findings_left_out: u64,
-}
+use tidegauge_model::{EventTime, ScalingEvent, Target, TimeRange};
+use tidegauge_window::{SourceId, Sources};
 
 /// State machine of the second stage, one per shuffle partition.
 #[derive(Debug)]
@@ -519,238 +372,5 @@ impl Decider {
         let next = self.pending.keys().next().copied().unwrap_or(EventTime::MAX);
         let next = next.min(self.beyond.next_due(closed, self.config.pane));
         closed.max(next.min(limit.floor_to(self.config.pane)))
-    }
-
-    /// Adds rows to the cells of their instances, or of their agents where those are gone; returns the agents touched.
-    fn merge_rows(&mut self, pane: EventTime, rows: &PartialRows) -> Vec<Target> {
-        let rows = Arc::new(Rows::of(rows, &mut self.metrics));
-        let (reader, instances) = (rows.reader(), self.place_of(pane));
-        let is_closed = self.closed_through.is_some_and(|closed| pane < closed);
-        let mut touched: Vec<Target> = Vec::new();
-        let mut start = 0;
-        while start < reader.len() {
-            let end = reader.end_of_agent(start);
-            let first = reader.row(start);
-            let target = Target { workspace: first.workspace.into(), agent: first.agent.into(), region: None };
-            let agent = self.agents.entry(target.clone()).or_default();
-            // What a sum or another entity is made of is not asked for one by one: it goes with the pane (D10, D11).
-            let apart = if is_closed { Place::Gone } else { Place::Own };
-            let (agent, instances) = match first.entity {
-                None => (agent, if target.is_sum() { apart } else { instances }),
-                Some(entity) => (agent.entities.entry(entity.clone()).or_default(), apart),
-            };
-            let places = agent.instances.places((start..end).map(|at| reader.instance(at)));
-            for (at, place) in (start..end).zip(places) {
-                let (instance, row) = (agent.instances.at(place), reader.row(at));
-                instance.hear(pane, &row);
-                for (metric, point) in reader.points(at).filter(|_| !is_closed) {
-                    rows.number(metric).into_iter().for_each(|metric| agent.counters.wait(row.instance, metric, point));
-                }
-                match instances {
-                    Place::Own => instance.add(pane, &rows, at, &mut self.merger),
-                    Place::Granule(start) => instance.add_late(start, &rows, at, &mut self.merger),
-                    Place::Gone => instance.was_heard_at(row.at.1),
-                }
-            }
-            if instances != Place::Own {
-                agent.add_late(pane, &rows, start..end, &mut self.merger);
-            }
-            if first.entity.is_none() {
-                touched.push(target);
-            }
-            start = end;
-        }
-        touched
-    }
-
-    fn count_up(&mut self, pane: EventTime) {
-        self.agents.values_mut().for_each(|agent| agent.each(|each| each.count_up(pane, &mut self.merger)));
-    }
-
-    /// Ends a pane for these agents, or for all and their other entities: their cells are made anew from their instances'.
-    fn settle(&mut self, pane: EventTime, targets: Option<&[Target]>) {
-        let (merger, end) = (&mut self.merger, pane.plus(self.config.pane));
-        let mut settle = |agent: &mut Agent, is_apart: bool| {
-            for instance in agent.instances.values_mut() {
-                instance.settle(pane);
-                instance.cells.at(pane).into_iter().for_each(|cell| merger.add_instance(cell));
-            }
-            if let Some(cell) = merger.take() {
-                agent.put_cell(pane, cell);
-            }
-            if is_apart {
-                agent.instances.values_mut().for_each(|each| each.cells.forget_before(end));
-            }
-        };
-        match targets {
-            None => {
-                for (target, agent) in &mut self.agents {
-                    settle(agent, target.is_sum());
-                    agent.entities.values_mut().for_each(|entity| settle(entity, true));
-                }
-            }
-            Some(targets) => {
-                let mut targets: Vec<&Target> = targets.iter().collect();
-                targets.dedup();
-                for target in targets {
-                    settle(self.agents.get_mut(target).expect("a known agent"), target.is_sum());
-                }
-            }
-        }
-    }
-
-    /// Drops what no window can need any more.
-    fn forget(&mut self, end: EventTime, out: &mut Vec<DeciderOutput>) {
-        let next_end = end.plus(self.config.pane);
-        self.cells_from = self.cells_from.max(Some(next_end.minus(self.longest_reach())));
-        let instances_from = next_end.minus(self.longest_reach_of_instances());
-        let instances_from = granule::ceiling(instances_from, self.granule_width());
-        self.instances_from = self.instances_from.max(Some(instances_from));
-        self.trim_cells();
-        self.end_granule(end);
-        for agent in self.agents.values_mut() {
-            agent.each(|each| {
-                each.instances.retain(|instance| instance.was_heard_since(self.cells_from) || !instance.is_gone(end));
-                each.counters.forget_before(end.minus(counter::LONGEST_GAP));
-                let of = |spec: WindowSpec| self.windows.iter().find(|rule| rule.spec == spec)?.revisions;
-                each.told.retain(|(closed, spec), _| of(*spec).is_some_and(|revisions| closed.plus(revisions) > end));
-            });
-        }
-        if self.phase.is_restoring() {
-            return; // who is known is in the checkpoint
-        }
-        let horizon = end.minus(FORGET_AFTER);
-        let is_silent =
-            |agent: &Agent| agent.instances.is_empty() && agent.last_at <= Some(horizon) && agent.entities.is_empty();
-        for (target, agent) in &mut self.agents {
-            let has_some = !agent.entities.is_empty();
-            for (_, mut entity) in agent.entities.extract_if(.., |_, entity| is_silent(entity)) {
-                self.counts.findings += entity.end_findings(end, self.config.pane, out);
-            }
-            if has_some && agent.entities.is_empty() && target.is_sum() {
-                // The sum may go on: nobody is asked of it any more (C3).
-                let before = out.len();
-                self.control.forget(target, end, out);
-                self.counts.alerts += (out.len() - before) as u64;
-            }
-        }
-        let silent = self.agents.iter().filter(|(_, agent)| is_silent(agent)).map(|(target, _)| target.clone());
-        for target in silent.collect::<Vec<_>>() {
-            let agent = self.agents.remove(&target);
-            let before = out.len();
-            self.control.forget(&target, end, out);
-            self.counts.alerts += (out.len() - before) as u64;
-            self.counts.findings += agent.map_or(0, |mut agent| agent.end_findings(end, self.config.pane, out));
-        }
-    }
-
-    fn trim_cells(&mut self) {
-        let (Some(from), Some(instances_from)) = (self.cells_from, self.instances_from) else { return };
-        self.granules.forget_before(instances_from);
-        for agent in self.agents.values_mut() {
-            agent.each(|each| each.cells.forget_before(from));
-            agent.instances.values_mut().for_each(|instance| instance.cells.forget_before(instances_from));
-        }
-    }
-
-    /// How the documents of a process differ from those that hold.
-    #[must_use]
-    pub fn control_difference(&self, wanted: &[ControlChange]) -> ControlDifference {
-        self.control.difference(wanted)
-    }
-
-    /// Names and versions of the policies that hold.
-    pub fn policies(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.control.policies().map(|policy| (policy.name.as_str(), policy.version))
-    }
-
-    /// Why documents of the journal do not hold, since this was last called.
-    pub fn take_refused(&mut self) -> Vec<String> {
-        self.control.take_refused()
-    }
-
-    /// Signals of SQL that had no answer since this was last called, by name.
-    pub fn take_signal_trouble(&mut self) -> Vec<SignalTrouble> {
-        self.control.take_trouble()
-    }
-
-    /// What was odd about scaling events since this was last called, by what it is.
-    pub fn take_feedback_trouble(&mut self) -> Vec<FeedbackTrouble> {
-        self.control.take_feedback_trouble()
-    }
-
-    /// What became of the live decisions about a target, as far as it is remembered.
-    #[must_use]
-    pub fn life(&self, target: &Target) -> Option<&LifeBook> {
-        self.control.life(target)
-    }
-
-    /// The source that holds the watermark back.
-    #[must_use]
-    pub fn slowest_source(&self) -> Option<&SourceId> {
-        self.sources.slowest()
-    }
-
-    /// How far event time has advanced here.
-    #[must_use]
-    pub fn watermark(&self) -> Option<EventTime> {
-        self.sources.watermark()
-    }
-
-    /// End of the last closed pane.
-    #[must_use]
-    pub fn closed_through(&self) -> Option<EventTime> {
-        self.closed_through
-    }
-
-    /// Every telemetry partition as this Decider knows it.
-    pub fn sources(&self) -> impl Iterator<Item = (&SourceId, Option<EventTime>, Standing)> {
-        self.sources.standings()
-    }
-
-    /// Rows and records by where they went so far.
-    #[must_use]
-    pub fn counts(&self) -> DeciderCounts {
-        self.counts
-    }
-
-    /// Rows and records by where they went since this was last called.
-    pub fn take_counts(&mut self) -> DeciderCounts {
-        std::mem::take(&mut self.counts)
-    }
-
-    /// What it holds.
-    #[must_use]
-    pub fn held(&self) -> Held {
-        let cells = |agent: &Agent| {
-            let entities = agent.entities.values().map(|entity| entity.cells.len()).sum::<usize>();
-            let instances = agent.instances.values().map(|instance| instance.cells.len()).sum::<usize>();
-            agent.cells.len() + instances + entities
-        };
-        Held {
-            panes: self.pending.len() as u64,
-            samples: self.pending_samples(),
-            cells: self.agents.values().map(|agent| cells(agent) as u64).sum::<u64>() + self.beyond.open(),
-            findings: self.agents.values().map(Agent::open_findings).sum(),
-            instances: self.agents().map(|(_, agent)| agent.instances.len() as u64).sum(),
-        }
-    }
-
-    /// Sums over agents aside.
-    fn agents(&self) -> impl Iterator<Item = (&Target, &Agent)> {
-        self.agents.iter().filter(|(target, _)| !target.is_sum())
-    }
-
-    /// The agent with most instances; `None` while none is known.
-    #[must_use]
-    pub fn heaviest(&self) -> Option<Heaviest> {
-        Heaviest::of(self.agents().map(|(target, agent)| (target, agent.instances.len() as u64)), Clone::clone)
-    }
-
-    /// Rows in panes that have not closed.
-    #[must_use]
-    pub fn pending_samples(&self) -> u64 {
-        let partials = self.pending.values().flat_map(|pane| pane.partials.values());
-        partials.map(PartialRows::samples).sum()
     }
 }

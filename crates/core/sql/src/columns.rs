@@ -15,7 +15,7 @@ use crate::batch::Row;
 use crate::prepared::Scan;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use std::sync::{Arc, LazyLock};
-use tidegauge_model::metric::BUILT_IN;
+use tidegauge_model::metric::{BUILT_IN, MetricDef};
 use tidegauge_model::{
     Attribute, DistributionSummary, EventTime, GaugeSummary, MetricKind, WindowKind, WindowSummary, time,
 };
@@ -372,9 +372,23 @@ fn millis(duration: std::time::Duration) -> i64 {
 }
 
 fn of_windows() -> Vec<Column> {
-    use Read::{Number, Text, Time, Whole};
+    use Read::Number;
     let mut columns = common();
+    columns.extend(of_instances());
     columns.extend([
+        Column::new("error_rate", "(server errors + timeouts) / requests", Number(|window| window.error_rate)),
+        Column::new("availability", "1 - error_rate", Number(|window| window.availability)),
+    ]);
+    columns.extend(of_top_key());
+    columns.extend(["cpu", "memory", "io", "network", "gpu"].into_iter().flat_map(of_saturation));
+    columns.extend(BUILT_IN.iter().filter(|metric| !metric.derived).flat_map(of_metric));
+    columns
+}
+
+/// Who reported, and what an instance says of itself.
+fn of_instances() -> Vec<Column> {
+    use Read::{Text, Time, Whole};
+    let mut columns = vec![
         Column::new(
             "instances_expected",
             "instances that should have reported",
@@ -403,15 +417,19 @@ fn of_windows() -> Vec<Column> {
             Text(|row| row.window.state.map(tidegauge_model::InstanceState::name)),
         ),
         Column::new("ready_at", "of an instance: when it became ready", Time(|window| window.ready_at)),
-    ]);
+    ];
     let of_instances = Attribute::ALL.into_iter().filter(|attribute| *attribute != Attribute::Region);
     columns.extend(
         of_instances
             .map(|attribute| Column::new(attribute.name(), "of an instance: as it says", Read::Attribute(attribute))),
     );
-    columns.extend([
-        Column::new("error_rate", "(server errors + timeouts) / requests", Number(|window| window.error_rate)),
-        Column::new("availability", "1 - error_rate", Number(|window| window.availability)),
+    columns
+}
+
+/// The key that makes the most of the load, as far as is certain.
+fn of_top_key() -> [Column; 3] {
+    use Read::{Number, Text};
+    [
         Column::new(
             "top_key",
             "of the keys that telemetry names the one whose certain share is the greatest",
@@ -427,39 +445,40 @@ fn of_windows() -> Vec<Column> {
             "it makes at most this share of the load, ratio",
             Number(|window| Some(window.top_keys.as_ref()?.keys.first()?.share_upper)),
         ),
-    ]);
-    for resource in ["cpu", "memory", "io", "network", "gpu"] {
-        columns.extend([
-            Column::new(
-                format!("{resource}_saturation_share"),
-                "share of samples saturated, 0 to 1",
-                Read::SaturationShare(resource),
-            ),
-            Column::new(
-                format!("{resource}_saturation_count"),
-                "samples behind the share",
-                Read::SaturationCount(resource),
-            ),
-            Column::new(
-                format!("{resource}_saturation_utilization_only"),
-                "some samples had no waiting metric",
-                Read::SaturationUtilizationOnly(resource),
-            ),
-        ]);
-    }
-    for metric in BUILT_IN.iter().filter(|metric| !metric.derived) {
-        let is_latency = metric.kind == MetricKind::Latency;
-        let statistics = if is_latency { Statistic::of_latencies() } else { Statistic::OF_GAUGES.to_vec() };
-        let read = if is_latency { Read::Latency } else { Read::Gauge };
-        columns.extend(statistics.into_iter().map(|statistic| {
-            let about = format!("{}, {}", metric.unit, statistic.about());
-            Column::new(format!("{}_{}", metric.name, statistic.name()), about, read(metric.name, statistic))
-        }));
-        if is_latency {
-            columns.push(Column::new(format!("{}_sketch", metric.name), SKETCH, Read::Sketch(metric.name)));
-        }
-    }
-    columns
+    ]
+}
+
+fn of_saturation(resource: &'static str) -> [Column; 3] {
+    [
+        Column::new(
+            format!("{resource}_saturation_share"),
+            "share of samples saturated, 0 to 1",
+            Read::SaturationShare(resource),
+        ),
+        Column::new(
+            format!("{resource}_saturation_count"),
+            "samples behind the share",
+            Read::SaturationCount(resource),
+        ),
+        Column::new(
+            format!("{resource}_saturation_utilization_only"),
+            "some samples had no waiting metric",
+            Read::SaturationUtilizationOnly(resource),
+        ),
+    ]
+}
+
+/// The statistics of a metric, and of a latency its sketch.
+fn of_metric(metric: &'static MetricDef) -> Vec<Column> {
+    let is_latency = metric.kind == MetricKind::Latency;
+    let statistics = if is_latency { Statistic::of_latencies() } else { Statistic::OF_GAUGES.to_vec() };
+    let read = if is_latency { Read::Latency } else { Read::Gauge };
+    let columns = statistics.into_iter().map(|statistic| {
+        let about = format!("{}, {}", metric.unit, statistic.about());
+        Column::new(format!("{}_{}", metric.name, statistic.name()), about, read(metric.name, statistic))
+    });
+    let sketch = || Column::new(format!("{}_sketch", metric.name), SKETCH, Read::Sketch(metric.name));
+    columns.chain(is_latency.then(sketch)).collect()
 }
 
 fn of_entities() -> Vec<Column> {

@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -53,6 +54,14 @@ pub fn toned(text: &str, tone: Tone, colours: bool) -> String {
         Tone::Faint => "2",
     };
     format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+/// So many of them: `1 file`, `2 files`.
+#[must_use]
+pub fn counted(number: impl Display, what: &str) -> String {
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 /// A cell: its text, and what it says beyond that.

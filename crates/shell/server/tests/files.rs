@@ -69,7 +69,11 @@ users,throughput,mean_ms,p50_ms,p95_ms,p99_ms,error_rate,cpu
     assert!(near(&got["performance_score"], 75.366_842) && near(&got["excluded"][0]["users_by_law"], 67.2), "{got}");
     let table = tidegauge(here.path(), &arguments, &[]);
     assert_eq!(table.code, 0, "{}", table.stderr);
-    assert!(table.stdout.contains("breaks at 47.69") && table.stdout.contains("- scale out:"), "{}", table.stdout);
+    assert!(
+        table.stdout.contains("breaks at 47.69 users") && table.stdout.contains("- scale out:"),
+        "{}",
+        table.stdout
+    );
 }
 
 /// Ten repeats of one level, 200 ms before and 300 ms after: half as much again. A page has the curves.

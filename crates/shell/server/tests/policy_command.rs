@@ -62,14 +62,18 @@ fn warnings_have_place_code_and_advice_and_fail_where_that_was_said() {
     let calm = lint(&[]);
     assert_eq!(calm.code, 0, "{}", calm.stderr);
     assert!(calm.stdout.contains("hpa-with-memory.yaml:15:7: PL05 memory-objective: "), "{}", calm.stdout);
-    assert!(calm.stdout.ends_with("1 files, 1 warnings\n"), "{}", calm.stdout);
+    assert!(calm.stdout.ends_with("1 file, 1 warning\n"), "{}", calm.stdout);
     assert_eq!(lint(&["--deny"]).code, 1);
     assert_eq!(json(&lint(&["--output", "json"]).stdout)["warnings"][0]["code"], "PL05");
     let explained = tidegauge(Path::new("."), &["explain", "PL05"], &[]);
     assert!(explained.stdout.starts_with("PL05 memory-objective: "), "{}", explained.stdout);
     let here = tempfile::tempdir().expect("a folder");
     let validated = tidegauge(here.path(), &["validate", "--policy", &file], &[]);
-    assert!(validated.stdout.contains("1 warnings: `tidegauge policy lint FILE…`"), "{}", validated.stdout);
+    assert!(validated.stdout.contains("1 warning: `tidegauge policy lint FILE…`"), "{}", validated.stdout);
+    let muting = examples().join("alerts-findings.yaml").display().to_string();
+    let muted = tidegauge(here.path(), &["validate", "--policy", &muting], &[]).stdout;
+    assert!(muted.contains("silences      database-move\n"), "{muted}");
+    assert!(muted.contains("inhibitions   silent-agent\n"), "{muted}");
 }
 
 /// The policy on standard output is one, and what was lost is told beside it.

@@ -31,85 +31,119 @@ impl Decider {
         }
         let ending = self.ending(end);
         let mut due = self.beyond.rollups.due(end, &mut self.merger);
-        let mut close = Close { sources_ratio: self.sources.ratio(), metrics: &self.metrics, merger: &mut self.merger };
-        let mut follows = Vec::new();
-        for (target, agent) in &mut self.agents {
+        // Apart for the time, since the rest of the Decider is asked about each.
+        let mut agents = std::mem::take(&mut self.agents);
+        for (target, agent) in &mut agents {
             while let Some(forgotten) = due.first_entry().filter(|entry| entry.key() < target) {
-                self.counts.windows += emit_forgotten(forgotten.remove_entry(), &mut close, out);
+                self.emit_forgotten(forgotten.remove_entry(), out);
             }
-            let mut closed = Vec::with_capacity(ending.len());
-            let has_entities = !agent.entities.is_empty();
-            for ending in ending.iter().flat_map(|ending| ending.at(target, has_entities)) {
-                let (spec, range) = (ending.rule.spec, TimeRange::ending_at(end, ending.rule.spec.size));
-                let (slide, sketches) = (spec.slide, ending.sketches);
-                let entities = agent.entity_windows(target, &ending, end, &mut close);
-                let cell = ending.with_agent.then(|| agent.window(spec, end, close.merger)).flatten();
-                let view = View { target, entity: None, agent, range, slide, sketches, metrics: close.metrics };
-                let mut windows = view.summaries(cell, close.sources_ratio, ending.with_instances, close.merger);
-                if ending.rule.region && ending.with_instances {
-                    windows.regions = view.regions(close.sources_ratio, close.merger);
-                }
-                windows.entities = entities;
-                // Of a sum there may be two: its own window, and those of entities that no agent has.
-                let is_own = ending.with_agent || !target.is_sum();
-                if ending.rule.revisions.is_some() && is_own {
-                    agent.told.insert((end, spec), Told::of(&windows.agent));
-                }
-                closed.push((ending, windows));
-            }
-            if let Some(due) = due.remove(target) {
-                closed.extend(due.into_iter().map(|due| {
-                    let is_asked =
-                        due.edition.is_final() && !target.is_sum() && !self.control.watches_instances(due.spec());
-                    (Ending::of_rollup(&due, is_asked), due.closed(target, agent, &mut close))
-                }));
-                closed.sort_by_key(|(ending, _)| ending.rule.spec);
-            }
-            // Policies of one window may look at signals of another that ends here too.
-            let asked = closed.iter().filter(|(ending, _)| ending.is_asked);
-            let together: Vec<_> = asked.map(|(ending, windows)| (ending.rule.spec, windows)).collect();
-            let signals = self.control.signal_values(target, &together);
-            // Alert rules look at the findings that these windows open and end.
-            let mut found = Vec::new();
-            for (ending, windows) in &closed {
-                match self.config.analytics.as_ref() {
-                    Some(config) if ending.is_analysed => {
-                        let measured = self.seen.is_some().then_some(&mut self.measured);
-                        agent.find(windows, config, &mut self.counts, measured, &mut found);
-                        agent.find_in_entities(&windows.entities, config, &mut self.counts, &mut found);
-                    }
-                    Some(_) => {}
-                    None => self.counts.findings += agent.end_findings(end, ending.rule.spec.size, &mut found),
-                }
-            }
-            let open = if self.control.reads_findings(target) { agent.findings_open_at(end) } else { Vec::new() };
-            let mut regions = Vec::new();
-            for (Ending { rule, is_asked, is_analysed, .. }, windows) in closed {
-                if is_asked {
-                    let was_heard = agent.last_at.is_some() && !target.is_sum();
-                    let (seen, said) = (self.seen.as_mut(), Said { signals: &signals, findings: &open });
-                    let made = self.control.evaluate(rule.spec, &windows, was_heard, said, &mut follows, seen);
-                    self.counts.decisions += made.decisions;
-                    self.counts.alerts += made.alerts;
-                    self.counts.findings += made.findings;
-                }
-                if is_analysed || self.config.analytics.is_none() {
-                    follows.append(&mut found);
-                }
-                self.counts.windows += windows.emit(&rule, &mut regions, out);
-                out.append(&mut follows);
-            }
-            // Targets of their own, behind the agent.
-            regions.sort_by(|a, b| a.target.cmp(&b.target));
-            self.counts.windows += regions.len() as u64;
-            out.extend(regions.into_iter().map(|window| DeciderOutput::Window(Box::new(window))));
+            let closed = self.closed_of(target, agent, &ending, due.remove(target), end);
+            self.conclude(target, agent, closed, end, out);
         }
+        self.agents = agents;
         for forgotten in due {
-            self.counts.windows += emit_forgotten(forgotten, &mut close, out);
+            self.emit_forgotten(forgotten, out);
         }
+        let close = Close { sources_ratio: self.sources.ratio(), metrics: &self.metrics, merger: &mut self.merger };
         let sessions = self.beyond.sessions.closed(end, &self.agents, &close);
         self.counts.windows += sessions.len() as u64;
         out.extend(sessions.into_iter().map(|window| DeciderOutput::Window(Box::new(window))));
+    }
+
+    /// The windows of an agent that end here, and its roll-ups that are due, by width.
+    fn closed_of(
+        &mut self,
+        target: &Target,
+        agent: &mut Agent,
+        ending: &[Ending],
+        due: Option<Vec<Due>>,
+        end: EventTime,
+    ) -> Vec<(Ending, ClosedWindows)> {
+        let mut close = Close { sources_ratio: self.sources.ratio(), metrics: &self.metrics, merger: &mut self.merger };
+        let has_entities = !agent.entities.is_empty();
+        let ending = ending.iter().flat_map(|ending| ending.at(target, has_entities));
+        let mut closed: Vec<_> =
+            ending.map(|ending| (ending, agent.closed(target, &ending, end, &mut close))).collect();
+        if let Some(due) = due {
+            closed.extend(due.into_iter().map(|due| {
+                let is_asked =
+                    due.edition.is_final() && !target.is_sum() && !self.control.watches_instances(due.spec());
+                (Ending::of_rollup(&due, is_asked), due.closed(target, agent, &mut close))
+            }));
+            closed.sort_by_key(|(ending, _)| ending.rule.spec);
+        }
+        closed
+    }
+
+    /// Says what follows from the windows of an agent, and the windows themselves.
+    fn conclude(
+        &mut self,
+        target: &Target,
+        agent: &mut Agent,
+        closed: Vec<(Ending, ClosedWindows)>,
+        end: EventTime,
+        out: &mut Vec<DeciderOutput>,
+    ) {
+        // Policies of one window may look at signals of another that ends here too.
+        let asked = closed.iter().filter(|(ending, _)| ending.is_asked);
+        let together: Vec<_> = asked.map(|(ending, windows)| (ending.rule.spec, windows)).collect();
+        let signals = self.control.signal_values(target, &together);
+        // Alert rules look at the findings that these windows open and end.
+        let mut found = self.found_in(agent, &closed, end);
+        let open = if self.control.reads_findings(target) { agent.findings_open_at(end) } else { Vec::new() };
+        let (mut follows, mut regions) = (Vec::new(), Vec::new());
+        for (Ending { rule, is_asked, is_analysed, .. }, windows) in closed {
+            if is_asked {
+                let was_heard = agent.last_at.is_some() && !target.is_sum();
+                let (seen, said) = (self.seen.as_mut(), Said { signals: &signals, findings: &open });
+                let made = self.control.evaluate(rule.spec, &windows, was_heard, said, &mut follows, seen);
+                self.counts.decisions += made.decisions;
+                self.counts.alerts += made.alerts;
+                self.counts.findings += made.findings;
+            }
+            if is_analysed || self.config.analytics.is_none() {
+                follows.append(&mut found);
+            }
+            self.counts.windows += windows.emit(&rule, &mut regions, out);
+            out.append(&mut follows);
+        }
+        // Targets of their own, behind the agent.
+        regions.sort_by(|a, b| a.target.cmp(&b.target));
+        self.counts.windows += regions.len() as u64;
+        out.extend(regions.into_iter().map(|window| DeciderOutput::Window(Box::new(window))));
+    }
+
+    /// The findings that the windows of an agent open, change or end.
+    fn found_in(
+        &mut self,
+        agent: &mut Agent,
+        closed: &[(Ending, ClosedWindows)],
+        end: EventTime,
+    ) -> Vec<DeciderOutput> {
+        let mut found = Vec::new();
+        for (ending, windows) in closed {
+            match self.config.analytics.as_ref() {
+                Some(config) if ending.is_analysed => {
+                    let measured = self.seen.is_some().then_some(&mut self.measured);
+                    agent.find(windows, config, &mut self.counts, measured, &mut found);
+                    agent.find_in_entities(&windows.entities, config, &mut self.counts, &mut found);
+                }
+                Some(_) => {}
+                None => self.counts.findings += agent.end_findings(end, ending.rule.spec.size, &mut found),
+            }
+        }
+        found
+    }
+
+    /// Publishes roll-ups of an agent that is not known any more: nothing is decided on them.
+    fn emit_forgotten(&mut self, (target, due): (Target, Vec<Due>), out: &mut Vec<DeciderOutput>) {
+        let mut close = Close { sources_ratio: self.sources.ratio(), metrics: &self.metrics, merger: &mut self.merger };
+        let nobody = Agent::default();
+        for due in due {
+            let rule = Ending::of_rollup(&due, false).rule;
+            let windows = due.closed(&target, &nobody, &mut close);
+            self.counts.windows += windows.emit(&rule, &mut Vec::new(), out);
+        }
     }
 
     /// Tells every agent the last pane of telemetry, once all of a bounded run was read. Marks tell every shuffle
@@ -141,6 +175,26 @@ impl Decider {
 }
 
 impl Agent {
+    /// Its windows of this kind.
+    fn closed(&mut self, target: &Target, ending: &Ending, end: EventTime, close: &mut Close<'_>) -> ClosedWindows {
+        let (rule, sketches, metrics) = (&ending.rule, ending.sketches, close.metrics);
+        let (range, slide) = (TimeRange::ending_at(end, rule.spec.size), rule.spec.slide);
+        let entities = self.entity_windows(target, ending, end, close);
+        let cell = ending.with_agent.then(|| self.window(rule.spec, end, close.merger)).flatten();
+        let view = View { target, entity: None, agent: self, range, slide, sketches, metrics };
+        let mut windows = view.summaries(cell, close.sources_ratio, ending.with_instances, close.merger);
+        if rule.region && ending.with_instances {
+            windows.regions = view.regions(close.sources_ratio, close.merger);
+        }
+        windows.entities = entities;
+        // Of a sum there may be two: its own window, and those of entities that no agent has.
+        let is_own = ending.with_agent || !target.is_sum();
+        if rule.revisions.is_some() && is_own {
+            self.told.insert((end, rule.spec), Told::of(&windows.agent));
+        }
+        windows
+    }
+
     /// The windows of its other entities that have rows, where somebody wants them, ascending.
     fn entity_windows(
         &mut self,
@@ -195,15 +249,4 @@ impl Ending {
     fn of_rollup(due: &Due, is_asked: bool) -> Self {
         Self { is_asked, ..Self::published(WindowRule { agent: true, ..WindowRule::unpublished(due.spec()) }) }
     }
-}
-
-/// Publishes roll-ups of an agent that is not known any more: nothing is decided on them. Returns how many.
-fn emit_forgotten((target, due): (Target, Vec<Due>), close: &mut Close<'_>, out: &mut Vec<DeciderOutput>) -> u64 {
-    let nobody = Agent::default();
-    let emit = |due: Due| {
-        let rule = Ending::of_rollup(&due, false).rule;
-        let windows: ClosedWindows = due.closed(&target, &nobody, close);
-        windows.emit(&rule, &mut Vec::new(), out)
-    };
-    due.into_iter().map(emit).sum()
 }

@@ -24,7 +24,8 @@
 use super::cell::{Cell, Merger, MetricNumbers, Rows};
 use super::kept::KeptCell;
 use super::summary::{ClosedWindows, View};
-use super::{Agent, Sketches, Sums};
+use super::{Agent, Sketches};
+use crate::aggregator::Sums;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;

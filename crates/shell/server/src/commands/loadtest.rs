@@ -1,15 +1,16 @@
 //! `loadtest`: the record of a load test from a file of levels, beside another run, and a metric over many runs.
 
+mod levels;
 mod page;
 
 use super::analyze::Telemetry;
-use crate::cli::{AnalyzeArgs, LoadColumn, LoadtestCommand, ReportForm, SeriesArgs};
+use crate::cli::{AnalyzeArgs, LoadtestCommand, ReportForm, SeriesArgs};
 use crate::config::Layers;
 use crate::exit::{Code, Failure};
 use crate::output::{Form, csv_of};
 use crate::report::FileInput;
-use crate::sheet::{Row, Sheet};
-use crate::terminal::{self, Cell, Tone};
+use crate::sheet::Sheet;
+use crate::terminal::{self, Cell, Tone, counted};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -18,10 +19,9 @@ use tidegauge_analytics::inference::SplitMix64;
 use tidegauge_analytics::loadtest::compare::{self, Comparison, compare_runs};
 use tidegauge_analytics::loadtest::series::{self, ChangePoint, change_points};
 use tidegauge_analytics::loadtest::{
-    Identity, Level, LoadUnit, Measured, ObservedRun, TestConfig, TestRecord, TestRun, TestType, analyze, join_levels,
+    Identity, LoadUnit, Measured, ObservedRun, TestConfig, TestRecord, TestRun, TestType, analyze, join_levels,
 };
 use tidegauge_analytics::report::{Analysis, ReportConfig};
-use tidegauge_policy::error::nearest;
 
 /// Runs the command.
 ///
@@ -92,16 +92,14 @@ fn observed(layers: &Layers, args: &AnalyzeArgs) -> anyhow::Result<Vec<ObservedR
 }
 
 fn test_run(file: &Path, args: &AnalyzeArgs) -> Result<TestRun, Failure> {
-    let sheet = Sheet::read(file)?;
-    let (unit, load) = load_column(&sheet, args.load)?;
-    tell_of_columns(&sheet, file);
+    let (unit, levels) = levels::read(file, args.load)?;
     Ok(TestRun {
         name: file.display().to_string(),
         identity: Identity::default(),
         test_type: args.test_type.map(TestType::from),
         unit,
         think_time_s: args.think_time.map(|time| time.as_secs_f64()),
-        levels: sheet.rows.iter().filter_map(|row| level(&sheet, row, load).transpose()).collect::<Result<_, _>>()?,
+        levels,
     })
 }
 
@@ -160,97 +158,7 @@ fn series_table(points: &[ChangePoint], runs: usize, colours: bool) -> String {
     } else {
         terminal::table(&["FROM RUN", "MEAN BEFORE", "MEAN AFTER", "RATIO"], &rows, colours)
     };
-    format!("{shown}{} changes in {runs} runs\n", points.len())
-}
-
-fn load_column(sheet: &Sheet, asked: Option<LoadColumn>) -> Result<(LoadUnit, usize), Failure> {
-    let users = || Ok((LoadUnit::Users, sheet.required("users")?));
-    let rps = || Ok((LoadUnit::RequestsPerS, sheet.required("rps")?));
-    match asked {
-        Some(LoadColumn::Users) => users(),
-        Some(LoadColumn::Rps) => rps(),
-        None if sheet.column("users").is_none() && sheet.column("rps").is_some() => rps(),
-        None => users(),
-    }
-}
-
-/// Columns of a file of levels.
-const COLUMNS: [&str; 20] = [
-    "users",
-    "rps",
-    "throughput",
-    "mean_ms",
-    "p50_ms",
-    "p75_ms",
-    "p90_ms",
-    "p95_ms",
-    "p99_ms",
-    "error_rate",
-    "timeout_rate",
-    "cpu",
-    "memory",
-    "io",
-    "network",
-    "memory_gb",
-    "network_mbps",
-    "queue_depth",
-    "cost_per_hour",
-    "duration_s",
-];
-
-/// What is read over, and what most of the analysis rests on and is not there, is said: a misspelt name looks like either.
-fn tell_of_columns(sheet: &Sheet, file: &Path) {
-    let file = file.display();
-    for name in sheet.header().iter().filter(|name| !COLUMNS.contains(&name.as_str())) {
-        let meant = nearest(name, COLUMNS).map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
-        tracing::warn!("{file}:1: the column `{name}` is none of a load test, and is read over{meant}");
-    }
-    for name in ["throughput", "p95_ms", "error_rate"].into_iter().filter(|name| sheet.column(name).is_none()) {
-        tracing::warn!("{file}:1: there is no column `{name}`, so what rests on it is not known");
-    }
-}
-
-/// A measurement; absent on a line without a load.
-fn level(sheet: &Sheet, row: &Row, load: usize) -> Result<Option<Level>, Failure> {
-    let Some(value) = sheet.number(row, load)? else { return Ok(None) };
-    if value <= 0.0 {
-        return Err(sheet.wrong(row, load, "a load above 0"));
-    }
-    let number = |name: &str, most: f64| -> Result<Option<f64>, Failure> {
-        let Some(column) = sheet.column(name) else { return Ok(None) };
-        let value = sheet.number(row, column)?;
-        let expected = if most < 100.0 { "a ratio, 0 to 1 where all is used" } else { "a number of at least 0" };
-        match value.filter(|value| !(0.0..=most).contains(value)) {
-            Some(_) => Err(sheet.wrong(row, column, expected)),
-            None => Ok(value),
-        }
-    };
-    let (amount, share, utilization) =
-        (|name| number(name, f64::MAX), |name| number(name, 1.0), |name| number(name, 20.0));
-    let measured = Measured {
-        users: amount("users")?,
-        offered_per_s: amount("rps")?,
-        throughput_per_s: amount("throughput")?,
-        mean_ms: amount("mean_ms")?,
-        p50_ms: amount("p50_ms")?,
-        p75_ms: amount("p75_ms")?,
-        p90_ms: amount("p90_ms")?,
-        p95_ms: amount("p95_ms")?,
-        p99_ms: amount("p99_ms")?,
-        error_rate: share("error_rate")?,
-        timeout_rate: share("timeout_rate")?,
-        cpu: utilization("cpu")?,
-        memory: utilization("memory")?,
-        io: utilization("io")?,
-        network: utilization("network")?,
-        memory_gb: amount("memory_gb")?,
-        network_mbps: amount("network_mbps")?,
-        queue_depth: amount("queue_depth")?,
-        cost_per_hour: amount("cost_per_hour")?,
-        duration_s: amount("duration_s")?,
-        latency_buckets: Vec::new(),
-    };
-    Ok(Some(Level { load: value, repeats: vec![measured] }))
+    format!("{shown}{} in {}\n", counted(points.len(), "change"), counted(runs, "run"))
 }
 
 fn answer(answer: &Answer) -> Value {
@@ -300,6 +208,14 @@ fn object(record: &TestRecord, compared: &[Compared]) -> Value {
     })
 }
 
+/// In what the load is counted: in a sentence, and at the head of a column.
+const fn unit(record: &TestRecord) -> (&'static str, &'static str) {
+    match record.unit {
+        LoadUnit::Users => ("users", "USERS"),
+        LoadUnit::RequestsPerS => ("requests per second", "REQUESTS/S"),
+    }
+}
+
 fn table(record: &TestRecord, compared: &[Compared], args: &AnalyzeArgs, colours: bool) -> String {
     let plain = |text: String| -> Cell { (text, Tone::Plain) };
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
@@ -308,12 +224,14 @@ fn table(record: &TestRecord, compared: &[Compared], args: &AnalyzeArgs, colours
         let load = answer.point.as_ref().ok().map(|point| point.load);
         [name(&answer.criterion), number(load), interval, note(answer)].map(plain).into()
     });
-    let mut text = terminal::table(&["CRITERION", "LOAD", "INTERVAL", "NOTE"], &criteria.collect::<Vec<_>>(), colours);
-    let broken = record.breaking_load.map_or("does not break".to_owned(), |(_, load)| format!("breaks at {load:.2}"));
+    let (unit, load) = unit(record);
+    let mut text = terminal::table(&["CRITERION", load, "INTERVAL", "NOTE"], &criteria.collect::<Vec<_>>(), colours);
+    let broken =
+        record.breaking_load.map_or("does not break".to_owned(), |(_, load)| format!("breaks at {load:.2} {unit}"));
     text += &format!(
-        "\n{} test, {} levels, {broken} (objective {} ms), most throughput {}/s, score {} of 100, success {}\n",
+        "\n{} test, {}, {broken} (objective {} ms), most throughput {}/s, score {} of 100, success {}\n",
         name(&record.test_type),
-        record.levels,
+        counted(record.levels, "level"),
         args.slo_ms,
         number(record.throughput_max_per_s),
         number(record.performance_score),

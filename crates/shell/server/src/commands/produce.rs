@@ -8,6 +8,7 @@ use crate::cli::{KeyField, ProduceArgs, ProduceFormat, Speed};
 use crate::config::{Config, ConfigError};
 use crate::connect;
 use crate::exit::{Code, Failure};
+use crate::terminal::counted;
 use crate::trace::{Shape, Trace, TraceError};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -36,7 +37,7 @@ pub fn run(config: &Config, args: &ProduceArgs) -> anyhow::Result<()> {
     // What was handed over before a bad row is sent too, so that the count is true.
     let flushed = target.writer.flush().with_context(|| format!("while sending to {topic}"));
     bar.finish_and_clear();
-    eprintln!("sent {} samples to {topic}{}", counts.sent, counts.skipped_text());
+    eprintln!("sent {} to {topic}{}", counted(counts.sent, "sample"), counts.skipped_text());
     outcome.and(flushed)
 }
 
@@ -65,7 +66,7 @@ fn send(
         }
         target.send(&row, &value, counts.sent)?;
         counts.sent += 1;
-        bar.set_message(format!("{} samples", counts.sent));
+        bar.set_message(counted(counts.sent, "sample"));
     }
     Ok(())
 }

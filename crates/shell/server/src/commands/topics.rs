@@ -5,7 +5,7 @@ mod repartition;
 use crate::cli::{EnsureArgs, TopicsCommand};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
-use crate::terminal::{self, Tone};
+use crate::terminal::{self, Tone, counted};
 use crate::{connect, topics};
 use serde_json::json;
 use tidegauge_kafka::admin::{Admin, AdminError, Comparison, TopicSpec};
@@ -79,7 +79,7 @@ impl Outcome {
 fn create(admin: &Admin, spec: &TopicSpec, args: &EnsureArgs) -> Result<Outcome, AdminError> {
     let partitions = spec.partitions.map_or_else(|| "the broker's number of".to_owned(), |n| n.to_string());
     let settings: Vec<_> = spec.settings.iter().map(|(setting, value)| format!("{setting}={value}")).collect();
-    let detail = format!("{partitions} partitions, {}", settings.join(", "));
+    let detail = format!("{}, {}", counted(partitions, "partition"), settings.join(", "));
     if args.dry_run {
         return Ok(Outcome { word: "would create", tone: Tone::Warning, detail });
     }

@@ -3,7 +3,7 @@
 use crate::cli::ValidateArgs;
 use crate::config::{Config, RegistryConfig};
 use crate::exit::{Code, Failure};
-use crate::terminal::{self, Tone};
+use crate::terminal::{self, Tone, counted};
 use crate::{commands, connect, topics};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -112,11 +112,22 @@ fn offline(config: &Config) -> Vec<Check> {
             "alert rules",
             format!("{rules} in {}", names(config.alerts.iter().map(|rules| rules.name.as_str()))),
         ),
+    ]);
+    let muting = [("silences", ControlKind::Silence), ("inhibitions", ControlKind::Inhibition)];
+    checks.extend(muting.into_iter().filter_map(|(what, kind)| named(config, what, kind)));
+    checks.extend([
         Check::ok("mapping", if config.ingest.mapping.is_some() { "foreign records are mapped" } else { "none" }),
         hardly_meant(config),
         security(config),
     ]);
     checks
+}
+
+/// The documents of a kind by their names, where there are any.
+fn named(config: &Config, what: &str, kind: ControlKind) -> Option<Check> {
+    let of_kind = config.control.iter().filter(|change| change.kind == kind);
+    let names = names(of_kind.map(|change| change.name.as_str()));
+    (!names.is_empty()).then(|| Check::ok(what, names))
 }
 
 /// What a signal costs here. That it is sound, and costs less than it may, was found out when the configuration was read.
@@ -144,9 +155,10 @@ fn hardly_meant(config: &Config) -> Check {
     let texts = policies.filter_map(|change| change.document.as_deref());
     match commands::policy::warnings(texts) {
         0 => Check::ok(what, "no warnings"),
-        found => {
-            Check::warn(what, format!("{found} warnings: `tidegauge policy lint FILE…` says which, and what to do"))
-        }
+        found => Check::warn(
+            what,
+            format!("{}: `tidegauge policy lint FILE…` says which, and what to do", counted(found, "warning")),
+        ),
     }
 }
 
@@ -169,7 +181,7 @@ fn online(config: &Config) -> anyhow::Result<Vec<Check>> {
     let cluster = connect::wait(&config.kafka)?;
     let waiting = terminal::waiting("asking the broker and the registry");
     let id = cluster.id.unwrap_or_else(|| "without an id".into());
-    let mut checks = vec![Check::ok("broker", format!("cluster {id}, {} brokers", cluster.brokers))];
+    let mut checks = vec![Check::ok("broker", format!("cluster {id}, {}", counted(cluster.brokers, "broker")))];
     let admin = Admin::new(&config.kafka.connection)?;
     let (telemetry, own) = (topics::telemetry(config, None), topics::wanted(config));
     let names: Vec<_> = telemetry.iter().chain(&own).map(|spec| spec.name.as_str()).collect();
@@ -196,7 +208,7 @@ fn telemetry_topic(spec: &TopicSpec, found: &BTreeMap<String, FoundTopic>) -> Ch
             "not LogAppendTime: producers' clocks decide which samples count as from the future; \
              set message.timestamp.type=LogAppendTime unless a trusted gateway writes it",
         ),
-        _ => Check::ok(&what, format!("{} partitions", topic.partitions)),
+        _ => Check::ok(&what, counted(topic.partitions, "partition")),
     }
 }
 
@@ -205,7 +217,7 @@ fn own_topic(spec: &TopicSpec, found: &BTreeMap<String, FoundTopic>, config: &Co
     let decides = spec.name == config.topics.shuffle || spec.name == config.topics.state;
     match topics::compare(config, spec, found.get(&spec.name)) {
         Comparison::Missing => Check::fail(&what, Code::Config, "missing: run `tidegauge topics ensure`"),
-        Comparison::Fits => Check::ok(&what, format!("{} partitions", found[&spec.name].partitions)),
+        Comparison::Fits => Check::ok(&what, counted(found[&spec.name].partitions, "partition")),
         Comparison::Differs(differences) => {
             let is_wrong =
                 |d: &Difference| decides && ["partitions", "message.timestamp.type"].contains(&d.setting.as_str());
@@ -220,7 +232,7 @@ fn own_topic(spec: &TopicSpec, found: &BTreeMap<String, FoundTopic>, config: &Co
 fn registry_check(config: &RegistryConfig) -> Check {
     let user = config.user.as_ref().map(|(name, password)| (name.as_str(), password));
     match Registry::new(&config.url, user).and_then(|registry| registry.subjects()) {
-        Ok(subjects) => Check::ok("schema registry", format!("{}, {} subjects", config.url, subjects.len())),
+        Ok(subjects) => Check::ok("schema registry", format!("{}, {}", config.url, counted(subjects.len(), "subject"))),
         Err(error) => Check::fail("schema registry", Code::Unavailable, error.to_string()),
     }
 }

@@ -9,7 +9,9 @@ use super::checked::{
 use super::layers::Written;
 use super::limits;
 use super::problem::{ConfigError, Problem};
-use super::raw::{QuerySection, RawConfig, RollupSection, SessionsSection, WindowSection};
+use super::raw::{
+    QuerySection, RawConfig, RollupSection, SessionsSection, TimeSection, TopicsSection, WindowSection, WorkersSection,
+};
 use super::reader::origin_of;
 use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
@@ -104,22 +106,7 @@ impl Checker {
                 group: raw.kafka.group,
                 startup_timeout: raw.kafka.startup_timeout,
             },
-            topics: TopicsConfig {
-                telemetry: raw.topics.telemetry,
-                shuffle: raw.topics.shuffle,
-                windows: raw.topics.windows,
-                decisions: raw.topics.decisions,
-                decisions_current: raw.topics.decisions_current,
-                alerts: raw.topics.alerts,
-                findings: raw.topics.findings,
-                late: raw.topics.late,
-                dead_letters: raw.topics.dead_letters,
-                state: raw.topics.state,
-                scaling_events: raw.topics.scaling_events,
-                shuffle_partitions: raw.topics.shuffle_partitions,
-                replication_factor: u32::try_from(raw.topics.replication_factor).ok(),
-                replay_horizon: raw.topics.replay_horizon,
-            },
+            topics: topics(raw.topics),
             ingest: IngestConfig {
                 format: raw.ingest.format,
                 registry,
@@ -132,15 +119,7 @@ impl Checker {
                 key_names: key_names?,
             },
             lag,
-            time: TimeConfig {
-                pane: raw.time.pane,
-                disorder: raw.time.disorder,
-                allowed_lateness: raw.time.allowed_lateness,
-                max_future: raw.time.max_future,
-                max_skew: raw.time.max_skew,
-                idle_after: raw.time.idle_after,
-                stall_after: raw.time.stall_after,
-            },
+            time: time(&raw.time),
             windows,
             rollups,
             sessions,
@@ -151,14 +130,7 @@ impl Checker {
             control,
             analytics,
             output: OutputConfig { format: raw.output.format, cloudevents: raw.output.cloudevents },
-            workers: WorkersConfig {
-                aggregate: raw.workers.aggregate as usize,
-                decide: raw.workers.decide as usize,
-                batch: raw.workers.batch as usize,
-                commit_interval: raw.workers.commit_interval,
-                snapshot_interval: raw.workers.snapshot_interval,
-                memory_limit: raw.workers.memory_limit.0,
-            },
+            workers: workers(&raw.workers),
             delivery: raw.delivery,
             log: LogConfig { format: raw.log.format, level: raw.log.level },
             http: HttpConfig { listen: raw.http.listen },
@@ -176,6 +148,48 @@ impl Checker {
             self.note("node.id", "expected a name, since this host's name cannot be read");
         }
         id.unwrap_or_default()
+    }
+}
+
+fn topics(raw: TopicsSection) -> TopicsConfig {
+    TopicsConfig {
+        telemetry: raw.telemetry,
+        shuffle: raw.shuffle,
+        windows: raw.windows,
+        decisions: raw.decisions,
+        decisions_current: raw.decisions_current,
+        alerts: raw.alerts,
+        findings: raw.findings,
+        late: raw.late,
+        dead_letters: raw.dead_letters,
+        state: raw.state,
+        scaling_events: raw.scaling_events,
+        shuffle_partitions: raw.shuffle_partitions,
+        replication_factor: u32::try_from(raw.replication_factor).ok(),
+        replay_horizon: raw.replay_horizon,
+    }
+}
+
+fn time(raw: &TimeSection) -> TimeConfig {
+    TimeConfig {
+        pane: raw.pane,
+        disorder: raw.disorder,
+        allowed_lateness: raw.allowed_lateness,
+        max_future: raw.max_future,
+        max_skew: raw.max_skew,
+        idle_after: raw.idle_after,
+        stall_after: raw.stall_after,
+    }
+}
+
+fn workers(raw: &WorkersSection) -> WorkersConfig {
+    WorkersConfig {
+        aggregate: raw.aggregate as usize,
+        decide: raw.decide as usize,
+        batch: raw.batch as usize,
+        commit_interval: raw.commit_interval,
+        snapshot_interval: raw.snapshot_interval,
+        memory_limit: raw.memory_limit.0,
     }
 }
 

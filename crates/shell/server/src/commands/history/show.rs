@@ -5,7 +5,7 @@ use crate::commands::print;
 use crate::config::Config;
 use crate::connect;
 use crate::history::{Contents, Log, Maintained, Root, Store, configured, partitions};
-use crate::terminal::{self, Cell, Tone};
+use crate::terminal::{self, Cell, Tone, counted};
 use bytesize::ByteSize;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,17 +169,13 @@ fn table(status: &Status, colours: bool) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "{} of {} agents in {} files, {}",
-        count(status.days.len(), "day"),
-        status.agents.len(),
-        status.files,
+        "{} of {} in {}, {}",
+        counted(status.days.len(), "day"),
+        counted(status.agents.len(), "agent"),
+        counted(status.files, "file"),
         ByteSize(status.bytes)
     );
     out
-}
-
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// What was done, or would be.
@@ -214,7 +210,7 @@ pub(super) fn maintained(done: &Maintained, colours: bool) -> String {
         done.joined.iter().map(|each| each.files).sum::<u64>(),
         done.joined.len(),
         done.expired_files,
-        count(done.expired_days.len(), "day"),
+        counted(done.expired_days.len(), "day"),
         done.deleted_files,
         ByteSize(done.deleted_bytes),
         done.deleted_records,

@@ -2,23 +2,21 @@
 
 use crate::cli::AnalyzeArgs;
 use crate::report::{Chart, Html, Line, Mark, number, page_of, text as escaped};
+use crate::terminal::counted;
 use std::fmt::Write as _;
-use tidegauge_analytics::loadtest::{LoadUnit, Measured, TestRecord};
+use tidegauge_analytics::loadtest::{Measured, TestRecord};
 
 /// The page.
 pub(super) fn page(record: &TestRecord, args: &AnalyzeArgs, compared: &[super::Compared]) -> Html {
-    let unit = match record.unit {
-        LoadUnit::Users => "users",
-        LoadUnit::RequestsPerS => "requests per second",
-    };
+    let (unit, _) = super::unit(record);
     let broken = record.breaking_load.map_or("does not break".to_owned(), |(criterion, load)| {
         format!("breaks at {} {unit} ({})", number(load, ""), super::name(&criterion).replace('_', " "))
     });
     let mut body = format!(
-        "<h1>Load test</h1>\n<p class=\"soft\">{}: {} test, {} levels, {}</p>\n",
+        "<h1>Load test</h1>\n<p class=\"soft\">{}: {} test, {}, {}</p>\n",
         escaped(&record.name),
         super::name(&record.test_type),
-        record.levels,
+        counted(record.levels, "level"),
         escaped(&broken),
     );
     body.push_str(&tiles(record));

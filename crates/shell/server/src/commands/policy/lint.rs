@@ -5,7 +5,7 @@ use crate::cli::PolicyLintArgs;
 use crate::commands::print;
 use crate::diagnostic::Quote;
 use crate::exit::{Code, Failure};
-use crate::terminal::{Tone, toned};
+use crate::terminal::{Tone, counted, toned};
 use serde_json::json;
 use std::collections::BTreeMap;
 use tidegauge_policy::error::Place;
@@ -26,7 +26,7 @@ pub(super) fn run(args: &PolicyLintArgs) -> anyhow::Result<()> {
     let object = json!({ "files": texts.len(), "warnings": warnings });
     print(&args.output.text(&object, |colours| report(&warnings, &texts, colours))?)?;
     if args.deny && !warnings.is_empty() {
-        let message = format!("{} warnings, and --deny was said", warnings.len());
+        let message = format!("{}, and --deny was said", counted(warnings.len(), "warning"));
         return Err(Failure::new(Code::VerificationFailed, message).into());
     }
     Ok(())
@@ -41,7 +41,7 @@ fn report(warnings: &[Warning], texts: &BTreeMap<String, String>, colours: bool)
         report.push_str(&quote.map(|quote| quote.render(colours)).unwrap_or_default());
     }
     let (files, found) = (texts.len(), warnings.len());
-    report + &format!("{files} files, {found} warnings\n")
+    report + &format!("{}, {}\n", counted(files, "file"), counted(found, "warning"))
 }
 
 /// How many warnings there are about texts that are known to read.

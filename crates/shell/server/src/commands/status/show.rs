@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, PartitionFacts, Stage};
 use super::why::{self, Step, about};
-use crate::terminal::{Cell, Tone, table, toned};
+use crate::terminal::{Cell, Tone, counted, table, toned};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tidegauge_model::EventTime;
@@ -42,7 +42,7 @@ pub(super) fn overview(facts: &Facts, colours: bool) -> String {
     for (stage, reached) in [(&facts.aggregate, "WATERMARK"), (&facts.decide, "CLOSED THROUGH")] {
         let header = ["PARTITION", "END", "COMMITTED", "LAG", reached, "DELAY", "WORKER"];
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{} ({} members)", stage.group, stage.members);
+        let _ = writeln!(out, "{} ({})", stage.group, counted(stage.members, "member"));
         let _ = writeln!(out, "{}{}\n", table(&header, &rows(stage, facts.now), colours), stage.skew.text());
     }
     out + &sources(facts, colours)

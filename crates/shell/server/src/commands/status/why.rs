@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, PartitionFacts, Stage};
 use super::tail::Tail;
+use crate::terminal::counted;
 use serde::Serialize;
 use std::time::Duration;
 use tidegauge_kafka::client::Unavailable;
@@ -43,7 +44,7 @@ pub(super) fn no_broker(error: &Unavailable) -> Step {
 pub(super) fn chain(policies: &[Policy], facts: &Facts, target: &Target) -> Vec<Step> {
     let cluster = facts.cluster.as_deref().unwrap_or("without an id");
     let mut steps =
-        vec![good("broker", format!("cluster {cluster} answers, {} brokers", facts.brokers)), topics(facts)];
+        vec![good("broker", format!("cluster {cluster} answers, {}", counted(facts.brokers, "broker"))), topics(facts)];
     if !facts.missing_topics.is_empty() {
         return steps;
     }
@@ -87,7 +88,10 @@ fn telemetry(facts: &Facts) -> Step {
     let partitions = &facts.aggregate.partitions;
     let records: i64 = partitions.iter().map(|at| at.end_offset - at.first_offset).sum();
     if records > 0 {
-        return good("telemetry", format!("{records} records in {} partitions", partitions.len()));
+        return good(
+            "telemetry",
+            format!("{} in {}", counted(records, "record"), counted(partitions.len(), "partition")),
+        );
     }
     let ever = partitions.iter().any(|at| at.end_offset > 0);
     let why = if ever { "they were deleted by the topic's retention" } else { "nobody has written any" };
@@ -102,13 +106,16 @@ fn committed(stage: &Stage) -> Step {
     }
     let group = &stage.group;
     let members = stage.members;
-    bad("first stage", format!("group {group} ({members} members) has committed nothing for {}", never.join(", ")))
+    bad(
+        "first stage",
+        format!("group {group} ({}) has committed nothing for {}", counted(members, "member"), never.join(", ")),
+    )
 }
 
 fn reading(stage: &Stage, now: EventTime) -> Step {
     let what = "lag of the first stage";
     behind(stage, stage.furthest_behind(), now).map_or_else(
-        || good(what, format!("{} records to read", stage.partitions.iter().map(|at| at.lag_records).sum::<i64>())),
+        || good(what, counted(stage.partitions.iter().map(|at| at.lag_records).sum::<i64>(), "record") + " to read"),
         |detail| bad(what, detail),
     )
 }
@@ -187,13 +194,14 @@ fn decider(stage: &Stage, at: &PartitionFacts, now: EventTime) -> Step {
     let what = "second stage";
     if at.committed_offset.is_none() {
         let (group, name, members) = (&stage.group, at.name(), stage.members);
-        return bad(what, format!("group {group} ({members} members) has committed nothing for {name}"));
+        return bad(what, format!("group {group} ({}) has committed nothing for {name}", counted(members, "member")));
     }
     match (behind(stage, Some(at), now), at.reached) {
         (Some(detail), _) => bad(what, detail),
-        (None, Some(closed)) => {
-            good(what, format!("{} is closed through {closed}, {} records to read", at.name(), at.lag_records))
-        }
+        (None, Some(closed)) => good(
+            what,
+            format!("{} is closed through {closed}, {} to read", at.name(), counted(at.lag_records, "record")),
+        ),
         (None, None) => bad(what, format!("{} has closed no window yet", at.name())),
     }
 }
