@@ -45,7 +45,7 @@ mod publish;
 mod sizing;
 mod stage;
 
-use crate::condition::holds;
+use crate::condition::{Clocks, holds};
 use crate::hpa::stabilize::Recommendation;
 use crate::observe::Observation;
 use crate::policy::Policy;
@@ -206,9 +206,14 @@ fn wishes(
 }
 
 fn facts(policy: &Policy, state: &mut TargetState, observation: &Observation<'_>) -> Facts {
+    // Clocks of rules that are not there are let go of: one that comes back has not held all the while.
+    let mut before = std::mem::take(&mut state.clocks);
+    state.clocks.extend(before.remove_entry(choose::CLOCK));
     let mut is_so = |name: &str, condition: &Condition| {
-        let clocks = state.clocks.entry(name.to_owned()).or_default();
-        holds(condition, observation, clocks) == Some(true)
+        let (name, mut clocks) = before.remove_entry(name).unwrap_or_else(|| (name.to_owned(), Clocks::default()));
+        let is_so = holds(condition, observation, &mut clocks) == Some(true);
+        state.clocks.insert(name, clocks);
+        is_so
     };
     let zero = policy.safety.scale_to_zero.as_ref();
     let resize_when = policy.choice.as_ref().and_then(|choice| choice.resize_when.as_ref());

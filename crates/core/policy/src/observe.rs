@@ -8,7 +8,7 @@ use crate::life::Feedback;
 use crate::prospect::Prospect;
 use crate::quota::Pool;
 use crate::signal::SignalValues;
-use tidegauge_model::{EntityKey, Finding, InstanceState, Target, TimeRange, WindowSummary};
+use tidegauge_model::{EntityKey, EventTime, Finding, InstanceState, Target, TimeRange, WindowSummary};
 
 /// One closed window of one target.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct Observation<'a> {
     pub current_instances: u32,
     /// The agent's window.
     pub agent: &'a WindowSummary,
-    /// The windows of its instances that reported, ascending by instance.
+    /// The windows of its instances that reported, ascending by instance; to decide on, of those that are [`still_here`].
     pub instances: &'a [&'a WindowSummary],
     /// The windows of its other entities that were reported, ascending.
     pub entities: &'a [WindowSummary],
@@ -159,6 +159,39 @@ impl<'a> Observation<'a> {
     }
 }
 
+/// The windows of those instances that are there at the window's end, in their order. One that fell silent has a window for as
+/// long as rows of it lie in it, and is gone all the same: the agent's window says how many are there, and whoever was heard
+/// last is. Whoever says that it stopped or failed is among them, since nobody counts it.
+#[must_use]
+pub fn still_here<'a>(
+    agent: &WindowSummary,
+    instances: impl IntoIterator<Item = &'a WindowSummary>,
+) -> Vec<&'a WindowSummary> {
+    let mut here: Vec<&WindowSummary> = instances.into_iter().collect();
+    let Some(present) = agent.instances_present else { return here };
+    let is_running =
+        |window: &WindowSummary| !matches!(window.state, Some(InstanceState::Stopped | InstanceState::Failed));
+    let mut heard: Vec<EventTime> =
+        here.iter().filter(|window| is_running(window)).map(|window| window.last_at).collect();
+    let gone = heard.len().saturating_sub(present as usize);
+    if gone == 0 {
+        return here;
+    }
+    heard.sort_unstable();
+    let last = heard[gone - 1];
+    // Of those heard at the same time the first by id.
+    let mut of_last = heard[..gone].iter().filter(|at| **at == last).count();
+    here.retain(|window| {
+        if !is_running(window) || window.last_at > last {
+            return true;
+        }
+        let is_kept = window.last_at == last && of_last == 0;
+        of_last -= usize::from(window.last_at == last && of_last > 0);
+        is_kept
+    });
+    here
+}
+
 /// How an instance that reported counts for a signal. An instance that became ready within the window has CPU samples
 /// from before that, so its CPU does not count yet.
 #[must_use]
@@ -180,4 +213,50 @@ pub(crate) fn is_ready(instance: &WindowSummary) -> bool {
 /// A number of instances; beyond the range of `u32` there are none.
 pub(crate) fn count(instances: usize) -> u32 {
     u32::try_from(instances).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tidegauge_model::{Completeness, InstanceId};
+
+    /// Of those heard before the others as many as the agent's window lacks; who says that it stopped is not counted.
+    #[test]
+    fn who_was_heard_last_is_here() {
+        let target = Target { workspace: "w".into(), agent: "a".into(), region: None };
+        let range = TimeRange::ending_at(EventTime::from_secs(60), Duration::from_secs(60));
+        let completeness = Completeness {
+            ratio: 1.0,
+            sources_ratio: 1.0,
+            instances_ratio: 1.0,
+            instances_expected: 0,
+            instances_reported: 0,
+        };
+        let blank = WindowSummary::empty(target, range, Duration::from_secs(10), completeness);
+        let heard = [("a", 50, None), ("b", 20, Some(InstanceState::Starting)), ("c", 20, None), ("d", 55, None)];
+        let stopped = ("e", 10, Some(InstanceState::Stopped));
+        let instances = heard.into_iter().chain([stopped]).map(|(id, at, state)| WindowSummary {
+            instance: Some(InstanceId::from(id)),
+            last_at: EventTime::from_secs(at),
+            state,
+            ..blank.clone()
+        });
+        let instances: Vec<_> = instances.collect();
+        for (present, want) in [
+            (None, "abcde"),
+            (Some(9), "abcde"),
+            (Some(4), "abcde"),
+            (Some(3), "acde"),
+            (Some(2), "ade"),
+            (Some(0), "e"),
+        ] {
+            let agent = WindowSummary { instances_present: present, ..blank.clone() };
+            let here: String = still_here(&agent, &instances)
+                .iter()
+                .filter_map(|window| Some(window.instance.as_ref()?.as_str()))
+                .collect();
+            assert_eq!(here, want, "{present:?}");
+        }
+    }
 }

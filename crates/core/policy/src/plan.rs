@@ -15,7 +15,7 @@
 
 use crate::decide::{Verdict, decide};
 use crate::hpa::rate::{EventLog, ScaleEvent};
-use crate::observe::Observation;
+use crate::observe::{Observation, still_here};
 use crate::policy::Policy;
 use crate::quota::{Pool, QuotaUse, WorkspaceQuota};
 use crate::state::{Standing, TargetState};
@@ -134,8 +134,7 @@ fn standing(decision: &Decision, state: TargetState) -> TargetState {
 }
 
 fn observed<T>((agent, instances): &Closed, look: impl FnOnce(&Observation<'_>) -> T) -> T {
-    let instances: Vec<&WindowSummary> = instances.iter().collect();
-    look(&Observation::of(agent, &instances))
+    look(&Observation::of(agent, &still_here(agent, instances)))
 }
 
 fn replicas(instances: u32) -> i32 {

@@ -83,6 +83,8 @@ fn a_queue_asks_for_who_keeps_it_short() {
         // p95 2000 stands for a mean of 1000 ms with a variance of 2.25 ms²: all but clockwork. 0.8 erlangs: 0.8·e^{−0.2·2·15} = 0.002
         ("measured, with its own variation", queueing("service_time: { metric: response_time_ms }, of: waiting, within: 15s, late: 0.0021"), slow(2_000.0), Some(1)),
         ("0.8·e^{−0.2·15} = 0.04 if it were exponential", queueing("service_time: { metric: response_time_ms }, service_cv: 1, of: waiting, within: 15s, late: 0.0021"), slow(2_000.0), Some(2)),
+        // Beyond what is tried one by one: 1,800,000 erlangs, and by the square-root rule a few thousand more.
+        ("two million at a time", queueing("service_time: 30m, of: waiting, within: 1s, concurrency: 10000"), of(vec![worker(0.0, 500.0); 2]), Some(181)),
         ("a time of nothing is no time", queueing("service_time: { metric: response_time_ms }, within: 15s"), slow(0.0), None),
     ];
     for (name, spec, fleet, want) in cases {

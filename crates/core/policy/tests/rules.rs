@@ -170,6 +170,35 @@ formulas: { work: response_time_ms.mean }";
     assert_eq!(got, want);
 }
 
+/// A rule that is gone for a while has not held all the while.
+#[test]
+fn a_rule_that_comes_back_begins_anew() {
+    let of = |safety: &str| {
+        policy(&format!("objectives: [{{ signal: cpu, target: 0.7 }}]\nmax_instances: 40\nmin_instances: 0\n{safety}"))
+    };
+    let sleeps = of("safety: { scale_to_zero: { idle: { signal: cpu, below: 0.1, for: 30m }, \
+                     wake: { signal: cpu, above: 0.2 }, instances: 1 } }");
+    let mut state = TargetState::default();
+    let mut at = |policy: &Policy, end_s, cpu| fleet(4, cpu).decide(policy, &mut state, end_s).decision;
+    at(&sleeps, 60, 0.05);
+    at(&of(""), 120, 0.7);
+    let back = at(&sleeps, 100_000, 0.05);
+    assert!(!back.reasons.contains(&ReasonCode::Idle), "{}", back.explanation);
+}
+
+/// A silent signal keeps from shrinking at any value of the other, so that no other value is said to shrink.
+#[test]
+fn what_could_have_been_is_so_with_a_signal_missing() {
+    let spec = "objectives: [{ signal: cpu, target: 0.7 }, { signal: queue_depth, target: 10 }]
+max_instances: 40
+behavior: { scale_down: { stabilization_window: 0s } }";
+    let calm = last(spec, [fleet(10, 0.64)]);
+    let counterfactual = calm.counterfactual.expect("growth would do");
+    let value = counterfactual.value.expect("of CPU");
+    let there = last(spec, [fleet(10, value)]).unlimited_desired_instances;
+    assert!(value > 0.7 && there == counterfactual.desired_instances, "{value}: {there}, {counterfactual:?}");
+}
+
 /// The rule that binds, what would be without it, and what else could be done.
 #[test]
 fn a_decision_says_what_else_could_have_been() {
@@ -240,6 +269,23 @@ fn an_adaptive_controller_learns_how_load_is_shared() {
     let (sooner, later) = (there(&adaptive).expect("it is there"), there(&plain).expect("so is this"));
     assert!(sooner + 10 <= later, "{sooner} and {later}\n{adaptive:?}\n{plain:?}");
     assert!(adaptive.iter().all(|ready| *ready as f64 <= 1.1 * enough), "{adaptive:?}");
+}
+
+/// Rows of instances that are gone have a value too; none at all share no load, and what is learnt stays a number.
+#[test]
+fn an_adaptive_controller_learns_nothing_of_none() {
+    let spec = "pid: [{ objective: { signal: requests_per_s, target: 10 }, adaptive: true }]\nmax_instances: 100";
+    let (policy, mut state) = (policy(spec), TargetState::default());
+    let one = Instance { gauges: vec![("requests_per_s", 20.0)], ..Instance::default() };
+    let fleet = Fleet { instances: vec![one], ..Fleet::default() };
+    for number in 0..80 {
+        let end_s = 60 + 10 * number;
+        let (mut agent, instances) = fleet.windows(end_s);
+        agent.instances_ready = Some(u32::from(number % 40 >= 20));
+        common::decide_on(&policy, &mut state, &agent, &instances);
+    }
+    let text = serde_json::to_string(&state).expect("numbers");
+    assert_eq!(serde_json::from_str::<TargetState>(&text).expect("what was written"), state);
 }
 
 /// Half of the jump at once, then a tenth of the rest each time; instances that start count.

@@ -349,7 +349,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
     use tidegauge_model::{
-        Action, AlertState, Completeness, Decision, GaugeSummary, InstanceId, TimeRange, WindowSummary,
+        Action, AlertState, Completeness, Decision, GaugeSummary, InstanceId, InstanceState, TimeRange, WindowSummary,
     };
     use tidegauge_policy::Written;
 
@@ -412,6 +412,28 @@ mod tests {
              scale_down: {{ stabilization_window: 0s }} }}"
         );
         change("Policy", name, version, &spec)
+    }
+
+    /// One of five said that it starts, and died: as long as its rows are in the window, it is no supply all the same.
+    #[test]
+    fn who_has_died_is_no_supply_while_its_rows_are_in_the_window() {
+        for state in [Some(InstanceState::Starting), Some(InstanceState::Ready)] {
+            let mut control = Control::beginning([policy("live", 1, "live", 0.5)], BTreeMap::new());
+            for number in 0..6 {
+                let mut windows = windows(60 + 10 * number, 4, 0.5);
+                let mut ghost = WindowSummary {
+                    instance: Some(InstanceId::from("i999")),
+                    state,
+                    last_at: at(5),
+                    ..windows.instances[0].clone()
+                };
+                ghost.gauges.values_mut().for_each(|gauge| gauge.mean = 0.9);
+                windows.instances.push(ghost);
+                windows.instances[..4].iter_mut().for_each(|window| window.last_at = at(59 + 10 * number));
+                let said = decisions(close(&mut control, &windows), "live");
+                assert!(said.iter().all(|decision| decision.desired_instances == 4), "{state:?}: {said:?}");
+            }
+        }
     }
 
     /// C2: with a shadow that changes its mind at every close, and without it, the live policy says the same.

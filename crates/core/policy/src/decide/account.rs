@@ -4,7 +4,7 @@
 //! - **E1** Without the binding rule the answer is another: the same stages say so, run without it.
 //! - **E2** With the signal at the counterfactual's value the wish is another. (Whether it would flap there is not asked.)
 
-use super::combine::{Combined, arbitrated, leading};
+use super::combine::{Combined, any_failed, arbitrated, leading};
 use super::foresee::Outlook;
 use super::stage::run_without;
 use super::{Chain, Scene, guard};
@@ -55,7 +55,10 @@ fn of_signal(scene: &Scene<'_>, combined: Combined, desired: u32) -> Option<Coun
     // Where it falls, another wish may lead: the greatest counts.
     let others = scene.wishes.iter().enumerate().filter(|(index, _)| *index != at);
     let least = others.filter_map(|(_, wish)| wish.reading.wish_instances).max().unwrap_or(0).max(1);
-    others_nearby(|factor| wish.scaled(objective, factor, scene.held)).into_iter().find_map(|(factor, wished)| {
+    // A signal without an answer keeps from shrinking at any value of this one.
+    let is_held = |wished: u32| any_failed(scene.wishes) && wished.max(least) < scene.standing;
+    let nearby = others_nearby(|factor| wish.scaled(objective, factor, scene.held)).into_iter();
+    nearby.filter(|(_, wished)| !is_held(*wished)).find_map(|(factor, wished)| {
         let other = Combined::Wish(arbitrated(scene, wished.max(least)), reason);
         let desired_instances = run_without(scene, other, Some(ReasonCode::AntiFlap)).instances;
         let signal = Some(objective.name.clone());

@@ -17,7 +17,7 @@ use numbers::Numbers;
 use tidegauge_model::{Choice, EventTime, Plan, PlanKind, ReasonCode, Recommendation};
 
 /// The name under which it is remembered since when a count stands for a plan that is none.
-const CLOCK: &str = "choice";
+pub(super) const CLOCK: &str = "choice";
 
 /// The plans, and which is chosen.
 pub(super) struct Chosen<'a> {

@@ -70,13 +70,17 @@ fn largest(scene: &Scene<'_>) -> Combined {
     if voices.peek().is_none() {
         return Combined::Wish(standing, ReasonCode::WithinTolerance);
     }
-    let some_failed = voices.clone().any(|wish| wish.reading.wish_instances.is_none());
     match voices.filter_map(|wish| wish.reading.wish_instances).max().map(|largest| largest.max(1)) {
         None => Combined::Stand(ReasonCode::NoSignal),
-        Some(largest) if some_failed && largest < standing => Combined::Stand(ReasonCode::SignalMissing),
+        Some(largest) if any_failed(wishes) && largest < standing => Combined::Stand(ReasonCode::SignalMissing),
         Some(largest) if is_trigger(scene) && largest != held => Combined::Wish(largest, ReasonCode::Triggered),
         Some(largest) => Combined::Wish(largest, compared(largest, held)),
     }
+}
+
+/// Whether a signal that is asked has no answer.
+pub(super) fn any_failed(wishes: &[Wish]) -> bool {
+    wishes.iter().any(|wish| wish.voice != Voice::Silent && wish.reading.wish_instances.is_none())
 }
 
 /// There is none and none was asked for: without `scale_to_zero` that is how it stays.

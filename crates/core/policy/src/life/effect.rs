@@ -223,8 +223,10 @@ impl Effect {
         let served = after.throughput_per_s.zip(before.throughput_per_s).map(|(after, before)| after / before);
         let finite = |value: f64| value.is_finite().then_some(value);
         let grown = grown(before, &after);
+        // Of instances that come to none no share can be told.
+        let is_more = 0 < before.instances && before.instances < after.instances;
         let verdict = match grown {
-            _ if !life.grows() || !before.is_full() || after.instances <= before.instances => Verdict::NotTestable,
+            _ if !life.grows() || !before.is_full() || !is_more => Verdict::NotTestable,
             None => Verdict::NotMeasured,
             Some(grown) if grown * (factor - 1.0) <= -LEAST_LOST => Verdict::Harmful,
             Some(grown) if grown < LEAST_GROWN => Verdict::Ineffective,
@@ -236,7 +238,8 @@ impl Effect {
             expected_load_ratio: before
                 .load_ratio
                 .zip(served)
-                .and_then(|(load, served)| finite(load * served / factor)),
+                .and_then(|(load, served)| finite(load * served / factor))
+                .filter(|_| before.instances > 0),
             expected_cost_per_hour: before.cost_per_hour.and_then(|cost| finite(cost * factor)),
             grown: grown.filter(|_| verdict != Verdict::NotTestable),
             remedy,
@@ -248,6 +251,9 @@ impl Effect {
 /// Of the instances that came, the share by which capacity grew.
 fn grown(before: &Sight, after: &Sight) -> Option<f64> {
     let came = f64::from(after.instances) / f64::from(before.instances) - 1.0;
+    if !came.is_finite() {
+        return None;
+    }
     let grown = after.capacity_per_s()? / before.capacity_per_s()? - 1.0;
     let share = grown / came;
     share.is_finite().then_some(share)
@@ -387,4 +393,24 @@ fn summary(life: &Life, before: &Sight, effect: &Effect) -> String {
         number(effect.after.load_ratio),
         effect.verdict.text()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_came_to_nobody_no_share_is_told() {
+        let sight = |instances, load| Sight {
+            at: EventTime::from_secs(0),
+            instances,
+            signal: None,
+            load_ratio: Some(load),
+            throughput_per_s: Some(40.0),
+            latency_ms: None,
+            cost_per_hour: None,
+        };
+        assert_eq!(grown(&sight(4, 1.0), &sight(8, 0.5)), Some(1.0));
+        assert_eq!(grown(&sight(0, 1.3), &sight(6, 1.05)), None);
+    }
 }

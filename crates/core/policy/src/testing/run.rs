@@ -12,14 +12,14 @@ use crate::decide::decide;
 use crate::document::Document;
 use crate::duration::HumanDuration;
 use crate::error::{PolicyError, Problem, nearest};
-use crate::observe::Observation;
+use crate::observe::{Observation, still_here};
 use crate::policy::{Policy, applicable};
 use crate::prospect::Prospect;
 use crate::quota::{Pool, QuotaUse, WorkspaceQuota};
 use crate::state::TargetState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tidegauge_model::{AlertTransition, Decision, EventTime, Mode, WindowSpec, WindowSummary};
+use tidegauge_model::{AlertTransition, Decision, EventTime, Mode, WindowSpec};
 
 /// Most windows of one test.
 const MAX_WINDOWS: u128 = 1_000_000;
@@ -293,7 +293,7 @@ impl Other {
 
 impl Closed {
     fn observed<T>(&self, look: impl FnOnce(&Observation<'_>) -> T) -> T {
-        let instances: Vec<&WindowSummary> = self.instances.iter().collect();
+        let instances = still_here(&self.agent, &self.instances);
         let observation = Observation::of(&self.agent, &instances).with_signals(&self.signals);
         look(&observation.with_findings(&self.findings).with_scaling(self.scaling))
     }

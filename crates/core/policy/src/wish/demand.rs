@@ -10,11 +10,13 @@ use crate::policy::demand::{Demand, DemandKind, Lag, Quantity, Queueing, Service
 use crate::policy::formula::Formula;
 use std::time::Duration;
 use tidegauge_model::SignalReading;
-use tidegauge_queueing::staffing::{Slo, least_servers};
+use tidegauge_queueing::staffing::{Slo, beta_for, least_servers, square_root};
 use tidegauge_queueing::{self as queueing, Queue, QueueingError};
 
 /// Most instances that anything asks for.
 const MAX_INSTANCES: u32 = 1_000_000;
+/// Most servers that are tried one after the other.
+const MAX_SERVERS: u32 = 1_000_000;
 
 /// Why a demand has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -88,9 +90,11 @@ fn asked_of(queueing: &Queueing, basis: &mut Basis<'_>) -> Result<(queueing::Dem
 /// The least count that meets the objective; the value is the share that is late with the instances there are.
 fn of_queueing(queueing: &Queueing, basis: &mut Basis<'_>) -> Result<Found, NoDemand> {
     let (demand, slo) = asked_of(queueing, basis)?;
-    let instances = match least_servers(demand, slo, MAX_INSTANCES) {
+    let instances = match least_servers(demand, slo, MAX_SERVERS) {
         Ok(servers) => servers.div_ceil(queueing.concurrency),
-        Err(QueueingError::TooMany { .. }) => MAX_INSTANCES,
+        // Of so many servers the spare ones are few: the rule that lets none but the late ones wait at all is near enough.
+        Err(QueueingError::TooMany { .. }) => square_root(demand.offered(), beta_for(queueing.late)?)
+            .map_or(MAX_INSTANCES, |servers| servers.div_ceil(queueing.concurrency).min(MAX_INSTANCES)),
         Err(error) => return Err(error.into()),
     };
     let servers = basis.observation.current_instances.saturating_mul(queueing.concurrency);

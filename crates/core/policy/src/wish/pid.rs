@@ -64,14 +64,15 @@ fn learnt(before: Option<Sharing>, observation: &Observation<'_>, ratio: f64) ->
     let (now, ready) = (observation.window.end, observation.current_instances);
     let first = Sharing { products: PRIOR, squares: PRIOR, ready, since: now, settled: None };
     let before = before.unwrap_or(first);
-    if ready != before.ready {
+    // None at all share nothing, though rows of those that are gone may have a value.
+    if ready != before.ready || ready == 0 {
         return Sharing { ready, since: now, ..before };
     }
     if now.since(before.since) < observation.window.length() {
         return before;
     }
     let settled = Sharing { settled: Some((ratio, ready)), ..before };
-    let Some((was, of)) = before.settled else { return settled };
+    let Some((was, of)) = before.settled.filter(|(_, of)| *of > 0) else { return settled };
     let (of_count, of_load) = ((f64::from(ready) / f64::from(of)).ln(), -(ratio / was).ln());
     let is_telling = of_count.abs() >= EXCITATION && was.ln().abs() >= EXCITATION;
     if !is_telling || !(0.0..=2.0).contains(&(of_load / of_count)) {

@@ -8,6 +8,7 @@ use tidegauge_model::{Finding, Mode, Target, WindowSpec, WindowSummary};
 use tidegauge_policy::alert;
 use tidegauge_policy::alert::rules::AlertRules;
 use tidegauge_policy::life::effect::Sight;
+use tidegauge_policy::observe::still_here;
 use tidegauge_policy::policy::applicable;
 use tidegauge_policy::regret::{self, Load};
 use tidegauge_policy::{
@@ -56,11 +57,16 @@ impl Control {
         if !self.watches(spec) {
             return made;
         }
-        let instances: Vec<&WindowSummary> = windows.instances.iter().collect();
-        let observation = Observation::of(&windows.agent, &instances).with_entities(&windows.entities);
-        let observation = observation.with_signals(said.signals).with_findings(said.findings);
+        let all: Vec<&WindowSummary> = windows.instances.iter().collect();
+        let here = still_here(&windows.agent, &windows.instances);
+        let of = |instances| {
+            let observation = Observation::of(&windows.agent, instances).with_entities(&windows.entities);
+            observation.with_signals(said.signals).with_findings(said.findings)
+        };
         let observed =
-            if was_heard { self.decide(spec, &observation, out, seen, &mut made) } else { Observed::default() };
+            if was_heard { self.decide(spec, &of(&here), out, seen, &mut made) } else { Observed::default() };
+        // Alert rules look at whatever has rows.
+        let observation = of(&all);
         let scaling = self.lives.get(observation.target).and_then(LifeBook::trouble);
         let observation = observation.with_scaling(scaling);
         let before = out.len();

@@ -15,6 +15,7 @@ use tidegauge_model::{
     Alternative, Constraint, Decision, EventTime, Factor, Mode, Plan, Regret, RequestAdvice, SignalReading,
     WindowSummary,
 };
+use tidegauge_policy::observe::still_here;
 use tidegauge_policy::plan::{Closed, together};
 use tidegauge_policy::wish::wish;
 use tidegauge_policy::{Observation, Policy};
@@ -97,7 +98,7 @@ fn courses(policy: Option<&Policy>, decision: &Decision, windows: &[Closed]) -> 
             return Vec::new();
         };
         let value = |(agent, instances): &Closed| {
-            let instances: Vec<&WindowSummary> = instances.iter().collect();
+            let instances = still_here(agent, instances);
             let observation = Observation::of(agent, &instances);
             wish(objective, &observation, observation.held_instances()).reading.value
         };
