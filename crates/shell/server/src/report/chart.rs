@@ -17,6 +17,8 @@ const POINTS: usize = 700;
 const NAMED_MARKS: usize = 40;
 /// Rows that the names of marks take turns in.
 const NAME_ROWS: usize = 5;
+/// Lines of the grid beyond the one at 0, at most; [`scale`] makes no more than six.
+const GRID_LINES: usize = 10;
 
 /// One line: (x, y) ascending in x; a gap where y is absent.
 #[derive(Clone, Debug)]
@@ -68,7 +70,8 @@ impl Chart {
         let all = || self.lines.iter().flat_map(|line| line.points.iter());
         let ys = all().filter_map(|point| point.1).filter(|y| y.is_finite());
         let greatest = ys.reduce(f64::max)?;
-        let greatest = self.level.map_or(greatest, |(level, _)| greatest.max(level));
+        let level = self.level.filter(|(level, _)| level.is_finite());
+        let greatest = level.map_or(greatest, |(level, _)| greatest.max(level));
         let (x_min, x_max) =
             all().map(|p| p.0).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
         let (step, top) = scale(greatest);
@@ -80,7 +83,7 @@ impl Chart {
         );
         self.draw_grid(&mut svg, &axes, step);
         self.draw_marks(&mut svg, &axes);
-        if let Some((level, label)) = self.level {
+        if let Some((level, label)) = level {
             let y = axes.y(level);
             let _ = write!(
                 svg,
@@ -116,8 +119,10 @@ impl Chart {
     }
 
     fn draw_grid(&self, svg: &mut String, axes: &Axes, step: f64) {
-        let mut level = 0.0;
-        while level <= axes.top * 1.000_1 {
+        // The cast saturates, and what is no number is none.
+        let lines = ((axes.top / step).round() as usize).min(GRID_LINES);
+        for steps in 0..=lines {
+            let level = steps as f64 * step;
             let y = axes.y(level);
             let _ = write!(
                 svg,
@@ -128,7 +133,6 @@ impl Chart {
                 y + 4.0,
                 escaped(&number(level, self.unit)),
             );
-            level += step;
         }
         for (x, text) in &self.ticks {
             let at = axes.x(*x);
@@ -290,6 +294,16 @@ mod tests {
         let drawn = Chart { marks, ..chart(vec![(0.0, Some(1.0)), (300.0, Some(2.0))]) }.svg().expect("two points");
         assert_eq!(drawn.matches("<rect class=\"mark at\"").count(), 300);
         assert_eq!(drawn.matches(">breaks</text>").count(), NAMED_MARKS);
+    }
+
+    #[test]
+    fn a_level_that_is_no_number_is_not_drawn() {
+        let points = vec![(0.0, Some(1.0)), (1.0, Some(2.0))];
+        for (level, is_drawn) in [(1.5, true), (f64::INFINITY, false), (f64::NAN, false)] {
+            let drawn = Chart { level: Some((level, "objective")), ..chart(points.clone()) }.svg().expect("two points");
+            assert_eq!(drawn.contains(">objective</text>"), is_drawn, "{level}");
+            assert_eq!(drawn.matches("<line class=\"grid\"").count(), 5, "0, 0.5, 1, 1.5 and 2, with {level}");
+        }
     }
 
     #[test]
