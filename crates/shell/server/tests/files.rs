@@ -76,6 +76,22 @@ users,throughput,mean_ms,p50_ms,p95_ms,p99_ms,error_rate,cpu
     );
 }
 
+/// A file without a line, and one whose only line breaks Little's law (60 · 1.12 = 67.2 users, not 80): neither holds.
+#[test]
+fn a_load_test_without_a_measurement_is_not_one_that_does_not_break() {
+    let header = "users,throughput,mean_ms\n";
+    let here = folder(&[("none.csv", header), ("wrong.csv", &format!("{header}80,60,120\n"))]);
+    let none = tidegauge(here.path(), &["loadtest", "analyze", "--csv", "none.csv"], &[]);
+    assert_eq!(none.code, 65, "{}", none.stdout);
+    assert!(none.stderr.contains("none.csv: expected a line with a load"), "{}", none.stderr);
+    for form in ["table", "html"] {
+        let arguments = ["loadtest", "analyze", "--csv", "wrong.csv", "--think-time", "1s", "--output", form];
+        let said = tidegauge(here.path(), &arguments, &[]).stdout;
+        assert!(said.contains("failed: no measurement of it can be used"), "{said}");
+        assert!(!said.contains("does not break"), "{said}");
+    }
+}
+
 /// Ten repeats of one level, 200 ms before and 300 ms after: half as much again. A page has the curves.
 #[test]
 fn a_load_test_is_shown_and_compared() {

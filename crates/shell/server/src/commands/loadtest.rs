@@ -19,7 +19,8 @@ use tidegauge_analytics::inference::SplitMix64;
 use tidegauge_analytics::loadtest::compare::{self, Comparison, compare_runs};
 use tidegauge_analytics::loadtest::series::{self, ChangePoint, change_points};
 use tidegauge_analytics::loadtest::{
-    Identity, LoadUnit, Measured, ObservedRun, TestConfig, TestRecord, TestRun, TestType, analyze, join_levels,
+    Identity, LoadUnit, Measured, ObservedRun, TestConfig, TestRecord, TestRun, TestStatus, TestType, analyze,
+    join_levels,
 };
 use tidegauge_analytics::report::{Analysis, ReportConfig};
 
@@ -216,6 +217,14 @@ const fn unit(record: &TestRecord) -> (&'static str, &'static str) {
     }
 }
 
+/// What is said of a test without a load at which it breaks: one that has no level left has not shown that it holds.
+const fn unbroken(record: &TestRecord) -> &'static str {
+    match record.identity.status {
+        TestStatus::Failed => "failed: no measurement of it can be used",
+        TestStatus::Running | TestStatus::Completed => "does not break",
+    }
+}
+
 fn table(record: &TestRecord, compared: &[Compared], args: &AnalyzeArgs, colours: bool) -> String {
     let plain = |text: String| -> Cell { (text, Tone::Plain) };
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
@@ -227,7 +236,7 @@ fn table(record: &TestRecord, compared: &[Compared], args: &AnalyzeArgs, colours
     let (unit, load) = unit(record);
     let mut text = terminal::table(&["CRITERION", load, "INTERVAL", "NOTE"], &criteria.collect::<Vec<_>>(), colours);
     let broken =
-        record.breaking_load.map_or("does not break".to_owned(), |(_, load)| format!("breaks at {load:.2} {unit}"));
+        record.breaking_load.map_or(unbroken(record).to_owned(), |(_, load)| format!("breaks at {load:.2} {unit}"));
     text += &format!(
         "\n{} test, {}, {broken} (objective {} ms), most throughput {}/s, score {} of 100, success {}\n",
         name(&record.test_type),
