@@ -162,6 +162,13 @@ fn a_bad_file_is_told_with_file_line_column_and_what_was_expected() {
         ("when,instances\n0,2\n", "s.csv:1: expected a column of times", 65),
         ("time,instances\nnoon,2\n", "s.csv:2: time: expected a time such as", 65),
         ("ts_s,instances\n", "s.csv: a curve needs at least one point", 65),
+        // Milliseconds where the column says seconds, and more microseconds than 64 bits hold.
+        ("ts_s,instances\n0,2\n1700000000000,3\n", "is too long for a grid of 60s: are the times in the unit", 65),
+        (
+            "ts_us,instances\n-8900000000000000000,2\n0,3\n8900000000000000000,2\n",
+            "is too long for a grid of 60s: are the times in the unit",
+            65,
+        ),
     ];
     for (supply, want, code) in cases {
         let here = folder(&[("d.csv", good), ("s.csv", supply)]);
