@@ -211,6 +211,10 @@ fn a_load_test_is_found_in_telemetry() {
     let breaks = got["breaking_load"]["load"].as_f64().expect("it breaks");
     assert!((300.0..=500.0).contains(&breaks), "{breaks}");
 
+    // A run beside itself is there, too.
+    let itself = ["loadtest", "analyze", "--jsonl", "fleet.jsonl", "--run", "tuesday", "--compare-run", "tuesday"];
+    assert_eq!(json(here.path(), &itself)["compared"].as_array().map(Vec::len), Some(5));
+
     let flat = tidegauge(here.path(), &[&arguments[..], &["--output", "csv"]].concat(), &[]);
     assert!(flat.stdout.starts_with("name,value\n") && flat.stdout.contains("\nid,tuesday\n"), "{}", flat.stdout);
     let unknown = ["loadtest", "analyze", "--jsonl", "fleet.jsonl", "--run", "sunday"];

@@ -58,20 +58,20 @@ fn tests(layers: &Layers, args: &AnalyzeArgs) -> anyhow::Result<(TestRun, Option
     if let Some(file) = &args.csv {
         return Ok((test_run(file, args)?, before()?));
     }
-    let mut runs = observed(layers, args)?;
+    let runs = observed(layers, args)?;
     let names: Vec<String> = runs.iter().map(|run| run.test.name.clone()).collect();
-    let mut take = |id: &str| {
-        let at = runs.iter().position(|run| run.test.name == id).ok_or_else(|| {
+    let find = |id: &str| {
+        let found = runs.iter().find(|run| run.test.name == id).ok_or_else(|| {
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             Failure::new(Code::NoInput, format!("no telemetry names the run {id}; runs there are: {known}"))
         })?;
-        let test = runs.swap_remove(at).test;
+        let test = found.test.clone();
         let (test_type, think_time_s) = (args.test_type.map(TestType::from), args.think_time.map(|t| t.as_secs_f64()));
         Ok::<_, Failure>(TestRun { test_type, think_time_s, ..test })
     };
-    let test = take(args.run.as_deref().unwrap_or_default())?;
+    let test = find(args.run.as_deref().unwrap_or_default())?;
     let before = match &args.compare_run {
-        Some(id) => Some(take(id)?),
+        Some(id) => Some(find(id)?),
         None => before()?,
     };
     Ok((test, before))
