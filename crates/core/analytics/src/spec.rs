@@ -111,7 +111,7 @@ impl SpecMetrics {
 ///
 /// # Errors
 ///
-/// [`SpecError`] if the range or the grid is empty, or a curve begins after the range does.
+/// [`SpecError`] if the range or the grid is empty or the range far too long for it, or a curve begins after the range does.
 pub fn measure(demand: &Curve, supply: &Curve, range: TimeRange, grid: Duration) -> Result<SpecMetrics, SpecError> {
     let totals = SpecTotals::over(demand, supply, range, grid)?;
     Ok(totals.metrics())

@@ -356,6 +356,13 @@ fn what_is_watched_is_as_worked_by_hand() {
         let found = number(&got, section, name);
         assert!((found - want).abs() < 1e-9, "{section}.{name}: {found}, not {want}");
     }
+    // An instance is busy with a 160th for each request per second that is offered to it: 0.9 at 144, of up to 150. What they
+    // say that they completed is on no such line, since one of them is hot.
+    match in_table(&got, "saturation", "cpu", "saturation_point") {
+        Ok(Shown::Number(load)) => assert!((load - 144.0).abs() < 1e-9, "{load}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(in_table(&got, "saturation", "cpu", "extrapolated"), Ok(Shown::from(false)));
     assert_eq!(text(&got, "request_kinds", "dominant_kind"), "search");
     assert_eq!(text(&got, "failures", "failure_pattern"), "sporadic");
     assert_eq!(text(&got, "monitoring", "goal_coverage"), "met");

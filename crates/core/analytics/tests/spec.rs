@@ -103,6 +103,13 @@ fn what_is_no_curve_or_no_range_is_refused_by_name() {
     assert_eq!(refused(&early, &early, seconds(0, 5), Duration::ZERO), SpecError::EmptyGrid);
     let begins = SpecError::BeginsLate { curve: "supply", begins: at(7), range_start: at(0) };
     assert_eq!(refused(&early, &late, seconds(0, 9), minute), begins);
+    // Milliseconds taken for seconds; and more microseconds than there are numbers, on whatever grid.
+    let beginning = EventTime::from_micros(-8_900_000_000_000_000_000);
+    let endless = TimeRange { start: beginning, end: EventTime::from_micros(8_900_000_000_000_000_000) };
+    let always = Curve::constant(beginning, 1);
+    for (range, grid) in [(seconds(0, 1_700_000_000_000), minute), (endless, Duration::from_secs(1_000_000_000))] {
+        assert_eq!(refused(&always, &always, range, grid), SpecError::TooLong { range, grid });
+    }
     let totals = |a, b| SpecTotals::over(&early, &early, seconds(a, b), minute).unwrap();
     assert_eq!(totals(0, 60).merge(&totals(61, 120)), Err(SpecError::NotAdjacent));
     assert_eq!(totals(0, 59).merge(&totals(59, 120)), Err(SpecError::NotAdjacent));

@@ -20,7 +20,7 @@ pub(crate) fn check(sql: &str, limits: &Limits) -> Result<(), Refused> {
     if words.peek().is_none() {
         return Err(Refused::Empty);
     }
-    let mut depth = Depth { open: vec![0], relations: 0 };
+    let mut depth = Depth { open: vec![0], relations: 0, before: None };
     words.try_for_each(|token| depth.step(token, limits))
 }
 
@@ -30,10 +30,13 @@ struct Depth {
     open: Vec<usize>,
     /// Joins and set operations so far.
     relations: usize,
+    /// The keyword before, if a word stood there.
+    before: Option<Keyword>,
 }
 
 impl Depth {
     fn step(&mut self, token: &Token, limits: &Limits) -> Result<(), Refused> {
+        let before = std::mem::replace(&mut self.before, keyword_of(token));
         match token {
             Token::LParen | Token::LBracket | Token::LBrace => self.open.push(0),
             // One that was never opened is for the parser to tell.
@@ -44,6 +47,8 @@ impl Depth {
                 // The parser forgets that it went too deep where a CASE could be a name.
                 Keyword::CASE => self.open.push(0),
                 Keyword::END if self.open.len() > 1 => drop(self.open.pop()),
+                // f(x) WITHIN GROUP (…) is still the same expression.
+                Keyword::GROUP if before == Some(Keyword::WITHIN) => {}
                 keyword if begins_clause(keyword) => self.restart(),
                 _ => {}
             },
@@ -72,8 +77,15 @@ impl Depth {
     }
 }
 
+fn keyword_of(token: &Token) -> Option<Keyword> {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    }
+}
+
 /// Words after which an expression is another one. The branches of a CASE are in one another only as deep as the parser
-/// follows.
+/// follows. WITH is none of them: where it begins a query, nothing is counted yet, and a type may be WITH TIME ZONE.
 const fn begins_clause(keyword: Keyword) -> bool {
     matches!(
         keyword,
@@ -88,7 +100,6 @@ const fn begins_clause(keyword: Keyword) -> bool {
             | Keyword::WHEN
             | Keyword::THEN
             | Keyword::ELSE
-            | Keyword::WITH
             | Keyword::VALUES
     )
 }

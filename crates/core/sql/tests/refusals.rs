@@ -86,6 +86,11 @@ fn whatever_is_too_long_or_too_deep_is_refused_before_it_is_built() {
         (chain("+", 5_000), "too many words and signs in one expression"),
         (chain(" AND ", 5_000), "too many words and signs in one expression"),
         (chain("::BIGINT::BIGINT + ", 2_000), "too many words and signs in one expression"),
+        (format!("SELECT samples{}", "::TIMESTAMP WITH TIME ZONE".repeat(2_000)), "too many words and signs"),
+        (
+            format!("SELECT {}", vec!["max(samples) WITHIN GROUP (ORDER BY samples)"; 1_000].join(" + ")),
+            "too many words and signs",
+        ),
         (nested("(", ")", 5_000), "too many parentheses and CASEs in one another"),
         (nested("abs(", ")", 5_000), "too many parentheses and CASEs in one another"),
         (nested("((samples))+(", ")", 1_000), "too many"),

@@ -132,7 +132,7 @@ impl RangeReader {
     }
 
     /// Of each partition, the offset of its first record at or after a time in milliseconds since the epoch, as the
-    /// topic's timestamps have it; `None` if all are before it.
+    /// topic's timestamps have it; `None` if all are before it. Before the epoch is the epoch.
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl RangeReader {
     pub fn offsets_for_time(&self, topic: &str, time_ms: i64) -> KafkaResult<Vec<Option<i64>>> {
         let mut times = TopicPartitionList::new();
         for partition in 0..self.partitions(topic)? {
-            times.add_partition_offset(topic, partition, Offset::Offset(time_ms))?;
+            times.add_partition_offset(topic, partition, asked_time(time_ms))?;
         }
         let answer = self.consumer.offsets_for_times(times, ANSWER)?;
         let offset = |element: &TopicPartitionListElem<'_>| {
@@ -193,6 +193,11 @@ impl RangeReader {
         self.consumer.unassign()?;
         result
     }
+}
+
+/// A time, as the client is asked for its offset. Negative ones it takes for names, such as −1 for the end.
+fn asked_time(time_ms: i64) -> Offset {
+    Offset::Offset(time_ms.max(0))
 }
 
 /// K12, where the broker says so, and before the first fetch.
@@ -277,4 +282,16 @@ fn trouble(
     }
     tracing::warn!(topic = at.topic, partition = at.partition, %error, "fetching");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_before_the_epoch_is_asked_for_as_the_epoch() {
+        for (time_ms, want) in [(i64::MIN, 0), (-1, 0), (0, 0), (1_767_225_600_000, 1_767_225_600_000)] {
+            assert_eq!(asked_time(time_ms), Offset::Offset(want), "{time_ms}");
+        }
+    }
 }

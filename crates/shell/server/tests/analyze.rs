@@ -134,6 +134,8 @@ fn what_is_wrong_with_an_input_is_said() {
         (&["analyze", "--jsonl", "empty.jsonl", "--events", "e.jsonl"], 65, "e.jsonl:1: not a scaling event"),
         (&["analyze", "--jsonl", "empty.jsonl", "--from", "beginning"], 64, "--from"),
         (&["analyze", "--jsonl", "empty.jsonl", "--window", "0s"], 64, "--window"),
+        (&["analyze", "--jsonl", "empty.jsonl", "--window", "500ns"], 64, "--window"),
+        (&["loadtest", "analyze", "--run", "r", "--jsonl", "empty.jsonl", "--window", "500ns"], 64, "--window"),
         (&["strategy", "--size", "huge", "--instances", "2", "--rate", "10"], 64, "size huge is not in the catalogue"),
         (
             &["strategy", "--size", "small", "--instances", "2", "--rate", "10", "--sticky", "3"],

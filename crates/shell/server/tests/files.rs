@@ -76,6 +76,22 @@ users,throughput,mean_ms,p50_ms,p95_ms,p99_ms,error_rate,cpu
     );
 }
 
+/// A file without a line, and one whose only line breaks Little's law (60 · 1.12 = 67.2 users, not 80): neither holds.
+#[test]
+fn a_load_test_without_a_measurement_is_not_one_that_does_not_break() {
+    let header = "users,throughput,mean_ms\n";
+    let here = folder(&[("none.csv", header), ("wrong.csv", &format!("{header}80,60,120\n"))]);
+    let none = tidegauge(here.path(), &["loadtest", "analyze", "--csv", "none.csv"], &[]);
+    assert_eq!(none.code, 65, "{}", none.stdout);
+    assert!(none.stderr.contains("none.csv: expected a line with a load"), "{}", none.stderr);
+    for form in ["table", "html"] {
+        let arguments = ["loadtest", "analyze", "--csv", "wrong.csv", "--think-time", "1s", "--output", form];
+        let said = tidegauge(here.path(), &arguments, &[]).stdout;
+        assert!(said.contains("failed: no measurement of it can be used"), "{said}");
+        assert!(!said.contains("does not break"), "{said}");
+    }
+}
+
 /// Ten repeats of one level, 200 ms before and 300 ms after: half as much again. A page has the curves.
 #[test]
 fn a_load_test_is_shown_and_compared() {
@@ -146,6 +162,13 @@ fn a_bad_file_is_told_with_file_line_column_and_what_was_expected() {
         ("when,instances\n0,2\n", "s.csv:1: expected a column of times", 65),
         ("time,instances\nnoon,2\n", "s.csv:2: time: expected a time such as", 65),
         ("ts_s,instances\n", "s.csv: a curve needs at least one point", 65),
+        // Milliseconds where the column says seconds, and more microseconds than 64 bits hold.
+        ("ts_s,instances\n0,2\n1700000000000,3\n", "is too long for a grid of 60s: are the times in the unit", 65),
+        (
+            "ts_us,instances\n-8900000000000000000,2\n0,3\n8900000000000000000,2\n",
+            "is too long for a grid of 60s: are the times in the unit",
+            65,
+        ),
     ];
     for (supply, want, code) in cases {
         let here = folder(&[("d.csv", good), ("s.csv", supply)]);
@@ -187,6 +210,10 @@ fn a_load_test_is_found_in_telemetry() {
     assert_eq!(got["compared"].as_array().map(Vec::len), Some(5), "{got}");
     let breaks = got["breaking_load"]["load"].as_f64().expect("it breaks");
     assert!((300.0..=500.0).contains(&breaks), "{breaks}");
+
+    // A run beside itself is there, too.
+    let itself = ["loadtest", "analyze", "--jsonl", "fleet.jsonl", "--run", "tuesday", "--compare-run", "tuesday"];
+    assert_eq!(json(here.path(), &itself)["compared"].as_array().map(Vec::len), Some(5));
 
     let flat = tidegauge(here.path(), &[&arguments[..], &["--output", "csv"]].concat(), &[]);
     assert!(flat.stdout.starts_with("name,value\n") && flat.stdout.contains("\nid,tuesday\n"), "{}", flat.stdout);

@@ -5,6 +5,9 @@ use std::time::Duration;
 use tidegauge_model::time::micros;
 use tidegauge_model::{EventTime, TimeRange};
 
+/// Grid points of a range, at most: a day of milliseconds, 190 years of minutes.
+const MOST_GRID_POINTS: i128 = 100_000_000;
+
 /// Why there are no metrics.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -15,6 +18,17 @@ pub enum SpecError {
     /// The grid has no width.
     #[error("the grid is narrower than a microsecond")]
     EmptyGrid,
+    /// More grid points than anybody measures, or more time than can be added up.
+    #[error(
+        "the range from {} to {} is too long for a grid of {grid:?}: are the times in the unit that their column names?",
+        .range.start, .range.end
+    )]
+    TooLong {
+        /// The range.
+        range: TimeRange,
+        /// The grid.
+        grid: Duration,
+    },
     /// A curve says nothing at the start of the range.
     #[error("{curve} begins at {begins}, after the range, which begins at {range_start}")]
     BeginsLate {
@@ -84,6 +98,9 @@ impl SpecTotals {
         }
         if micros(grid) <= 0 {
             return Err(SpecError::EmptyGrid);
+        }
+        if is_too_long(range, grid) {
+            return Err(SpecError::TooLong { range, grid });
         }
         let late = |curve, begins| SpecError::BeginsLate { curve, begins, range_start: range.start };
         let first = Pair {
@@ -264,6 +281,11 @@ impl SpecTotals {
         metrics.elastic_deviation = elastic_deviation(&metrics);
         metrics
     }
+}
+
+fn is_too_long(range: TimeRange, grid: Duration) -> bool {
+    let length_us = i128::from(range.end.as_micros()) - i128::from(range.start.as_micros());
+    length_us > i128::from(i64::MAX) || length_us / i128::from(micros(grid)) > MOST_GRID_POINTS
 }
 
 fn elastic_deviation(m: &SpecMetrics) -> Option<f64> {

@@ -50,7 +50,7 @@ pub(super) fn read(
     since: EventTime,
     patience: Patience<'_>,
 ) -> anyhow::Result<Vec<ScalingEvent>> {
-    let since_ms = since.minus(CLOCKS).as_millis().max(0);
+    let since_ms = since.minus(CLOCKS).as_millis();
     let ends = ranges.end_offsets(topic).map_err(|error| unavailable(&error))?;
     let starts = ranges.offsets_for_time(topic, since_ms).map_err(|error| unavailable(&error))?;
     let mut said = Vec::new();

@@ -65,8 +65,8 @@ impl Telemetry<'_> {
     ///
     /// A file that is not there, or of which no line could be read; a broker that is away.
     pub(super) fn read(&self, layers: &Layers, analysis: &mut Analysis) -> anyhow::Result<Quality> {
-        if self.window.is_zero() {
-            return Err(Failure::new(Code::Usage, "--window has to be longer than nothing").into());
+        if self.window.as_micros() == 0 {
+            return Err(Failure::new(Code::Usage, "--window has to be a microsecond or longer").into());
         }
         let is_wanted = |window: &WindowSummary| self.agent.is_none_or(|text| window.target.to_string().contains(text));
         let quality = if let Some(input) = &self.file {

@@ -19,7 +19,8 @@ use tidegauge_analytics::inference::SplitMix64;
 use tidegauge_analytics::loadtest::compare::{self, Comparison, compare_runs};
 use tidegauge_analytics::loadtest::series::{self, ChangePoint, change_points};
 use tidegauge_analytics::loadtest::{
-    Identity, LoadUnit, Measured, ObservedRun, TestConfig, TestRecord, TestRun, TestType, analyze, join_levels,
+    Identity, LoadUnit, Measured, ObservedRun, TestConfig, TestRecord, TestRun, TestStatus, TestType, analyze,
+    join_levels,
 };
 use tidegauge_analytics::report::{Analysis, ReportConfig};
 
@@ -57,20 +58,20 @@ fn tests(layers: &Layers, args: &AnalyzeArgs) -> anyhow::Result<(TestRun, Option
     if let Some(file) = &args.csv {
         return Ok((test_run(file, args)?, before()?));
     }
-    let mut runs = observed(layers, args)?;
+    let runs = observed(layers, args)?;
     let names: Vec<String> = runs.iter().map(|run| run.test.name.clone()).collect();
-    let mut take = |id: &str| {
-        let at = runs.iter().position(|run| run.test.name == id).ok_or_else(|| {
+    let find = |id: &str| {
+        let found = runs.iter().find(|run| run.test.name == id).ok_or_else(|| {
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             Failure::new(Code::NoInput, format!("no telemetry names the run {id}; runs there are: {known}"))
         })?;
-        let test = runs.swap_remove(at).test;
+        let test = found.test.clone();
         let (test_type, think_time_s) = (args.test_type.map(TestType::from), args.think_time.map(|t| t.as_secs_f64()));
         Ok::<_, Failure>(TestRun { test_type, think_time_s, ..test })
     };
-    let test = take(args.run.as_deref().unwrap_or_default())?;
+    let test = find(args.run.as_deref().unwrap_or_default())?;
     let before = match &args.compare_run {
-        Some(id) => Some(take(id)?),
+        Some(id) => Some(find(id)?),
         None => before()?,
     };
     Ok((test, before))
@@ -216,6 +217,14 @@ const fn unit(record: &TestRecord) -> (&'static str, &'static str) {
     }
 }
 
+/// What is said of a test without a load at which it breaks: one that has no level left has not shown that it holds.
+const fn unbroken(record: &TestRecord) -> &'static str {
+    match record.identity.status {
+        TestStatus::Failed => "failed: no measurement of it can be used",
+        TestStatus::Running | TestStatus::Completed => "does not break",
+    }
+}
+
 fn table(record: &TestRecord, compared: &[Compared], args: &AnalyzeArgs, colours: bool) -> String {
     let plain = |text: String| -> Cell { (text, Tone::Plain) };
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
@@ -227,7 +236,7 @@ fn table(record: &TestRecord, compared: &[Compared], args: &AnalyzeArgs, colours
     let (unit, load) = unit(record);
     let mut text = terminal::table(&["CRITERION", load, "INTERVAL", "NOTE"], &criteria.collect::<Vec<_>>(), colours);
     let broken =
-        record.breaking_load.map_or("does not break".to_owned(), |(_, load)| format!("breaks at {load:.2} {unit}"));
+        record.breaking_load.map_or(unbroken(record).to_owned(), |(_, load)| format!("breaks at {load:.2} {unit}"));
     text += &format!(
         "\n{} test, {}, {broken} (objective {} ms), most throughput {}/s, score {} of 100, success {}\n",
         name(&record.test_type),

@@ -215,7 +215,9 @@ impl Pace {
     fn due(&mut self, event_time: EventTime) -> Duration {
         let Speed::Times(speed) = self.speed else { return Duration::ZERO };
         let (first, started) = *self.begin.get_or_insert_with(|| (event_time, Instant::now()));
-        let planned = event_time.since(first).div_f64(speed);
+        // Slow enough, it is more than a duration holds.
+        let planned = Duration::try_from_secs_f64(event_time.since(first).as_secs_f64() / speed);
+        let planned = planned.unwrap_or(Duration::MAX);
         let due = planned.saturating_sub(started.elapsed());
         // Shorter waits than this are noise, and would flush for every record.
         if due < Duration::from_millis(2) { Duration::ZERO } else { due }
@@ -247,5 +249,8 @@ mod tests {
         assert!(due <= Duration::from_secs(4) && due > Duration::from_millis(3_500), "{due:?}");
         assert_eq!(pace.due(at(-60)), Duration::ZERO);
         assert_eq!(Pace::new(Speed::Max).due(at(600)), Duration::ZERO);
+        let mut stopped = Pace::new(Speed::Times(1e-18));
+        assert_eq!(stopped.due(at(0)), Duration::ZERO);
+        assert!(stopped.due(at(600)) > Duration::from_secs(1 << 60), "it waits, and does not panic");
     }
 }

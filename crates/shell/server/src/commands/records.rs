@@ -33,7 +33,7 @@ pub(super) fn read<T: Output>(
     let settings = config.kafka.connection.consumer("explain", &format!("{}-explain", config.kafka.group));
     let mut reader = RangeReader::new(&settings)?;
     let ends = reader.end_offsets(topic).map_err(|error| unavailable(&error))?;
-    let offsets = |at: EventTime| reader.offsets_for_time(topic, at.as_millis().max(0));
+    let offsets = |at: EventTime| reader.offsets_for_time(topic, at.as_millis());
     let starts = offsets(from).map_err(|error| unavailable(&error))?;
     let until = match to {
         Some(to) => offsets(to).map_err(|error| unavailable(&error))?,

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(3);
 /// What the process holds besides the query: its functions, buffers, and the windows that are being read.
 const OWN_MEMORY: u64 = 64 << 20;
-/// Windows come without a pause of this length, or nobody sends any more.
-pub(super) const SILENCE: Duration = Duration::from_secs(60);
+/// Windows come without a pause of this length, or nobody sends any more. Readers give a silent broker up before, also one
+/// that is silent twice in a row, and then it is they who say why there is no answer.
+pub(super) const SILENCE: Duration = Duration::from_secs(300);
 
 /// When the process ends itself, as long as this is there.
 #[derive(Debug, Default)]
@@ -48,7 +49,22 @@ impl Watch {
 
     /// From now on it may take that long.
     pub(super) fn allow(&self, time: Duration) {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(time);
+        self.set(Instant::now().checked_add(time));
+    }
+
+    /// From now on it waits for whoever asked, as long as they are there: they may have to find a broker first.
+    pub(super) fn wait(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, deadline: Option<Instant>) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+    }
+
+    /// Until when it may take.
+    #[cfg(test)]
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -80,10 +80,10 @@ impl Input {
 
     fn read(&mut self, from: &mut impl Read, watch: &Watch) -> io::Result<Result<(), Failed>> {
         let (mut bytes, mut chunk) = (Vec::new(), Vec::with_capacity(CHUNK));
-        watch.allow(SILENCE);
+        watch.wait();
         while read_window(from, &mut bytes)? {
+            watch.allow(SILENCE);
             if self.feed == Feed::Rows {
-                watch.allow(SILENCE);
                 if let Err(failed) = self.take_rows(&bytes) {
                     return Ok(Err(failed));
                 }
@@ -94,11 +94,10 @@ impl Input {
                 Ok(_) => {} // an early result: the tables are of closed windows
                 Err(_) => self.unreadable += 1,
             }
-            if chunk.len() == CHUNK {
-                watch.allow(SILENCE);
-                if let Err(failed) = self.take(&mut chunk) {
-                    return Ok(Err(failed));
-                }
+            if chunk.len() == CHUNK
+                && let Err(failed) = self.take(&mut chunk)
+            {
+                return Ok(Err(failed));
             }
         }
         Ok(self.take(&mut chunk))
@@ -130,6 +129,7 @@ mod tests {
     use super::*;
     use crate::query::Format;
     use crate::query::protocol::write_window;
+    use std::time::{Duration, Instant};
     use tidegauge_sql::Limits;
 
     /// What the process would write.
@@ -156,5 +156,38 @@ mod tests {
         assert_eq!(counted, want);
         let failed = ask("SELECT 1 / (count(*) - count(*)) AS n FROM windows", Format::Json, &[]);
         assert!(failed.starts_with("\"ready\"\n{\"failed\":\"") && failed.contains("ivide by zero"), "{failed}");
+    }
+
+    /// A pipe that notes, each time that it is read, until when the reader may take.
+    struct Slow<'w> {
+        pipe: &'w [u8],
+        watch: &'w Watch,
+        deadlines: Vec<Option<Instant>>,
+    }
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            thread::sleep(Duration::from_millis(1));
+            self.deadlines.push(self.watch.deadline());
+            self.pipe.read(to)
+        }
+    }
+
+    /// Also by one that is not counted, as early results are not: what matters is that somebody sends.
+    #[test]
+    fn the_first_window_is_waited_for_and_each_one_gives_time_for_the_next() {
+        let mut pipe = Vec::new();
+        for window in [&b"one"[..], b"two", b"three", b""] {
+            write_window(&mut pipe, window).unwrap();
+        }
+        let watch = Watch::default();
+        watch.allow(Duration::from_secs(1)); // of the planning
+        let mut slow = Slow { pipe: &pipe, watch: &watch, deadlines: Vec::new() };
+        let mut input = Input::new();
+        input.read(&mut slow, &watch).unwrap().unwrap();
+        // A length and a window at a time; the end is a length alone, or with a read of nothing.
+        let lengths: Vec<Option<Instant>> = slow.deadlines.iter().copied().step_by(2).collect();
+        assert_eq!((input.unreadable, lengths.len(), lengths[0]), (3, 4, None));
+        assert!(lengths.is_sorted_by(|one, other| one < other), "{lengths:?}");
     }
 }

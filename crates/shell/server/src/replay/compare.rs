@@ -6,8 +6,10 @@
 //! - **V1** For each cause and key, the same records in the same order, or the first difference is kept.
 //! - **V2** Along a partition of a topic, causes only rise; a step back is a repetition, and tolerated where delivery
 //!   is at least once and the repetition exact.
+//! - **V3** Nothing is missing where retention may have removed it: of a partition that has lost its beginning, whatever was
+//!   caused before the first record that is left. A key that stands in other partitions only is looked for there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A recorded output: what it says, as hashes, and where it stands.
@@ -72,8 +74,7 @@ pub(super) struct Comparison {
     tolerance: Tolerance,
     /// The last cause under each key, where the topic is compacted.
     last: HashMap<u64, i64>,
-    /// Records of this cause and before may have been removed by retention.
-    removed_through: i64,
+    removed: Removed,
     step_back: Option<(i32, i64)>,
     pub(super) tally: Tally,
 }
@@ -86,19 +87,29 @@ pub(super) struct Sequence {
     greatest: BTreeMap<i32, i64>,
     /// The first record that stands behind one of a later cause.
     step_back: Option<(i32, i64)>,
-    /// Records of this cause and before may have been removed by retention.
-    removed_through: Option<i64>,
+    /// Of each partition of the topic that has lost its beginning, the least cause of what is left.
+    least: BTreeMap<i32, i64>,
+    /// The keys of what is left, each with the partitions of the topic in which it stands.
+    keys: HashSet<(u64, i32)>,
 }
 
 impl Sequence {
-    /// Takes the next record of a partition of the topic. `removed`: that partition has lost its first records.
-    pub(super) fn push(&mut self, said: Said, removed: bool) {
-        let greatest = self.greatest.entry(said.at.0).or_insert_with(|| {
-            if removed {
-                self.removed_through = self.removed_through.max(Some(said.cause));
-            }
-            said.cause
-        });
+    /// That partition of the topic has lost its first records; perhaps all of these causes.
+    pub(super) fn begins_late(&mut self, partition: i32) {
+        self.least.insert(partition, i64::MAX);
+    }
+
+    /// There is a record of that cause and key in that partition of the topic, also where its cause is not replayed.
+    pub(super) fn stands(&mut self, cause: i64, key: u64, partition: i32) {
+        if let Some(least) = self.least.get_mut(&partition) {
+            *least = cause.min(*least);
+        }
+        self.keys.insert((key, partition));
+    }
+
+    /// Takes the next record of a partition of the topic, of a cause that is replayed.
+    pub(super) fn push(&mut self, said: Said) {
+        let greatest = self.greatest.entry(said.at.0).or_insert(said.cause);
         if said.cause < *greatest {
             self.step_back.get_or_insert(said.at);
         }
@@ -111,21 +122,46 @@ impl Sequence {
         self.said.extend(other.said);
         self.greatest.extend(other.greatest);
         self.step_back = self.step_back.or(other.step_back);
-        self.removed_through = self.removed_through.max(other.removed_through);
+        self.least.extend(other.least);
+        self.keys.extend(other.keys);
+    }
+}
+
+/// What retention may have removed (V3).
+struct Removed {
+    /// Through which cause, of each key that is known.
+    of_keys: HashMap<u64, i64>,
+    /// Of keys of which nothing is left: nobody knows in which partition they stood.
+    of_others: i64,
+}
+
+impl Removed {
+    fn new(least: &BTreeMap<i32, i64>, keys: &HashSet<(u64, i32)>) -> Self {
+        let mut of_keys = HashMap::new();
+        for (key, partition) in keys {
+            let through = least.get(partition).copied().unwrap_or(i64::MIN);
+            let known = of_keys.entry(*key).or_insert(through);
+            *known = through.max(*known);
+        }
+        Self { of_keys, of_others: least.values().copied().max().unwrap_or(i64::MIN) }
+    }
+
+    fn through(&self, key: u64) -> i64 {
+        self.of_keys.get(&key).copied().unwrap_or(self.of_others)
     }
 }
 
 impl Comparison {
     /// `sequence` holds the causes that are replayed, and no others.
     pub(super) fn new(sequence: Sequence, tolerance: Tolerance) -> Self {
-        let Sequence { said: mut recorded, step_back, removed_through, .. } = sequence;
+        let Sequence { said: mut recorded, step_back, least, keys, .. } = sequence;
         recorded.sort_by_key(|said| (said.cause, said.key)); // stable: the order of reading stays
         let mut last = HashMap::new();
         if tolerance.compacted {
             last.extend(recorded.iter().map(|said| (said.key, said.cause)));
         }
-        let removed_through = removed_through.unwrap_or(i64::MIN);
-        Self { recorded, next: 0, tolerance, last, removed_through, step_back, tally: Tally::default() }
+        let removed = Removed::new(&least, &keys);
+        Self { recorded, next: 0, tolerance, last, removed, step_back, tally: Tally::default() }
     }
 
     /// Compares all that `cause` led to, `replayed` in its order; the differences, by key.
@@ -211,8 +247,9 @@ impl Comparison {
     }
 
     fn missing(&mut self, cause: i64, place: usize, replayed: &[Resaid], found: &mut Vec<Difference>) {
-        let overwritten = self.last.get(&replayed[place].key).is_some_and(|&last| last > cause);
-        if overwritten || cause <= self.removed_through {
+        let key = replayed[place].key;
+        let overwritten = self.last.get(&key).is_some_and(|&last| last > cause);
+        if overwritten || cause <= self.removed.through(key) {
             self.tally.removed += 1;
         } else {
             found.push(Difference::Missing { replayed: place });
@@ -267,11 +304,15 @@ mod tests {
     /// Replays `cause key hash` against what was recorded.
     fn compared(was: &str, is: &str, tolerance: Tolerance) -> (Vec<Difference>, Tally) {
         let mut sequence = Sequence::default();
-        recorded(was).into_iter().for_each(|said| sequence.push(said, false));
+        recorded(was).into_iter().for_each(|said| sequence.push(said));
+        replayed(sequence, is, tolerance)
+    }
+
+    fn replayed(sequence: Sequence, is: &str, tolerance: Tolerance) -> (Vec<Difference>, Tally) {
         let mut comparison = Comparison::new(sequence, tolerance);
-        let replayed = recorded(is);
+        let again = recorded(is);
         let mut found = Vec::new();
-        for group in replayed.chunk_by(|one, other| one.cause == other.cause) {
+        for group in again.chunk_by(|one, other| one.cause == other.cause) {
             let resaid: Vec<Resaid> = group.iter().map(|said| Resaid { key: said.key, hash: said.hash }).collect();
             found.extend(comparison.cause(group[0].cause, &resaid));
         }
@@ -326,6 +367,36 @@ mod tests {
         let (found, tally) = compared("2 7 11, 1 8 20", "1 7 10, 1 8 20, 2 7 11, 3 8 21", tolerance);
         assert_eq!(found, [Difference::Missing { replayed: 0 }], "nothing later of key 8");
         assert_eq!(tally, Tally { equal: 2, different: 1, removed: 1, repeated: 0 });
+    }
+
+    /// One shuffle partition's outputs in two partitions of a topic, of which the second has lost its beginning. Key 7 stands
+    /// in the first, key 8 in the second, and of key 9 nothing is left.
+    #[test]
+    fn v3_what_retention_has_removed_is_not_missing() {
+        let missing = vec![Difference::Missing { replayed: 0 }];
+        let cases = [
+            // name, the least cause that is left in the second partition, what is replayed, differences
+            ("only later causes are left", Some(900), "10 8 1", vec![]),
+            ("all is gone", None, "10 9 1", vec![]),
+            ("a key of which nothing is left", Some(900), "10 9 1", vec![]),
+            ("a key that is whole", Some(900), "10 7 1", missing.clone()),
+            ("a key that is whole, beside a partition without any", None, "10 7 1", missing.clone()),
+            ("before the least that is left", Some(11), "10 8 1", vec![]),
+            ("after the least that is left", Some(9), "10 8 1", missing.clone()),
+        ];
+        for (name, left, is, want) in cases {
+            let (mut sequence, mut second) = (Sequence::default(), Sequence::default());
+            sequence.stands(950, 7, 0);
+            second.begins_late(1);
+            if let Some(cause) = left {
+                second.stands(cause, 8, 1);
+                second.stands(cause + 1, 8, 1);
+            }
+            sequence.join(second);
+            let (found, tally) = replayed(sequence, is, Tolerance::default());
+            assert_eq!((tally.removed, tally.different), (1 - want.len() as u64, want.len() as u64), "{name}");
+            assert_eq!(found, want, "{name}");
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl LogReader {
     pub(super) fn offset_at(&self, topic: &str, partition: i32, at: EventTime) -> anyhow::Result<Option<i64>> {
         // The broker counts in milliseconds.
         let millis = at.as_micros().div_euclid(1_000) + i64::from(at.as_micros().rem_euclid(1_000) > 0);
-        let answer = self.reader.offsets_for_time(topic, millis.max(0));
+        let answer = self.reader.offsets_for_time(topic, millis);
         let offsets = answer.map_err(|error| unavailable(topic, partition, &error))?;
         Ok(usize::try_from(partition).ok().and_then(|partition| offsets.get(partition).copied()).flatten())
     }

@@ -60,13 +60,19 @@ fn read_partition(
     let end = reader.end(topic, partition)?;
     let (first, _) = reader.bounds(topic, partition)?;
     let mut part = Part::default();
+    if first > 0 {
+        causes.keys().for_each(|shuffle| part.sequences.entry(*shuffle).or_default().begins_late(partition));
+    }
     reader.read(topic, partition, first..end, |row| {
         let headers = Headers::of(row);
         match Provenance::of(headers.iter()) {
             Some(Provenance { partition: shuffle, offset: cause }) => {
-                if causes.get(&shuffle).is_some_and(|causes| causes.contains(&cause)) {
-                    let said = said(row, &headers, cause, partition);
-                    part.sequences.entry(shuffle).or_default().push(said, first > 0);
+                if let Some(causes) = causes.get(&shuffle) {
+                    let sequence = part.sequences.entry(shuffle).or_default();
+                    sequence.stands(cause, hash_of_key(row.key().unwrap_or_default()), partition);
+                    if causes.contains(&cause) {
+                        sequence.push(said(row, &headers, cause, partition));
+                    }
                 }
             }
             // What an Aggregator refuses has no cause in the shuffle log.

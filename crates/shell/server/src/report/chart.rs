@@ -13,6 +13,12 @@ const TOP: f64 = 12.0;
 const BOTTOM: f64 = 34.0;
 /// Points of a line that are drawn; of more, the least and the greatest of each stretch.
 const POINTS: usize = 700;
+/// Marks whose names are written beside them; those of the others are seen by pointing at them.
+const NAMED_MARKS: usize = 40;
+/// Rows that the names of marks take turns in.
+const NAME_ROWS: usize = 5;
+/// Lines of the grid beyond the one at 0, at most; [`scale`] makes no more than six.
+const GRID_LINES: usize = 10;
 
 /// One line: (x, y) ascending in x; a gap where y is absent.
 #[derive(Clone, Debug)]
@@ -64,7 +70,8 @@ impl Chart {
         let all = || self.lines.iter().flat_map(|line| line.points.iter());
         let ys = all().filter_map(|point| point.1).filter(|y| y.is_finite());
         let greatest = ys.reduce(f64::max)?;
-        let greatest = self.level.map_or(greatest, |(level, _)| greatest.max(level));
+        let level = self.level.filter(|(level, _)| level.is_finite());
+        let greatest = level.map_or(greatest, |(level, _)| greatest.max(level));
         let (x_min, x_max) =
             all().map(|p| p.0).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
         let (step, top) = scale(greatest);
@@ -76,7 +83,7 @@ impl Chart {
         );
         self.draw_grid(&mut svg, &axes, step);
         self.draw_marks(&mut svg, &axes);
-        if let Some((level, label)) = self.level {
+        if let Some((level, label)) = level {
             let y = axes.y(level);
             let _ = write!(
                 svg,
@@ -112,8 +119,10 @@ impl Chart {
     }
 
     fn draw_grid(&self, svg: &mut String, axes: &Axes, step: f64) {
-        let mut level = 0.0;
-        while level <= axes.top * 1.000_1 {
+        // The cast saturates, and what is no number is none.
+        let lines = ((axes.top / step).round() as usize).min(GRID_LINES);
+        for steps in 0..=lines {
+            let level = steps as f64 * step;
             let y = axes.y(level);
             let _ = write!(
                 svg,
@@ -124,7 +133,6 @@ impl Chart {
                 y + 4.0,
                 escaped(&number(level, self.unit)),
             );
-            level += step;
         }
         for (x, text) in &self.ticks {
             let at = axes.x(*x);
@@ -146,7 +154,7 @@ impl Chart {
     }
 
     fn draw_marks(&self, svg: &mut String, axes: &Axes) {
-        for (number, mark) in (0_u8..).zip(&self.marks) {
+        for (number, mark) in self.marks.iter().enumerate() {
             let class = if mark.from >= mark.to { "mark at" } else { "mark" };
             let (from, to) = (axes.x(mark.from.max(axes.x_min)), axes.x(mark.to.min(axes.x_max)));
             let _ = write!(
@@ -156,12 +164,12 @@ impl Chart {
                 HEIGHT - TOP - BOTTOM,
                 escaped(&mark.label),
             );
-            if mark.from >= mark.to {
+            if mark.from >= mark.to && number < NAMED_MARKS {
                 let (x, anchor) = if from > WIDTH / 2.0 { (from - 4.0, "end") } else { (from + 4.0, "start") };
                 let _ = write!(
                     svg,
                     "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
-                    TOP + 10.0 + 12.0 * f64::from(number % 5),
+                    TOP + 10.0 + 12.0 * (number % NAME_ROWS) as f64,
                     escaped(&mark.label),
                 );
             }
@@ -265,18 +273,41 @@ mod tests {
         assert!(thin.contains(&(5_003.0, Some(99.0))) && thin.iter().any(|point| point.1.is_none()));
     }
 
-    #[test]
-    fn what_has_no_points_is_not_drawn_and_names_are_no_markup() {
-        let line = |points| Line { label: "a<b", class: 'a', is_step: false, points };
-        let chart = |points| Chart {
+    /// A chart of one line.
+    fn chart(points: Vec<(f64, Option<f64>)>) -> Chart {
+        Chart {
             title: "x & y".to_owned(),
             unit: "ms",
             ticks: Vec::new(),
             x_label: String::new(),
-            lines: vec![line(points)],
+            lines: vec![Line { label: "a<b", class: 'a', is_step: false, points }],
             marks: Vec::new(),
             level: None,
-        };
+        }
+    }
+
+    /// More than a byte counts; all are drawn, and the first have their names written beside them.
+    #[test]
+    fn many_marks_are_all_drawn_and_few_of_them_named() {
+        let mark = |at: i32| Mark { from: f64::from(at), to: f64::from(at), label: "breaks".to_owned() };
+        let marks: Vec<Mark> = (0..300).map(mark).collect();
+        let drawn = Chart { marks, ..chart(vec![(0.0, Some(1.0)), (300.0, Some(2.0))]) }.svg().expect("two points");
+        assert_eq!(drawn.matches("<rect class=\"mark at\"").count(), 300);
+        assert_eq!(drawn.matches(">breaks</text>").count(), NAMED_MARKS);
+    }
+
+    #[test]
+    fn a_level_that_is_no_number_is_not_drawn() {
+        let points = vec![(0.0, Some(1.0)), (1.0, Some(2.0))];
+        for (level, is_drawn) in [(1.5, true), (f64::INFINITY, false), (f64::NAN, false)] {
+            let drawn = Chart { level: Some((level, "objective")), ..chart(points.clone()) }.svg().expect("two points");
+            assert_eq!(drawn.contains(">objective</text>"), is_drawn, "{level}");
+            assert_eq!(drawn.matches("<line class=\"grid\"").count(), 5, "0, 0.5, 1, 1.5 and 2, with {level}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_points_is_not_drawn_and_names_are_no_markup() {
         assert_eq!(chart(vec![(0.0, None)]).svg(), None);
         let drawn = chart(vec![(0.0, Some(1.0)), (1.0, Some(2.0))]).figure().expect("two points");
         assert!(drawn.contains("a&lt;b") && drawn.contains("x &amp; y") && !drawn.contains("a<b"), "{drawn}");

@@ -7,8 +7,8 @@ use crate::report::page::{Measure, Section, Table, cell, name_of};
 use crate::saturation::{resource_use, resources, saturation_point};
 use tidegauge_model::WindowSummary;
 
-/// Utilization at which a resource counts as saturated where its point is extrapolated.
-const LEVEL: f64 = 0.8;
+/// Utilization at which a resource counts as saturated: that of samples, where nobody says another.
+const LEVEL: f64 = 0.9;
 /// Resources whose utilization follows load; of what is held, such as memory, no load saturates it by itself.
 const FOLLOW_LOAD: [&str; 4] = ["cpu", "gpu", "io", "network"];
 
@@ -56,8 +56,9 @@ pub(super) fn saturation(analysis: &AgentAnalysis, whole: &WindowSummary) -> Sec
     }
 }
 
-/// The load per instance at which a resource saturates, from the windows: only the busiest resource of each window is
-/// known there, so that the point is given for the resource that leads over the period.
+/// The offered load per instance at which a resource saturates, from the windows; what was completed, where nobody says
+/// what was offered, which below saturation is the same. Only the busiest resource of each window is known there, so that
+/// the point is given for the resource that leads over the period.
 fn point(analysis: &AgentAnalysis, resource: &str) -> Measured<crate::saturation::SaturationPoint> {
     let whole = analysis.whole.as_ref().ok_or(Absent::NotReported)?;
     let lead = |name: &str| resource_use(whole, name)?.utilization_mean.ok();
@@ -70,7 +71,7 @@ fn point(analysis: &AgentAnalysis, resource: &str) -> Measured<crate::saturation
         .operations
         .iter()
         .filter_map(|each| {
-            let rate = each.completed_per_s.or(each.offered_per_s)?;
+            let rate = each.offered_per_s.or(each.completed_per_s)?;
             Some((rate / f64::from(each.instances), each.utilization?))
         })
         .collect();

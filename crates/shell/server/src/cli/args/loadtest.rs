@@ -107,10 +107,10 @@ pub struct AnalyzeArgs {
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
     pub window: Duration,
     /// The greatest 95th percentile of latency that is good enough
-    #[arg(long, value_name = "MS", default_value_t = 500.0)]
+    #[arg(long, value_name = "MS", default_value_t = 500.0, value_parser = milliseconds)]
     pub slo_ms: f64,
     /// The greatest error rate that is good enough, from 0 to 1
-    #[arg(long, value_name = "RATIO", default_value_t = 0.05)]
+    #[arg(long, value_name = "RATIO", default_value_t = 0.05, value_parser = ratio)]
     pub slo_error_rate: f64,
     /// Which column is the load [default: users if it is there]
     #[arg(long, value_name = "COLUMN")]
@@ -133,4 +133,28 @@ pub struct AnalyzeArgs {
     /// How to show it
     #[arg(long, value_name = "FORM", default_value = "table")]
     pub output: ReportForm,
+}
+
+fn milliseconds(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value: &f64| value.is_finite() && *value > 0.0);
+    value.ok_or_else(|| "expected milliseconds, a number above 0 such as 500".to_owned())
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
+    value.ok_or_else(|| "expected a ratio from 0 to 1, such as 0.05".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objectives_are_numbers_that_can_be_missed() {
+        assert_eq!((milliseconds("250.5"), ratio("0"), ratio("0.05")), (Ok(250.5), Ok(0.0), Ok(0.05)));
+        for text in ["inf", "NaN", "-1", "fast"] {
+            assert!(milliseconds(text).is_err() && ratio(text).is_err(), "{text}");
+        }
+        assert!(milliseconds("0").is_err() && ratio("5").is_err());
+    }
 }

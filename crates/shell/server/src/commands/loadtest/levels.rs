@@ -66,13 +66,17 @@ const EXPECTED: [&str; 3] = ["throughput", "p95_ms", "error_rate"];
 ///
 /// # Errors
 ///
-/// No column of loads, or a number that its column cannot hold.
+/// No column of loads, no line with a load, or a number that its column cannot hold.
 pub(super) fn read(file: &Path, asked: Option<LoadColumn>) -> Result<(LoadUnit, Vec<Level>), Failure> {
     let sheet = Sheet::read(file)?;
     let (unit, load) = load_column(&sheet, asked)?;
     tell_of_columns(&sheet, file);
     let levels = sheet.rows.iter().filter_map(|row| level(&sheet, row, load).transpose());
-    Ok((unit, levels.collect::<Result<_, _>>()?))
+    let levels = levels.collect::<Result<Vec<_>, _>>()?;
+    if levels.is_empty() {
+        return Err(sheet.wrong_as_a_whole("expected a line with a load"));
+    }
+    Ok((unit, levels))
 }
 
 fn load_column(sheet: &Sheet, asked: Option<LoadColumn>) -> Result<(LoadUnit, usize), Failure> {

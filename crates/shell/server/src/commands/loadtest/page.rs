@@ -9,7 +9,7 @@ use tidegauge_analytics::loadtest::{Measured, TestRecord};
 /// The page.
 pub(super) fn page(record: &TestRecord, args: &AnalyzeArgs, compared: &[super::Compared]) -> Html {
     let (unit, _) = super::unit(record);
-    let broken = record.breaking_load.map_or("does not break".to_owned(), |(criterion, load)| {
+    let broken = record.breaking_load.map_or(super::unbroken(record).to_owned(), |(criterion, load)| {
         format!("breaks at {} {unit} ({})", number(load, ""), super::name(&criterion).replace('_', " "))
     });
     let mut body = format!(
