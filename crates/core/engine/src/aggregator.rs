@@ -29,6 +29,7 @@ use pane::{Pane, SealedPane};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use sums::Summing;
+use tidegauge_model::counter::Reading;
 use tidegauge_model::time::micros;
 use tidegauge_model::{EventTime, Metric, Position, SampleBatch, Target};
 use tidegauge_window::SourceId;
@@ -68,7 +69,7 @@ pub struct AggregatorConfig {
 /// Most names of metrics that are not built in, over all instances of a partition: what a producer can make us hold.
 pub const UNKNOWN_METRICS: usize = 1_000;
 
-/// The instance under which rows beyond `instances_per_agent` count.
+/// The instance under which rows beyond `instances_per_agent` count, but for their readings of cumulative counters.
 pub const OVERFLOW_INSTANCE: &str = "__overflow__";
 
 /// What happens to an Aggregator.
@@ -144,6 +145,8 @@ pub struct AggregatorCounts {
     pub overflow: u64,
     /// Values of metrics that are not built in, beyond [`UNKNOWN_METRICS`] names; their rows stay.
     pub metrics_beyond_cap: u64,
+    /// Readings of cumulative counters in rows that count under [`OVERFLOW_INSTANCE`]; their rows stay.
+    pub readings_beyond_cap: u64,
 }
 
 /// State machine of the first stage, one per telemetry partition.
@@ -222,8 +225,8 @@ impl Aggregator {
         self.ended = false;
         let (watermark, destinations) = self.assign(batch, out);
         let kept = self.kept_metrics(batch);
-        let counters = self.kept_counters(batch);
         let entities = self.entities.intern(batch, &destinations, &mut self.counts.overflow);
+        let counters = self.kept_counters(batch, &entities);
         for (destination, rows) in rows_by_destination(&destinations) {
             let (panes, start, expected) = match destination {
                 Destination::Open(start) => (&mut self.open, start, self.instances_of_pane),
@@ -244,9 +247,15 @@ impl Aggregator {
         batch.metrics.iter().map(|(metric, column)| self.keeps(metric, values(column))).collect()
     }
 
-    /// The same of the readings of cumulative counters.
-    fn kept_counters(&mut self, batch: &SampleBatch) -> Vec<bool> {
-        batch.counters.iter().map(|(_, metric, _)| self.keeps(metric, 1)).collect()
+    /// The same of the readings of cumulative counters. Those of instances that count together are none of one counter: a
+    /// difference between two of them says nothing.
+    fn kept_counters(&mut self, batch: &SampleBatch, entities: &[u32]) -> Vec<bool> {
+        let is_kept = |(row, metric, _): &(u32, Metric, Reading)| {
+            let is_of_many = self.entities.is_overflow(entities[*row as usize]);
+            self.counts.readings_beyond_cap += u64::from(is_of_many);
+            !is_of_many && self.keeps(metric, 1)
+        };
+        batch.counters.iter().map(is_kept).collect()
     }
 
     fn keeps(&mut self, metric: &Metric, values: u64) -> bool {

@@ -161,6 +161,11 @@ impl Entities {
         &self.entities[entity as usize]
     }
 
+    /// Whether its rows are of many that count together; those that go nowhere are not.
+    pub(super) fn is_overflow(&self, entity: u32) -> bool {
+        self.entities.get(entity as usize).is_some_and(|entity| entity.name().is_overflow())
+    }
+
     /// The number of each row's instance; [`NO_ENTITY`] for rows that go nowhere.
     pub(super) fn intern(&mut self, batch: &SampleBatch, to: &[Destination], overflow: &mut u64) -> Vec<u32> {
         let mut others = batch.entities.iter().peekable();
