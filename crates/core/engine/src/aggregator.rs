@@ -12,6 +12,8 @@
 //! - **A3** Pane after pane leaves in order, each once; what comes later for it is a numbered correction.
 //! - **A4** The watermark in a mark never runs ahead of the partials before it in the same shuffle partition.
 //! - **A5** Sums over agents ([`sums`]) leave with the rows that they are of, and count none of them again.
+//! - **A6** No record is longer than 512 KiB and one row, and no row grows with what an instance says in a pane:
+//!   what its cumulative counters read goes on in further rows of it, without samples.
 
 mod entities;
 mod pane;
@@ -25,7 +27,7 @@ use crate::held::{Heaviest, Held};
 use crate::journal::{self, JournalRecord, Mark, Partial, PartialRow, RowsBuilder, SourceRecord};
 use arrow::array::Array as _;
 use entities::Entities;
-use pane::{Pane, SealedPane};
+use pane::{Pane, SealedPane, readings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use sums::Summing;
@@ -40,6 +42,9 @@ const MARK_EVERY: Duration = Duration::from_secs(1);
 const MARK_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 /// A partial pane is cut into chunks of at most about this many bytes.
 const CHUNK_BYTES: usize = 512 * 1024;
+/// Readings of cumulative counters in one row, at 34 bytes: a record with a chunk and this stays below the MiB that a
+/// broker takes by default.
+const READINGS_PER_ROW: usize = 4_096;
 /// An instance without rows for this long (event time) is forgotten by the interner.
 const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -400,14 +405,21 @@ impl Aggregator {
             }
             for group in groups {
                 make_room(&mut rows);
-                self.push_group(&sealed, group, &mut rows);
+                self.push_group(&sealed, group, &mut rows, &mut make_room);
             }
             send(rows, true);
         }
         partitions
     }
 
-    fn push_group(&self, sealed: &SealedPane, group: usize, rows: &mut RowsBuilder) {
+    /// One row, and further ones where its counters read too often for one (A6).
+    fn push_group(
+        &self,
+        sealed: &SealedPane,
+        group: usize,
+        rows: &mut RowsBuilder,
+        make_room: &mut impl FnMut(&mut RowsBuilder),
+    ) {
         let (entity, meta) = (self.entities.get(sealed.entities[group]), &sealed.meta[group]);
         let row = PartialRow {
             workspace: entity.workspace(),
@@ -422,7 +434,14 @@ impl Aggregator {
             attributes: sealed.attributes_of(meta),
             keys: sealed.keys_of(group),
         };
-        rows.push(&row, sealed.stats_of(group), sealed.sketches_of(group), sealed.points_of(group));
+        let mut pieces = sealed.points_of(group).chunks(READINGS_PER_ROW);
+        let first = pieces.next().unwrap_or_default();
+        rows.push(&row, sealed.stats_of(group), sealed.sketches_of(group), readings(first));
+        let further = PartialRow { samples: 0, state: None, ready_at: None, attributes: None, keys: None, ..row };
+        for piece in pieces {
+            make_room(rows);
+            rows.push(&further, std::iter::empty(), std::iter::empty(), readings(piece));
+        }
     }
 
     fn record(&self, partition: u32, mark: Option<Mark>, partial: Option<Partial>) -> AggregatorOutput {

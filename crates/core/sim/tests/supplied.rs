@@ -165,6 +165,26 @@ fn cumulative_counters_of_instances_that_count_together_say_nothing() {
     assert_eq!((beyond.samples, beyond.gauges.contains_key("requests")), (4, false));
 }
 
+/// A pane of an hour in which one instance says 40,000 times what its counter read, 1.4 MB of readings: no record is longer
+/// than a broker takes, and the window is that of panes of ten seconds.
+#[test]
+fn what_one_instance_says_in_a_long_pane_is_cut_into_records() {
+    let (hour, pane) = (Duration::from_hours(1), Duration::from_secs(10));
+    let text =
+        |number: i64| format!(r#""queue_depth": 3, "cumulative_counters": {{"requests": {{"value": {number}}}}}"#);
+    let texts: Vec<_> = (0..40_000).map(|number| (number * 3_600 / 40_000, text(number))).collect();
+    let records: Vec<_> = texts.iter().map(|(second, text)| (*second, "a", text.as_str())).collect();
+    let batch = decoded(&records);
+    let (long, short) = (journal_of(&batch, hour, 100).0, journal_of(&batch, pane, 100).0);
+    let longest = long.iter().map(Vec::len).max().expect("records");
+    assert!(long.len() > 2 && longest < 1_000_000, "{} records, the longest of {longest} bytes", long.len());
+
+    let (of_long, of_short) = (windows_from(&long, hour, hour), windows_from(&short, pane, hour));
+    let requests = &of(&of_long, None).gauges["requests"];
+    assert_eq!((of(&of_long, Some("a")).samples, requests.count, requests.sum), (40_000, 39_999, 39_999.0));
+    assert_eq!(of_long, of_short);
+}
+
 #[test]
 fn attributes_are_the_latest_and_what_is_not_said_again_stays() {
     let windows = windows(&[
