@@ -473,7 +473,8 @@ impl Aggregator {
             None => true,
             Some((at, said)) => {
                 let passed = now.since(at);
-                passed >= MARK_AT_LEAST_EVERY || (passed >= MARK_EVERY && said != mark)
+                // A clock that was set back does not tell what has passed, and would not for as long as it was set back.
+                now < at || passed >= MARK_AT_LEAST_EVERY || (passed >= MARK_EVERY && said != mark)
             }
         };
         if due {
@@ -570,4 +571,31 @@ fn rows_by_destination(destinations: &[Destination]) -> Vec<(Destination, Vec<u3
         groups[current].1.push(row as u32);
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Marks carry the log's time while the partition is quiet: they go on whatever is done to the clock.
+    #[test]
+    fn a_clock_that_is_set_back_does_not_end_the_marks() {
+        let mut aggregator = Aggregator::new(AggregatorConfig {
+            source: SourceId { topic: "t".into(), partition: 0 },
+            partitions: 1,
+            shuffle_partitions: 1,
+            pane: Duration::from_secs(10),
+            disorder: Duration::from_secs(5),
+            allowed_lateness: Duration::ZERO,
+            max_future: Duration::from_secs(60),
+            instances_per_agent: 10,
+            sums: Sums::default(),
+        });
+        let mut marks = |second| {
+            let now = EventTime::from_secs(second);
+            aggregator.step(AggregatorInput::Tick { now, drained: true }).len()
+        };
+        assert_eq!([100, 101, 104, 105].map(&mut marks), [1, 0, 0, 1], "forwards, each five seconds");
+        assert_eq!([40, 41, 44, 45].map(&mut marks), [1, 0, 0, 1], "set back, at once and then the same");
+    }
 }
