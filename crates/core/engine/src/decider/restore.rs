@@ -354,4 +354,15 @@ mod tests {
     fn bases_are_few_however_long_windows_are_revised() {
         assert_eq!(after_hours(25).bases.0.len(), 6);
     }
+
+    /// Of the journal a restart needs what windows reach back to, and no more, although there was nothing in it: retention
+    /// takes the rest.
+    #[test]
+    fn a_restart_of_a_partition_without_agents_begins_where_windows_do() {
+        let mut decider = after_hours(24 * 9);
+        let (end, day) = (24 * 9 * 60 + 1, 24 * 60);
+        let from = decider.checkpoint(end).expect("a whole Decider").replay_from();
+        assert!(from >= end - day - day / 4 - 2, "from {from} of {end}");
+        assert!(decider.bases.0.len() <= 6, "{}", decider.bases.0.len());
+    }
 }
