@@ -12,6 +12,8 @@
 //! - **A3** Pane after pane leaves in order, each once; what comes later for it is a numbered correction.
 //! - **A4** The watermark in a mark never runs ahead of the partials before it in the same shuffle partition.
 //! - **A5** Sums over agents ([`sums`]) leave with the rows that they are of, and count none of them again.
+//! - **A6** No record is longer than 512 KiB and one row, and no row grows with what an instance says in a pane:
+//!   what its cumulative counters read goes on in further rows of it, without samples.
 
 mod entities;
 mod pane;
@@ -25,10 +27,11 @@ use crate::held::{Heaviest, Held};
 use crate::journal::{self, JournalRecord, Mark, Partial, PartialRow, RowsBuilder, SourceRecord};
 use arrow::array::Array as _;
 use entities::Entities;
-use pane::{Pane, SealedPane};
+use pane::{Pane, SealedPane, readings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use sums::Summing;
+use tidegauge_model::counter::Reading;
 use tidegauge_model::time::micros;
 use tidegauge_model::{EventTime, Metric, Position, SampleBatch, Target};
 use tidegauge_window::SourceId;
@@ -39,6 +42,9 @@ const MARK_EVERY: Duration = Duration::from_secs(1);
 const MARK_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 /// A partial pane is cut into chunks of at most about this many bytes.
 const CHUNK_BYTES: usize = 512 * 1024;
+/// Readings of cumulative counters in one row, at 34 bytes: a record with a chunk and this stays below the MiB that a
+/// broker takes by default.
+const READINGS_PER_ROW: usize = 4_096;
 /// An instance without rows for this long (event time) is forgotten by the interner.
 const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -68,7 +74,7 @@ pub struct AggregatorConfig {
 /// Most names of metrics that are not built in, over all instances of a partition: what a producer can make us hold.
 pub const UNKNOWN_METRICS: usize = 1_000;
 
-/// The instance under which rows beyond `instances_per_agent` count.
+/// The instance under which rows beyond `instances_per_agent` count, but for their readings of cumulative counters.
 pub const OVERFLOW_INSTANCE: &str = "__overflow__";
 
 /// What happens to an Aggregator.
@@ -144,6 +150,8 @@ pub struct AggregatorCounts {
     pub overflow: u64,
     /// Values of metrics that are not built in, beyond [`UNKNOWN_METRICS`] names; their rows stay.
     pub metrics_beyond_cap: u64,
+    /// Readings of cumulative counters in rows that count under [`OVERFLOW_INSTANCE`]; their rows stay.
+    pub readings_beyond_cap: u64,
 }
 
 /// State machine of the first stage, one per telemetry partition.
@@ -222,8 +230,8 @@ impl Aggregator {
         self.ended = false;
         let (watermark, destinations) = self.assign(batch, out);
         let kept = self.kept_metrics(batch);
-        let counters = self.kept_counters(batch);
         let entities = self.entities.intern(batch, &destinations, &mut self.counts.overflow);
+        let counters = self.kept_counters(batch, &entities);
         for (destination, rows) in rows_by_destination(&destinations) {
             let (panes, start, expected) = match destination {
                 Destination::Open(start) => (&mut self.open, start, self.instances_of_pane),
@@ -244,9 +252,15 @@ impl Aggregator {
         batch.metrics.iter().map(|(metric, column)| self.keeps(metric, values(column))).collect()
     }
 
-    /// The same of the readings of cumulative counters.
-    fn kept_counters(&mut self, batch: &SampleBatch) -> Vec<bool> {
-        batch.counters.iter().map(|(_, metric, _)| self.keeps(metric, 1)).collect()
+    /// The same of the readings of cumulative counters. Those of instances that count together are none of one counter: a
+    /// difference between two of them says nothing.
+    fn kept_counters(&mut self, batch: &SampleBatch, entities: &[u32]) -> Vec<bool> {
+        let is_kept = |(row, metric, _): &(u32, Metric, Reading)| {
+            let is_of_many = self.entities.is_overflow(entities[*row as usize]);
+            self.counts.readings_beyond_cap += u64::from(is_of_many);
+            !is_of_many && self.keeps(metric, 1)
+        };
+        batch.counters.iter().map(is_kept).collect()
     }
 
     fn keeps(&mut self, metric: &Metric, values: u64) -> bool {
@@ -391,14 +405,21 @@ impl Aggregator {
             }
             for group in groups {
                 make_room(&mut rows);
-                self.push_group(&sealed, group, &mut rows);
+                self.push_group(&sealed, group, &mut rows, &mut make_room);
             }
             send(rows, true);
         }
         partitions
     }
 
-    fn push_group(&self, sealed: &SealedPane, group: usize, rows: &mut RowsBuilder) {
+    /// One row, and further ones where its counters read too often for one (A6).
+    fn push_group(
+        &self,
+        sealed: &SealedPane,
+        group: usize,
+        rows: &mut RowsBuilder,
+        make_room: &mut impl FnMut(&mut RowsBuilder),
+    ) {
         let (entity, meta) = (self.entities.get(sealed.entities[group]), &sealed.meta[group]);
         let row = PartialRow {
             workspace: entity.workspace(),
@@ -413,7 +434,14 @@ impl Aggregator {
             attributes: sealed.attributes_of(meta),
             keys: sealed.keys_of(group),
         };
-        rows.push(&row, sealed.stats_of(group), sealed.sketches_of(group), sealed.points_of(group));
+        let mut pieces = sealed.points_of(group).chunks(READINGS_PER_ROW);
+        let first = pieces.next().unwrap_or_default();
+        rows.push(&row, sealed.stats_of(group), sealed.sketches_of(group), readings(first));
+        let further = PartialRow { samples: 0, state: None, ready_at: None, attributes: None, keys: None, ..row };
+        for piece in pieces {
+            make_room(rows);
+            rows.push(&further, std::iter::empty(), std::iter::empty(), readings(piece));
+        }
     }
 
     fn record(&self, partition: u32, mark: Option<Mark>, partial: Option<Partial>) -> AggregatorOutput {
@@ -445,7 +473,8 @@ impl Aggregator {
             None => true,
             Some((at, said)) => {
                 let passed = now.since(at);
-                passed >= MARK_AT_LEAST_EVERY || (passed >= MARK_EVERY && said != mark)
+                // A clock that was set back does not tell what has passed, and would not for as long as it was set back.
+                now < at || passed >= MARK_AT_LEAST_EVERY || (passed >= MARK_EVERY && said != mark)
             }
         };
         if due {
@@ -542,4 +571,31 @@ fn rows_by_destination(destinations: &[Destination]) -> Vec<(Destination, Vec<u3
         groups[current].1.push(row as u32);
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Marks carry the log's time while the partition is quiet: they go on whatever is done to the clock.
+    #[test]
+    fn a_clock_that_is_set_back_does_not_end_the_marks() {
+        let mut aggregator = Aggregator::new(AggregatorConfig {
+            source: SourceId { topic: "t".into(), partition: 0 },
+            partitions: 1,
+            shuffle_partitions: 1,
+            pane: Duration::from_secs(10),
+            disorder: Duration::from_secs(5),
+            allowed_lateness: Duration::ZERO,
+            max_future: Duration::from_secs(60),
+            instances_per_agent: 10,
+            sums: Sums::default(),
+        });
+        let mut marks = |second| {
+            let now = EventTime::from_secs(second);
+            aggregator.step(AggregatorInput::Tick { now, drained: true }).len()
+        };
+        assert_eq!([100, 101, 104, 105].map(&mut marks), [1, 0, 0, 1], "forwards, each five seconds");
+        assert_eq!([40, 41, 44, 45].map(&mut marks), [1, 0, 0, 1], "set back, at once and then the same");
+    }
 }

@@ -306,7 +306,11 @@ impl Decider {
             first_pending.map_or(floor, |pane| pane.min(floor))
         });
         while closed.plus(self.config.pane) <= limit {
-            closed = self.skip_silence(closed, limit);
+            let heard = self.skip_silence(closed, limit);
+            if heard > closed {
+                self.move_horizon(heard);
+                closed = heard;
+            }
             let (pane, end) = (closed, closed.plus(self.config.pane));
             if end > limit {
                 break;

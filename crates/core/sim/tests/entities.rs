@@ -152,6 +152,21 @@ fn entities_beyond_the_cap_count_together() {
     assert_eq!(of(&windows, "orders", None)[0].samples, 2);
 }
 
+/// A name that a producer chose does not open the cap: whoever reports is the one of many, what it is about is not.
+#[test]
+fn a_reporter_called_as_the_overflow_does_not_open_the_cap() {
+    let shard = |number: usize| {
+        let about = format!(r#""entity": "shard", "entity_id": "s{number:04}", "agent_id": "orders""#);
+        (1, format!(r#"{about}, "instance_id": "{OVERFLOW_INSTANCE}", "shard_items": 7"#))
+    };
+    let records: Vec<_> = (0..1_000).map(shard).collect();
+    let outputs = outputs(&records, 10, &[]);
+    let windows = windows(&outputs);
+    assert_eq!(windows.len(), 11, "ten of them, and one of the others");
+    let beyond = of(&windows, "orders", Some(&EntityKey::new(EntityKind::Shard, OVERFLOW_INSTANCE)))[0];
+    assert_eq!(beyond.samples, 990);
+}
+
 const RULES: &str = r#"
 apiVersion: tidegauge.io/v1
 kind: AlertRules

@@ -3,6 +3,7 @@
 use std::time::Duration;
 use tidegauge_analytics::inference::SplitMix64;
 use tidegauge_analytics::loadtest::{Observer, TestConfig, TestRecord, TestStatus, TestType, analyze};
+use tidegauge_engine::aggregator::{AggregatorCounts, OVERFLOW_INSTANCE};
 use tidegauge_engine::journal::decode;
 use tidegauge_engine::{
     Aggregator, AggregatorConfig, AggregatorInput, AggregatorOutput, Control, Decider, DeciderConfig, DeciderInput,
@@ -36,7 +37,13 @@ fn windows(records: &[(i64, &str, &str)]) -> Vec<WindowSummary> {
 }
 
 fn windows_of(batch: &SampleBatch) -> Vec<WindowSummary> {
-    let (pane, source) = (Duration::from_secs(10), SourceId { topic: TOPIC.into(), partition: 0 });
+    let pane = Duration::from_secs(10);
+    windows_from(&journal_of(batch, pane, 100).0, pane, MINUTE)
+}
+
+/// What the first stage makes of the batch: the journal's records, and its counts.
+fn journal_of(batch: &SampleBatch, pane: Duration, instances_per_agent: usize) -> (Vec<Vec<u8>>, AggregatorCounts) {
+    let source = SourceId { topic: TOPIC.into(), partition: 0 };
     let mut aggregator = Aggregator::new(AggregatorConfig {
         source,
         partitions: 1,
@@ -45,10 +52,21 @@ fn windows_of(batch: &SampleBatch) -> Vec<WindowSummary> {
         disorder: Duration::from_secs(5),
         allowed_lateness: MINUTE,
         max_future: MINUTE,
-        instances_per_agent: 100,
+        instances_per_agent,
         sums: Sums::default(),
     });
-    let spec = WindowSpec { size: MINUTE, slide: MINUTE };
+    let outputs = aggregator.step(AggregatorInput::Samples(batch)).into_iter();
+    let outputs: Vec<AggregatorOutput> = outputs.chain(aggregator.step(AggregatorInput::End)).collect();
+    let record = |output| match output {
+        AggregatorOutput::Journal { record, .. } => record,
+        AggregatorOutput::Refused { .. } => panic!("{output:?}"),
+    };
+    (outputs.into_iter().map(record).collect(), aggregator.counts())
+}
+
+/// The windows of this size that a journal leads to, one after the other.
+fn windows_from(journal: &[Vec<u8>], pane: Duration, size: Duration) -> Vec<WindowSummary> {
+    let spec = WindowSpec { size, slide: size };
     let rule = WindowRule { agent: true, instance: true, ..WindowRule::unpublished(spec) };
     let rules = SourceRules::default();
     let config = DeciderConfig {
@@ -61,12 +79,9 @@ fn windows_of(batch: &SampleBatch) -> Vec<WindowSummary> {
         sessions: None,
     };
     let mut decider = Decider::new(config, Control::default());
-    let outputs = aggregator.step(AggregatorInput::Samples(batch)).into_iter();
-    let outputs: Vec<AggregatorOutput> = outputs.chain(aggregator.step(AggregatorInput::End)).collect();
     let mut windows = Vec::new();
-    for (offset, output) in (0..).zip(outputs) {
-        let AggregatorOutput::Journal { record, .. } = output else { panic!("{output:?}") };
-        let (record, log_time) = (decode(&record).expect("a journal record"), EventTime::from_secs(START_S));
+    for (offset, record) in (0..).zip(journal) {
+        let (record, log_time) = (decode(record).expect("a journal record"), EventTime::from_secs(START_S));
         let said = decider.step(DeciderInput { record, offset, log_time });
         windows.extend(said.into_iter().filter_map(|output| match output {
             DeciderOutput::Window(window) => Some(*window),
@@ -129,6 +144,45 @@ fn keys_reach_windows_with_bounds_worked_by_hand() {
     assert_eq!(keys(Some("b")), (vec![("tenant-9".into(), 1_200.0, 1_200.0)], 0.0));
     let of_all = vec![("tenant-7".into(), 330.0, 330.0), ("tenant-9".into(), 300.0, 630.0)];
     assert_eq!(keys(None), (of_all, 110.0 / 400.0));
+}
+
+/// Of three instances one is kept apart. The totals of the two others are none of one counter: between 1,000,000 of the one
+/// and 5 of the other nothing was counted.
+#[test]
+fn cumulative_counters_of_instances_that_count_together_say_nothing() {
+    let total =
+        |value: u32| format!(r#""queue_depth": 1, "cumulative_counters": {{"requests": {{"value": {value}}}}}"#);
+    let values = [("x", 40), ("a", 1_000_000), ("b", 5), ("x", 47), ("a", 1_000_010), ("b", 6)];
+    let texts: Vec<_> = (1..).zip(values).map(|(second, (instance, value))| (second, instance, total(value))).collect();
+    let records: Vec<_> = texts.iter().map(|(second, instance, text)| (*second, *instance, text.as_str())).collect();
+    let pane = Duration::from_secs(10);
+    let (journal, counts) = journal_of(&decoded(&records), pane, 1);
+    assert_eq!((counts.overflow, counts.readings_beyond_cap, counts.metrics_beyond_cap), (4, 4, 0));
+    let windows = windows_from(&journal, pane, MINUTE);
+    let of_agent = of(&windows, None);
+    assert_eq!((of_agent.gauges["requests"].sum, of_agent.gauges["queue_depth"].sum), (7.0, 6.0));
+    let beyond = of(&windows, Some(OVERFLOW_INSTANCE));
+    assert_eq!((beyond.samples, beyond.gauges.contains_key("requests")), (4, false));
+}
+
+/// A pane of an hour in which one instance says 40,000 times what its counter read, 1.4 MB of readings: no record is longer
+/// than a broker takes, and the window is that of panes of ten seconds.
+#[test]
+fn what_one_instance_says_in_a_long_pane_is_cut_into_records() {
+    let (hour, pane) = (Duration::from_hours(1), Duration::from_secs(10));
+    let text =
+        |number: i64| format!(r#""queue_depth": 3, "cumulative_counters": {{"requests": {{"value": {number}}}}}"#);
+    let texts: Vec<_> = (0..40_000).map(|number| (number * 3_600 / 40_000, text(number))).collect();
+    let records: Vec<_> = texts.iter().map(|(second, text)| (*second, "a", text.as_str())).collect();
+    let batch = decoded(&records);
+    let (long, short) = (journal_of(&batch, hour, 100).0, journal_of(&batch, pane, 100).0);
+    let longest = long.iter().map(Vec::len).max().expect("records");
+    assert!(long.len() > 2 && longest < 1_000_000, "{} records, the longest of {longest} bytes", long.len());
+
+    let (of_long, of_short) = (windows_from(&long, hour, hour), windows_from(&short, pane, hour));
+    let requests = &of(&of_long, None).gauges["requests"];
+    assert_eq!((of(&of_long, Some("a")).samples, requests.count, requests.sum), (40_000, 39_999, 39_999.0));
+    assert_eq!(of_long, of_short);
 }
 
 #[test]

@@ -238,7 +238,7 @@ table! {
     OVERFLOW_SAMPLES = Counter, "tidegauge_overflow_samples_total", [],
         "Samples of instances beyond ingest.instances_per_agent, which count together as one.";
     OVERFLOW_METRICS = Counter, "tidegauge_overflow_metric_values_total", [],
-        "Values of metrics that are not built in, beyond their caps; their rows count.";
+        "Values of metrics that are not built in, beyond their caps, and cumulative counters of instances beyond theirs.";
     DEAD_LETTERS = Counter, "tidegauge_dead_letters_total", [], "Records that could not be read or used.";
     FOREIGN_RECORDS = Counter, "tidegauge_journal_foreign_records_total", [],
         "Records of the shuffle topic that no tidegauge wrote, or that are damaged.";

@@ -36,6 +36,12 @@ impl Name<'_> {
         }
         hasher.finish()
     }
+
+    /// Whether it stands for all of its kind that are beyond the cap. That a producer calls one of many so makes it none.
+    fn is_overflow(&self) -> bool {
+        let is_of_many = |about: &EntityKey| about.id.as_str() == OVERFLOW_INSTANCE;
+        self.instance == OVERFLOW_INSTANCE && self.about.is_none_or(is_of_many)
+    }
 }
 
 /// One instance as telemetry names it, or what one reporter says of another entity.
@@ -155,6 +161,11 @@ impl Entities {
         &self.entities[entity as usize]
     }
 
+    /// Whether its rows are of many that count together; those that go nowhere are not.
+    pub(super) fn is_overflow(&self, entity: u32) -> bool {
+        self.entities.get(entity as usize).is_some_and(|entity| entity.name().is_overflow())
+    }
+
     /// The number of each row's instance; [`NO_ENTITY`] for rows that go nowhere.
     pub(super) fn intern(&mut self, batch: &SampleBatch, to: &[Destination], overflow: &mut u64) -> Vec<u32> {
         let mut others = batch.entities.iter().peekable();
@@ -177,7 +188,7 @@ impl Entities {
 
     fn entity(&mut self, name: Name<'_>, overflow: &mut u64) -> u32 {
         let entities = &self.entities;
-        let is_overflow = name.instance == OVERFLOW_INSTANCE;
+        let is_overflow = name.is_overflow();
         if let Some(&number) = self.table.find(name.hash(), |&number: &u32| entities[number as usize].is(name)) {
             *overflow += u64::from(is_overflow);
             return number;

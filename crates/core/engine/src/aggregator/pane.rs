@@ -67,6 +67,14 @@ struct Columns {
     sketches: Option<SketchGroups>,
 }
 
+/// A reading of a group's counter, by the metric's place.
+type PlacedPoint = (u32, u16, CounterPoint);
+
+/// What a row is told of them.
+pub(super) fn readings(points: &[PlacedPoint]) -> impl Iterator<Item = (u16, CounterPoint)> {
+    points.iter().map(|(_, metric, point)| (*metric, *point))
+}
+
 /// A pane that is full.
 pub(super) struct SealedPane {
     pub(super) start: EventTime,
@@ -76,7 +84,7 @@ pub(super) struct SealedPane {
     pub(super) metrics: Vec<Metric>,
     attributes: Vec<Arc<Attributes>>,
     /// By group, then by the metric's place.
-    points: Vec<(u32, u16, CounterPoint)>,
+    points: Vec<PlacedPoint>,
     /// The heaviest keys by group, packed.
     keys: BTreeMap<u32, Vec<u8>>,
     stats: Vec<Vec<Stats>>,
@@ -368,10 +376,10 @@ impl SealedPane {
     }
 
     /// Readings of cumulative counters of a group, by the metric's place and in order of time.
-    pub(super) fn points_of(&self, group: usize) -> impl Iterator<Item = (u16, CounterPoint)> {
+    pub(super) fn points_of(&self, group: usize) -> &[PlacedPoint] {
         let start = self.points.partition_point(|(other, ..)| (*other as usize) < group);
-        let own = self.points[start..].iter().take_while(move |(other, ..)| *other as usize == group);
-        own.map(|(_, metric, point)| (*metric, *point))
+        let own = self.points[start..].iter().take_while(|(other, ..)| *other as usize == group).count();
+        &self.points[start..start + own]
     }
 
     /// Sketches of a group, by the metric's place.

@@ -10,13 +10,14 @@
 //!
 //! The workspace of telemetry that names none, [`WorkspaceId::unnamed`], is none: its agents are part of the fleet only.
 
+use super::READINGS_PER_ROW;
 use super::entities::{Entities, Entity};
-use super::pane::SealedPane;
+use super::pane::{SealedPane, readings};
 use crate::journal::{PartialRow, RowsBuilder};
 use crate::partition::shuffle_partition;
 use std::collections::BTreeMap;
 use tidegauge_model::counter::CounterPoint;
-use tidegauge_model::{AgentId, EventTime, Position, Target, WorkspaceId};
+use tidegauge_model::{EventTime, Position, Target, WorkspaceId};
 use tidegauge_window::{Sketch, SketchMerger, SourceId, Stats};
 
 /// What is added up over agents.
@@ -203,23 +204,25 @@ impl Summing<'_> {
         self.groups().flat_map(move |(entity, group)| {
             let workspace = self.wants(entity.workspace()).then(|| Target::of_workspace(entity.workspace().into()));
             let targets = workspace.into_iter().chain(self.wanted.fleet.then(Target::fleet));
-            targets.filter_map(move |target| self.readings_of(entity, group, target))
+            targets.flat_map(move |target| self.readings_of(entity, group, target))
         })
     }
 
-    fn readings_of(&self, entity: &Entity, group: usize, target: Target) -> Option<SumRow> {
-        let points: Vec<_> = self.pane.points_of(group).collect();
+    /// In as many rows as it takes (A6).
+    fn readings_of(&self, entity: &Entity, group: usize, target: Target) -> impl Iterator<Item = SumRow> {
         let meta = &self.pane.meta[group];
-        let own = Target { workspace: entity.workspace().into(), agent: AgentId::from(entity.agent()), region: None };
-        (!points.is_empty()).then(|| SumRow {
-            target,
-            instance: format!("{own}/{}", entity.instance()),
-            samples: 0,
-            at: (meta.first_at, meta.last_at),
-            last_position: meta.last_position,
-            stats: Vec::new(),
-            sketches: Vec::new(),
-            points,
+        self.pane.points_of(group).chunks(READINGS_PER_ROW).map(move |points| {
+            let own = Target { workspace: entity.workspace().into(), agent: entity.agent().into(), region: None };
+            SumRow {
+                target: target.clone(),
+                instance: format!("{own}/{}", entity.instance()),
+                samples: 0,
+                at: (meta.first_at, meta.last_at),
+                last_position: meta.last_position,
+                stats: Vec::new(),
+                sketches: Vec::new(),
+                points: readings(points).collect(),
+            }
         })
     }
 }

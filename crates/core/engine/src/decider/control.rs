@@ -250,7 +250,8 @@ impl Control {
     pub(super) fn forget(&mut self, target: &Target, at: EventTime, out: &mut Vec<DeciderOutput>) {
         for (policy, state) in self.decisions.remove(target).unwrap_or_default() {
             if self.is_live(&policy) {
-                self.generations.insert((target.clone(), policy), state.generation); // C2
+                let kept = self.generations.entry((target.clone(), policy)).or_default(); // C2
+                *kept = state.generation.max(*kept);
             }
         }
         self.quotas.forget(target);
@@ -480,6 +481,23 @@ mod tests {
             let next = decisions(close(&mut control, &windows(110, 4, 0.5)), "second");
             assert_eq!(next[0].generation, 5, "{name}");
         }
+    }
+
+    /// C2: what a policy was as a shadow, and for a target that came back, does not lower what it gave when it was live.
+    #[test]
+    fn c2_what_is_forgotten_again_lowers_no_generation() {
+        let target = windows(60, 4, 0.5).agent.target;
+        let mut control = Control::beginning([policy("p", 1, "live", 0.5)], BTreeMap::new());
+        for (number, cpu) in (0..).zip([0.5, 1.0, 0.25, 1.0]) {
+            close(&mut control, &windows(60 + 10 * number, 4, cpu));
+        }
+        assert_eq!(control.generation_of(&target), 4);
+        control.apply(policy("p", 2, "shadow", 0.5), at(100), &mut Vec::new());
+        control.forget(&target, at(3_700), &mut Vec::new());
+        close(&mut control, &windows(3_710, 4, 0.5));
+        control.apply(policy("p", 3, "live", 0.5), at(3_710), &mut Vec::new());
+        control.forget(&target, at(7_400), &mut Vec::new());
+        assert!(control.generation_of(&target) >= 4, "{}", control.generation_of(&target));
     }
 
     /// C3: rules that are about other agents by now leave nothing behind.

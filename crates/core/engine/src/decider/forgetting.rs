@@ -12,7 +12,7 @@ impl Decider {
     /// Drops what no window can need any more.
     pub(super) fn forget(&mut self, end: EventTime, out: &mut Vec<DeciderOutput>) {
         let next_end = end.plus(self.config.pane);
-        self.cells_from = self.cells_from.max(Some(next_end.minus(self.longest_reach())));
+        self.move_horizon(end);
         let instances_from = next_end.minus(self.longest_reach_of_instances());
         let instances_from = granule::ceiling(instances_from, self.granule_width());
         self.instances_from = self.instances_from.max(Some(instances_from));
@@ -52,6 +52,12 @@ impl Decider {
             self.counts.alerts += (out.len() - before) as u64;
             self.counts.findings += agent.map_or(0, |mut agent| agent.end_findings(end, self.config.pane, out));
         }
+    }
+
+    /// No window reaches further back that ends after this. Where nobody is known, too: a restore begins no earlier.
+    pub(super) fn move_horizon(&mut self, end: EventTime) {
+        let next_end = end.plus(self.config.pane);
+        self.cells_from = self.cells_from.max(Some(next_end.minus(self.longest_reach())));
     }
 
     pub(super) fn trim_cells(&mut self) {

@@ -15,7 +15,8 @@
 //! the checkpoint on a Decider goes on as the old one of its agents would have: it says nothing again, and forgets
 //! nothing. Only sums may differ in their last digits where corrections came, since these are merged with their panes.
 //!
-//! - **X1** Each row of the old journals that a window may still need is in one new journal, once.
+//! - **X1** Each row of the old journals that a window may still need is in one new journal, and counts once there: a chunk
+//!   that stands in its journal twice, as it may without transactions, replaces itself.
 //! - **X2** Deciders that have not closed the same panes are refused: one of the new ones would say again what another
 //!   had said, or leave it out.
 
@@ -75,8 +76,8 @@ struct Home {
     agents: BTreeMap<Target, KeptAgent>,
     beyond: KeptBeyond,
     generations: BTreeMap<(Target, String), u64>,
-    /// Chunks that it has of each pane of a source.
-    chunks: BTreeMap<(SourceId, EventTime, i64), u32>,
+    /// Chunks that it has of each pane of a source: their numbers by what they were, old partition and chunk.
+    chunks: BTreeMap<(SourceId, EventTime, i64), BTreeMap<(u32, u32), u32>>,
 }
 
 impl Decider {
@@ -166,8 +167,9 @@ impl Repartition {
         shuffle_partition(&target.own_domain(), self.homes.len() as u32)
     }
 
-    /// What a record of an old journal becomes, in the order of that journal: new partitions, and records to append.
-    pub fn split(&mut self, record: &JournalRecord) -> Vec<(u32, Vec<u8>)> {
+    /// What a record of an old partition's journal becomes, in the order of that journal: new partitions, and records to
+    /// append.
+    pub fn split(&mut self, old: u32, record: &JournalRecord) -> Vec<(u32, Vec<u8>)> {
         let JournalRecord::Source(SourceRecord { source, partitions, partial: Some(partial), .. }) = record else {
             return Vec::new(); // marks and changes of control are in the checkpoints
         };
@@ -178,9 +180,9 @@ impl Repartition {
         let homes = rows_by_home(&partial.rows, self.homes.len() as u32);
         let moved = |(home, rows): (u32, Vec<u32>)| {
             let key = (source.clone(), partial.pane, partial.sequence);
-            let next = self.homes[home as usize].chunks.entry(key).or_default();
-            let chunk = *next;
-            *next += 1;
+            let chunks = self.homes[home as usize].chunks.entry(key).or_default();
+            let next = chunks.len() as u32;
+            let chunk = *chunks.entry((old, partial.chunk)).or_insert(next);
             let rows = partial.rows.taken(&rows);
             // Which chunk is the last nobody knows before all are there, and nobody asks.
             let partial = Partial { chunk, last: false, samples: rows.samples(), rows, ..*partial };

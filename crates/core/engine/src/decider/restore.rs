@@ -226,12 +226,13 @@ impl Decider {
         }
     }
 
-    /// Keeps a base now and then: whenever a quarter of the longest window has passed.
+    /// Keeps a base now and then: whenever a quarter of the time has passed for which cells are kept, so that there are
+    /// only ever a few.
     pub(super) fn keep_base(&mut self, offset: i64) {
         let is_due = match self.bases.0.back() {
             None => true,
             Some(last) => match (last.closed_through, self.closed_through) {
-                (Some(last), Some(closed)) => closed.since(last) >= self.longest_window() / 4,
+                (Some(last), Some(closed)) => closed.since(last) >= self.longest_reach() / 4,
                 (last, closed) => last.is_some() != closed.is_some(),
             },
         };
@@ -308,5 +309,60 @@ impl Decider {
             agents: self.agents.iter().map(whole).collect(),
             beyond: self.kept_beyond(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decider::{DeciderInput, WindowRule};
+    use crate::journal::{Mark, SourceRecord};
+    use std::time::Duration;
+    use tidegauge_model::WindowSpec;
+    use tidegauge_window::{SourceId, SourceRules};
+
+    /// A Decider of windows of a minute that are said again for a day, after so many hours of which it hears a mark each
+    /// minute.
+    fn after_hours(hours: i64) -> Decider {
+        let minute = Duration::from_mins(1);
+        let rule = WindowRule {
+            agent: true,
+            revisions: Some(24 * 60 * minute),
+            ..WindowRule::unpublished(WindowSpec { size: minute, slide: minute })
+        };
+        let config = DeciderConfig {
+            topics: vec!["t".into()],
+            rules: SourceRules::default(),
+            pane: Duration::from_secs(10),
+            windows: vec![rule],
+            analytics: None,
+            rollups: Vec::new(),
+            sessions: None,
+        };
+        let mut decider = Decider::new(config, Control::default());
+        for offset in 0..=hours * 60 {
+            let log_time = EventTime::from_secs(1_700_000_000 + offset * 60);
+            let mark = Some(Mark { watermark: Some(log_time), drained: true, ended: false });
+            let source = SourceId { topic: "t".into(), partition: 0 };
+            let record = JournalRecord::Source(SourceRecord { source, partitions: 1, mark, partial: None });
+            drop(decider.step(DeciderInput { record, offset, log_time }));
+        }
+        decider
+    }
+
+    #[test]
+    fn bases_are_few_however_long_windows_are_revised() {
+        assert_eq!(after_hours(25).bases.0.len(), 6);
+    }
+
+    /// Of the journal a restart needs what windows reach back to, and no more, although there was nothing in it: retention
+    /// takes the rest.
+    #[test]
+    fn a_restart_of_a_partition_without_agents_begins_where_windows_do() {
+        let mut decider = after_hours(24 * 9);
+        let (end, day) = (24 * 9 * 60 + 1, 24 * 60);
+        let from = decider.checkpoint(end).expect("a whole Decider").replay_from();
+        assert!(from >= end - day - day / 4 - 2, "from {from} of {end}");
+        assert!(decider.bases.0.len() <= 6, "{}", decider.bases.0.len());
     }
 }

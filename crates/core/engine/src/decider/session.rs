@@ -241,19 +241,23 @@ fn hull(one: TimeRange, other: TimeRange) -> TimeRange {
 }
 
 impl Session {
-    /// With what comes after it, or lies within it.
-    fn joined(self, later: Self, merger: &mut Merger) -> Self {
-        let attributes = match (self.attributes, later.attributes) {
-            (Some(before), Some(after)) if before.keys().all(|attribute| after.contains_key(attribute)) => Some(after),
+    /// With what comes after it, or lies within it. That was said before what it ends with, and counts where nothing was.
+    fn joined(self, other: Self, merger: &mut Merger) -> Self {
+        let is_late = other.range.end < self.range.end;
+        let (before, after) = if is_late { (&other, &self) } else { (&self, &other) };
+        let attributes = match (&before.attributes, &after.attributes) {
+            (Some(before), Some(after)) if before.keys().all(|attribute| after.contains_key(attribute)) => {
+                Some(Arc::clone(after))
+            }
             (Some(before), Some(after)) => {
-                let mut all = Attributes::clone(&before);
+                let mut all = Attributes::clone(before);
                 all.extend(after.iter().map(|(attribute, text)| (*attribute, text.clone())));
                 Some(Arc::new(all))
             }
-            (before, after) => after.or(before),
+            (before, after) => after.as_ref().or(before.as_ref()).cloned(),
         };
-        let cell = merger.merged([&self.cell, &later.cell]).expect("both have rows");
-        Self { range: hull(self.range, later.range), cell, attributes }
+        let cell = merger.merged([&self.cell, &other.cell]).expect("both have rows");
+        Self { range: hull(self.range, other.range), cell, attributes }
     }
 
     fn summary(self, target: &Target, id: Option<&InstanceId>, agent: &Agent, close: &Close<'_>) -> WindowSummary {
@@ -278,5 +282,38 @@ impl Session {
     fn restored(kept: &KeptSession, metrics: &mut MetricNumbers) -> Self {
         let attributes = (!kept.attributes.is_empty()).then(|| Arc::new(kept.attributes.clone()));
         Self { range: TimeRange { start: kept.start, end: kept.end }, cell: kept.cell.restored(metrics), attributes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegauge_model::Attribute;
+
+    /// Panes of ten seconds: an instance is told of two, and a row comes late for the first, or for both.
+    #[test]
+    fn a_late_row_turns_no_attribute_back() {
+        let ten = Duration::from_secs(10);
+        let rule = SessionRule { gap: 6 * ten, longest: 600 * ten, lateness: ten, agent: false, instance: true };
+        let says = |version: &str, host: Option<&str>| {
+            let host = host.map(|host| (Attribute::Host, Box::from(host)));
+            Arc::new(Attributes::from_iter([(Attribute::Version, Box::from(version))].into_iter().chain(host)))
+        };
+        let cases = [
+            ("for the first pane", 0, says("1.0", Some("h7")), says("1.1", Some("h7"))),
+            ("for the last one", 10, says("1.2", None), says("1.2", None)),
+            ("after it", 20, says("1.2", Some("h7")), says("1.2", Some("h7"))),
+        ];
+        for (name, late_s, late, want) in cases {
+            let (mut open, mut merger, id) = (OfAgent::new(), Merger::default(), InstanceId::from("i"));
+            for (start_s, said) in [(0, says("1.0", None)), (10, says("1.1", None)), (late_s, late)] {
+                let start = EventTime::from_secs(start_s);
+                merger.add(&Cell::of_stats(start, Vec::new()));
+                let pane = TimeRange { start, end: start.plus(ten) };
+                rule.join(&mut open, Some(&id), pane, Some(&said), &mut merger);
+            }
+            let sessions = &open[&Some(id)];
+            assert_eq!((sessions.len(), sessions[0].attributes.as_ref()), (1, Some(&want)), "{name}");
+        }
     }
 }

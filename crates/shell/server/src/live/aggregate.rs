@@ -286,7 +286,7 @@ impl Stage for Aggregate<'_> {
             report.dead_letters += dead + counts.future;
             report.too_late += counts.too_late;
             report.overflow_samples += counts.overflow;
-            report.overflow_metrics += metrics_beyond_cap + counts.metrics_beyond_cap;
+            report.overflow_metrics += metrics_beyond_cap + counts.metrics_beyond_cap + counts.readings_beyond_cap;
         });
         appended.counted(&self.shared.health);
     }

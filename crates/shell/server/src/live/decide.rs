@@ -12,6 +12,7 @@ use crate::query::{Desk, Keeping};
 use crate::results::Tap;
 use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 use tidegauge_delivery::{Outbox, OutputRef};
 use tidegauge_engine::state::encode;
@@ -96,17 +97,25 @@ impl<'a> Decide<'a> {
         Self { shared, number, publisher, state: StateTopic::new(shared, number), topics, told: BTreeMap::new() }
     }
 
-    fn fresh(&mut self, commit: &Commit, first: i64) -> Result<(Decider, i64, i64), Trouble> {
-        let at = &commit.partition;
-        if let Some(offset) = commit.offset {
-            tracing::warn!(
+    fn fresh(&mut self, commit: &Commit, journal: &Range<i64>) -> Result<(Decider, i64, i64), Trouble> {
+        let (at, first, end) = (&commit.partition, journal.start, journal.end);
+        match commit.offset {
+            Some(offset) if offset > end => tracing::error!(
+                topic = at.topic,
+                partition = at.partition,
+                offset,
+                end,
+                "the partition ends before the committed position: it is another one, and is read from its beginning"
+            ),
+            Some(offset) => tracing::warn!(
                 topic = at.topic,
                 partition = at.partition,
                 offset,
                 "a position without state: starting fresh there"
-            );
+            ),
+            None => {}
         }
-        let start = commit.offset.unwrap_or(first).max(first);
+        let start = commit.offset.filter(|offset| *offset <= end).unwrap_or(first).max(first);
         let generations = self.state.generations(at.partition)?;
         let control = Control::beginning(self.shared.control().1.to_vec(), generations);
         let decider = Decider::new(decider_config(&self.shared.config), control);
@@ -269,8 +278,8 @@ impl Stage for Decide<'_> {
         self.state.end(0).map(drop)
     }
 
-    fn restore(&mut self, commit: &Commit, first: i64, _end: i64) -> Result<Start<Machine>, Trouble> {
-        let at = &commit.partition;
+    fn restore(&mut self, commit: &Commit, first: i64, end: i64) -> Result<Start<Machine>, Trouble> {
+        let (at, journal) = (&commit.partition, first..end);
         let unusable = |problem: String| {
             let topic = self.shared.config.topics.state.clone();
             Trouble::State { topic, partition: at.partition, problem }
@@ -282,14 +291,14 @@ impl Stage for Decide<'_> {
         let position = position.filter(|position| commit.offset == Some(position.next_offset));
         let closed_through = position.map(|position| position.closed_through).filter(|end| *end > EventTime::MIN);
         let Some(position) = position.filter(DeciderPosition::has_state) else {
-            let (mut decider, from, state_end) = self.fresh(commit, first)?;
+            let (mut decider, from, state_end) = self.fresh(commit, &journal)?;
             decider.repeat(from, closed_through); // an operator's reset: what was said before is known
             let machine = self.machine(decider, None, state_end);
             return Ok(Start { machine, from, silent_below: from, ended: false });
         };
         let checkpoint = self.state.checkpoint(at.partition, &position)?;
         let from = checkpoint.replay_from();
-        if let Some(problem) = journal_is_gone(&at.topic, at.partition, from, first) {
+        if let Some(problem) = journal_is_gone(&at.topic, at.partition, &(from..position.next_offset), &journal) {
             return Err(unusable(problem));
         }
         let mut decider = Decider::restored(decider_config(&self.shared.config), checkpoint, None);

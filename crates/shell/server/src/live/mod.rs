@@ -82,7 +82,7 @@ pub struct RunReport {
     pub too_late: u64,
     /// Samples of instances beyond `ingest.instances_per_agent`.
     pub overflow_samples: u64,
-    /// Values of metrics beyond their caps.
+    /// Values of metrics beyond their caps, and readings of cumulative counters of instances beyond theirs.
     pub overflow_metrics: u64,
     /// Records in the dead letters.
     pub dead_letters: u64,

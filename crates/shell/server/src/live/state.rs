@@ -80,14 +80,23 @@ pub(crate) fn read_round(
     Ok(Round { checkpoint, records, bytes, written_ms })
 }
 
-/// What is wrong with the journal for who needs it `from` an offset on, and finds that it begins at `first`.
-pub(crate) fn journal_is_gone(topic: &str, partition: i32, from: i64, first: i64) -> Option<String> {
+/// What is wrong with the journal for who needs all of a range, and finds another there. The end of that is where what is
+/// committed ends: who reads nothing else was never beyond it.
+pub(crate) fn journal_is_gone(topic: &str, partition: i32, needed: &Range<i64>, there: &Range<i64>) -> Option<String> {
+    let (from, first) = (needed.start, there.start);
+    let (next_offset, end) = (needed.end, there.end);
+    if first > from {
+        return Some(format!(
+            "it needs {topic}[{partition}] from offset {from} on, which begins at {first} by now: retention was faster"
+        ));
+    }
     let problem = || {
         format!(
-            "it needs {topic}[{partition}] from offset {from} on, which begins at {first} by now: retention was faster"
+            "it was read before offset {next_offset} of {topic}[{partition}], which ends at {end} by now: it is another \
+             one, or its end was lost"
         )
     };
-    (first > from).then(problem)
+    (next_offset > end).then(problem)
 }
 
 /// Reads stretches of topics for a worker; made when it is first needed.
@@ -157,5 +166,26 @@ impl<'a> StateTopic<'a> {
             );
         }
         Ok(generations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_begins_too_late_or_ends_too_early_is_gone() {
+        let cases = [
+            ("all of it is there", 5..20, None),
+            ("and more", 0..99, None),
+            ("its beginning is gone", 6..20, Some("begins at 6")),
+            ("its end is gone", 5..19, Some("ends at 19")),
+            ("it is another one", 0..0, Some("ends at 0")),
+        ];
+        for (name, there, want) in cases {
+            let problem = journal_is_gone("t", 3, &(5..20), &there);
+            assert_eq!(problem.is_some(), want.is_some(), "{name}: {problem:?}");
+            assert!(problem.is_none_or(|problem| problem.contains(want.unwrap_or_default())), "{name}");
+        }
     }
 }

@@ -8,7 +8,6 @@ use crate::exit::{Code, Failure};
 use crate::live::{RoundError, journal_is_gone, read_round};
 use anyhow::Context as _;
 use rdkafka::error::KafkaError;
-use std::ops::Range;
 use std::time::Duration;
 use tidegauge_engine::{Checkpoint, ControlChange, DeciderPosition};
 use tidegauge_kafka::patience::Patience;
@@ -125,8 +124,8 @@ fn round(
         Err(RoundError::Range(RangeError::Kafka(error))) => return Err(unavailable(&error)),
         Err(problem) => return Ok(State::Unusable { position: Some(position), problem: problem.to_string() }),
     };
-    let Range { start: first, .. } = journal;
-    if let Some(problem) = journal_is_gone(&at.topic, at.partition, round.checkpoint.replay_from(), first) {
+    let needed = round.checkpoint.replay_from()..position.next_offset;
+    if let Some(problem) = journal_is_gone(&at.topic, at.partition, &needed, &journal) {
         return Ok(State::Unusable { position: Some(position), problem });
     }
     let crate::live::Round { checkpoint, records, bytes, written_ms } = round;

@@ -221,7 +221,7 @@ impl Plan<'_> {
         for (&partition, range) in journals {
             done.journal_records +=
                 old::each_record(reader, &self.config.topics.shuffle, partition, range.clone(), |record| {
-                    for (partition, value) in repartition.split(&record) {
+                    for (partition, value) in repartition.split(partition.cast_unsigned(), &record) {
                         let value = Some(value.as_slice());
                         let partition = Some(partition.cast_signed());
                         writer.send(&Record { topic: &to.shuffle, partition, value, ..Record::default() })?;

@@ -71,10 +71,11 @@ fn decider(
     };
     let round = read_round(reader, config, at.partition, &position, Patience::from(ANSWER), || ());
     let checkpoint = round.map_err(|error| unusable(error.to_string()))?.checkpoint;
-    let range = checkpoint.replay_from()..journal.end;
-    if let Some(problem) = journal_is_gone(&at.topic, at.partition, range.start, journal.start) {
+    let needed = checkpoint.replay_from()..position.next_offset;
+    if let Some(problem) = journal_is_gone(&at.topic, at.partition, &needed, &journal) {
         return Err(unusable(problem).into());
     }
+    let range = needed.start..journal.end;
     let mut decider = Decider::restored(decider_config(config), checkpoint, None);
     let closed_through = Some(position.closed_through).filter(|end| *end > EventTime::MIN);
     decider.repeat(position.next_offset, closed_through);
