@@ -256,6 +256,48 @@ fn of_two_at_once_the_greater_generation_stands() {
     assert!(superseded > 0, "the two never met");
 }
 
+/// Neither while readiness is waited for, nor by the same generation, said again.
+#[test]
+fn what_somebody_else_sets_meanwhile_stays_until_the_next_generation() {
+    let Some(cluster) = Cluster::start("what_somebody_else_sets_meanwhile_stays") else { return };
+    let name = "held";
+    cluster.deployment(name, 2); // nobody makes its replicas ready
+    let (mut crew, mut book) = (crew(&cluster, name, PATIENCE), Book::new("kubernetes"));
+    begin(&mut crew, &book.decision(0, live(name, 1, 4), now()));
+    wait_for(|| cluster.replicas(name) == 4);
+    cluster.scale(name, 3);
+    let mut last = None;
+    wait_for(|| {
+        let told = crew.reports(Duration::from_millis(20));
+        let effects = told.into_iter().flat_map(|told| book.report(&told.target, &told.id, told.report, now()));
+        last = said(&effects.collect::<Vec<_>>()).pop().or(last.take());
+        last.as_ref().is_some_and(|event| event.state.is_final())
+    });
+    let last = last.expect("its last word");
+    assert_eq!(last.state, ScalingState::Superseded);
+    assert!(last.error.as_deref().is_some_and(|why| why.contains("somebody else has set 3 replicas")), "{last:?}");
+    assert_eq!(book.decision(1, live(name, 1, 4), now()), [Effect::Settled(1)], "said again");
+    assert_eq!(cluster.replicas(name), 3);
+    begin(&mut crew, &book.decision(2, live(name, 2, 5), now()));
+    wait_for(|| cluster.replicas(name) == 5);
+}
+
+/// Begins the orders among these effects.
+fn begin(crew: &mut Crew, effects: &[Effect]) {
+    for effect in effects {
+        if let Effect::Begin(order) = effect {
+            crew.begin((**order).clone());
+        }
+    }
+}
+
+fn wait_for(mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "it does not come");
+    }
+}
+
 #[test]
 fn what_cannot_be_done_says_why() {
     let Some(cluster) = Cluster::start("what_cannot_be_done_says_why") else { return };

@@ -6,7 +6,7 @@
 //!               ├─ a lower one, or none ─► claim: PATCH the annotation, if the version is still the same ─► read
 //!               ├─ ours, other replicas ─► PATCH scale, if the version is still the same ──┐
 //!               └─ ours, our replicas ─────────────────────────────────────────────────────┴─► wait until they are ready
-//!                                                                                              applied │ partial
+//!                                                                               applied │ partial │ superseded by somebody
 //! ```
 //!
 //! - **K1** Replicas are set only where the version is the one at which the annotation held our generation: whoever has

@@ -135,6 +135,11 @@ impl Cluster {
         self.kubectl(&["annotate", "--overwrite", "deployment", name, &format!("{annotation}={value}")]);
     }
 
+    /// Sets the replicas of a deployment by hand.
+    pub(crate) fn scale(&self, name: &str, replicas: u32) {
+        self.kubectl(&["scale", "deployment", name, &format!("--replicas={replicas}")]);
+    }
+
     pub(crate) fn replicas(&self, name: &str) -> u32 {
         self.field(name, "{.spec.replicas}").parse().expect("a number")
     }
