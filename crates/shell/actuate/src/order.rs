@@ -27,7 +27,7 @@ pub enum Outcome {
     Failed(String),
     /// It was too late to begin.
     Expired(String),
-    /// Whoever was asked knows a greater generation.
+    /// Whoever was asked knows a greater generation, or somebody else has set another count since.
     Superseded(String),
     /// It is refused for good.
     Rejected(String),

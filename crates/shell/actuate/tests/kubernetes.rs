@@ -28,12 +28,21 @@ fn target(name: &str) -> Target {
     Target { workspace: "default".into(), agent: name.into(), region: None }
 }
 
-/// An actuator with the rights of `deploy/kubernetes/actuator`.
+/// An actuator of a Deployment with the rights of `deploy/kubernetes/actuator`.
 fn crew(cluster: &Cluster, name: &str, ready_timeout: Duration) -> Crew {
+    crew_of(cluster, ("apps/v1", "Deployment", "deployments"), name, ready_timeout)
+}
+
+fn crew_of(
+    cluster: &Cluster,
+    (api_version, kind, plural): (&str, &str, &str),
+    name: &str,
+    ready_timeout: Duration,
+) -> Crew {
     let workload = Workload {
-        api_version: "apps/v1".into(),
-        kind: "Deployment".into(),
-        plural: "deployments".into(),
+        api_version: api_version.into(),
+        kind: kind.into(),
+        plural: plural.into(),
         namespace: "default".into(),
         name: name.into(),
     };
@@ -185,6 +194,21 @@ fn decisions_are_carried_out_once_and_in_order_whoever_else_writes_and_whenever_
     assert_eq!(attempts.values().filter(|states| **states == applied).count(), wanted.len());
 }
 
+/// A decision that advises 575 millicores and 287 mebibytes, too.
+fn advised(name: &str, generation: u64, desired: u32) -> Decision {
+    let advice = |resource: &str, target: f64| RequestAdvice {
+        resource: resource.to_owned(),
+        lower: target / 2.0,
+        target,
+        upper: target * 2.0,
+        now: None,
+        instances: 2,
+        detail: "p90".to_owned(),
+    };
+    let requests = vec![advice("cpu", 0.575), advice("memory", 3e8)];
+    Decision { requests, ..live(name, generation, desired) }
+}
+
 /// Advice is written where a workload asks for it, with the role's rights and no more; requests only where it says of whom.
 #[test]
 fn advice_is_written_where_it_is_asked_for() {
@@ -192,19 +216,7 @@ fn advice_is_written_where_it_is_asked_for() {
     let name = "advised";
     cluster.deployment(name, 2);
     let mut crew = crew(&cluster, name, Duration::ZERO);
-    let advised = |generation: u64, desired: u32| {
-        let advice = |resource: &str, target: f64| RequestAdvice {
-            resource: resource.to_owned(),
-            lower: target / 2.0,
-            target,
-            upper: target * 2.0,
-            now: None,
-            instances: 2,
-            detail: "p90".to_owned(),
-        };
-        let requests = vec![advice("cpu", 0.575), advice("memory", 3e8)];
-        Decision { requests, ..live(name, generation, desired) }
-    };
+    let advised = |generation, desired| advised(name, generation, desired);
     let annotation = |key: &str| cluster.field(name, &format!("{{.metadata.annotations.tidegauge\\.io/{key}}}"));
     let requests = || cluster.field(name, "{.spec.template.spec.containers[0].resources.requests}");
 
@@ -228,10 +240,35 @@ fn advice_is_written_where_it_is_asked_for() {
     assert_eq!(annotation("requests"), "");
     assert_ne!(requests(), "");
 
+    let before = requests();
+    cluster.annotate(name, "tidegauge.io/advice", "apply:nobody");
+    assert_eq!(carry_out(&mut crew, order(&advised(5, 3))), Outcome::Applied(3), "K6: the count is set all the same");
+    assert_eq!((cluster.replicas(name), requests()), (3, before));
+
     cluster.annotate(name, "tidegauge.io/advice", "please");
-    let outcome = carry_out(&mut crew, order(&advised(5, 6)));
+    let outcome = carry_out(&mut crew, order(&advised(6, 6)));
     assert!(matches!(&outcome, Outcome::Rejected(why) if why.contains("`please`")), "{outcome:?}");
-    assert_eq!(cluster.replicas(name), 2);
+    assert_eq!(cluster.replicas(name), 3);
+}
+
+/// The API server merges no lists by name there, and answers 415 to who asks for that.
+#[test]
+fn advice_is_applied_to_kinds_that_the_api_server_does_not_know_itself() {
+    let Some(cluster) = Cluster::start("advice_is_applied_to_kinds_that_the_api_server_does_not_know") else { return };
+    let name = "rolled";
+    cluster.rollout(name);
+    let kind = ("argoproj.io/v1alpha1", "Rollout", "rollouts");
+    let mut crew = crew_of(&cluster, kind, name, Duration::ZERO);
+    assert_eq!(carry_out(&mut crew, order(&advised(name, 1, 5))), Outcome::Applied(5));
+    let field = |path: &str| cluster.field_of("rollouts.argoproj.io", name, path);
+    assert_eq!(field("{.spec.replicas}"), "5");
+    let containers: serde_json::Value = serde_json::from_str(&field("{.spec.template.spec.containers}")).expect("JSON");
+    let requests = serde_json::json!({ "cpu": "575m", "memory": "287Mi" });
+    let want = serde_json::json!([
+        { "name": "proxy", "image": "p" },
+        { "name": "planner", "image": "a", "resources": { "requests": requests } },
+    ]);
+    assert_eq!(containers, want);
 }
 
 /// Two of them, of which one does not know that it was replaced.
@@ -254,6 +291,48 @@ fn of_two_at_once_the_greater_generation_stands() {
         assert_eq!(cluster.replicas(name), greater.desired_instances, "round {round}: {late:?}");
     }
     assert!(superseded > 0, "the two never met");
+}
+
+/// Neither while readiness is waited for, nor by the same generation, said again.
+#[test]
+fn what_somebody_else_sets_meanwhile_stays_until_the_next_generation() {
+    let Some(cluster) = Cluster::start("what_somebody_else_sets_meanwhile_stays") else { return };
+    let name = "held";
+    cluster.deployment(name, 2); // nobody makes its replicas ready
+    let (mut crew, mut book) = (crew(&cluster, name, PATIENCE), Book::new("kubernetes"));
+    begin(&mut crew, &book.decision(0, live(name, 1, 4), now()));
+    wait_for(|| cluster.replicas(name) == 4);
+    cluster.scale(name, 3);
+    let mut last = None;
+    wait_for(|| {
+        let told = crew.reports(Duration::from_millis(20));
+        let effects = told.into_iter().flat_map(|told| book.report(&told.target, &told.id, told.report, now()));
+        last = said(&effects.collect::<Vec<_>>()).pop().or(last.take());
+        last.as_ref().is_some_and(|event| event.state.is_final())
+    });
+    let last = last.expect("its last word");
+    assert_eq!(last.state, ScalingState::Superseded);
+    assert!(last.error.as_deref().is_some_and(|why| why.contains("somebody else has set 3 replicas")), "{last:?}");
+    assert_eq!(book.decision(1, live(name, 1, 4), now()), [Effect::Settled(1)], "said again");
+    assert_eq!(cluster.replicas(name), 3);
+    begin(&mut crew, &book.decision(2, live(name, 2, 5), now()));
+    wait_for(|| cluster.replicas(name) == 5);
+}
+
+/// Begins the orders among these effects.
+fn begin(crew: &mut Crew, effects: &[Effect]) {
+    for effect in effects {
+        if let Effect::Begin(order) = effect {
+            crew.begin((**order).clone());
+        }
+    }
+}
+
+fn wait_for(mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "it does not come");
+    }
 }
 
 #[test]

@@ -30,17 +30,32 @@ struct Running {
     is_done: bool,
 }
 
-/// What outlives the actuator: the log of feedback, the committed position, the outside.
+/// What outlives the actuator: the log of feedback, the committed position with its metadata, the outside.
 #[derive(Default)]
 struct World {
     feedback: Vec<ScalingEvent>,
     committed: i64,
+    /// What was said since then is read again by the next life.
+    since: Option<EventTime>,
+    /// The offset after the last that was ever read.
+    end: i64,
     /// Generations in the order in which they changed something.
     applied: BTreeMap<Target, Vec<u64>>,
 }
 
+impl World {
+    /// Whether it was said that the decision's generation was applied, or refused for good.
+    fn is_over(&self, decision: &Decision) -> bool {
+        self.feedback.iter().any(|event| {
+            let is_over = matches!(event.state, ScalingState::Applied | ScalingState::Rejected);
+            is_over && event.target == decision.target && event.generation == Some(decision.generation)
+        })
+    }
+}
+
 struct Life {
     book: Book,
+    began: EventTime,
     ledger: Ledger,
     next: i64,
     running: Vec<Running>,
@@ -49,10 +64,24 @@ struct Life {
 }
 
 impl Life {
-    fn begin(world: &World) -> Self {
+    fn begin(world: &World, began: EventTime) -> Self {
         let mut book = Book::new("test");
-        world.feedback.iter().for_each(|event| book.remember(event));
-        Self { book, ledger: Ledger::new(world.committed), next: world.committed, running: Vec::new(), left: None }
+        let is_read = |event: &&ScalingEvent| world.since.is_none_or(|since| event.state_at >= since);
+        world.feedback.iter().filter(is_read).for_each(|event| book.remember(event));
+        let next = world.committed;
+        let ledger = world.since.map_or_else(|| Ledger::new(next), |since| Ledger::resume(next, since, world.end));
+        Self { book, began, ledger, next, running: Vec::new(), left: None }
+    }
+
+    /// As the shell does: with a position that is news, since when it has to be known what was said.
+    fn commit(&self, now: EventTime, world: &mut World) {
+        let position = self.ledger.position();
+        assert!(position >= world.committed, "L2");
+        if position > world.committed {
+            world.committed = position;
+            let known = self.book.known_since(self.began, now);
+            world.since = known.into_iter().chain(self.ledger.since()).min().or(Some(now));
+        }
     }
 
     /// False: it has died.
@@ -65,7 +94,10 @@ impl Life {
             }
             match effect {
                 Effect::Say(event) => world.feedback.push(*event),
-                Effect::Begin(order) => self.running.push(Running { order: *order, is_started: false, is_done: false }),
+                Effect::Begin(order) => {
+                    assert!(!world.is_over(&order.decision), "B2: begun again, {}", order.id);
+                    self.running.push(Running { order: *order, is_started: false, is_done: false });
+                }
                 Effect::Abandon(id) => self.running.retain(|running| running.order.id != id),
                 Effect::Settled(offset) => self.ledger.settled(offset),
             }
@@ -75,9 +107,10 @@ impl Life {
 
     fn read(&mut self, log: &[Decision], now: EventTime, world: &mut World) -> bool {
         let Some(decision) = log.get(usize::try_from(self.next).expect("an offset")) else { return true };
-        self.ledger.read(self.next);
+        self.ledger.read(self.next, now);
         let effects = self.book.decision(self.next, decision.clone(), now);
         self.next += 1;
+        world.end = world.end.max(self.next);
         self.take(effects, world)
     }
 
@@ -150,9 +183,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 /// Everything happens, and at the end everything that can end does.
 fn run(log: &[Decision], ops: &[Op]) -> World {
-    let mut world = World::default();
-    let mut life = Life::begin(&world);
     let mut second = 0;
+    let mut world = World { since: Some(at(second)), ..World::default() };
+    let mut life = Life::begin(&world, at(second));
     for op in ops {
         let lives = match op {
             Op::Read => life.read(log, at(second), &mut world),
@@ -163,8 +196,7 @@ fn run(log: &[Decision], ops: &[Op]) -> World {
                 life.take(effects, &mut world)
             }
             Op::Commit => {
-                assert!(life.ledger.position() >= world.committed, "L2");
-                world.committed = life.ledger.position();
+                life.commit(at(second), &mut world);
                 true
             }
             Op::Crash(after) => {
@@ -173,7 +205,7 @@ fn run(log: &[Decision], ops: &[Op]) -> World {
             }
         };
         if !lives {
-            life = Life::begin(&world);
+            life = Life::begin(&world, at(second));
         }
     }
     life.left = None;
@@ -235,4 +267,43 @@ fn who_dies_after_the_change_and_before_the_word_says_it_later_and_changes_nothi
     assert_eq!(world.applied.values().next().expect("one target"), &[1]);
     let states: Vec<_> = world.feedback.iter().map(|event| event.state).collect();
     assert_eq!(states, [ScalingState::Accepted, ScalingState::Started, ScalingState::Applied]);
+}
+
+/// A record of generation 1, said at that second, and valid for five minutes.
+fn said_again(second: i64) -> Decision {
+    let mut decision = decision(1, 1, 4, second..second + 300);
+    decision.decided_at = at(second);
+    decision
+}
+
+/// What was applied stands, and is said again and again; each time the position moves.
+#[test]
+fn what_was_applied_long_before_a_restart_is_not_begun_again() {
+    let log: Vec<Decision> = (0..6).map(|place| said_again(place * 150)).collect();
+    let mut ops = vec![Op::Read, Op::Step(0, 0), Op::Step(0, 0), Op::Step(0, 0), Op::Commit];
+    for _ in 0..4 {
+        ops.extend([Op::Later(150), Op::Read, Op::Commit]);
+    }
+    ops.extend([Op::Later(150), Op::Crash(0), Op::Read, Op::Read]);
+    let world = run(&log, &ops);
+    check(&log, &world);
+    assert_eq!(world.committed, 5, "of the record that it died of it says nothing");
+    assert_eq!(world.feedback.len(), 3, "accepted, started, applied: {:?}", world.feedback);
+}
+
+/// A target that nobody decides about any more would have every restart read ever more.
+#[test]
+fn a_target_that_was_silent_for_a_day_is_not_waited_for() {
+    const DAY: i64 = 86_400;
+    let mut book = Book::new("test");
+    let id = common::begun(&book.decision(0, said_again(0), at(1)));
+    book.report(&common::sample_target(), &id, Report::Ended(Outcome::Applied(4)), at(2));
+    assert_eq!(book.known_since(at(0), at(3)), Some(at(2)));
+    book.decision(1, said_again(3_000), at(3_000));
+    assert_eq!(book.known_since(at(0), at(3_000 + DAY - 1)), Some(at(2)), "it is still said");
+    assert_eq!(book.known_since(at(0), at(3_000 + DAY)), None);
+    let mut other = said_again(2 * DAY);
+    other.target.agent = "writer".into();
+    book.decision(2, other, at(2 * DAY));
+    assert_eq!(book.known_since(at(0), at(2 * DAY)), Some(at(2 * DAY)), "it was accepted then");
 }

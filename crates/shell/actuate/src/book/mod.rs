@@ -30,7 +30,12 @@ use crate::order::{Order, Outcome, Report};
 use attempt::{Attempt, Progress};
 use past::Past;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tidegauge_model::{Decision, EventTime, Mode, ScalingEvent, ScalingState, Target};
+
+/// A target of which no decision was read for so long need not be known after a restart: what stands is said again within
+/// minutes.
+const SILENT: Duration = Duration::from_hours(24);
 
 /// What the shell has to do, in this order: what is said has to be durable before what follows it is done.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,10 +60,21 @@ pub struct Book {
 /// What is known of one target.
 #[derive(Debug, Default)]
 struct Entry {
-    /// The greatest generation that was accepted, and what came of it.
-    fence: Option<(u64, Standing)>,
+    fence: Option<Fence>,
     current: Option<Attempt>,
     past: Past,
+    /// When a decision about it was read; `None`: not in this life.
+    heard_at: Option<EventTime>,
+}
+
+/// The greatest generation that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fence {
+    generation: u64,
+    /// What came of it.
+    standing: Standing,
+    /// When that was said: whoever reads what was said since then knows it too.
+    said_at: EventTime,
 }
 
 /// What came of the greatest generation.
@@ -101,11 +117,12 @@ impl Book {
         }
         // What was never accepted has not moved the fence.
         let (Some(generation), Some(_)) = (event.generation, event.accepted_at) else { return };
-        let newer = entry.fence.is_none_or(|(fence, _)| generation >= fence);
-        let came_to = if event.state.is_final() { Standing::after(event.state) } else { Standing::Open };
-        let was_over = entry.fence == Some((generation, Standing::Over));
+        let newer = entry.fence.is_none_or(|fence| generation >= fence.generation);
+        let standing = if event.state.is_final() { Standing::after(event.state) } else { Standing::Open };
+        let was_over =
+            entry.fence.is_some_and(|fence| fence.generation == generation && fence.standing == Standing::Over);
         if newer && !was_over {
-            entry.fence = Some((generation, came_to));
+            entry.fence = Some(Fence { generation, standing, said_at: event.state_at });
         }
     }
 
@@ -152,11 +169,12 @@ impl Book {
         self.waiting().map(|(_, attempt)| attempt.due_at()).min()
     }
 
-    /// The earliest time at which something was said of an attempt that has not ended: what a restart has to remember
-    /// from.
+    /// Since when it was said what came of the greatest generation of each target (B2); of what is still carried out the
+    /// [ledger](crate::ledger::Ledger::since) knows. Targets of which no decision was read for a day are passed over: they
+    /// would hold it back for ever. `began` is when this life did; `None`: nothing was said.
     #[must_use]
-    pub fn open_since(&self) -> Option<EventTime> {
-        self.targets.values().filter_map(|entry| entry.current.as_ref()).map(Attempt::accepted_at).min()
+    pub fn known_since(&self, began: EventTime, now: EventTime) -> Option<EventTime> {
+        self.targets.values().filter_map(|entry| entry.known_since(began, now)).min()
     }
 
     fn waiting(&self) -> impl Iterator<Item = (&Target, &Attempt)> {
@@ -171,6 +189,7 @@ impl Book {
         }
         let id = attempt::id_of(&decision, &self.actuator);
         let entry = self.targets.entry(decision.target.clone()).or_default();
+        entry.heard_at = Some(now);
         // Of one that another attempt at the same took the place of, nothing was said, and nothing is.
         if entry.past.has_ended(&id) || entry.past.awaits(decision.generation, &id) {
             effects.push(Effect::Settled(offset));
@@ -178,11 +197,11 @@ impl Book {
         }
         let generation = decision.generation;
         match entry.fence {
-            Some((fence, _)) if generation < fence => {
-                let why = format!("generation {fence} is known already");
+            Some(fence) if generation < fence.generation => {
+                let why = format!("generation {} is known already", fence.generation);
                 entry.decline(offset, &decision, &self.actuator, &Outcome::Superseded(why), now, effects);
             }
-            Some((fence, standing)) if generation == fence && standing != Standing::Open => {
+            Some(fence) if generation == fence.generation && fence.standing != Standing::Open => {
                 match entry.current.as_mut().filter(|attempt| attempt.id() != id) {
                     // Said again while it is carried out: tried again with it if that comes to nothing.
                     Some(attempt) => effects.extend(attempt.renew(offset, decision).map(Effect::Settled)),
@@ -195,6 +214,11 @@ impl Book {
 }
 
 impl Entry {
+    fn known_since(&self, began: EventTime, now: EventTime) -> Option<EventTime> {
+        let is_silent = now.since(self.heard_at.unwrap_or(began)) >= SILENT;
+        self.fence.filter(|_| !is_silent).map(|fence| fence.said_at)
+    }
+
     /// Takes an order, in the place of one that has not ended.
     fn accept(&mut self, offset: i64, decision: Decision, actuator: &str, now: EventTime, effects: &mut Vec<Effect>) {
         let generation = decision.generation;
@@ -210,7 +234,6 @@ impl Entry {
             }
             self.close(older, &why, now, effects);
         }
-        self.fence = Some((generation, Standing::Underway));
         let attempt = match resumed {
             Some(event) => Attempt::resume(offset, decision, event),
             None => {
@@ -219,6 +242,7 @@ impl Entry {
                 attempt
             }
         };
+        self.fence = Some(Fence { generation, standing: Standing::Underway, said_at: attempt.accepted_at() });
         self.current = Some(attempt);
         let again = self.go_on(now, effects);
         debug_assert!(again.is_none(), "it was said once");
@@ -241,7 +265,7 @@ impl Entry {
         let mut attempt = self.current.take()?;
         let renewal = attempt.take_renewal();
         let standing = Standing::after(outcome.state());
-        self.fence = Some((attempt.decision().generation, standing));
+        self.fence = Some(Fence { generation: attempt.decision().generation, standing, said_at: now });
         self.close(attempt, outcome, now, effects);
         match (renewal, standing) {
             (Some(renewal), Standing::Open) => Some(renewal),

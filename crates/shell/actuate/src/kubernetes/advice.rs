@@ -9,6 +9,7 @@
 //!
 //! - **K4** A workload that does not ask gets nothing but its generation and replicas.
 //! - **K5** Advice is written with the generation, in the same patch: what stands there is of that decision.
+//! - **K6** Requests that cannot be set end no order: its count is set, and whether that is ready decides.
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -20,6 +21,9 @@ pub const ASKED: &str = "tidegauge.io/advice";
 pub const REQUESTS: &str = "tidegauge.io/requests";
 /// The annotation that holds what somebody should do that no count says, as JSON.
 pub const RECOMMENDATION: &str = "tidegauge.io/recommendation";
+
+/// Where a workload has its containers.
+const CONTAINERS: &str = "/spec/template/spec/containers";
 
 /// What a workload wants of advice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,14 +65,33 @@ impl Asked {
         annotations.into_iter().map(|(name, text)| (name.to_owned(), json!(text))).collect()
     }
 
-    /// The pods' template with the requests of the container, where they are to be applied and there are any.
-    pub(super) fn template(&self, decision: &Decision) -> Option<Value> {
-        let Self::Apply(container) = self else { return None };
+    /// All containers of the workload with the requests of the one that is named, where they are to be applied and there are
+    /// any. All, since a patch that merges lists by name is taken for Deployments and the like only.
+    ///
+    /// # Errors
+    ///
+    /// What the workload lacks.
+    pub(super) fn containers(&self, decision: &Decision, workload: &Value) -> Result<Option<Value>, String> {
+        let Self::Apply(name) = self else { return Ok(None) };
         let requests: Map<String, Value> = decision.requests.iter().filter_map(quantity).collect();
-        let resources = json!({ "requests": requests });
-        let containers = json!([{ "name": container, "resources": resources }]);
-        (!requests.is_empty()).then(|| json!({ "spec": { "template": { "spec": { "containers": containers } } } }))
+        if requests.is_empty() {
+            return Ok(None);
+        }
+        let mut containers = workload.pointer(CONTAINERS).cloned().unwrap_or_default();
+        match request(&mut containers, name, requests) {
+            Some(()) => Ok(Some(containers)),
+            None => Err(format!("its pods' template has no container `{name}` that could have requests")),
+        }
     }
+}
+
+/// Requests of the container of that name, beside those that it has; `None`: there is none.
+fn request(containers: &mut Value, name: &str, requests: Map<String, Value>) -> Option<()> {
+    let container = containers.as_array_mut()?.iter_mut().find(|container| container["name"] == name)?;
+    let resources = container.as_object_mut()?.entry("resources").or_insert_with(|| json!({}));
+    let known = resources.as_object_mut()?.entry("requests").or_insert_with(|| json!({}));
+    known.as_object_mut()?.extend(requests);
+    Some(())
 }
 
 /// In whole millicores, and in whole mebibytes, rounded up.
@@ -95,6 +118,30 @@ mod tests {
         assert_eq!(asked("apply: planner"), Ok(Asked::Apply("planner".to_owned())));
         for wrong in ["apply", "apply:", "yes", ""] {
             assert_eq!(asked(wrong), Err(wrong.to_owned()));
+        }
+    }
+
+    #[test]
+    fn requests_are_set_beside_everything_else_that_the_workload_says() {
+        let of = |containers: Value| json!({ "spec": { "template": { "spec": { "containers": containers } } } });
+        let cpu = || Map::from_iter([("cpu".to_owned(), json!("575m"))]);
+        let mut containers = json!([
+            { "name": "proxy", "image": "p" },
+            { "name": "planner", "image": "a", "resources": { "limits": { "cpu": "2" }, "requests": { "memory": "1Gi" } } },
+        ]);
+        assert_eq!(request(&mut containers, "planner", cpu()), Some(()));
+        let want = json!([
+            { "name": "proxy", "image": "p" },
+            { "name": "planner", "image": "a",
+              "resources": { "limits": { "cpu": "2" }, "requests": { "memory": "1Gi", "cpu": "575m" } } },
+        ]);
+        assert_eq!(containers, want);
+        assert_eq!(request(&mut containers, "proxy", cpu()), Some(()));
+        assert_eq!(containers[0]["resources"], json!({ "requests": { "cpu": "575m" } }));
+        for without in [json!([{ "name": "other" }]), json!(null), json!([{ "name": "planner", "resources": "none" }])]
+        {
+            let mut containers = of(without).pointer(CONTAINERS).cloned().expect("some");
+            assert_eq!(request(&mut containers, "planner", cpu()), None, "{containers}");
         }
     }
 

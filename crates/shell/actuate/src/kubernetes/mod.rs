@@ -6,7 +6,7 @@
 //!               ├─ a lower one, or none ─► claim: PATCH the annotation, if the version is still the same ─► read
 //!               ├─ ours, other replicas ─► PATCH scale, if the version is still the same ──┐
 //!               └─ ours, our replicas ─────────────────────────────────────────────────────┴─► wait until they are ready
-//!                                                                                              applied │ partial
+//!                                                                               applied │ partial │ superseded by somebody
 //! ```
 //!
 //! - **K1** Replicas are set only where the version is the one at which the annotation held our generation: whoever has
@@ -26,7 +26,7 @@ use advice::Asked;
 use choose::{Found, Next, choose};
 use futures::future::BoxFuture;
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ObjectMeta, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -133,12 +133,13 @@ impl Kubernetes {
 
     async fn scale(&self, order: &Order, workload: &Workload, tell: &Tell) -> Outcome {
         let api = workload.api(&self.client);
-        let set = self.set_replicas(&api, order, workload, tell).await;
-        let set = if set.is_ok() { self.set_requests(&api, order, workload).await } else { set };
-        match set {
-            Ok(()) if self.config.ready_timeout.is_zero() => Outcome::Applied(order.decision.desired_instances),
-            Ok(()) => self.wait(&api, order, workload).await,
-            Err(outcome) => outcome,
+        if let Err(outcome) = self.set_replicas(&api, order, workload, tell).await {
+            return outcome;
+        }
+        self.set_requests(&api, order, workload).await;
+        match self.config.ready_timeout.is_zero() {
+            true => Outcome::Applied(order.decision.desired_instances),
+            false => self.wait(&api, order, workload).await,
         }
     }
 
@@ -222,22 +223,23 @@ impl Kubernetes {
     }
 
     /// Until the pods' template has the requests that are advised, where the workload asks for that. The same ones again
-    /// replace no pod, so whoever goes on after a death begins here once more.
-    async fn set_requests(&self, api: &Api<DynamicObject>, order: &Order, workload: &Workload) -> Result<(), Outcome> {
+    /// replace no pod, so whoever goes on after a death begins here once more. That it does not work is for the log (**K6**).
+    async fn set_requests(&self, api: &Api<DynamicObject>, order: &Order, workload: &Workload) {
         let expires_at = order.decision.expires_at;
         let mut pause = PAUSE;
-        loop {
+        let why = loop {
             let why = match self.request(api, order, workload).await {
-                Ok(()) => return Ok(()),
-                Err(Trouble::Ends(outcome)) => return Err(outcome),
+                Ok(()) => return,
+                Err(Trouble::Ends(outcome)) => break outcome.why().unwrap_or_default().to_owned(),
                 Err(Trouble::Conflict(why) | Trouble::Passes(why)) => why,
             };
             if (self.now)().plus(pause) >= expires_at {
-                return Err(Outcome::Failed(format!("{workload}: requests: {why}; tried until {expires_at}")));
+                break format!("{why}; tried until {expires_at}");
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST);
-        }
+        };
+        tracing::warn!(%workload, why, "the replicas are set, the requests are not");
     }
 
     /// Sets the requests, if the generation that stands there is still ours (**K1**) and it is not too late (**K3**).
@@ -246,11 +248,18 @@ impl Kubernetes {
         if decision.requests.is_empty() {
             return Ok(());
         }
-        let (found, asked) = self.read(api, workload).await?;
-        let is_ours = found.fence == Some(decision.generation) && (self.now)() < decision.expires_at;
-        let Some(mut template) = asked.template(decision).filter(|_| is_ours) else { return Ok(()) };
-        template["metadata"] = json!({ "resourceVersion": found.version });
-        let (parameters, patch) = (parameters(), Patch::Strategic(template));
+        let object = self.asked(api.get(&workload.name), workload).await?;
+        let (fence, asked) = claimed(&object.metadata, workload)?;
+        if fence != Some(decision.generation) || (self.now)() >= decision.expires_at {
+            return Ok(());
+        }
+        let lacks = |why| Trouble::Ends(Outcome::Rejected(why));
+        let Some(containers) = asked.containers(decision, &object.data).map_err(lacks)? else { return Ok(()) };
+        let requests = json!({
+            "metadata": { "resourceVersion": object.metadata.resource_version },
+            "spec": { "template": { "spec": { "containers": containers } } },
+        });
+        let (parameters, patch) = (parameters(), Patch::Merge(requests));
         self.asked(api.patch(&workload.name, &parameters, &patch), workload).await.map(|_| ())
     }
 
@@ -258,28 +267,14 @@ impl Kubernetes {
     async fn read(&self, api: &Api<DynamicObject>, workload: &Workload) -> Result<(Found, Asked), Trouble> {
         let object = self.asked(api.get_metadata(&workload.name), workload).await?;
         let scale = self.asked(api.get_scale(&workload.name), workload).await?;
-        let (version, of_scale) = (object.metadata.resource_version, scale.metadata.resource_version);
+        let (version, of_scale) = (&object.metadata.resource_version, &scale.metadata.resource_version);
         if version.is_none() || version != of_scale {
             return Err(Trouble::Conflict("it changes while it is read".to_owned()));
         }
-        let annotations = object.metadata.annotations.unwrap_or_default();
-        let fence = match annotations.get(GENERATION) {
-            None => None,
-            Some(text) => Some(text.parse().map_err(|_| {
-                Trouble::Ends(Outcome::Rejected(format!(
-                    "{workload}: the annotation {GENERATION} is `{text}`, and not a number: take it away"
-                )))
-            })?),
-        };
-        let asked = Asked::of(&annotations).map_err(|text| {
-            Trouble::Ends(Outcome::Rejected(format!(
-                "{workload}: the annotation {} is `{text}`; write `annotate`, or `apply:` and a container's name",
-                advice::ASKED
-            )))
-        })?;
+        let (fence, asked) = claimed(&object.metadata, workload)?;
         let replicas = scale.spec.and_then(|spec| spec.replicas).unwrap_or_default();
         let replicas = u32::try_from(replicas).unwrap_or_default();
-        Ok((Found { version: version.unwrap_or_default(), fence, replicas }, asked))
+        Ok((Found { version: version.clone().unwrap_or_default(), fence, replicas }, asked))
     }
 
     async fn asked<T>(
@@ -308,6 +303,27 @@ impl Kubernetes {
             }
         }
     }
+}
+
+/// The generation that was claimed last, and what the workload wants of advice.
+fn claimed(metadata: &ObjectMeta, workload: &Workload) -> Result<(Option<u64>, Asked), Trouble> {
+    let none = BTreeMap::new();
+    let annotations = metadata.annotations.as_ref().unwrap_or(&none);
+    let fence = match annotations.get(GENERATION) {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| {
+            Trouble::Ends(Outcome::Rejected(format!(
+                "{workload}: the annotation {GENERATION} is `{text}`, and not a number: take it away"
+            )))
+        })?),
+    };
+    let asked = Asked::of(annotations).map_err(|text| {
+        Trouble::Ends(Outcome::Rejected(format!(
+            "{workload}: the annotation {} is `{text}`; write `annotate`, or `apply:` and a container's name",
+            advice::ASKED
+        )))
+    })?;
+    Ok((fence, asked))
 }
 
 fn parameters() -> PatchParams {

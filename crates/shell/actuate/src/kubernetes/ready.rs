@@ -51,8 +51,8 @@ fn look(object: &DynamicObject, workload: &Workload, generation: u64, desired: u
     // Without a value one replica is asked for.
     let asked = number("/spec/replicas").unwrap_or(1);
     if asked != i64::from(desired) {
-        let why = format!("{workload}: somebody else has set {asked} replicas");
-        return Seen::Ended(Outcome::Partial(ready, why));
+        // Over for good: the same generation, said again, would overwrite what that somebody wants.
+        return Seen::Ended(Outcome::Superseded(format!("{workload}: somebody else has set {asked} replicas")));
     }
     // The status may be of what was asked for before. Kinds that do not say of what it is are believed.
     let is_current = number("/status/observedGeneration").is_none_or(|seen| Some(seen) >= object.metadata.generation);
@@ -77,10 +77,6 @@ mod tests {
             plural: "deployments".into(),
             namespace: "agents".into(),
             name: "planner".into(),
-        };
-        let partial = |ready| {
-            let why = "Deployment agents/planner: somebody else has set 9 replicas".to_owned();
-            Seen::Ended(Outcome::Partial(ready, why))
         };
         // name, generation in the annotation, replicas asked for, status, want of generation 5 that wants 4
         let cases = [
@@ -125,7 +121,7 @@ mod tests {
                 "5",
                 9,
                 json!({"observedGeneration": 2, "replicas": 9, "readyReplicas": 3}),
-                partial(3),
+                Seen::Ended(Outcome::Superseded("Deployment agents/planner: somebody else has set 9 replicas".into())),
             ),
             (
                 "a greater generation",

@@ -18,6 +18,31 @@ use tidegauge_actuate::kubernetes::GENERATION;
 
 const ROLE: &str = include_str!("../../../../../deploy/kubernetes/actuator/role.yaml");
 
+const ROLLOUTS: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: rollouts.argoproj.io}
+spec:
+  group: argoproj.io
+  names: {kind: Rollout, plural: rollouts, singular: rollout}
+  scope: Namespaced
+  versions:
+    - name: v1alpha1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+      subresources:
+        scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}
+";
+const ROLLOUT: &str = "
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: NAME, annotations: {tidegauge.io/advice: 'apply:planner'}}
+spec:
+  replicas: 2
+  template: {spec: {containers: [{name: proxy, image: p}, {name: planner, image: a}]}}
+";
+
 /// A real API server with a data folder and ports of its own; gone when dropped.
 pub(crate) struct Cluster {
     folder: TempDir,
@@ -131,8 +156,33 @@ impl Cluster {
         self.kubectl(&["create", "deployment", name, "--image=none", &format!("--replicas={replicas}")]);
     }
 
+    /// A kind that the API server knows by its definition only, as it does Argo's, and one of that kind which asks for
+    /// advice to be applied to its container `planner`.
+    pub(crate) fn rollout(&self, name: &str) {
+        self.apply(ROLLOUTS);
+        self.kubectl(&["wait", "--for=condition=established", "--timeout=60s", "crd/rollouts.argoproj.io"]);
+        self.apply(&ROLLOUT.replace("NAME", name));
+    }
+
+    /// Applies a manifest, once the server knows its kind.
+    fn apply(&self, manifest: &str) {
+        for left in (0..50).rev() {
+            let output = self.pipe(&["apply", "--filename", "-"], manifest);
+            if output.status.success() {
+                return;
+            }
+            assert!(left > 0, "{}", String::from_utf8_lossy(&output.stderr));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     pub(crate) fn annotate(&self, name: &str, annotation: &str, value: &str) {
         self.kubectl(&["annotate", "--overwrite", "deployment", name, &format!("{annotation}={value}")]);
+    }
+
+    /// Sets the replicas of a deployment by hand.
+    pub(crate) fn scale(&self, name: &str, replicas: u32) {
+        self.kubectl(&["scale", "deployment", name, &format!("--replicas={replicas}")]);
     }
 
     pub(crate) fn replicas(&self, name: &str) -> u32 {
@@ -141,7 +191,12 @@ impl Cluster {
 
     /// What stands at a path of a deployment; empty where there is nothing.
     pub(crate) fn field(&self, name: &str, path: &str) -> String {
-        self.kubectl(&["get", "deployment", name, "--output", &format!("jsonpath={path}")])
+        self.field_of("deployment", name, path)
+    }
+
+    /// The same of another kind.
+    pub(crate) fn field_of(&self, kind: &str, name: &str, path: &str) -> String {
+        self.kubectl(&["get", kind, name, "--output", &format!("jsonpath={path}")])
     }
 
     /// Says that all replicas are ready that are asked for; how often there was news.

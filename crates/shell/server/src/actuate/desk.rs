@@ -18,21 +18,22 @@ pub(super) struct Desk {
     is_at_its_end: bool,
     /// When the group began (A3).
     began: EventTime,
+    /// When this life took the partition over.
+    assigned_at: EventTime,
 }
 
 impl Desk {
-    /// Begins at `position`, which was committed or not.
-    pub(super) fn new(
-        actuator: &str,
-        position: i64,
-        was_committed: bool,
-        began: EventTime,
-        said: &[ScalingEvent],
-    ) -> Self {
+    /// Begins at `position`, which was committed with that memory, or was not. `end` is the partition's: nobody has read
+    /// more of it.
+    pub(super) fn new(actuator: &str, position: i64, memory: Option<Memory>, end: i64, said: &[ScalingEvent]) -> Self {
         let mut book = Book::new(actuator);
         said.iter().for_each(|event| book.remember(event));
-        let (ledger, committed) = (Ledger::new(position), was_committed.then_some(position));
-        Self { book, ledger, committed, next: position, is_at_its_end: false, began }
+        let ledger = match memory {
+            Some(memory) => Ledger::resume(position, memory.since, end),
+            None => Ledger::new(position),
+        };
+        let (committed, began) = (memory.map(|_| position), memory.map_or_else(now, |memory| memory.began));
+        Self { book, ledger, committed, next: position, is_at_its_end: false, began, assigned_at: now() }
     }
 
     /// Whether the group has a position, so that a restart will know what was said.
@@ -50,7 +51,7 @@ impl Desk {
 
     /// A record was read; `None`: there is no decision of ours in it.
     pub(super) fn read(&mut self, offset: i64, decision: Option<Decision>, now: EventTime) -> Vec<Effect> {
-        self.ledger.read(offset);
+        self.ledger.read(offset, now);
         self.next = offset + 1;
         match decision {
             Some(decision) if decision.expires_at > self.began => self.book.decision(offset, decision, now),
@@ -90,8 +91,12 @@ impl Desk {
 impl desks::Desk for Desk {
     fn news(&self) -> Option<(i64, String)> {
         let position = self.ledger.position();
-        let memory = Memory { since: self.book.open_since().unwrap_or_else(now), began: self.began };
-        (self.committed != Some(position)).then(|| (position, memory.metadata()))
+        (self.committed != Some(position)).then(|| {
+            let now = now();
+            let known = self.book.known_since(self.assigned_at, now);
+            let since = known.into_iter().chain(self.ledger.since()).min().unwrap_or(now);
+            (position, Memory { since, began: self.began }.metadata())
+        })
     }
 
     fn committed(&mut self, offset: i64) {

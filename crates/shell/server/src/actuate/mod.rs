@@ -196,16 +196,10 @@ impl<'a> Actuate<'a> {
         };
         let mut starts = Vec::new();
         for commit in committed {
-            let (position, began) = match commit.offset {
-                Some(offset) => (offset, Memory::of(&commit).began),
-                None => {
-                    let (first, _) =
-                        self.desks.reader.offsets(&commit.partition, patience).map_err(|error| unavailable(&error))?;
-                    (first, now())
-                }
-            };
-            let was_committed = commit.offset.is_some();
-            let mut desk = Desk::new(self.crew.adapter().name(), position, was_committed, began, &said);
+            let (first, end) =
+                self.desks.reader.offsets(&commit.partition, patience).map_err(|error| unavailable(&error))?;
+            let (position, memory) = (commit.offset.unwrap_or(first), commit.offset.map(|_| Memory::of(&commit)));
+            let mut desk = Desk::new(self.crew.adapter().name(), position, memory, end, &said);
             if self.holds_nothing(commit.partition.partition, position)? {
                 desk.has_come_to_its_end();
             }

@@ -1,8 +1,12 @@
 //! What was said before a restart: read again from the topic of scaling events.
 //!
-//! A position says since when: its metadata has the time at which the oldest attempt was accepted that had not ended,
-//! or that of the commit. The records were written later than that, but for the difference of two clocks. It also has
-//! the time at which the group began: of what had expired by then nothing is said.
+//! A position says since when: its metadata has the time from which on it was said what came of the greatest generation of
+//! each target, and all of records that will be read again; where there are none, that of the commit. The records were
+//! written later than that, but for the difference of two clocks. It also has the time at which the group began: of what
+//! had expired by then nothing is said.
+//!
+//! A target of which no decision was read for a day counts no more, since it would hold that time back for ever. One whose
+//! decisions come again only then, after a restart, is not known any more.
 
 use super::unavailable;
 use std::ops::ControlFlow;
