@@ -147,6 +147,13 @@ impl Matches {
         let agent = target.agent.as_str();
         self.workspace.matches(target.workspace.as_str()) && self.agents.iter().any(|glob| glob.matches(agent))
     }
+
+    /// Whether there can be a target that both are about.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let agents = || self.agents.iter().any(|ours| other.agents.iter().any(|theirs| ours.meets(theirs)));
+        self.workspace.meets(&other.workspace) && agents()
+    }
 }
 
 impl Policy {

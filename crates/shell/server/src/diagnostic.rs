@@ -70,8 +70,8 @@ codes! {
         "examples/ has documents of each kind, and `tidegauge policy schema` the keys that each may have";
     UnknownWindow "TG1011": "A policy, a set of alert rules or a signal asks for windows that are not kept.",
         "add the window under `windows`, or take one that is there";
-    NameTaken "TG1012": "Two policies, two sets of alert rules or two signals have the same name.",
-        "give each a metadata.name of its own";
+    NameTaken "TG1012": "Two policies, two sets of alert rules, two rules about the same agents or two signals have the same name.",
+        "give each a name of its own";
     UnknownSignal "TG1013": "A policy or an alert rule names a signal that is not there, or that does not fit.",
         "signals of SQL are files under signals.paths; docs/howto-signals.md says how policies and rules name them";
     WrongSignal "TG1014": "The SELECT of a signal is refused.",

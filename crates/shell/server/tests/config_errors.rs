@@ -572,3 +572,43 @@ fn an_actuator_that_has_nothing_to_scale_says_which_key_is_missing() {
         assert!(outcome.stderr.contains(&format!("{key} is not set")), "{kind}: {}", outcome.stderr);
     }
 }
+
+/// Two alerts of one fingerprint would end one another for who reads them.
+#[test]
+fn rules_of_two_sets_share_no_alert() {
+    let set = |name: &str, agents: &str, rule: &str| {
+        let head =
+            format!("apiVersion: tidegauge.io/v1\nkind: AlertRules\nmetadata: {{name: {name}, version: 1}}\nspec:\n");
+        format!(
+            "{head}  match: {{agents: [{agents}]}}\n  rules:\n    - {{name: {rule}, signal: {{kind: error_rate}}, above: 0.1}}\n"
+        )
+    };
+    let settings = "alerts: {path: rules}\n";
+    let with = |other: &str| {
+        let here = folder(settings, &[]);
+        std::fs::create_dir(here.path().join("rules")).expect("a folder");
+        for (name, text) in [("a.yaml", &*set("first", "'planner-*'", "errors")), ("b.yaml", other)] {
+            std::fs::write(here.path().join("rules").join(name), text).expect("a file");
+        }
+        here
+    };
+    let refused = [
+        (
+            "of two sets",
+            set("second", "'*-eu'", "errors"),
+            ["spec.rules[0].name:", "`errors` is a rule of `first` in", "a.yaml too"],
+        ),
+        (
+            "a built-in one",
+            set("second", "writer", "ScalingFailed"),
+            ["b.yaml:7:", "`ScalingFailed`", "comes without rules"],
+        ),
+    ];
+    for (name, other, needles) in refused {
+        check(name, with(&other).path(), &[], &[], &needles);
+    }
+    for other in [set("second", "'writer-*'", "errors"), set("second", "'*-eu'", "errors_eu")] {
+        let outcome = tidegauge(with(&other).path(), &["validate"], &[]);
+        assert!(!outcome.stderr.contains("a name of its own"), "{}", outcome.stderr);
+    }
+}

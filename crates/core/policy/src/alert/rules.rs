@@ -118,6 +118,15 @@ impl AlertRules {
         first.map(|(_, importance)| *importance).unwrap_or_default()
     }
 
+    /// Whether a rule of ours and `rule` of the set `other` have alerts with one fingerprint: of one name, about one agent,
+    /// and both about all of it, its instances, or its findings. Readers could not say which of two has ended.
+    #[must_use]
+    pub fn shares_alerts(&self, other: &Self, rule: &Rule) -> bool {
+        let kind = |rule: &Rule| (matches!(rule.signal, RuleSignal::Finding { .. }), rule.by);
+        let is_same = |ours: &Rule| ours.name == rule.name && kind(ours) == kind(rule);
+        self.rules.iter().any(is_same) && self.matches.meets(&other.matches)
+    }
+
     /// Whether any rule is about findings.
     #[must_use]
     pub fn reads_findings(&self) -> bool {

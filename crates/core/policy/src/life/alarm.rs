@@ -27,6 +27,9 @@ pub enum Alarm {
 }
 
 impl Alarm {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::DecisionUnacknowledged, Self::ScalingFailed, Self::ScalingIneffective];
+
     /// The name of its rule.
     #[must_use]
     pub const fn rule(self) -> &'static str {

@@ -41,6 +41,27 @@ impl Glob {
             }
         }
     }
+
+    /// Whether there can be a name that fits both. `O(pattern · pattern)`: for each two rests of them, the shorter ones first,
+    /// whether those meet.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let theirs: Vec<char> = other.0.chars().collect();
+        // Of the row before: where nothing of ours is left, stars alone may be left of theirs.
+        let mut below: Vec<bool> = (0..=theirs.len()).map(|at| theirs[at..].iter().all(|c| *c == '*')).collect();
+        for ours in self.0.chars().rev() {
+            let mut row = vec![ours == '*' && below[theirs.len()]; theirs.len() + 1];
+            for (at, their) in theirs.iter().enumerate().rev() {
+                let is_same = ours == '?' || *their == '?' || ours == *their;
+                row[at] = match (ours, their) {
+                    ('*', _) | (_, '*') => below[at] || row[at + 1],
+                    _ => is_same && below[at + 1],
+                };
+            }
+            below = row;
+        }
+        below[0]
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +87,31 @@ mod tests {
         ];
         for (pattern, name, want) in cases {
             assert_eq!(Glob::new(pattern).matches(name), want, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn two_patterns_meet_where_one_name_fits_both() {
+        let cases = [
+            ("*", "planner", true),
+            ("", "", true),
+            ("", "*", true),
+            ("", "?", false),
+            ("planner", "writer", false),
+            ("planner-*", "*-eu", true),
+            ("planner-*", "writer-*", false),
+            ("a*b", "a?c*", false),
+            ("a*b", "a?c*b", true),
+            ("*a", "a*", true),
+            ("a?", "?b", true),
+            ("a?", "*", true),
+            ("??", "a", false),
+            ("a*", "a", true),
+            ("**", "?", true),
+        ];
+        for (one, other, want) in cases {
+            let (one, other) = (Glob::new(one), Glob::new(other));
+            assert_eq!((one.meets(&other), other.meets(&one)), (want, want), "{one:?} {other:?}");
         }
     }
 }

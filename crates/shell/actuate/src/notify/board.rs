@@ -9,11 +9,12 @@
 //! - **N1** An episode is one alert from firing to resolved. Of each are told at most: that it fires, and once that it is
 //!   resolved; of one that was never told to fire, nothing.
 //! - **N2** An alert that is kept quiet is not told to fire; once it was told, its end is told whether quiet or not.
-//! - **N3** Everything before `done` was told. What a restart reads again before it is known, and not told again.
+//! - **N3** Everything before `done` was told, but for the episodes that are `untold`: they were to be told for a while, and
+//!   kept quiet before anybody was. What a restart reads again before `done` is known, and not told again.
 //! - **N4** The labels of an episode are those of its first record: to Alertmanager other labels are another alert.
 //! - **N5** The position is not behind the first record of an episode that is not over, or not told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegauge_model::{AlertState, AlertTransition};
 
 /// The alerts of one partition.
@@ -23,6 +24,8 @@ pub struct Board {
     episodes: BTreeMap<String, Episode>,
     /// The offset after the last record that was read.
     next: i64,
+    /// The first records of episodes that were not told by lives before this one (N3).
+    untold_before: BTreeSet<i64>,
 }
 
 /// One alert from firing to resolved.
@@ -36,6 +39,8 @@ pub struct Episode {
     began: i64,
     /// Offset of the record that is to be told.
     changed: i64,
+    /// It was to be heard once at least.
+    was_heard: bool,
     told: Told,
 }
 
@@ -49,13 +54,20 @@ impl Board {
     /// Nothing was read yet, and `next` is what will be read first.
     #[must_use]
     pub const fn new(next: i64) -> Self {
-        Self { episodes: BTreeMap::new(), next }
+        Self::resume(next, BTreeSet::new())
+    }
+
+    /// Goes on at a position that was committed with these [`Self::untold`].
+    #[must_use]
+    pub const fn resume(next: i64, untold: BTreeSet<i64>) -> Self {
+        Self { episodes: BTreeMap::new(), next, untold_before: untold }
     }
 
     /// A record of before `done` (**N3**): what it says was told, or was not to be.
     pub fn remember(&mut self, offset: i64, alert: AlertTransition) {
         self.read(offset, Some(alert));
-        let told: Vec<String> = self.due().map(|episode| episode.alert.fingerprint.clone()).collect();
+        let due = self.due().filter(|episode| !self.untold_before.contains(&episode.began));
+        let told: Vec<String> = due.map(|episode| episode.alert.fingerprint.clone()).collect();
         for fingerprint in told {
             self.told(&fingerprint);
         }
@@ -76,13 +88,14 @@ impl Board {
         match self.episodes.get_mut(&alert.fingerprint) {
             Some(known) if known.alert.started_at == alert.started_at && known.is_firing() => {
                 known.changed = offset;
+                known.was_heard |= alert.is_heard();
                 known.alert = alert;
             }
             _ => {
                 // One whose end was not told yet and that begins anew goes on.
                 let before = self.episodes.get(&alert.fingerprint).map_or(Told::Nothing, |known| known.told);
-                let labels = alert.all_labels();
-                let episode = Episode { labels, began: offset, changed: offset, told: before, alert };
+                let (labels, was_heard) = (alert.all_labels(), alert.is_heard());
+                let episode = Episode { labels, began: offset, changed: offset, was_heard, told: before, alert };
                 self.episodes.insert(episode.alert.fingerprint.clone(), episode);
             }
         }
@@ -94,8 +107,11 @@ impl Board {
             self.episodes.remove(&alert.fingerprint); // N1
             return;
         }
-        known.changed = offset;
-        known.alert = alert;
+        // Of an end that is said again the first record is the one to be told.
+        if known.is_firing() {
+            known.changed = offset;
+            known.alert = alert;
+        }
     }
 
     /// Nothing more of before `next` is to be read.
@@ -136,6 +152,13 @@ impl Board {
     #[must_use]
     pub fn done(&self) -> i64 {
         self.due().map(|episode| episode.changed).min().unwrap_or(self.next)
+    }
+
+    /// Of the episodes before `done` that were not told, though they were to be once, the first records (**N3**).
+    pub fn untold(&self) -> impl Iterator<Item = i64> {
+        let untold = |episode: &&Episode| episode.is_firing() && episode.told == Told::Nothing && episode.was_heard;
+        let done = self.done();
+        self.episodes.values().filter(untold).map(|episode| episode.began).filter(move |began| *began < done)
     }
 
     /// Where a restart has to begin (**N5**).
@@ -275,6 +298,48 @@ mod tests {
                 assert_eq!((once.len(), told.len()), (7, 7), "killed after {killed_at}: {told:?}");
             }
         }
+    }
+
+    /// N2, N3: what is silenced before anybody was told is not taken to be told by a restart. What was told before it was
+    /// silenced, is.
+    #[test]
+    fn a_restart_knows_what_was_silenced_before_anybody_was_told() {
+        let quiet =
+            |fingerprint, state| AlertTransition { silenced_by: vec!["night".into()], ..alert(fingerprint, 10, state) };
+        let topic = [
+            alert("told", 10, Firing),
+            alert("untold", 10, Firing),
+            alert("untold", 10, Firing), // no data, say
+            quiet("told", Firing),
+            quiet("untold", Firing),
+            alert("other", 10, Firing),
+        ];
+        let mut board = Board::new(0);
+        for (offset, record) in (0..).zip(topic.clone()) {
+            board.read(offset, Some(record));
+            if [0, 5].contains(&offset) {
+                board.told(if offset == 0 { "told" } else { "other" });
+            }
+        }
+        let restarted = |board: &Board| {
+            let (position, done) = (board.position(), board.done());
+            let mut next = Board::resume(position, board.untold().collect());
+            for (offset, record) in (0..).zip(topic.clone()).filter(|(offset, _)| (position..done).contains(offset)) {
+                next.remember(offset, record);
+            }
+            next.read_to(done);
+            next
+        };
+        let fires = |board: &Board| board.firing().map(|episode| episode.alert.fingerprint.clone()).collect::<Vec<_>>();
+        for _ in 0..3 {
+            board = restarted(&board);
+            assert_eq!((fires(&board), due(&board)), (vec!["other".into(), "told".into()], vec![]));
+        }
+        board.read(6, Some(quiet("told", Resolved)));
+        assert_eq!(due(&board), ["told Resolved"], "N2");
+        board.told("told");
+        board.read(7, Some(alert("untold", 10, Firing)));
+        assert_eq!(due(&board), ["untold Firing"], "it is heard again");
     }
 
     #[test]

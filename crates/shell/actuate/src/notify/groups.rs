@@ -54,6 +54,8 @@ pub struct Notification {
     pub labels: GroupLabels,
     /// All that fire, and those that are resolved since the last time; by fingerprint.
     pub alerts: Vec<Episode>,
+    /// When the same was told before, or taken to be known; `None`: there is news in it.
+    pub told_at: Option<EventTime>,
 }
 
 impl Groups {
@@ -80,8 +82,10 @@ impl Groups {
             // A group that is all told already was so before a restart (G3).
             let known_since = if changed.contains(&labels) { None } else { Some(now) };
             let timer = self.of.entry(labels.clone()).or_insert(Timer { waiting_since: None, told_at: known_since });
-            if timer.is_due(changed.contains(&labels), alerts.values(), &self.config, now) {
-                notifications.push(Notification { labels, alerts: alerts.into_values().collect() });
+            let has_changed = changed.contains(&labels);
+            if timer.is_due(has_changed, alerts.values(), &self.config, now) {
+                let told_at = timer.told_at.filter(|_| !has_changed);
+                notifications.push(Notification { labels, alerts: alerts.into_values().collect(), told_at });
             }
         }
         notifications

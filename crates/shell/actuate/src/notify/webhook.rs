@@ -1,7 +1,8 @@
 //! Groups of alerts to an HTTP endpoint of the operator's, in the words of Alertmanager's webhook (version 4), signed.
 //!
 //! - **W1** Every try of a notification carries the same id, and each alert in it one of its own: alert, start of the
-//!   episode, state. A receiver that remembers ids acts once, after a restart too.
+//!   episode, state. A receiver that remembers ids acts once, after a restart too. What is repeated because it goes on has
+//!   another id each time: it is to be heard again.
 //! - **W2** What is refused for what it says (3xx, 4xx) is not posted for ever: that is logged, and counts as told.
 
 use super::board::{Board, Episode};
@@ -125,6 +126,10 @@ fn id(notification: &Notification) -> String {
     for episode in &notification.alerts {
         digest.update(episode.id());
     }
+    // Not for news: after a crash nobody knows when that was told, and it has to have the same id again.
+    if let Some(told_at) = notification.told_at {
+        digest.update(format!("\0{}", told_at.as_micros()));
+    }
     digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -134,7 +139,7 @@ const fn status(is_firing: bool) -> &'static str {
 
 impl<'a> Body<'a> {
     fn of(notification: &'a Notification) -> Self {
-        let Notification { labels, alerts } = notification;
+        let Notification { labels, alerts, .. } = notification;
         let mut common_labels = alerts.first().map(|first| first.labels.clone()).unwrap_or_default();
         common_labels.retain(|name, value| alerts.iter().all(|other| other.labels.get(name) == Some(value)));
         Self {
@@ -163,5 +168,46 @@ impl<'a> PostedAlert<'a> {
             fingerprint: &alert.fingerprint,
             value: alert.value,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::groups::tests::alert;
+    use super::*;
+    use tidegauge_model::AlertState::Firing;
+
+    fn groups() -> Groups {
+        let (wait, hour) = (Duration::from_secs(10), Duration::from_hours(1));
+        Groups::new(GroupConfig { group_by: Vec::new(), group_wait: wait, group_interval: wait, repeat_interval: hour })
+    }
+
+    /// The id of what is to be told at that second.
+    fn due(groups: &mut Groups, board: &mut Board, second: i64) -> (String, Notification) {
+        let mut due = groups.due(&[board], EventTime::from_secs(second));
+        assert_eq!(due.len(), 1, "at {second}");
+        (id(&due[0]), due.remove(0))
+    }
+
+    #[test]
+    fn w1_each_try_has_the_same_id_and_what_is_repeated_another() {
+        let (mut groups, mut board) = (groups(), Board::new(0));
+        board.read(0, Some(alert("a", 0, Firing)));
+        assert_eq!(groups.due(&[&mut board], EventTime::from_secs(0)), []);
+        let mut ids = Vec::new();
+        for second in [10, 3_700, 7_400] {
+            let (first, _) = due(&mut groups, &mut board, second);
+            let (again, notification) = due(&mut groups, &mut board, second + 5);
+            assert_eq!(first, again, "two tries at {second}");
+            groups.told(&notification, &mut [&mut board], EventTime::from_secs(second + 5));
+            ids.push(first);
+        }
+        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
+
+        // What died after the first and before it had noted that.
+        let (mut groups, mut board) = (self::groups(), Board::new(0));
+        board.read(0, Some(alert("a", 0, Firing)));
+        assert_eq!(groups.due(&[&mut board], EventTime::from_secs(100)), []);
+        assert_eq!(due(&mut groups, &mut board, 110).0, ids[0], "after a restart it is the same");
     }
 }

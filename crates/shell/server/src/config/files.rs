@@ -12,6 +12,7 @@ use tidegauge_engine::{ControlChange, RollupRule, SignalPlan};
 use tidegauge_kafka::client::{Connection, Protocol, RESERVED, Sasl, Secret, Security};
 use tidegauge_model::WindowSpec;
 use tidegauge_policy::alert::rules::By;
+use tidegauge_policy::life::alarm::Alarm;
 use tidegauge_policy::{AlertRules, Document, HumanDuration, Policy, PolicyError, WorkspaceQuota, Written};
 use tidegauge_wire::{KeyNames, KeySecret, Mapping};
 
@@ -214,6 +215,7 @@ impl Checker {
     ) -> (Vec<AlertRules>, Vec<ControlChange>) {
         let key = "alerts.path";
         let mut written: BTreeMap<(&str, String), Written> = BTreeMap::new();
+        let mut sets: Vec<(String, AlertRules)> = Vec::new();
         for file in path.map(|path| self.yaml_files(key, path)).unwrap_or_default() {
             let Some(text) = self.text(key, &file) else { continue };
             let name = self.resolve(key, &file).display().to_string();
@@ -231,6 +233,8 @@ impl Checker {
                         false => self.window_exists(&name, "spec.window", rules.window(), windows),
                     }
                     self.rule_signals(&name, rules, signals);
+                    self.rule_names(&name, rules, &sets);
+                    sets.push((name.clone(), rules.clone()));
                 }
                 let named = (document.document.kind(), document.document.name().to_owned());
                 if written.contains_key(&named) {
@@ -248,6 +252,25 @@ impl Checker {
             _ => None,
         });
         (rules.collect(), all.iter().map(ControlChange::of).collect())
+    }
+
+    /// An alert is known by rule, agent, and instance or finding: what is told of one of two that are known by the same would
+    /// be taken for the other.
+    fn rule_names(&mut self, file: &str, rules: &AlertRules, before: &[(String, AlertRules)]) {
+        for (index, rule) in rules.rules.iter().enumerate() {
+            let set = before.iter().find(|(_, set)| set.name != rules.name && set.shares_alerts(rules, rule));
+            let taken = if Alarm::ALL.iter().any(|alarm| alarm.rule() == rule.name) {
+                Some("is an alert that comes without rules".to_owned())
+            } else {
+                set.map(|(file, set)| {
+                    format!("is a rule of `{}` in {file} too, and may be about the same agents", set.name)
+                })
+            };
+            if let Some(taken) = taken {
+                let message = format!("expected a name of its own, but `{}` {taken}", rule.name);
+                self.note_in(ProblemKind::NameTaken, file, &format!("spec.rules[{index}].name"), message);
+            }
+        }
     }
 
     /// Roll-ups have no windows of instances.

@@ -24,6 +24,7 @@ use crate::metrics::{NOTIFICATIONS, UNREADABLE_ALERTS};
 use crate::{commands, connect};
 use memory::Memory;
 use rdkafka::error::KafkaError;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -61,14 +62,15 @@ struct Desk {
 
 impl Desk {
     fn position(&self) -> (i64, Memory) {
-        (self.board.position(), Memory { done: self.board.done() })
+        (self.board.position(), Memory::of_board(&self.board))
     }
 }
 
 impl desks::Desk for Desk {
     fn news(&self) -> Option<(i64, String)> {
         let (position, memory) = self.position();
-        (self.committed != Some((position, memory))).then(|| (position, memory.metadata()))
+        let metadata = memory.metadata();
+        (self.committed != Some((position, memory))).then_some((position, metadata))
     }
 
     /// Nothing is read between the question and the answer.
@@ -150,8 +152,8 @@ impl<'a> Notify<'a> {
                 self.desks.reader.offsets(&commit.partition, patience).map_err(|error| unavailable(&error))?;
             let known = commit.offset.map(|offset| (offset, Memory::of(&commit, offset)));
             // T2: what is over by now was never to be told.
-            let (position, memory) = known.unwrap_or((first, Memory { done: end }));
-            let mut board = Board::new(position);
+            let (position, memory) = known.clone().unwrap_or((first, Memory { done: end, untold: BTreeSet::new() }));
+            let mut board = Board::resume(position, memory.untold);
             self.remember(&mut board, commit.partition.partition, position.max(first), memory.done)?;
             if known.is_none() {
                 board.forget_what_was_told();
