@@ -70,14 +70,17 @@ pub struct Repartition {
     readings: BTreeMap<(Target, Option<EntityKey>, InstanceId, Metric), CounterPoint>,
 }
 
+/// Numbers of chunks, by what they were: old partition and chunk.
+type Chunks = BTreeMap<(u32, u32), u32>;
+
 /// A new partition.
 #[derive(Debug, Default)]
 struct Home {
     agents: BTreeMap<Target, KeptAgent>,
     beyond: KeptBeyond,
     generations: BTreeMap<(Target, String), u64>,
-    /// Chunks that it has of each pane of a source: their numbers by what they were, old partition and chunk.
-    chunks: BTreeMap<(SourceId, EventTime, i64), BTreeMap<(u32, u32), u32>>,
+    /// Chunks that it has of each pane of a source.
+    chunks: BTreeMap<(SourceId, EventTime, i64), Chunks>,
 }
 
 impl Decider {

@@ -226,10 +226,10 @@ impl SessionRule {
         let mut at = sessions.partition_point(|session| session.range.start <= pane.start);
         if at > 0 && self.may_join(sessions[at - 1].range, joined.range) {
             at -= 1;
-            joined = sessions.remove(at).joined(joined, merger);
+            joined = sessions.remove(at).joined(&joined, merger);
         }
         if sessions.get(at).is_some_and(|next| self.may_join(joined.range, next.range)) {
-            joined = joined.joined(sessions.remove(at), merger);
+            joined = joined.joined(&sessions.remove(at), merger);
         }
         sessions.insert(at, joined);
     }
@@ -242,9 +242,9 @@ fn hull(one: TimeRange, other: TimeRange) -> TimeRange {
 
 impl Session {
     /// With what comes after it, or lies within it. That was said before what it ends with, and counts where nothing was.
-    fn joined(self, other: Self, merger: &mut Merger) -> Self {
+    fn joined(&self, other: &Self, merger: &mut Merger) -> Self {
         let is_late = other.range.end < self.range.end;
-        let (before, after) = if is_late { (&other, &self) } else { (&self, &other) };
+        let (before, after) = if is_late { (other, self) } else { (self, other) };
         let attributes = match (&before.attributes, &after.attributes) {
             (Some(before), Some(after)) if before.keys().all(|attribute| after.contains_key(attribute)) => {
                 Some(Arc::clone(after))
