@@ -71,7 +71,7 @@ fn warnings_have_place_code_and_advice_and_fail_where_that_was_said() {
     let validated = tidegauge(here.path(), &["validate", "--policy", &file], &[]);
     assert!(validated.stdout.contains("1 warning: `tidegauge policy lint FILE…`"), "{}", validated.stdout);
     let muting = examples().join("alerts-findings.yaml").display().to_string();
-    let muted = tidegauge(here.path(), &["validate", "--policy", &muting], &[]).stdout;
+    let muted = tidegauge(here.path(), &["validate", "--set", &format!("alerts.path={muting}")], &[]).stdout;
     assert!(muted.contains("silences      database-move\n"), "{muted}");
     assert!(muted.contains("inhibitions   silent-agent\n"), "{muted}");
 }
