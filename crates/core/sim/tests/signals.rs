@@ -8,6 +8,7 @@ use std::time::Duration;
 use tidegauge_engine::{Control, Decider, DeciderInput, DeciderOutput, SignalTrouble, Sketches, WindowRule, journal};
 use tidegauge_model::{AlertTransition, Decision, EventTime, Target, WindowSpec, WindowSummary};
 use tidegauge_policy::SignalFailure;
+use tidegauge_policy::observe::still_here;
 use tidegauge_sim::scenario::{Row, START_S, changes};
 use tidegauge_sim::{Drive, Scenario};
 use tidegauge_window::Sketch;
@@ -136,7 +137,8 @@ fn scenario(seed: u64) -> Scenario {
     }
 }
 
-/// Means of what was published, by hand: what the policy's readings must be.
+/// Means of what was published, by hand: what the policy's readings must be. A signal of the agent is of all that has rows; one
+/// of each instance is asked of those who are still there.
 fn naive(windows: &[WindowSummary]) -> [Option<f64>; 3] {
     let instances = windows.iter().filter(|window| window.instance.is_some());
     let depths: Vec<_> = instances.filter_map(|window| window.gauges.get("queue_depth")).collect();
@@ -146,7 +148,10 @@ fn naive(windows: &[WindowSummary]) -> [Option<f64>; 3] {
     let most = depths.iter().map(|depth| depth.mean).fold(f64::MIN, f64::max);
     let least = depths.iter().map(|depth| depth.mean).fold(f64::MAX, f64::min);
     let over = depths.iter().filter(|depth| depth.max > 30.0).count() as f64;
-    let sums: Vec<f64> = depths.iter().filter(|depth| depth.count > 1).map(|depth| depth.sum).collect();
+    let agent = windows.iter().find(|window| window.instance.is_none()).expect("that of the agent");
+    let here = still_here(agent, windows.iter().filter(|window| window.instance.is_some()));
+    let depths_here = here.iter().filter_map(|window| window.gauges.get("queue_depth"));
+    let sums: Vec<f64> = depths_here.filter(|depth| depth.count > 1).map(|depth| depth.sum).collect();
     let mean = (!sums.is_empty()).then(|| sums.iter().sum::<f64>() / sums.len() as f64);
     [Some(most - least), Some(over / depths.len() as f64), mean]
 }
