@@ -161,7 +161,8 @@ impl<'a> Observation<'a> {
 
 /// The windows of those instances that are there at the window's end, in their order. One that fell silent has a window for as
 /// long as rows of it lie in it, and is gone all the same: the agent's window says how many are there, and whoever was heard
-/// last is. Whoever says that it stopped or failed is among them, since nobody counts it.
+/// last is. That is by number: of two that report at very different intervals the slower one may be taken for the one that is
+/// gone. Whoever says that it stopped or failed is among them, since nobody counts it.
 #[must_use]
 pub fn still_here<'a>(
     agent: &WindowSummary,
@@ -182,12 +183,10 @@ pub fn still_here<'a>(
     // Of those heard at the same time the first by id.
     let mut of_last = heard[..gone].iter().filter(|at| **at == last).count();
     here.retain(|window| {
-        if !is_running(window) || window.last_at > last {
-            return true;
-        }
-        let is_kept = window.last_at == last && of_last == 0;
-        of_last -= usize::from(window.last_at == last && of_last > 0);
-        is_kept
+        let is_of_last = window.last_at == last && of_last > 0;
+        let is_gone = is_running(window) && (window.last_at < last || is_of_last);
+        of_last -= usize::from(is_gone && is_of_last);
+        !is_gone
     });
     here
 }

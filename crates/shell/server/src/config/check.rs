@@ -4,7 +4,7 @@
 
 use super::checked::{
     Config, HttpConfig, IngestConfig, KafkaConfig, LogConfig, MetricsConfig, OutputConfig, QueryConfig, TimeConfig,
-    TopicsConfig, WindowConfig, WorkersConfig,
+    TopicsConfig, WorkersConfig,
 };
 use super::layers::Written;
 use super::limits;
@@ -17,7 +17,7 @@ use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tidegauge_engine::{RollupRule, SessionRule, Sketches, Sums};
+use tidegauge_engine::{RollupRule, SessionRule, Sketches, Sums, WindowRule};
 use tidegauge_model::{Level, WindowSpec, WorkspaceId};
 use tidegauge_sql::Limits;
 
@@ -193,8 +193,8 @@ fn workers(raw: &WorkersSection) -> WorkersConfig {
     }
 }
 
-fn window(raw: &WindowSection) -> WindowConfig {
-    WindowConfig {
+fn window(raw: &WindowSection) -> WindowRule {
+    WindowRule {
         spec: WindowSpec { size: raw.size, slide: raw.slide.unwrap_or(raw.size) },
         agent: raw.levels.contains(&Level::Agent),
         region: raw.levels.contains(&Level::Region),

@@ -10,9 +10,9 @@ use tidegauge_actuate::notify::alertmanager::AlertmanagerConfig;
 use tidegauge_actuate::notify::groups::GroupConfig;
 use tidegauge_actuate::webhook::WebhookConfig;
 use tidegauge_analytics::live::LiveConfig;
-use tidegauge_engine::{ControlChange, RollupRule, SessionRule, SignalPlan, Sketches, Sums};
+use tidegauge_engine::{ControlChange, RollupRule, SessionRule, SignalPlan, Sums, WindowRule};
 use tidegauge_kafka::client::{Connection, Secret};
-use tidegauge_model::{WindowSpec, WorkspaceId};
+use tidegauge_model::WorkspaceId;
 use tidegauge_policy::{AlertRules, Policy, WorkspaceQuota};
 use tidegauge_wire::{KeyNames, Mapping};
 
@@ -36,7 +36,7 @@ pub struct Config {
     /// How event time is cut.
     pub time: TimeConfig,
     /// Windows, each (size, slide) once, in the order written; at least one.
-    pub windows: Vec<WindowConfig>,
+    pub windows: Vec<WindowRule>,
     /// Roll-ups, each pair of size and slide once.
     pub rollups: Vec<RollupRule>,
     /// Session windows, if any.
@@ -212,27 +212,6 @@ pub struct TimeConfig {
     pub idle_after: Duration,
     /// A partition without marks for this long is not waited for.
     pub stall_after: Duration,
-}
-
-/// One kind of window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WindowConfig {
-    /// Size and slide: whole numbers of panes, the size a multiple of the slide.
-    pub spec: WindowSpec,
-    /// Whether agents are summarized. Something is.
-    pub agent: bool,
-    /// Whether regions of agents are summarized.
-    pub region: bool,
-    /// Whether instances are summarized.
-    pub instance: bool,
-    /// Whether other entities are summarized.
-    pub entity: bool,
-    /// Whether workspaces and the fleet are.
-    pub sums: Sums,
-    /// Whose windows carry their sketches.
-    pub sketches: Sketches,
-    /// For how long after its end a window is published again when samples come for it.
-    pub revisions: Option<Duration>,
 }
 
 /// How outputs are published.

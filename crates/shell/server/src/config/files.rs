@@ -1,14 +1,14 @@
 //! What the configuration refers to: certificates, passwords, mappings, policies, alert rules.
 
 use super::check::Checker;
-use super::checked::{RegistryConfig, WindowConfig};
+use super::checked::RegistryConfig;
 use super::problem::{ConfigError, Problem};
 use super::raw::{IngestSection, KafkaSection, RegistrySection, SecurityProtocol, SecuritySection, TopKeys};
 use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tidegauge_engine::{ControlChange, RollupRule, SignalPlan};
+use tidegauge_engine::{ControlChange, RollupRule, SignalPlan, WindowRule};
 use tidegauge_kafka::client::{Connection, Protocol, RESERVED, Sasl, Secret, Security};
 use tidegauge_model::WindowSpec;
 use tidegauge_policy::alert::rules::By;
@@ -162,7 +162,7 @@ impl Checker {
     pub(super) fn policies(
         &mut self,
         paths: &[PathBuf],
-        windows: &[WindowConfig],
+        windows: &[WindowRule],
         signals: &[Arc<SignalPlan>],
     ) -> (Vec<Policy>, Vec<WorkspaceQuota>, Vec<ControlChange>) {
         let key = "policies.paths";
@@ -209,7 +209,7 @@ impl Checker {
     pub(super) fn alerts(
         &mut self,
         path: Option<&Path>,
-        windows: &[WindowConfig],
+        windows: &[WindowRule],
         rollups: &[RollupRule],
         signals: &[Arc<SignalPlan>],
     ) -> (Vec<AlertRules>, Vec<ControlChange>) {
@@ -281,7 +281,7 @@ impl Checker {
         }
     }
 
-    pub(super) fn window_exists(&mut self, file: &str, key: &str, spec: WindowSpec, windows: &[WindowConfig]) {
+    pub(super) fn window_exists(&mut self, file: &str, key: &str, spec: WindowSpec, windows: &[WindowRule]) {
         if !windows.iter().any(|window| window.spec == spec) {
             let kinds: Vec<_> = windows.iter().map(|window| describe(window.spec)).collect();
             let message = format!(
@@ -350,7 +350,7 @@ impl Checker {
 const BUILT_IN_RULES: &str = include_str!("../../../../../examples/policies/alerts-default.yaml");
 const BUILT_IN_WINDOW: &str = "window: { size: 1m, slide: 10s }";
 
-fn built_in_rules(windows: &[WindowConfig]) -> Vec<Written> {
+fn built_in_rules(windows: &[WindowRule]) -> Vec<Written> {
     let Some(first) = windows.iter().find(|window| window.agent) else { return Vec::new() };
     let (size, slide) = (HumanDuration(first.spec.size), HumanDuration(first.spec.slide));
     let text = BUILT_IN_RULES.replace(BUILT_IN_WINDOW, &format!("window: {{ size: {size}, slide: {slide} }}"));

@@ -39,8 +39,7 @@ mod template;
 
 pub use checked::{
     ActuateConfig, Config, HistoryConfig, HistoryPlace, HttpConfig, IngestConfig, KafkaConfig, LagConfig, LogConfig,
-    MetricsConfig, NotifyConfig, OutputConfig, QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WindowConfig,
-    WorkersConfig,
+    MetricsConfig, NotifyConfig, OutputConfig, QueryConfig, RegistryConfig, TimeConfig, TopicsConfig, WorkersConfig,
 };
 pub use layers::Layers;
 pub use problem::{ConfigError, Problem};

@@ -1,7 +1,6 @@
 //! Signals of SQL: planned and tried before anything starts, and held against the policies and rules that name them.
 
 use super::check::Checker;
-use super::checked::WindowConfig;
 use super::files::problem_of;
 use crate::diagnostic::ProblemKind;
 use std::collections::BTreeMap;
@@ -9,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegauge_engine::signal::{TRIAL_INSTANCES, Trial};
-use tidegauge_engine::{ControlChange, SignalError, SignalPlan};
+use tidegauge_engine::{ControlChange, SignalError, SignalPlan, WindowRule};
 use tidegauge_model::{Level, WindowSpec};
 use tidegauge_policy::alert::rules::By;
 use tidegauge_policy::policy::ObjectiveKind;
@@ -22,7 +21,7 @@ impl Checker {
     pub(super) fn signals(
         &mut self,
         paths: &[PathBuf],
-        windows: &[WindowConfig],
+        windows: &[WindowRule],
     ) -> Vec<(Arc<SignalPlan>, ControlChange)> {
         let mut signals: BTreeMap<String, (Arc<SignalPlan>, ControlChange)> = BTreeMap::new();
         let mut seen: BTreeMap<String, String> = BTreeMap::new();

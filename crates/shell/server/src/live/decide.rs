@@ -5,7 +5,7 @@ use super::shared::Shared;
 use super::stage::{Slot, Stage, Start, messages};
 use super::state::{StateTopic, journal_is_gone};
 use super::trouble::Trouble;
-use crate::config::{Config, WindowConfig};
+use crate::config::Config;
 use crate::health::Progress;
 use crate::metrics;
 use crate::query::{Desk, Keeping};
@@ -20,7 +20,7 @@ use tidegauge_engine::{
     Control, ControlChange, Decider, DeciderConfig, DeciderInput, DeciderPosition, FeedbackTrouble, JournalRecord,
     PositionError,
 };
-use tidegauge_engine::{SignalTrouble, WindowRule, journal};
+use tidegauge_engine::{SignalTrouble, journal};
 use tidegauge_kafka::batch::{Batch, Message};
 use tidegauge_kafka::reader::{Commit, TopicPartition};
 use tidegauge_kafka::writer::Writer;
@@ -474,13 +474,7 @@ fn push(outbox: &mut Outbox, topics: &[String], record: &OutputRecord, cause: &[
 #[must_use]
 pub fn decider_config(config: &Config) -> DeciderConfig {
     let time = &config.time;
-    let windows = config.windows.iter();
-    let mut windows: Vec<WindowRule> = windows
-        .map(|window| {
-            let WindowConfig { spec, agent, region, instance, entity, sums, sketches, revisions } = *window;
-            WindowRule { spec, agent, region, instance, entity, sums, sketches, revisions }
-        })
-        .collect();
+    let mut windows = config.windows.clone();
     windows.sort();
     DeciderConfig {
         topics: config.topics.telemetry.iter().map(|topic| topic.as_str().into()).collect(),

@@ -4,7 +4,7 @@ use super::super::progress::Progress;
 use super::super::range::Point;
 use super::super::sink::{Cause, Sink};
 use super::{Part, parts, work};
-use crate::config::{Config, WindowConfig};
+use crate::config::Config;
 use crate::exit::{Code, Failure};
 use crate::live::SchemaSource;
 use crate::replay::machine::Setup;
@@ -12,7 +12,7 @@ use crate::report::Quality;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tidegauge_engine::{DeciderOutput, Sketches, Sums};
+use tidegauge_engine::{DeciderOutput, WindowRule};
 use tidegauge_kafka::admin::FoundTopic;
 use tidegauge_model::{Level, WindowSpec, WindowSummary};
 
@@ -46,9 +46,7 @@ fn watching(config: &Config, window: Duration) -> anyhow::Result<Config> {
     }
     let mut config = config.clone();
     let spec = WindowSpec { size: window, slide: window };
-    let (sums, sketches) = (Sums::default(), Sketches::default());
-    let (agent, region, instance, entity, revisions) = (true, false, true, true, None);
-    config.windows = vec![WindowConfig { spec, agent, region, instance, entity, sums, sketches, revisions }];
+    config.windows = vec![WindowRule { agent: true, instance: true, entity: true, ..WindowRule::unpublished(spec) }];
     (config.rollups, config.sessions, config.analytics) = (Vec::new(), None, None);
     config.control = Vec::new();
     Ok(config)
